@@ -1,0 +1,273 @@
+//! A port's status, derived when read: never stored, so that the loss of a node is one change and
+//! not one per port.
+//!
+//! [`chain`] walks what must hold for traffic to flow, in order; the first step that does not hold
+//! is the reason. [`derive`] is the word and the reason of a row.
+
+use serde::{Deserialize, Serialize};
+
+/// What a port is, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum PortStatus {
+    /// Everything in the chain holds.
+    Active,
+    /// On the way: the node is online and has not applied it yet.
+    Build,
+    /// Something does not hold.
+    Down,
+    /// Switched off by its owner (`admin_state_up` is false).
+    Disabled,
+    /// The kernel refused it.
+    Error,
+}
+
+/// The node a port is bound to, as far as the port's status depends on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeFacts {
+    /// Its name, for sentences.
+    pub name: String,
+    /// Whether an agent has ever joined as this node.
+    pub joined: bool,
+    /// Whether its agent is connected, or was a moment ago.
+    pub online: bool,
+    /// Since when `online` has its value; microseconds, UTC.
+    pub since: i64,
+    /// The newest revision its kernel holds.
+    pub applied_revision: u64,
+    /// The revision that the port needs there.
+    pub wanted_revision: u64,
+    /// The kernel's reason, when it refused this port's objects, and how often it was tried.
+    pub exception: Option<(String, u32)>,
+}
+
+/// What a port's status depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortFacts {
+    /// `admin_state_up`.
+    pub enabled: bool,
+    /// Whether it has at least one fixed IP.
+    pub has_address: bool,
+    /// The node it is bound to; `None` for a reserved address that nothing is attached to.
+    pub node: Option<NodeFacts>,
+}
+
+/// A reason with its stable code, for a test, a translation and a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// Such as `port.node_silent`.
+    pub code: String,
+    /// What a translated sentence needs, by name.
+    pub params: Vec<(String, String)>,
+    /// The English sentence.
+    pub sentence: String,
+    /// Since when it is so, RFC 3339; absent when unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+}
+
+/// A step of the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The owner has not switched it off.
+    Enabled,
+    /// It has an address.
+    Addressed,
+    /// It is attached to a node that is known.
+    NodeKnown,
+    /// That node's agent reports.
+    NodeOnline,
+    /// The kernel there holds the revision that the port needs.
+    Received,
+    /// The kernel accepted everything of it.
+    Applied,
+}
+
+/// How a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepState {
+    /// Holds.
+    Ok,
+    /// Does not hold: the reason for the status.
+    Failed,
+    /// Being worked on.
+    Waiting,
+    /// Not looked at, because a step before it does not hold.
+    Unknown,
+}
+
+/// Why a step does not hold: the closed list of codes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// `admin_state_up` is false.
+    Disabled,
+    /// No fixed IP.
+    NoAddress,
+    /// Bound to no node: a reservation.
+    NotAttached,
+    /// The node is expected, but no agent has joined as it.
+    NodeExpected(String),
+    /// The node's agent does not report; since when, in microseconds UTC.
+    NodeSilent(String, i64),
+    /// The node has not applied the needed revision yet.
+    NodeBehind(String),
+    /// The kernel refused; its words, and how often it was tried.
+    KernelRefused(String, String, u32),
+}
+
+impl Cause {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Disabled => "port.disabled",
+            Self::NoAddress => "port.no_address",
+            Self::NotAttached => "port.not_attached",
+            Self::NodeExpected(_) => "port.node_expected",
+            Self::NodeSilent(..) => "port.node_silent",
+            Self::NodeBehind(_) => "port.node_behind",
+            Self::KernelRefused(..) => "port.kernel_refused",
+        }
+    }
+
+    /// All codes, for the tests that every language has a sentence for each.
+    pub const CODES: &'static [&'static str] = &[
+        "port.disabled",
+        "port.no_address",
+        "port.not_attached",
+        "port.node_expected",
+        "port.node_silent",
+        "port.node_behind",
+        "port.kernel_refused",
+    ];
+
+    /// As a row shows it; `at` writes a time of microseconds UTC as RFC 3339.
+    pub fn reason(&self, at: impl Fn(i64) -> String) -> Reason {
+        let node = |name: &String| vec![("node".to_owned(), name.clone())];
+        let (params, sentence, since) = match self {
+            Self::Disabled => (vec![], "Switched off by its owner.".to_owned(), None),
+            Self::NoAddress => (vec![], "It has no address.".to_owned(), None),
+            Self::NotAttached => (vec![], "Reserved, not attached to anything.".to_owned(), None),
+            Self::NodeExpected(name) => (node(name), format!("{name} has not joined yet."), None),
+            Self::NodeSilent(name, since) => {
+                let since = at(*since);
+                (node(name), format!("{name} has not reported since {since}."), Some(since))
+            }
+            Self::NodeBehind(name) => (node(name), format!("Waiting for {name} to apply it."), None),
+            Self::KernelRefused(name, words, attempts) => {
+                let mut params = node(name);
+                params.push(("words".to_owned(), words.clone()));
+                params.push(("attempts".to_owned(), attempts.to_string()));
+                (params, format!("{name}: {words}. Retrying, tried {attempts} times."), None)
+            }
+        };
+        Reason { code: self.code().to_owned(), params, sentence, since }
+    }
+}
+
+/// The steps in order, each with how it stands; the first that does not hold carries its cause.
+pub fn chain(facts: &PortFacts) -> Vec<(Step, StepState, Option<Cause>)> {
+    let node = facts.node.as_ref();
+    let steps: [(Step, Option<(StepState, Cause)>); 6] = [
+        (Step::Enabled, (!facts.enabled).then_some((StepState::Failed, Cause::Disabled))),
+        (Step::Addressed, (!facts.has_address).then_some((StepState::Failed, Cause::NoAddress))),
+        (
+            Step::NodeKnown,
+            match node {
+                None => Some((StepState::Failed, Cause::NotAttached)),
+                Some(node) => (!node.joined).then(|| (StepState::Waiting, Cause::NodeExpected(node.name.clone()))),
+            },
+        ),
+        (
+            Step::NodeOnline,
+            node.filter(|n| !n.online).map(|n| (StepState::Failed, Cause::NodeSilent(n.name.clone(), n.since))),
+        ),
+        (
+            Step::Received,
+            node.filter(|n| n.applied_revision < n.wanted_revision)
+                .map(|n| (StepState::Waiting, Cause::NodeBehind(n.name.clone()))),
+        ),
+        (
+            Step::Applied,
+            node.and_then(|n| n.exception.as_ref().map(|(words, attempts)| (n, words, *attempts))).map(
+                |(n, words, attempts)| {
+                    (StepState::Failed, Cause::KernelRefused(n.name.clone(), words.clone(), attempts))
+                },
+            ),
+        ),
+    ];
+    let mut broken = false;
+    steps
+        .into_iter()
+        .map(|(step, failure)| match failure {
+            _ if broken => (step, StepState::Unknown, None),
+            None => (step, StepState::Ok, None),
+            Some((state, cause)) => {
+                broken = true;
+                (step, state, Some(cause))
+            }
+        })
+        .collect()
+}
+
+/// The word for a row, and why when it is not [`PortStatus::Active`].
+pub fn derive(facts: &PortFacts) -> (PortStatus, Option<Cause>) {
+    let cause = chain(facts).into_iter().find_map(|(_, _, cause)| cause);
+    let status = match &cause {
+        None => PortStatus::Active,
+        Some(Cause::Disabled) => PortStatus::Disabled,
+        Some(Cause::NodeExpected(_) | Cause::NodeBehind(_)) => PortStatus::Build,
+        Some(Cause::KernelRefused(..)) => PortStatus::Error,
+        Some(Cause::NoAddress | Cause::NotAttached | Cause::NodeSilent(..)) => PortStatus::Down,
+    };
+    (status, cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node() -> NodeFacts {
+        NodeFacts {
+            name: "node-2".into(),
+            joined: true,
+            online: true,
+            since: 0,
+            applied_revision: 7,
+            wanted_revision: 7,
+            exception: None,
+        }
+    }
+
+    fn port(node: Option<NodeFacts>) -> PortFacts {
+        PortFacts { enabled: true, has_address: true, node }
+    }
+
+    fn code(facts: &PortFacts) -> (PortStatus, &'static str) {
+        let (status, cause) = derive(facts);
+        (status, cause.map_or("", |c| c.code()))
+    }
+
+    #[test]
+    fn each_broken_link_is_the_reason() {
+        use PortStatus::{Active, Build, Disabled, Down, Error};
+        assert_eq!(code(&port(Some(node()))), (Active, ""));
+        assert_eq!(code(&PortFacts { enabled: false, ..port(Some(node())) }), (Disabled, "port.disabled"));
+        assert_eq!(code(&PortFacts { has_address: false, ..port(None) }), (Down, "port.no_address"));
+        assert_eq!(code(&port(None)), (Down, "port.not_attached"));
+        assert_eq!(code(&port(Some(NodeFacts { joined: false, online: false, ..node() }))), (Build, "port.node_expected"));
+        assert_eq!(code(&port(Some(NodeFacts { online: false, ..node() }))), (Down, "port.node_silent"));
+        assert_eq!(code(&port(Some(NodeFacts { applied_revision: 6, ..node() }))), (Build, "port.node_behind"));
+        let refused = NodeFacts { exception: Some(("File exists".into(), 4)), ..node() };
+        assert_eq!(code(&port(Some(refused))), (Error, "port.kernel_refused"));
+    }
+
+    #[test]
+    fn what_comes_after_the_first_failure_is_unknown() {
+        let facts = port(Some(NodeFacts { online: false, ..node() }));
+        let states: Vec<_> = chain(&facts).into_iter().map(|(_, state, _)| state).collect();
+        use StepState::{Failed, Ok, Unknown};
+        assert_eq!(states, [Ok, Ok, Ok, Failed, Unknown, Unknown]);
+    }
+}
