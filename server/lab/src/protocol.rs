@@ -1,0 +1,223 @@
+//! How a running lab is spoken to: one JSON line there, one back, over a unix socket that `lab.json` in the state
+//! directory names.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The file in the state directory that tells how to reach the lab.
+pub const FILE: &str = "lab.json";
+/// How long a command may take, pods included.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest line either side reads, in bytes.
+pub const LONGEST: u64 = 1 << 20;
+
+/// Where the lab listens.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Whereabouts {
+    /// The lab's process.
+    pub pid: u32,
+    /// Its control socket.
+    pub control: PathBuf,
+}
+
+/// What a running lab can be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Everything there is.
+    Status,
+    /// Make a pod on a host.
+    PodAdd {
+        /// The host.
+        host: String,
+        /// The new pod.
+        name: String,
+    },
+    /// Take a pod away.
+    PodDel {
+        /// The host it must be on, if given.
+        host: Option<String>,
+        /// The pod.
+        name: String,
+    },
+    /// Kill a host's agent, as a crash would.
+    AgentKill {
+        /// The host.
+        host: String,
+    },
+    /// Start a host's agent again.
+    AgentStart {
+        /// The host.
+        host: String,
+    },
+}
+
+/// What comes back.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Done; this is what there is now.
+    Ok(Box<Report>),
+    /// Not done, and why.
+    Error(String),
+}
+
+/// A running lab, as `ready`, `status` and every command show it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Report {
+    /// The lab's name.
+    pub name: String,
+    /// The lab's process.
+    pub pid: u32,
+    /// The console and the API.
+    pub url: String,
+    /// Who can log in.
+    pub users: Vec<User>,
+    /// The cluster the hosts are nodes of.
+    pub cluster: Cluster,
+    /// The hosts.
+    pub hosts: Vec<Host>,
+    /// The pods, in order of creation.
+    pub pods: Vec<Pod>,
+    /// Database, agents' states, logs.
+    pub state_dir: PathBuf,
+}
+
+/// Somebody who can log in to the lab's control plane.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct User {
+    /// The user's name.
+    pub name: String,
+    /// The password: a lab has no secrets.
+    pub password: String,
+    /// The project to log in to.
+    pub project: String,
+}
+
+/// The lab's cluster.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Cluster {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// A host of the lab.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Host {
+    /// Its name as a node.
+    pub name: String,
+    /// Its network namespace.
+    pub namespace: String,
+    /// Its address on the cluster's network.
+    pub address: IpAddr,
+    /// Its agent's process, if that runs.
+    pub agent: Option<u32>,
+    /// Where its agent listens for `portolan-cni`.
+    pub cni_socket: PathBuf,
+}
+
+/// A pod of the lab.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Pod {
+    /// Its name.
+    pub name: String,
+    /// The host it is on.
+    pub host: String,
+    /// Its network namespace.
+    pub namespace: String,
+    /// Its address.
+    pub address: IpAddr,
+    /// Where its program answers.
+    pub echo: SocketAddr,
+}
+
+/// Why a lab could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// No lab was started with this state directory, or it has ended.
+    #[error("no lab runs with the state directory {0}: start one with `portolan-lab up --state-dir {0}`")]
+    None(PathBuf),
+    /// It is there and does not answer.
+    #[error("the lab does not answer: {0}")]
+    Io(#[from] io::Error),
+    /// It answers in another language: another version.
+    #[error("the lab's answer is not understood: {0}")]
+    Language(#[from] serde_json::Error),
+    /// It refused.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Asks the lab that was started with this state directory.
+pub fn ask(state_dir: &Path, request: &Request) -> Result<Report, AskError> {
+    let none = || AskError::None(state_dir.to_owned());
+    let whereabouts = fs::read(state_dir.join(FILE)).map_err(|_| none())?;
+    let whereabouts: Whereabouts = serde_json::from_slice(&whereabouts)?;
+    let mut stream = UnixStream::connect(&whereabouts.control).map_err(|_| none())?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write_line(&mut stream, request)?;
+    match serde_json::from_str(&read_line(&stream)?)? {
+        Answer::Ok(report) => Ok(*report),
+        Answer::Error(why) => Err(AskError::Refused(why)),
+    }
+}
+
+/// Writes one value as one line.
+pub fn write_line(stream: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    stream.write_all(&line)
+}
+
+/// Reads one line, of at most [`LONGEST`] bytes.
+pub fn read_line(stream: &UnixStream) -> io::Result<String> {
+    use std::io::Read;
+    let mut line = String::new();
+    BufReader::new(stream.take(LONGEST)).read_line(&mut line)?;
+    Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_read_as_they_are_written_down() {
+        let cases = [
+            (Request::Status, r#"{"do":"status"}"#),
+            (
+                Request::PodAdd {
+                    host: "node-1".into(),
+                    name: "web-7".into(),
+                },
+                r#"{"do":"pod_add","host":"node-1","name":"web-7"}"#,
+            ),
+            (
+                Request::AgentKill { host: "node-1".into() },
+                r#"{"do":"agent_kill","host":"node-1"}"#,
+            ),
+        ];
+        for (request, text) in cases {
+            assert_eq!(serde_json::to_string(&request).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Request>(text).unwrap(), request);
+        }
+    }
+
+    #[test]
+    fn no_lab_is_a_sentence() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = ask(dir.path(), &Request::Status).unwrap_err();
+        assert!(
+            error.to_string().starts_with("no lab runs with the state directory"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,53 @@
+//! May a lab be made here at all? Asked before anything is made.
+
+use std::process::{Command, Stdio};
+use std::thread;
+
+use rustix::thread::{UnshareFlags, unshare_unsafe};
+
+/// The exit code of a program that could not make a lab for lack of rights or tools. (What test harnesses call
+/// "skipped".)
+pub const EXIT_NO_LAB: u8 = 77;
+
+/// What is missing, as a sentence for a person.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Missing {
+    /// The kernel refuses a network namespace.
+    #[error(
+        "this user may not make network namespaces ({0}): a lab needs root, or CAP_SYS_ADMIN and CAP_NET_ADMIN; in a \
+         container, run it with --privileged"
+    )]
+    Rights(String),
+    /// No iproute2.
+    #[error("the program `ip` is missing: install the package iproute2")]
+    Ip,
+    /// Namespaces can be made, but not given names.
+    #[error("network namespaces cannot be given names under /run/netns: {0}")]
+    Names(String),
+}
+
+/// Tries it out: `Ok` means that a lab may be made.
+pub fn check() -> Result<(), Missing> {
+    let tried = thread::spawn(|| {
+        // SAFETY: a new network namespace shares nothing with memory or files of this process.
+        unsafe { unshare_unsafe(UnshareFlags::NEWNET) }
+    });
+    match tried.join() {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return Err(Missing::Rights(std::io::Error::from(error).to_string())),
+        Err(_) => return Err(Missing::Rights("the attempt failed".into())),
+    }
+    let name = format!("ptl-check-{}", std::process::id());
+    let ip = |verb: &str| {
+        Command::new("ip")
+            .args(["netns", verb, &name])
+            .stdin(Stdio::null())
+            .output()
+    };
+    let added = ip("add").map_err(|_| Missing::Ip)?;
+    if !added.status.success() {
+        return Err(Missing::Names(String::from_utf8_lossy(&added.stderr).trim().to_owned()));
+    }
+    ip("delete").map_err(|_| Missing::Ip)?;
+    Ok(())
+}
