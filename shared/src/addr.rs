@@ -114,12 +114,18 @@ impl Cidr {
     /// The last address: the broadcast address of an IPv4 network shorter than /31.
     pub fn last(&self) -> IpAddr {
         let family = self.family();
-        from_bits(family, to_bits(self.first()) | !mask(family, self.prefix()) & mask_of_family(family))
+        from_bits(
+            family,
+            to_bits(self.first()) | !mask(family, self.prefix()) & mask_of_family(family),
+        )
     }
 
     /// First to last address, both included.
     pub fn range(&self) -> IpRange {
-        IpRange { first: self.first(), last: self.last() }
+        IpRange {
+            first: self.first(),
+            last: self.last(),
+        }
     }
 
     /// Number of addresses; `u128::MAX` stands for all of IPv6.
@@ -150,7 +156,10 @@ impl Cidr {
             Family::V4 => last - 1,
             Family::V6 => last,
         };
-        IpRange { first: from_bits(family, first + 1), last: from_bits(family, end) }
+        IpRange {
+            first: from_bits(family, first + 1),
+            last: from_bits(family, end),
+        }
     }
 
     /// The gateway a subnet gets when none is named: the first host address.
@@ -171,7 +180,11 @@ impl Cidr {
 /// `prefix` ones from the top of an address of `family`.
 const fn mask(family: Family, prefix: u8) -> u128 {
     let all = mask_of_family(family);
-    if prefix == 0 { 0 } else { (all << (family.bits() - prefix)) & all }
+    if prefix == 0 {
+        0
+    } else {
+        (all << (family.bits() - prefix)) & all
+    }
 }
 
 const fn mask_of_family(family: Family) -> u128 {
@@ -214,7 +227,11 @@ impl FromStr for Cidr {
         }
         let given: IpNetwork = text.trim().parse().map_err(|_| BadCidr::Syntax)?;
         let network = Self::containing(given.ip(), given.prefix()).ok_or(BadCidr::Syntax)?;
-        if network.first() == given.ip() { Ok(network) } else { Err(BadCidr::HostBits(network)) }
+        if network.first() == given.ip() {
+            Ok(network)
+        } else {
+            Err(BadCidr::HostBits(network))
+        }
     }
 }
 
@@ -232,10 +249,29 @@ impl<'de> Deserialize<'de> for Cidr {
 }
 
 /// Addresses from `first` to `last`, both included, of one family; an allocation pool is one.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Written as Neutron writes a pool: `{"start": …, "end": …}`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "RangeEnds")]
 pub struct IpRange {
+    #[serde(rename = "start")]
     first: IpAddr,
+    #[serde(rename = "end")]
     last: IpAddr,
+}
+
+/// An [`IpRange`] as read, before its ends are checked.
+#[derive(Deserialize)]
+struct RangeEnds {
+    start: IpAddr,
+    end: IpAddr,
+}
+
+impl TryFrom<RangeEnds> for IpRange {
+    type Error = BadRange;
+
+    fn try_from(ends: RangeEnds) -> Result<Self, BadRange> {
+        Self::new(ends.start, ends.end)
+    }
 }
 
 /// Why two addresses make no [`IpRange`].
@@ -296,8 +332,10 @@ impl IpRange {
 
     /// The addresses both have, if any.
     pub fn intersection(&self, other: &Self) -> Option<Self> {
-        self.overlaps(other)
-            .then(|| Self { first: self.first.max(other.first), last: self.last.min(other.last) })
+        self.overlaps(other).then(|| Self {
+            first: self.first.max(other.first),
+            last: self.last.min(other.last),
+        })
     }
 
     /// What is left when one address is taken out: none, one or two ranges.
@@ -308,10 +346,16 @@ impl IpRange {
         let (family, bits) = (self.family(), to_bits(address));
         let mut left = Vec::with_capacity(2);
         if address > self.first {
-            left.push(Self { first: self.first, last: from_bits(family, bits - 1) });
+            left.push(Self {
+                first: self.first,
+                last: from_bits(family, bits - 1),
+            });
         }
         if address < self.last {
-            left.push(Self { first: from_bits(family, bits + 1), last: self.last });
+            left.push(Self {
+                first: from_bits(family, bits + 1),
+                last: self.last,
+            });
         }
         left
     }
@@ -338,7 +382,11 @@ pub fn next_free_block(within: Cidr, prefix: u8, taken: &[Cidr]) -> Option<Cidr>
     if prefix < within.prefix() || prefix > family.bits() {
         return None;
     }
-    let mut taken: Vec<IpRange> = taken.iter().map(Cidr::range).filter(|r| r.overlaps(&within.range())).collect();
+    let mut taken: Vec<IpRange> = taken
+        .iter()
+        .map(Cidr::range)
+        .filter(|r| r.overlaps(&within.range()))
+        .collect();
     taken.sort_unstable();
     let mut candidate = Cidr::containing(within.first(), prefix)?;
     for range in taken {
@@ -382,8 +430,19 @@ mod tests {
 
     #[test]
     fn set_host_bits_offer_the_network() {
-        assert_eq!("10.0.1.7/24".parse::<Cidr>(), Err(BadCidr::HostBits(cidr("10.0.1.0/24"))));
-        for bad in ["", "10.0.0.0", "10.0.0.0/33", "10.0.0/24", "x/24", "10.0.0.0/-1", "::/129"] {
+        assert_eq!(
+            "10.0.1.7/24".parse::<Cidr>(),
+            Err(BadCidr::HostBits(cidr("10.0.1.0/24")))
+        );
+        for bad in [
+            "",
+            "10.0.0.0",
+            "10.0.0.0/33",
+            "10.0.0/24",
+            "x/24",
+            "10.0.0.0/-1",
+            "::/129",
+        ] {
             assert_eq!(bad.parse::<Cidr>(), Err(BadCidr::Syntax), "{bad}");
         }
     }
@@ -391,12 +450,18 @@ mod tests {
     #[test]
     fn default_pools_leave_the_gateway_out() {
         let net = cidr("10.0.0.0/29");
-        assert_eq!(format!("{:?}", net.default_pools(Some(net.default_gateway()))), "[10.0.0.2-10.0.0.6]");
+        assert_eq!(
+            format!("{:?}", net.default_pools(Some(net.default_gateway()))),
+            "[10.0.0.2-10.0.0.6]"
+        );
         assert_eq!(
             format!("{:?}", net.default_pools("10.0.0.3".parse().ok())),
             "[10.0.0.1-10.0.0.2, 10.0.0.4-10.0.0.6]"
         );
-        assert_eq!(format!("{:?}", cidr("10.0.0.7/32").default_pools("10.0.0.7".parse().ok())), "[]");
+        assert_eq!(
+            format!("{:?}", cidr("10.0.0.7/32").default_pools("10.0.0.7".parse().ok())),
+            "[]"
+        );
     }
 
     #[test]
@@ -407,7 +472,10 @@ mod tests {
         assert_eq!(next_free_block(within, 25, &taken), Some(cidr("10.0.1.0/25")));
         assert_eq!(next_free_block(cidr("10.0.0.0/24"), 24, &taken), None);
         assert_eq!(next_free_block(cidr("10.0.0.0/24"), 23, &[]), None);
-        assert_eq!(next_free_block(cidr("255.255.255.0/24"), 25, &[cidr("255.255.255.128/25")]), Some(cidr("255.255.255.0/25")));
+        assert_eq!(
+            next_free_block(cidr("255.255.255.0/24"), 25, &[cidr("255.255.255.128/25")]),
+            Some(cidr("255.255.255.0/25"))
+        );
         assert_eq!(next_free_block(cidr("::/0"), 128, &[cidr("::/0")]), None);
     }
 

@@ -35,10 +35,16 @@ pub fn text(field: &str, value: &str, max: usize) -> Result<String, Refusal> {
     let value = value.trim();
     let length = value.chars().count();
     if length > max {
-        return Err(Refusal::TooLong { field: field.to_owned(), max, length });
+        return Err(Refusal::TooLong {
+            field: field.to_owned(),
+            max,
+            length,
+        });
     }
     if value.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
-        return Err(Refusal::ControlCharacter { field: field.to_owned() });
+        return Err(Refusal::ControlCharacter {
+            field: field.to_owned(),
+        });
     }
     Ok(value.to_owned())
 }
@@ -49,16 +55,27 @@ pub fn text(field: &str, value: &str, max: usize) -> Result<String, Refusal> {
 /// The one thing that is wrong with it.
 pub fn label(field: &str, value: &str) -> Result<String, Refusal> {
     if value.is_empty() {
-        return Err(Refusal::Required { field: field.to_owned() });
+        return Err(Refusal::Required {
+            field: field.to_owned(),
+        });
     }
     if value.len() > 63 {
-        return Err(Refusal::TooLong { field: field.to_owned(), max: 63, length: value.chars().count() });
+        return Err(Refusal::TooLong {
+            field: field.to_owned(),
+            max: 63,
+            length: value.chars().count(),
+        });
     }
-    let letters = value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let letters = value
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if letters && value.as_bytes()[0].is_ascii_lowercase() && !value.ends_with('-') {
         Ok(value.to_owned())
     } else {
-        Err(Refusal::NotALabel { field: field.to_owned(), given: value.to_owned() })
+        Err(Refusal::NotALabel {
+            field: field.to_owned(),
+            given: value.to_owned(),
+        })
     }
 }
 
@@ -68,7 +85,10 @@ pub fn label(field: &str, value: &str) -> Result<String, Refusal> {
 /// If it is none.
 pub fn address(field: &str, value: &str) -> Result<IpAddr, Refusal> {
     let value = value.trim();
-    value.parse().map_err(|_| Refusal::NotAnAddress { field: field.to_owned(), given: shortened(value) })
+    value.parse().map_err(|_| Refusal::NotAnAddress {
+        field: field.to_owned(),
+        given: shortened(value),
+    })
 }
 
 /// A network in CIDR form without host bits.
@@ -78,10 +98,15 @@ pub fn address(field: &str, value: &str) -> Result<IpAddr, Refusal> {
 pub fn cidr(field: &str, value: &str) -> Result<Cidr, Refusal> {
     let value = value.trim();
     value.parse().map_err(|bad| match bad {
-        BadCidr::Syntax => Refusal::NotACidr { field: field.to_owned(), given: shortened(value) },
-        BadCidr::HostBits(offered) => {
-            Refusal::HostBits { field: field.to_owned(), given: shortened(value), offered }
-        }
+        BadCidr::Syntax => Refusal::NotACidr {
+            field: field.to_owned(),
+            given: shortened(value),
+        },
+        BadCidr::HostBits(offered) => Refusal::HostBits {
+            field: field.to_owned(),
+            given: shortened(value),
+            offered,
+        },
     })
 }
 
@@ -195,7 +220,16 @@ pub fn subnet(input: &SubnetInput) -> Result<SubnetSpec, Vec<Refusal>> {
     let dns = dns(&input.dns).unwrap_or_else(note(&mut wrong));
     let routes = routes(&input.routes, cidr).unwrap_or_else(note(&mut wrong));
     if wrong.is_empty() {
-        Ok(SubnetSpec { name, description, cidr, gateway, pools, dns, routes, enable_dhcp: input.enable_dhcp })
+        Ok(SubnetSpec {
+            name,
+            description,
+            cidr,
+            gateway,
+            pools,
+            dns,
+            routes,
+            enable_dhcp: input.enable_dhcp,
+        })
     } else {
         Err(wrong)
     }
@@ -223,7 +257,10 @@ fn usable_as_subnet(cidr: Cidr, ip_version: Option<u8>) -> Option<Refusal> {
         IpAddr::V6(first) if first.segments()[0] & 0xffc0 == 0xfe80 => "its addresses are link-local",
         _ => return None,
     };
-    Some(Refusal::SubnetNotUsable { cidr, reason: reason.to_owned() })
+    Some(Refusal::SubnetNotUsable {
+        cidr,
+        reason: reason.to_owned(),
+    })
 }
 
 /// The gateway of a subnet of `cidr`, from what is asked for.
@@ -252,7 +289,11 @@ pub fn gateway(input: &GatewayInput, cidr: Cidr) -> Result<Option<IpAddr>, Refus
 pub fn pools(given: &[(String, String)], cidr: Cidr, gateway: Option<IpAddr>) -> Result<Vec<IpRange>, Vec<Refusal>> {
     const FIELD: &str = "allocation_pools";
     if given.len() > POOLS_MAX {
-        return Err(vec![Refusal::TooMany { field: FIELD.to_owned(), max: POOLS_MAX, count: given.len() }]);
+        return Err(vec![Refusal::TooMany {
+            field: FIELD.to_owned(),
+            max: POOLS_MAX,
+            count: given.len(),
+        }]);
     }
     let (mut pools, mut wrong) = (Vec::new(), Vec::new());
     for (start, end) in given {
@@ -270,7 +311,10 @@ pub fn pools(given: &[(String, String)], cidr: Cidr, gateway: Option<IpAddr>) ->
     pools.sort_unstable();
     for pair in pools.windows(2) {
         if pair[0].overlaps(&pair[1]) {
-            wrong.push(Refusal::PoolsOverlap { pool: pair[0], other: pair[1] });
+            wrong.push(Refusal::PoolsOverlap {
+                pool: pair[0],
+                other: pair[1],
+            });
         }
     }
     if let Some(gateway) = gateway
@@ -288,7 +332,11 @@ pub fn pools(given: &[(String, String)], cidr: Cidr, gateway: Option<IpAddr>) ->
 pub fn dns(given: &[String]) -> Result<Vec<IpAddr>, Refusal> {
     const FIELD: &str = "dns_nameservers";
     if given.len() > DNS_MAX {
-        return Err(Refusal::TooMany { field: FIELD.to_owned(), max: DNS_MAX, count: given.len() });
+        return Err(Refusal::TooMany {
+            field: FIELD.to_owned(),
+            max: DNS_MAX,
+            count: given.len(),
+        });
     }
     let mut servers = Vec::with_capacity(given.len());
     for text in given {
@@ -308,7 +356,11 @@ pub fn dns(given: &[String]) -> Result<Vec<IpAddr>, Refusal> {
 pub fn routes(given: &[(String, String)], within: Cidr) -> Result<Vec<HostRoute>, Refusal> {
     const FIELD: &str = "host_routes";
     if given.len() > ROUTES_MAX {
-        return Err(Refusal::TooMany { field: FIELD.to_owned(), max: ROUTES_MAX, count: given.len() });
+        return Err(Refusal::TooMany {
+            field: FIELD.to_owned(),
+            max: ROUTES_MAX,
+            count: given.len(),
+        });
     }
     given
         .iter()
@@ -343,16 +395,18 @@ pub struct UsedRange {
 
 /// The first range of `network` that `cidr` overlaps, as the refusal that names it.
 pub fn overlap(cidr: Cidr, network: NetworkId, used: &[UsedRange]) -> Option<Refusal> {
-    used.iter().filter(|range| range.network_id == network).find_map(|range| {
-        let shared = cidr.range().intersection(&range.cidr.range())?;
-        Some(Refusal::Overlap {
-            cidr,
-            other: range.name.clone(),
-            other_cidr: range.cidr,
-            network: range.network.clone(),
-            shared,
+    used.iter()
+        .filter(|range| range.network_id == network)
+        .find_map(|range| {
+            let shared = cidr.range().intersection(&range.cidr.range())?;
+            Some(Refusal::Overlap {
+                cidr,
+                other: range.name.clone(),
+                other_cidr: range.cidr,
+                network: range.network.clone(),
+                shared,
+            })
         })
-    })
 }
 
 #[cfg(test)]
@@ -360,7 +414,12 @@ mod tests {
     use super::*;
 
     fn input(cidr: &str) -> SubnetInput {
-        SubnetInput { name: "web".into(), cidr: cidr.into(), enable_dhcp: true, ..SubnetInput::default() }
+        SubnetInput {
+            name: "web".into(),
+            cidr: cidr.into(),
+            enable_dhcp: true,
+            ..SubnetInput::default()
+        }
     }
 
     fn codes(input: &SubnetInput) -> Vec<&'static str> {
@@ -376,10 +435,24 @@ mod tests {
 
     #[test]
     fn networks_nobody_can_use_are_refused() {
-        for bad in ["0.0.0.0/0", "224.0.0.0/24", "127.0.0.0/24", "169.254.1.0/24", "240.0.0.0/8", "fe80::/64", "ff00::/64"] {
+        for bad in [
+            "0.0.0.0/0",
+            "224.0.0.0/24",
+            "127.0.0.0/24",
+            "169.254.1.0/24",
+            "240.0.0.0/8",
+            "fe80::/64",
+            "ff00::/64",
+        ] {
             assert_eq!(codes(&input(bad)), ["subnet.not_usable"], "{bad}");
         }
-        assert_eq!(codes(&SubnetInput { ip_version: Some(6), ..input("10.0.0.0/24") }), ["subnet.family"]);
+        assert_eq!(
+            codes(&SubnetInput {
+                ip_version: Some(6),
+                ..input("10.0.0.0/24")
+            }),
+            ["subnet.family"]
+        );
     }
 
     #[test]
@@ -387,7 +460,10 @@ mod tests {
         let input = SubnetInput {
             name: "x".repeat(256),
             gateway: GatewayInput::Address("10.0.1.1".into()),
-            pools: Some(vec![("10.0.0.9".into(), "10.0.0.3".into()), ("10.0.0.0".into(), "10.0.0.3".into())]),
+            pools: Some(vec![
+                ("10.0.0.9".into(), "10.0.0.3".into()),
+                ("10.0.0.0".into(), "10.0.0.3".into()),
+            ]),
             dns: vec!["10.0.0.2".into(), "10.0.0.2".into()],
             routes: vec![("10.0.0.0/24".into(), "10.0.0.1".into())],
             ..input("10.0.0.0/24")
@@ -408,15 +484,27 @@ mod tests {
     #[test]
     fn pools_are_disjoint_and_leave_the_gateway_out() {
         let pool = |a: &str, b: &str| (a.to_owned(), b.to_owned());
-        let with = |pools| SubnetInput { pools: Some(pools), ..input("10.0.0.0/24") };
-        assert_eq!(codes(&with(vec![pool("10.0.0.2", "10.0.0.9"), pool("10.0.0.9", "10.0.0.12")])), ["subnet.pools_overlap"]);
-        assert_eq!(codes(&with(vec![pool("10.0.0.1", "10.0.0.9")])), ["subnet.gateway_in_pool"]);
+        let with = |pools| SubnetInput {
+            pools: Some(pools),
+            ..input("10.0.0.0/24")
+        };
+        assert_eq!(
+            codes(&with(vec![pool("10.0.0.2", "10.0.0.9"), pool("10.0.0.9", "10.0.0.12")])),
+            ["subnet.pools_overlap"]
+        );
+        assert_eq!(
+            codes(&with(vec![pool("10.0.0.1", "10.0.0.9")])),
+            ["subnet.gateway_in_pool"]
+        );
         assert_eq!(codes(&with(vec![])), Vec::<&str>::new());
     }
 
     #[test]
     fn gateway_must_be_a_host_address() {
-        let with = |gateway: &str| SubnetInput { gateway: GatewayInput::Address(gateway.into()), ..input("10.0.0.0/24") };
+        let with = |gateway: &str| SubnetInput {
+            gateway: GatewayInput::Address(gateway.into()),
+            ..input("10.0.0.0/24")
+        };
         assert_eq!(codes(&with("10.0.0.255")), ["subnet.gateway_reserved"]);
         assert_eq!(codes(&with("10.0.0.254")), Vec::<&str>::new());
         assert_eq!(codes(&with("nonsense")), ["value.not_an_address"]);
@@ -429,7 +517,10 @@ mod tests {
             assert!(label("name", bad).is_err(), "{bad}");
         }
         assert_eq!(text("name", "  web ", 255).as_deref(), Ok("web"));
-        assert_eq!(text("name", "a\u{7}b", 255).unwrap_err().code(), "value.control_character");
+        assert_eq!(
+            text("name", "a\u{7}b", 255).unwrap_err().code(),
+            "value.control_character"
+        );
         assert_eq!(shortened(&"é".repeat(100)).chars().count(), 65);
     }
 }

@@ -100,14 +100,23 @@ mod tests {
 
     #[test]
     fn reads_both_separators_and_writes_colons() {
-        assert_eq!("FA-16-3E-00-0a-01".parse::<MacAddress>().unwrap().to_string(), "fa:16:3e:00:0a:01");
+        assert_eq!(
+            "FA-16-3E-00-0a-01".parse::<MacAddress>().unwrap().to_string(),
+            "fa:16:3e:00:0a:01"
+        );
     }
 
     #[test]
     fn refuses_what_no_interface_can_have() {
         assert_eq!("00:00:00:00:00:00".parse::<MacAddress>(), Err(BadMac::NotUnicast));
         assert_eq!("01:00:5e:00:00:01".parse::<MacAddress>(), Err(BadMac::NotUnicast));
-        for bad in ["", "fa:16:3e:00:00", "fa:16:3e:00:00:01:02", "fa:16:3e:0:0:1", "+a:16:3e:00:00:01"] {
+        for bad in [
+            "",
+            "fa:16:3e:00:00",
+            "fa:16:3e:00:00:01:02",
+            "fa:16:3e:0:0:1",
+            "+a:16:3e:00:00:01",
+        ] {
             assert_eq!(bad.parse::<MacAddress>(), Err(BadMac::Syntax), "{bad}");
         }
     }
@@ -116,6 +125,9 @@ mod tests {
     fn number_and_back() {
         let mac: MacAddress = "fa:16:3e:00:ff:01".parse().unwrap();
         assert_eq!(MacAddress::from_u64(mac.to_u64()), mac);
-        assert_eq!(MacAddress::from_u64(mac.to_u64() + 0x100).to_string(), "fa:16:3e:01:00:01");
+        assert_eq!(
+            MacAddress::from_u64(mac.to_u64() + 0x100).to_string(),
+            "fa:16:3e:01:00:01"
+        );
     }
 }

@@ -230,7 +230,11 @@ refusals! {
 impl Refusal {
     /// The field of the request that is wrong, when it is one: errors show beside it.
     pub fn field(&self) -> Option<String> {
-        let named = self.params().into_iter().find(|(name, _)| *name == "field").map(|(_, value)| value);
+        let named = self
+            .params()
+            .into_iter()
+            .find(|(name, _)| *name == "field")
+            .map(|(_, value)| value);
         named.or_else(|| {
             let field = match self {
                 Self::SubnetFamily { .. } | Self::SubnetNotUsable { .. } | Self::Overlap { .. } => "cidr",

@@ -152,17 +152,30 @@ impl Cause {
             Self::NodeExpected(name) => (node(name), format!("{name} has not joined yet."), None),
             Self::NodeSilent(name, since) => {
                 let since = at(*since);
-                (node(name), format!("{name} has not reported since {since}."), Some(since))
+                (
+                    node(name),
+                    format!("{name} has not reported since {since}."),
+                    Some(since),
+                )
             }
             Self::NodeBehind(name) => (node(name), format!("Waiting for {name} to apply it."), None),
             Self::KernelRefused(name, words, attempts) => {
                 let mut params = node(name);
                 params.push(("words".to_owned(), words.clone()));
                 params.push(("attempts".to_owned(), attempts.to_string()));
-                (params, format!("{name}: {words}. Retrying, tried {attempts} times."), None)
+                (
+                    params,
+                    format!("{name}: {words}. Retrying, tried {attempts} times."),
+                    None,
+                )
             }
         };
-        Reason { code: self.code().to_owned(), params, sentence, since }
+        Reason {
+            code: self.code().to_owned(),
+            params,
+            sentence,
+            since,
+        }
     }
 }
 
@@ -170,8 +183,14 @@ impl Cause {
 pub fn chain(facts: &PortFacts) -> Vec<(Step, StepState, Option<Cause>)> {
     let node = facts.node.as_ref();
     let steps: [(Step, Option<(StepState, Cause)>); 6] = [
-        (Step::Enabled, (!facts.enabled).then_some((StepState::Failed, Cause::Disabled))),
-        (Step::Addressed, (!facts.has_address).then_some((StepState::Failed, Cause::NoAddress))),
+        (
+            Step::Enabled,
+            (!facts.enabled).then_some((StepState::Failed, Cause::Disabled)),
+        ),
+        (
+            Step::Addressed,
+            (!facts.has_address).then_some((StepState::Failed, Cause::NoAddress)),
+        ),
         (
             Step::NodeKnown,
             match node {
@@ -181,7 +200,8 @@ pub fn chain(facts: &PortFacts) -> Vec<(Step, StepState, Option<Cause>)> {
         ),
         (
             Step::NodeOnline,
-            node.filter(|n| !n.online).map(|n| (StepState::Failed, Cause::NodeSilent(n.name.clone(), n.since))),
+            node.filter(|n| !n.online)
+                .map(|n| (StepState::Failed, Cause::NodeSilent(n.name.clone(), n.since))),
         ),
         (
             Step::Received,
@@ -190,11 +210,13 @@ pub fn chain(facts: &PortFacts) -> Vec<(Step, StepState, Option<Cause>)> {
         ),
         (
             Step::Applied,
-            node.and_then(|n| n.exception.as_ref().map(|(words, attempts)| (n, words, *attempts))).map(
-                |(n, words, attempts)| {
-                    (StepState::Failed, Cause::KernelRefused(n.name.clone(), words.clone(), attempts))
-                },
-            ),
+            node.and_then(|n| n.exception.as_ref().map(|(words, attempts)| (n, words, *attempts)))
+                .map(|(n, words, attempts)| {
+                    (
+                        StepState::Failed,
+                        Cause::KernelRefused(n.name.clone(), words.clone(), attempts),
+                    )
+                }),
         ),
     ];
     let mut broken = false;
@@ -241,7 +263,11 @@ mod tests {
     }
 
     fn port(node: Option<NodeFacts>) -> PortFacts {
-        PortFacts { enabled: true, has_address: true, node }
+        PortFacts {
+            enabled: true,
+            has_address: true,
+            node,
+        }
     }
 
     fn code(facts: &PortFacts) -> (PortStatus, &'static str) {
@@ -253,19 +279,56 @@ mod tests {
     fn each_broken_link_is_the_reason() {
         use PortStatus::{Active, Build, Disabled, Down, Error};
         assert_eq!(code(&port(Some(node()))), (Active, ""));
-        assert_eq!(code(&PortFacts { enabled: false, ..port(Some(node())) }), (Disabled, "port.disabled"));
-        assert_eq!(code(&PortFacts { has_address: false, ..port(None) }), (Down, "port.no_address"));
+        assert_eq!(
+            code(&PortFacts {
+                enabled: false,
+                ..port(Some(node()))
+            }),
+            (Disabled, "port.disabled")
+        );
+        assert_eq!(
+            code(&PortFacts {
+                has_address: false,
+                ..port(None)
+            }),
+            (Down, "port.no_address")
+        );
         assert_eq!(code(&port(None)), (Down, "port.not_attached"));
-        assert_eq!(code(&port(Some(NodeFacts { joined: false, online: false, ..node() }))), (Build, "port.node_expected"));
-        assert_eq!(code(&port(Some(NodeFacts { online: false, ..node() }))), (Down, "port.node_silent"));
-        assert_eq!(code(&port(Some(NodeFacts { applied_revision: 6, ..node() }))), (Build, "port.node_behind"));
-        let refused = NodeFacts { exception: Some(("File exists".into(), 4)), ..node() };
+        assert_eq!(
+            code(&port(Some(NodeFacts {
+                joined: false,
+                online: false,
+                ..node()
+            }))),
+            (Build, "port.node_expected")
+        );
+        assert_eq!(
+            code(&port(Some(NodeFacts {
+                online: false,
+                ..node()
+            }))),
+            (Down, "port.node_silent")
+        );
+        assert_eq!(
+            code(&port(Some(NodeFacts {
+                applied_revision: 6,
+                ..node()
+            }))),
+            (Build, "port.node_behind")
+        );
+        let refused = NodeFacts {
+            exception: Some(("File exists".into(), 4)),
+            ..node()
+        };
         assert_eq!(code(&port(Some(refused))), (Error, "port.kernel_refused"));
     }
 
     #[test]
     fn what_comes_after_the_first_failure_is_unknown() {
-        let facts = port(Some(NodeFacts { online: false, ..node() }));
+        let facts = port(Some(NodeFacts {
+            online: false,
+            ..node()
+        }));
         let states: Vec<_> = chain(&facts).into_iter().map(|(_, state, _)| state).collect();
         use StepState::{Failed, Ok, Unknown};
         assert_eq!(states, [Ok, Ok, Ok, Failed, Unknown, Unknown]);

@@ -56,7 +56,9 @@ pub struct LogIn {
 
 impl std::fmt::Debug for LogIn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LogIn").field("user", &self.user).finish_non_exhaustive()
+        f.debug_struct("LogIn")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
     }
 }
 

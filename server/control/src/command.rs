@@ -1,0 +1,319 @@
+//! What can be asked of the writer: one value per request, checked in itself, decided in order.
+//!
+//! A command holds everything its decision needs besides the view: ids and times are drawn by the
+//! writer from its own sources, so the same commands on the same view give the same outcome.
+
+use std::net::IpAddr;
+
+use portolan_shared::addr::{Cidr, IpRange};
+use portolan_shared::check::{HostRoute, SubnetSpec};
+use portolan_shared::ids::{ClusterId, JoinTokenId, NetworkId, NodeId, PortId, ProjectId, SubnetId, UserId};
+use portolan_shared::mac::MacAddress;
+use portolan_shared::v1::PathKind;
+
+use crate::model::{Assignment, Exception, Micros, Object, Pod, Revision, Session, User};
+
+/// Who asks, for the change table and for rights that depend on objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// A user, through an API.
+    User(UserId),
+    /// A node's agent.
+    Node(NodeId),
+    /// The control plane itself.
+    System,
+}
+
+/// A command with everything around it.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Who asks.
+    pub actor: Actor,
+    /// The project it is asked in; objects of another project are not found, unless `everywhere`.
+    pub project: ProjectId,
+    /// An administrator: any project's objects.
+    pub everywhere: bool,
+    /// `If-Match`: the object's `revision_number` must be this.
+    pub if_match: Option<u64>,
+    /// Hash of project, user and client-made key, and digest of the body: see
+    /// [`crate::model::Idempotency`]. Only creates carry one.
+    pub idempotency: Option<([u8; 32], [u8; 32])>,
+    /// What is asked.
+    pub command: Command,
+}
+
+/// What came of a command.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The commit's revision; the head if nothing changed.
+    pub revision: Revision,
+    /// The objects made or changed, those asked for first and in the order asked; for deletes, the
+    /// objects as they were.
+    pub objects: Vec<Object>,
+    /// True when an idempotency key was seen before and nothing was done.
+    pub replayed: bool,
+}
+
+/// A new network.
+#[derive(Debug, Clone)]
+pub struct NewNetwork {
+    /// Whose it will be (an administrator may name another project).
+    pub project: ProjectId,
+    /// May be empty.
+    pub name: String,
+    /// May be empty.
+    pub description: String,
+    /// Switched on.
+    pub admin_state_up: bool,
+    /// Bytes.
+    pub mtu: u32,
+    /// Default for its ports.
+    pub port_security_enabled: bool,
+    /// May be empty.
+    pub dns_domain: String,
+}
+
+/// What of a network changes; `None` leaves a field alone.
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs, reason = "fields as in NewNetwork")]
+pub struct NetworkChange {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub admin_state_up: Option<bool>,
+    pub mtu: Option<u32>,
+    pub port_security_enabled: Option<bool>,
+    pub dns_domain: Option<String>,
+}
+
+/// A new subnet.
+#[derive(Debug, Clone)]
+pub struct NewSubnet {
+    /// Whose it will be.
+    pub project: ProjectId,
+    /// Where.
+    pub network: NetworkId,
+    /// Checked in itself.
+    pub spec: SubnetSpec,
+}
+
+/// What of a subnet changes; `None` leaves a field alone.
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs, reason = "fields as in the model")]
+pub struct SubnetChange {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub enable_dhcp: Option<bool>,
+    pub gateway: Option<Option<IpAddr>>,
+    pub pools: Option<Vec<IpRange>>,
+    pub dns: Option<Vec<IpAddr>>,
+    pub routes: Option<Vec<HostRoute>>,
+}
+
+/// A fixed IP as asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FixedIpRequest {
+    /// Any address of this subnet.
+    Subnet(SubnetId),
+    /// This address, in whichever subnet of the network holds it.
+    Address(IpAddr),
+    /// This address of this subnet.
+    Both(SubnetId, IpAddr),
+}
+
+/// A new port.
+#[derive(Debug, Clone)]
+pub struct NewPort {
+    /// Whose it will be.
+    pub project: ProjectId,
+    /// Where.
+    pub network: NetworkId,
+    /// May be empty.
+    pub name: Box<str>,
+    /// May be empty.
+    pub description: Box<str>,
+    /// `None`: the next of the project's walk.
+    pub mac: Option<MacAddress>,
+    /// `None`: one address of each family, from the subnets with room; empty: none.
+    pub fixed_ips: Option<Vec<FixedIpRequest>>,
+    /// Switched on.
+    pub admin_state_up: bool,
+    /// Not one of Portolan's own ([`crate::model::owner`]).
+    pub device_owner: Box<str>,
+    /// Free text.
+    pub device_id: Box<str>,
+    /// Free text.
+    pub host: Box<str>,
+    /// `None`: as the network says.
+    pub port_security_enabled: Option<bool>,
+}
+
+/// What of a port changes; `None` leaves a field alone.
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs, reason = "fields as in NewPort")]
+pub struct PortChange {
+    pub name: Option<Box<str>>,
+    pub description: Option<Box<str>>,
+    pub mac: Option<MacAddress>,
+    pub fixed_ips: Option<Vec<FixedIpRequest>>,
+    pub admin_state_up: Option<bool>,
+    pub device_owner: Option<Box<str>>,
+    pub device_id: Option<Box<str>>,
+    pub host: Option<Box<str>>,
+    pub port_security_enabled: Option<bool>,
+}
+
+/// A new cluster with a private network of its own.
+#[derive(Debug, Clone)]
+pub struct NewCluster {
+    /// Whose it will be.
+    pub project: ProjectId,
+    /// A label.
+    pub name: String,
+    /// `None`: the next free /24 of 10.0.0.0/8 in the project.
+    pub node_range: Option<Cidr>,
+    /// `None`: the next free /16.
+    pub pod_range: Option<Cidr>,
+    /// `None`: the next free /20.
+    pub service_range: Option<Cidr>,
+    /// How pods of two nodes reach each other.
+    pub path: PathKind,
+}
+
+/// A pod address that an agent gave out.
+#[derive(Debug, Clone)]
+pub struct PodAllocation {
+    /// Made by the agent; the port's id.
+    pub id: PortId,
+    /// The pod, with the allocation's sequence number.
+    pub pod: Pod,
+    /// Inside the node's blocks.
+    pub addresses: Vec<IpAddr>,
+    /// The pod's interface's.
+    pub mac: MacAddress,
+}
+
+/// How one node is doing, as far as it changed.
+#[derive(Debug, Clone)]
+pub struct NodeReport {
+    /// Which node.
+    pub node: NodeId,
+    /// Whether its agent is connected, and since when.
+    pub online: Option<(bool, Micros)>,
+    /// The newest revision in its kernel and what it refused, all of it.
+    pub applied: Option<(Revision, Vec<Exception>)>,
+    /// Version of its agent.
+    pub agent_version: Option<String>,
+}
+
+/// What can be asked.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// All or none.
+    CreateNetworks(Vec<NewNetwork>),
+    /// Changes a network.
+    UpdateNetwork(NetworkId, NetworkChange),
+    /// Deletes a network with its subnets, unless ports are left in it.
+    DeleteNetwork(NetworkId),
+    /// All or none.
+    CreateSubnets(Vec<NewSubnet>),
+    /// Changes a subnet.
+    UpdateSubnet(SubnetId, SubnetChange),
+    /// Deletes a subnet, unless ports have addresses from it.
+    DeleteSubnet(SubnetId),
+    /// All or none.
+    CreatePorts(Vec<NewPort>),
+    /// Changes a port.
+    UpdatePort(PortId, PortChange),
+    /// Deletes a port, unless something else owns it.
+    DeletePort(PortId),
+
+    /// Makes network, node subnet, pod subnet and cluster at once.
+    CreateCluster(NewCluster),
+    /// Deletes a cluster with its nodes, blocks, their ports, and its private network, unless ports
+    /// of others are left in that.
+    DeleteCluster(ClusterId),
+    /// Makes a node that is expected to join, and its port in the node subnet. With an address: that
+    /// one (a host that joins by itself), else the next free.
+    CreateNode {
+        /// Where.
+        cluster: ClusterId,
+        /// A label.
+        name: String,
+        /// The address the host has already.
+        address: Option<IpAddr>,
+    },
+    /// Removes a node with its blocks and ports; its agent is refused from then on.
+    DeleteNode(NodeId),
+    /// Makes a join token; for one node, or for any host of the cluster.
+    CreateJoinToken {
+        /// Where to.
+        cluster: ClusterId,
+        /// The one node it is for.
+        node: Option<NodeId>,
+        /// SHA-256 of the secret.
+        secret_hash: [u8; 32],
+        /// When it stops working.
+        expires_at: Micros,
+    },
+    /// Spends a token: the node it is for, or a new one of that name and address, has joined; leases
+    /// it its first block.
+    Join {
+        /// The token.
+        token: JoinTokenId,
+        /// SHA-256 of the secret that was shown.
+        secret_hash: [u8; 32],
+        /// The name the host wants.
+        name: String,
+        /// The address the host has.
+        address: IpAddr,
+        /// SHA-256 of the public key its certificate will be for.
+        key_hash: [u8; 32],
+    },
+    /// Leases one more block to a node that says it has `have` of them; does nothing if it has more.
+    LeaseBlock {
+        /// Who.
+        node: NodeId,
+        /// How many it knows of.
+        have: u32,
+    },
+    /// Makes and deletes pods' ports as the agent reports. Idempotent. Refused allocations (outside
+    /// of the node's blocks) do not stop the others: they are left out of the outcome.
+    ReportPods {
+        /// Who.
+        node: NodeId,
+        /// True: the node's other pods are gone.
+        full: bool,
+        /// Newest sequence number covered.
+        seq: u64,
+        /// Given out.
+        allocations: Vec<PodAllocation>,
+        /// Taken back: port and the sequence number of its allocation.
+        releases: Vec<(PortId, u64)>,
+    },
+    /// Records how nodes are doing; one commit for many.
+    ReportNodes(Vec<NodeReport>),
+
+    /// Makes a project.
+    CreateProject {
+        /// Unique.
+        name: String,
+        /// May be empty.
+        description: String,
+    },
+    /// Deletes a project that holds nothing.
+    DeleteProject(ProjectId),
+    /// Makes a user, or replaces it (same id).
+    PutUser(User),
+    /// Deletes a user with its roles and sessions.
+    DeleteUser(UserId),
+    /// Gives a role.
+    Assign(Assignment),
+    /// Takes a role.
+    Unassign(Assignment),
+    /// Begins a session or token.
+    PutSession(Session),
+    /// Ends it.
+    DeleteSession([u8; 32]),
+    /// Forgets sessions, tokens and idempotency records that have expired.
+    Expire,
+}
