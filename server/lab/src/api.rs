@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use portolan_shared::v1::{ClusterRow, CreateCluster, CreateNode, JoinToken, List, NodeRow, NodeState, One};
+use portolan_shared::v1::{ClusterRow, CreateCluster, CreateNode, JoinToken, List, NodeRow, NodeState, One, PathKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -58,12 +58,12 @@ pub enum ApiError {
 /// The demo's things in the control plane.
 #[derive(Debug, Clone)]
 pub struct Demo {
-    /// The cluster of the lab's hosts.
-    pub cluster: Cluster,
+    /// The cluster of the lab's hosts, if it was wanted.
+    pub cluster: Option<Cluster>,
     /// Prefix length of the cluster's node subnet.
     prefix: u8,
-    /// Path of the project's resources.
-    path: String,
+    /// Path of the cluster's nodes.
+    nodes: String,
     /// Token of the user `demo`.
     token: String,
 }
@@ -77,10 +77,6 @@ impl Demo {
             project: name.into(),
         };
         vec![user(DEMO, DEMO_PASSWORD), user("admin", ADMIN_PASSWORD)]
-    }
-
-    fn nodes(&self) -> String {
-        format!("{}/clusters/{}/nodes", self.path, self.cluster.id)
     }
 }
 
@@ -123,8 +119,8 @@ impl Api {
             .is_ok_and(|answer| answer.status().is_success())
     }
 
-    /// Makes the demo's project, user and cluster where they are missing.
-    pub fn prepare(&self) -> Result<Demo, ApiError> {
+    /// Makes the demo's project, user and, if wanted, cluster where they are missing.
+    pub fn prepare(&self, with_cluster: bool) -> Result<Demo, ApiError> {
         let admin = self.log_in("admin", ADMIN_PASSWORD, "admin")?;
         let project = self.found_or_made(&admin, "project", json!({ "name": DEMO, "domain_id": "default" }))?;
         let user =
@@ -138,38 +134,50 @@ impl Api {
         self.call(Method::PUT, &assignment, Some(&admin), None::<&()>)?;
 
         let token = self.log_in(DEMO, DEMO_PASSWORD, DEMO)?;
-        let path = format!("/portolan/v1/projects/{project}");
-        let clusters = format!("{path}/clusters");
-        let there: List<ClusterRow> = self.read(&clusters, &token)?;
-        let cluster = match there.items.into_iter().find(|cluster| cluster.name == CLUSTER) {
-            Some(cluster) => cluster,
-            None => {
-                let wanted = CreateCluster {
-                    name: CLUSTER.into(),
-                    node_range: None,
-                    pod_range: None,
-                    service_range: None,
-                    path: Default::default(),
-                };
-                self.write::<One<ClusterRow>>(&clusters, &token, &wanted)?.item
-            }
+        if !with_cluster {
+            return Ok(Demo {
+                cluster: None,
+                prefix: 0,
+                nodes: String::new(),
+                token,
+            });
+        }
+        let row = self.cluster(&token, &project)?;
+        let nodes = format!("/portolan/v1/projects/{project}/clusters/{}/nodes", row.id);
+        let cluster = Cluster {
+            id: row.id.to_string(),
+            name: row.name,
+            project_id: project,
         };
-        let prefix = cluster.node_subnet.cidr.prefix();
         Ok(Demo {
-            cluster: Cluster {
-                id: cluster.id.to_string(),
-                name: cluster.name,
-            },
-            prefix,
-            path,
+            cluster: Some(cluster),
+            prefix: row.node_subnet.cidr.prefix(),
+            nodes,
             token,
         })
     }
 
+    /// The demo's cluster, made if it is missing.
+    fn cluster(&self, token: &str, project: &str) -> Result<ClusterRow, ApiError> {
+        let path = format!("/portolan/v1/projects/{project}/clusters");
+        let there: List<ClusterRow> = self.read(&path, token)?;
+        if let Some(row) = there.items.into_iter().find(|cluster| cluster.name == CLUSTER) {
+            return Ok(row);
+        }
+        let wanted = CreateCluster {
+            name: CLUSTER.into(),
+            node_range: None,
+            pod_range: None,
+            service_range: None,
+            path: PathKind::default(),
+        };
+        Ok(self.write::<One<ClusterRow>>(&path, token, &wanted)?.item)
+    }
+
     /// The node of that name, made if it is missing.
     pub fn make_node(&self, demo: &Demo, name: &str) -> Result<Node, ApiError> {
-        let path = demo.nodes();
-        let there: List<NodeRow> = self.read(&path, &demo.token)?;
+        let path = &demo.nodes;
+        let there: List<NodeRow> = self.read(path, &demo.token)?;
         let lacks = |what| ApiError::Lacks {
             call: path.clone(),
             what,
@@ -187,7 +195,7 @@ impl Api {
                 token: None,
             });
         }
-        let made: JoinToken = self.write(&path, &demo.token, &CreateNode { name: name.to_owned() })?;
+        let made: JoinToken = self.write(path, &demo.token, &CreateNode { name: name.to_owned() })?;
         let row = made.node.ok_or_else(|| lacks("the node"))?;
         let prefix = made.prefix.unwrap_or(demo.prefix);
         Ok(Node {
@@ -199,7 +207,7 @@ impl Api {
 
     /// How many nodes are ready.
     pub fn nodes_online(&self, demo: &Demo) -> Result<usize, ApiError> {
-        let there: List<NodeRow> = self.read(&demo.nodes(), &demo.token)?;
+        let there: List<NodeRow> = self.read(&demo.nodes, &demo.token)?;
         Ok(there.items.iter().filter(|row| row.state == NodeState::Ready).count())
     }
 

@@ -79,8 +79,8 @@ pub struct Report {
     pub url: String,
     /// Who can log in.
     pub users: Vec<User>,
-    /// The cluster the hosts are nodes of.
-    pub cluster: Cluster,
+    /// The cluster the hosts are nodes of; none without hosts.
+    pub cluster: Option<Cluster>,
     /// The hosts.
     pub hosts: Vec<Host>,
     /// The pods, in order of creation.
@@ -101,12 +101,14 @@ pub struct User {
 }
 
 /// The lab's cluster.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Cluster {
     /// Its id.
     pub id: String,
     /// Its name.
     pub name: String,
+    /// The project it is in.
+    pub project_id: String,
 }
 
 /// A host of the lab.

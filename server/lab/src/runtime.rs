@@ -3,6 +3,7 @@
 //! A lab holds an exclusive `flock` on `ROOT/ID/lock` for as long as it lives, and so does its janitor (which shares the
 //! open file). A lab whose lock can be had is dead: whoever gets the lock may clear it away.
 
+use std::env;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -16,8 +17,17 @@ use crate::names::LabId;
 use crate::netns;
 use crate::wait::until;
 
-/// Where labs of this machine are written down.
-pub const ROOT: &str = "/run/portolan-lab";
+/// Where labs of this machine are written down: `/run/portolan-lab`, or a folder of the user's own who may not write
+/// there (and so has a control plane without hosts).
+pub fn root() -> PathBuf {
+    let shared = Path::new("/run/portolan-lab");
+    let user = rustix::process::geteuid();
+    if user.is_root() {
+        shared.to_owned()
+    } else {
+        env::temp_dir().join(format!("portolan-lab-{}", user.as_raw()))
+    }
+}
 
 /// How long a new lab waits for the janitor of a dead one of the same name.
 const CLAIM_WITHIN: Duration = Duration::from_secs(5);

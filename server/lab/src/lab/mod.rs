@@ -1,8 +1,10 @@
 //! The lab itself: raises everything in order, changes it on request, and takes it all away.
 
+mod pods;
+
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
@@ -10,16 +12,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use pods::Pod;
 use rustix::process::Signal;
 
 use crate::api::{Api, ApiError, Demo};
 use crate::binaries::{Binaries, MissingBinary};
 use crate::children::{ChildError, Running, inherit};
-use crate::cni::{CniError, Plugin, Sandbox};
+use crate::cni::CniError;
 use crate::echo;
 use crate::ip::{self, IpError};
 use crate::janitor::Janitor;
-use crate::names::{LabId, is_label};
+use crate::names::LabId;
 use crate::netns::Namespace;
 use crate::protocol::{self, Report, Request, Whereabouts};
 use crate::runtime::{self, Runtime, RuntimeError};
@@ -31,8 +34,6 @@ use crate::wait::until;
 const START_WITHIN: Duration = Duration::from_secs(20);
 /// How long nodes may take until they are online.
 const ONLINE_WITHIN: Duration = Duration::from_secs(30);
-/// How long a pod's program may take until it answers.
-const ECHO_WITHIN: Duration = Duration::from_secs(10);
 /// What everything together gets to end by itself.
 const END_WITHIN: Duration = Duration::from_millis(1_200);
 
@@ -43,7 +44,7 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where the database, the agents' states and the logs go.
     pub state_dir: PathBuf,
-    /// How many hosts.
+    /// How many hosts. With none, nothing is made that needs any rights: there is a control plane, and that is all.
     pub hosts: usize,
     /// How many pods, dealt to the hosts in turn.
     pub pods: usize,
@@ -103,14 +104,6 @@ struct Host {
     agent: Option<Running>,
 }
 
-#[derive(Debug)]
-struct Pod {
-    host: String,
-    sandbox: Sandbox,
-    address: IpAddr,
-    echo: Running,
-}
-
 /// A lab, raised or being raised. Dropping it ends it.
 #[derive(Debug)]
 pub struct Lab {
@@ -131,12 +124,12 @@ impl Lab {
     /// asked to end, everything made so far is taken away again.
     pub fn raise(options: Options, signals: &EndSignals, tell: &mut dyn FnMut(&str)) -> Result<Self, LabError> {
         let binaries = Binaries::find()?;
-        let root = Path::new(runtime::ROOT);
-        for id in runtime::sweep(root)? {
+        let root = runtime::root();
+        for id in runtime::sweep(&root)? {
             tell(&format!("cleared away the lab {id}, whose process is dead"));
         }
-        let runtime = Runtime::claim(root, options.id.clone())?;
-        let janitor = match Janitor::start(&binaries.lab, root, &runtime) {
+        let runtime = Runtime::claim(&root, options.id.clone())?;
+        let janitor = match Janitor::start(&binaries.lab, &root, &runtime) {
             Ok(janitor) => janitor,
             Err(error) => {
                 runtime.clear()?;
@@ -176,7 +169,11 @@ impl Lab {
         let api = Api::new(self.options.listen);
         self.start_control()?;
         self.wait(signals, START_WITHIN, "answer", |_| Ok(api.healthy()))?;
-        let demo = api.prepare()?;
+        let demo = api.prepare(hosts > 0)?;
+        if hosts == 0 {
+            self.demo = Some(demo);
+            return Ok(());
+        }
 
         tell("agents");
         for (index, name) in names.iter().enumerate() {
@@ -362,91 +359,6 @@ impl Lab {
         })
     }
 
-    fn plugin<'a>(&'a self, host: &'a Host) -> Plugin<'a> {
-        Plugin {
-            program: &self.binaries.cni,
-            host: &host.namespace,
-            socket: &host.socket,
-        }
-    }
-
-    fn pod_add(&mut self, host: &str, name: &str) -> Result<(), LabError> {
-        let index = self.host(host)?;
-        if !is_label(name) {
-            return Err(LabError::Request(format!(
-                "{name:?} cannot name a pod: a-z, 0-9 and dashes, at most 40"
-            )));
-        }
-        if self.pods.iter().any(|pod| pod.sandbox.pod == name) {
-            return Err(LabError::Request(format!("there is a pod {name} already")));
-        }
-        self.sandboxes += 1;
-        let (lab, number) = (self.runtime.id(), self.sandboxes);
-        let namespace = lab.pod(name);
-        let container_id = format!("{lab}-{name}-{number}");
-        let sandbox = Sandbox {
-            container_id,
-            namespace: namespace.clone(),
-            pod: name.to_owned(),
-        };
-        ip::batch(None, &[format!("netns add {}", namespace.name())])?;
-        let made = self.fill(index, &sandbox);
-        match made {
-            Ok((address, echo)) => {
-                self.pods.push(Pod {
-                    host: host.to_owned(),
-                    sandbox,
-                    address,
-                    echo,
-                });
-                Ok(())
-            }
-            Err(error) => {
-                // As a runtime does after a failed ADD. The first error is the one to tell.
-                let _ = self.plugin(&self.hosts[index]).del(&sandbox);
-                let _ = namespace.remove();
-                Err(error)
-            }
-        }
-    }
-
-    /// Gives a new sandbox its network and its program.
-    fn fill(&self, host: usize, sandbox: &Sandbox) -> Result<(IpAddr, Running), LabError> {
-        let namespace = &sandbox.namespace;
-        ip::batch(Some(namespace), &["link set lo up".into()])?;
-        let address = self.plugin(&self.hosts[host]).add(sandbox)?;
-        let mut command = Command::new(&self.binaries.lab);
-        command.args(["echo", "--name", &sandbox.pod]);
-        let log = self.log(&format!("pod-{}", sandbox.pod));
-        let mut echo = Running::start(&format!("pod {}", sandbox.pod), command, Some(namespace), log)?;
-        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, echo::PORT));
-        let answers = until(ECHO_WITHIN, || {
-            echo.alive()?;
-            let asked = namespace
-                .within(|| echo::ask(here, ECHO_WITHIN))
-                .map_err(at(namespace.name()))?;
-            Ok::<_, LabError>(asked.ok())
-        })?;
-        if answers.is_none() {
-            return Err(echo.late("answer", ECHO_WITHIN).into());
-        }
-        Ok((address, echo))
-    }
-
-    fn pod_del(&mut self, host: Option<&str>, name: &str) -> Result<(), LabError> {
-        let found = self.pods.iter().position(|pod| pod.sandbox.pod == name);
-        let index = found.ok_or_else(|| LabError::Request(format!("there is no pod {name}")))?;
-        let pod = &self.pods[index];
-        if host.is_some_and(|host| host != pod.host) {
-            return Err(LabError::Request(format!("pod {name} is on {}", pod.host)));
-        }
-        self.plugin(&self.hosts[self.host(&pod.host)?]).del(&pod.sandbox)?;
-        let mut pod = self.pods.remove(index);
-        pod.echo.signal(Signal::KILL);
-        pod.echo.finish(Instant::now() + END_WITHIN);
-        pod.sandbox.namespace.remove().map_err(at(pod.sandbox.namespace.name()))
-    }
-
     fn log(&self, name: &str) -> PathBuf {
         self.options.state_dir.join("logs").join(format!("{name}.log"))
     }
@@ -467,16 +379,13 @@ impl Lab {
             address: pod.address,
             echo: SocketAddr::new(pod.address, echo::PORT),
         });
-        let (cluster, users) = self
-            .demo
-            .as_ref()
-            .map_or_else(Default::default, |demo| (demo.cluster.clone(), demo.users()));
+        let demo = self.demo.as_ref();
         Report {
             name: self.runtime.id().to_string(),
             pid: std::process::id(),
             url: format!("http://{}", self.options.listen),
-            users,
-            cluster,
+            users: demo.map_or_else(Vec::new, Demo::users),
+            cluster: demo.and_then(|demo| demo.cluster.clone()),
             hosts: hosts.collect(),
             pods: pods.collect(),
             state_dir: self.options.state_dir.clone(),

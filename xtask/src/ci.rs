@@ -1,0 +1,18 @@
+//! `cargo xtask ci`: what every change must pass.
+
+use crate::binaries;
+use crate::console::Compiler;
+use crate::process::{Failed, cargo, run};
+use crate::test;
+
+/// Form, lints, documentation, then all fast tests (whose console build holds the console to its size).
+pub fn ci(compiler: Compiler) -> Result<(), Failed> {
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    // The console first: the control plane does not compile without something to carry.
+    binaries::console(compiler)?;
+    run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    run(cargo()
+        .args(["doc", "--workspace", "--no-deps", "--document-private-items"])
+        .env("RUSTDOCFLAGS", "-D warnings"))?;
+    test::test(compiler)
+}

@@ -1,0 +1,682 @@
+//! Builds the console: Rust to wasm, its JavaScript shell, one stylesheet, one page.
+//!
+//! Writes `frontend/dist` and nothing else in the checkout. What a browser downloads is hashed into
+//! file names, so that everything under `assets/` may be cached for ever and `index.html` never.
+//! Nothing inline is made: the server's content security policy is
+//! `script-src 'self' 'wasm-unsafe-eval'; style-src 'self'`.
+//!
+//! Start at [`build`]. The wasm target comes from rustup where it is installed, else from Debian's
+//! `rustc-web`, which compiles the standard library from its sources.
+
+use std::env;
+use std::fmt;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The wasm target's name, as compilers and folders spell it.
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// What the console may weigh on first download, brotli-compressed, all files together (bytes).
+pub const BUDGET: usize = 200_000;
+
+/// Features that rustc's wasm has and `wasm-opt` must be told, or it refuses the module.
+const WASM_FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+    "--enable-nontrapping-float-to-int",
+    "--enable-mutable-globals",
+    "--enable-multivalue",
+];
+
+/// How much care the build takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Quick to build, large: neither `wasm-opt` nor brotli.
+    Dev,
+    /// As it ships: small, compressed, held to [`BUDGET`].
+    Release,
+}
+
+impl Profile {
+    /// The cargo profile of that name.
+    fn cargo(self) -> &'static str {
+        match self {
+            Profile::Dev => "wasm-dev",
+            Profile::Release => "wasm-release",
+        }
+    }
+}
+
+/// Which compiler makes wasm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Compiler {
+    /// rustup's target where it is installed, else Debian's compiler.
+    #[default]
+    Auto,
+    /// The toolchain that runs this, which must have the wasm target.
+    Rustup,
+    /// Debian's `rustc-web`, `cargo-web` and `rust-web-src`.
+    Debian,
+}
+
+/// One file of the result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asset {
+    /// Path below `frontend/dist`.
+    pub path: String,
+    /// Bytes as they are.
+    pub size: usize,
+    /// Bytes after brotli 11; absent in [`Profile::Dev`].
+    pub compressed: Option<usize>,
+}
+
+/// What a build made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Every file a browser may download, `index.html` first.
+    pub assets: Vec<Asset>,
+    /// Whether `wasm-opt` was there and ran.
+    pub optimised: bool,
+    /// Nothing had changed since the last build of this profile.
+    pub unchanged: bool,
+}
+
+impl Report {
+    /// Compressed bytes of all files; `None` where they were not compressed.
+    pub fn compressed(&self) -> Option<usize> {
+        self.assets.iter().map(|asset| asset.compressed).sum()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for asset in &self.assets {
+            match asset.compressed {
+                Some(compressed) => writeln!(
+                    f,
+                    "  {:<40} {:>9} bytes, {:>7} compressed",
+                    asset.path, asset.size, compressed
+                )?,
+                None => writeln!(f, "  {:<40} {:>9} bytes", asset.path, asset.size)?,
+            }
+        }
+        match self.compressed() {
+            Some(total) => write!(f, "console: {total} of {BUDGET} bytes compressed"),
+            None => write!(f, "console: {} files, not compressed", self.assets.len()),
+        }?;
+        if self.unchanged {
+            write!(f, " (unchanged)")
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Why the console was not built.
+#[derive(Debug)]
+pub enum ConsoleError {
+    /// No compiler for wasm is installed; the text says what would help.
+    NoCompiler(String),
+    /// The compiler refused; it has said why on stderr.
+    Compile {
+        /// What was run.
+        program: String,
+        /// Its exit code, where it had one.
+        code: Option<i32>,
+    },
+    /// wasm-bindgen could not make the JavaScript shell.
+    Bindgen(String),
+    /// `wasm-opt` failed; its words.
+    Optimise(String),
+    /// A stylesheet is named by the entry file and not there, or the other way round.
+    Style(String),
+    /// More than [`BUDGET`] bytes.
+    TooLarge(Box<Report>),
+    /// A file could not be read or written.
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for ConsoleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConsoleError::NoCompiler(help) => write!(f, "no compiler for {TARGET}: {help}"),
+            ConsoleError::Compile {
+                program,
+                code: Some(code),
+            } => write!(f, "{program} ended with code {code}"),
+            ConsoleError::Compile { program, code: None } => write!(f, "{program} was killed"),
+            ConsoleError::Bindgen(why) => write!(f, "wasm-bindgen: {why}"),
+            ConsoleError::Optimise(why) => write!(f, "wasm-opt: {why}"),
+            ConsoleError::Style(why) => write!(f, "style/: {why}"),
+            ConsoleError::TooLarge(report) => write!(f, "the console is over its budget\n{report}"),
+            ConsoleError::Io { path, source } => write!(f, "{}: {source}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for ConsoleError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            ConsoleError::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// Attaches the path to an input or output error.
+fn at(path: &Path) -> impl FnOnce(io::Error) -> ConsoleError + '_ {
+    move |source| ConsoleError::Io {
+        path: path.to_path_buf(),
+        source,
+    }
+}
+
+/// Builds the console of the checkout at `root` into `frontend/dist`.
+///
+/// `target_dir` is cargo's target folder for wasm; without it the environment's
+/// `WASM_TARGET_DIR`, else `target/wasm` in the checkout. It must not be the host's: two compilers
+/// that share one throw away each other's work.
+///
+/// Does nothing after compiling when neither the wasm nor the styles differ from the last build.
+pub fn build(
+    root: &Path,
+    profile: Profile,
+    compiler: Compiler,
+    target_dir: Option<&Path>,
+) -> Result<Report, ConsoleError> {
+    let target_dir = target_dir
+        .map(Path::to_path_buf)
+        .or_else(|| env::var_os("WASM_TARGET_DIR").map(PathBuf::from))
+        .unwrap_or_else(|| root.join("target/wasm"));
+    let wasm_path = compile(root, profile, compiler, &target_dir)?;
+    let wasm = fs::read(&wasm_path).map_err(at(&wasm_path))?;
+    let css = stylesheet(&root.join("style"))?;
+    let rose_path = root.join("style/rose.svg");
+    let rose = fs::read(&rose_path).map_err(at(&rose_path))?;
+
+    let optimiser = Some(root.join("e2e/node_modules/.bin/wasm-opt")).filter(|path| path.exists());
+    let optimiser = optimiser.filter(|_| profile == Profile::Release);
+    let dist = root.join("frontend/dist");
+    let stamp_path = target_dir.join("console.stamp");
+    let stamp = stamp(&[
+        &wasm,
+        css.as_bytes(),
+        &rose,
+        INDEX.as_bytes(),
+        BOOT.as_bytes(),
+        &[profile as u8, optimiser.is_some() as u8],
+    ]);
+    if fs::read_to_string(&stamp_path).is_ok_and(|last| last == stamp) {
+        if let Ok(report) = read_back(&dist, optimiser.is_some()) {
+            return gate(report);
+        }
+    }
+
+    let files = assemble(&wasm, &css, &rose, &target_dir, optimiser.as_deref())?;
+    let report = write_out(&dist, &files, profile, optimiser.is_some())?;
+    let report = gate(report)?;
+    fs::write(&stamp_path, stamp).map_err(at(&stamp_path))?;
+    Ok(report)
+}
+
+/// Refuses what is over the budget.
+fn gate(report: Report) -> Result<Report, ConsoleError> {
+    match report.compressed() {
+        Some(total) if total > BUDGET => Err(ConsoleError::TooLarge(Box::new(report))),
+        _ => Ok(report),
+    }
+}
+
+/// Where the running toolchain keeps its libraries.
+fn sysroot() -> Option<PathBuf> {
+    let output = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+        .args(["--print", "sysroot"])
+        .stderr(Stdio::null())
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim()))
+}
+
+/// rustup's linker for wasm, whatever host it was installed for.
+fn linker(sysroot: &Path) -> Option<PathBuf> {
+    let hosts = fs::read_dir(sysroot.join("lib/rustlib")).ok()?;
+    hosts
+        .flatten()
+        .map(|host| host.path().join("bin/rust-lld"))
+        .find(|path| path.exists())
+}
+
+/// Compiles the console's crate and says where the wasm is.
+fn compile(root: &Path, profile: Profile, compiler: Compiler, target_dir: &Path) -> Result<PathBuf, ConsoleError> {
+    let sysroot = sysroot();
+    let has_target = sysroot
+        .as_ref()
+        .is_some_and(|path| path.join("lib/rustlib").join(TARGET).exists());
+    let has_debian =
+        Path::new("/usr/bin/cargo").exists() && Path::new("/usr/lib/rustlib/src/rust/library/std").exists();
+    let debian = match compiler {
+        Compiler::Rustup => false,
+        Compiler::Debian => true,
+        Compiler::Auto => !has_target,
+    };
+    if debian && !has_debian {
+        return Err(ConsoleError::NoCompiler(format!(
+            "`rustup target add {TARGET}`, or on Debian `apt-get install rustc-web cargo-web rust-web-src`"
+        )));
+    }
+    if !debian && !has_target {
+        return Err(ConsoleError::NoCompiler(format!("`rustup target add {TARGET}`")));
+    }
+
+    let mut cargo = if debian {
+        let mut cargo = Command::new("/usr/bin/cargo");
+        let path = env::var_os("PATH").unwrap_or_default();
+        let path = env::join_paths(std::iter::once(PathBuf::from("/usr/bin")).chain(env::split_paths(&path)));
+        cargo.env("PATH", path.unwrap_or_else(|_| "/usr/bin".into()));
+        cargo.env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "1");
+        cargo.env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort");
+        // Debian's compiler comes without a linker for wasm; rustup's has one.
+        if let Some(linker) = sysroot.as_deref().and_then(linker) {
+            cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+        }
+        cargo
+    } else {
+        Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    };
+    // What the caller's cargo and rustup set for themselves would change the fingerprints here.
+    for name in [
+        "RUSTFLAGS",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "RUSTC_WRAPPER",
+        "CARGO_BUILD_TARGET",
+    ] {
+        cargo.env_remove(name);
+    }
+    if debian {
+        for name in ["RUSTUP_TOOLCHAIN", "CARGO", "RUSTDOC"] {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+        .current_dir(root)
+        .args([
+            "build",
+            "--package",
+            "portolan-console",
+            "--target",
+            TARGET,
+            "--profile",
+            profile.cargo(),
+        ])
+        .arg("--target-dir")
+        .arg(target_dir);
+    let program = if debian {
+        "/usr/bin/cargo build (wasm)"
+    } else {
+        "cargo build (wasm)"
+    };
+    let status = cargo.status().map_err(at(Path::new(program)))?;
+    if !status.success() {
+        return Err(ConsoleError::Compile {
+            program: program.to_owned(),
+            code: status.code(),
+        });
+    }
+    Ok(target_dir
+        .join(TARGET)
+        .join(profile.cargo())
+        .join("portolan-console.wasm"))
+}
+
+/// A file of the result: path below `dist`, and bytes.
+type File = (String, Vec<u8>);
+
+/// Makes every file of the result, in memory.
+fn assemble(
+    wasm: &[u8],
+    css: &str,
+    rose: &[u8],
+    work: &Path,
+    optimiser: Option<&Path>,
+) -> Result<Vec<File>, ConsoleError> {
+    let out = work.join("console-bindgen");
+    if out.exists() {
+        fs::remove_dir_all(&out).map_err(at(&out))?;
+    }
+    bindgen(wasm, &out).map_err(ConsoleError::Bindgen)?;
+    let js = fs::read(out.join("console.js")).map_err(at(&out))?;
+    let wasm_path = out.join("console_bg.wasm");
+    if let Some(optimiser) = optimiser {
+        optimise(optimiser, &wasm_path)?;
+    }
+    let wasm = fs::read(&wasm_path).map_err(at(&wasm_path))?;
+
+    let wasm_name = hashed("console", "wasm", &wasm);
+    let js_name = hashed("console", "js", &js);
+    let boot = BOOT
+        .replace("{js}", &js_name)
+        .replace("{wasm}", &wasm_name)
+        .into_bytes();
+    let boot_name = hashed("boot", "js", &boot);
+    let css_name = hashed("console", "css", css.as_bytes());
+    let rose_name = hashed("rose", "svg", rose);
+    let index = INDEX
+        .replace("{boot}", &boot_name)
+        .replace("{css}", &css_name)
+        .replace("{js}", &js_name)
+        .replace("{rose}", &rose_name)
+        .replace("{wasm}", &wasm_name);
+
+    let mut files = vec![
+        ("index.html".to_owned(), index.into_bytes()),
+        (boot_name, boot),
+        (css_name, css.as_bytes().to_vec()),
+        (js_name, js),
+        (wasm_name, wasm),
+        (rose_name, rose.to_vec()),
+    ];
+    let snippets = out.join("snippets");
+    if snippets.exists() {
+        collect(&snippets, "assets/snippets", &mut files)?;
+    }
+    Ok(files)
+}
+
+/// Runs wasm-bindgen, as a library, into `out`.
+fn bindgen(wasm: &[u8], out: &Path) -> Result<(), String> {
+    let mut bindgen = wasm_bindgen_cli_support::Bindgen::new();
+    bindgen
+        .input_bytes("console", wasm.to_vec())
+        .web(true)
+        .map_err(|error| format!("{error:#}"))?
+        .typescript(false)
+        .remove_name_section(true)
+        .remove_producers_section(true)
+        .generate(out)
+        .map_err(|error| format!("{error:#}"))
+}
+
+/// Shrinks a wasm file in place.
+fn optimise(optimiser: &Path, wasm: &Path) -> Result<(), ConsoleError> {
+    let output = Command::new(optimiser)
+        .args(WASM_FEATURES)
+        .args(["-Oz", "--output"])
+        .arg(wasm)
+        .arg(wasm)
+        .output()
+        .map_err(at(optimiser))?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(ConsoleError::Optimise(
+            String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        ))
+    }
+}
+
+/// Every file below `folder`, under `prefix`, in the order of their names.
+fn collect(folder: &Path, prefix: &str, files: &mut Vec<File>) -> Result<(), ConsoleError> {
+    let mut entries = fs::read_dir(folder)
+        .and_then(|entries| {
+            entries
+                .map(|entry| entry.map(|entry| entry.path()))
+                .collect::<io::Result<Vec<_>>>()
+        })
+        .map_err(at(folder))?;
+    entries.sort();
+    for path in entries {
+        let name = format!("{prefix}/{}", path.file_name().unwrap_or_default().to_string_lossy());
+        if path.is_dir() {
+            collect(&path, &name, files)?;
+        } else {
+            files.push((name, fs::read(&path).map_err(at(&path))?));
+        }
+    }
+    Ok(())
+}
+
+/// Replaces `dist` by `files`.
+fn write_out(dist: &Path, files: &[File], profile: Profile, optimised: bool) -> Result<Report, ConsoleError> {
+    if dist.exists() {
+        fs::remove_dir_all(dist).map_err(at(dist))?;
+    }
+    let mut assets = Vec::new();
+    for (name, bytes) in files {
+        let path = dist.join(name);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(at(folder))?;
+        }
+        fs::write(&path, bytes).map_err(at(&path))?;
+        let compressed = match profile {
+            Profile::Dev => None,
+            Profile::Release => {
+                let path = dist.join(format!("{name}.br"));
+                let bytes = brotli(bytes).map_err(at(&path))?;
+                fs::write(&path, &bytes).map_err(at(&path))?;
+                Some(bytes.len())
+            }
+        };
+        assets.push(Asset {
+            path: name.clone(),
+            size: bytes.len(),
+            compressed,
+        });
+    }
+    Ok(Report {
+        assets,
+        optimised,
+        unchanged: false,
+    })
+}
+
+/// What the last build left, for a build that has nothing to do.
+fn read_back(dist: &Path, optimised: bool) -> Result<Report, ConsoleError> {
+    let mut files = Vec::new();
+    collect(dist, "", &mut files)?;
+    let size = |name: &str| {
+        files
+            .iter()
+            .find(|(path, _)| path == name)
+            .map(|(_, bytes)| bytes.len())
+    };
+    let mut assets: Vec<Asset> = files
+        .iter()
+        .filter(|(path, _)| !path.ends_with(".br"))
+        .map(|(path, bytes)| Asset {
+            path: path.trim_start_matches('/').to_owned(),
+            size: bytes.len(),
+            compressed: size(&format!("{path}.br")),
+        })
+        .collect();
+    assets.sort_by_key(|asset| asset.path != "index.html");
+    if assets.first().is_none_or(|asset| asset.path != "index.html") {
+        return Err(ConsoleError::Io {
+            path: dist.join("index.html"),
+            source: io::Error::from(io::ErrorKind::NotFound),
+        });
+    }
+    Ok(Report {
+        assets,
+        optimised,
+        unchanged: true,
+    })
+}
+
+/// Brotli at its slowest, as a server would send it.
+fn brotli(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut writer = brotli::CompressorWriter::new(Vec::new(), 1 << 16, 11, 22);
+    writer.write_all(bytes)?;
+    Ok(writer.into_inner())
+}
+
+/// The one stylesheet: `style/index.css` names the layers and files, in order.
+///
+/// A line `@import "name.css" layer(layer);` becomes that file's rules inside that layer; every
+/// other line stays. A file that nobody imports is an error: it would be forgotten in silence.
+fn stylesheet(folder: &Path) -> Result<String, ConsoleError> {
+    let entry_path = folder.join("index.css");
+    let entry = fs::read_to_string(&entry_path).map_err(at(&entry_path))?;
+    let mut css = String::new();
+    let mut imported = vec!["index.css".to_owned()];
+    for line in entry.lines() {
+        let Some((name, layer)) = import(line) else {
+            css.push_str(line);
+            css.push('\n');
+            continue;
+        };
+        let path = folder.join(name);
+        let rules = fs::read_to_string(&path).map_err(at(&path))?;
+        css.push_str(&format!("@layer {layer}{{{rules}}}\n"));
+        imported.push(name.to_owned());
+    }
+    let entries = fs::read_dir(folder).map_err(at(folder))?;
+    for entry in entries {
+        let name = entry.map_err(at(folder))?.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".css") && !imported.contains(&name) {
+            return Err(ConsoleError::Style(format!("index.css does not import {name}")));
+        }
+    }
+    Ok(squeeze(&css))
+}
+
+/// The file and the layer of an import line.
+fn import(line: &str) -> Option<(&str, &str)> {
+    let rest = line.trim().strip_prefix("@import \"")?;
+    let (name, rest) = rest.split_once("\" layer(")?;
+    Some((name, rest.strip_suffix(");")?))
+}
+
+/// Takes comments and indentation out of CSS. Knows no strings: the styles hold no comment marks in them.
+fn squeeze(css: &str) -> String {
+    let mut out = String::with_capacity(css.len());
+    let mut rest = css;
+    while let Some((before, after)) = rest.split_once("/*") {
+        out.push_str(before);
+        rest = after.split_once("*/").map_or("", |(_, after)| after);
+    }
+    out.push_str(rest);
+    let lines: Vec<&str> = out.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join("\n")
+}
+
+/// `assets/name-hash.extension`, where the hash is the content's.
+fn hashed(name: &str, extension: &str, bytes: &[u8]) -> String {
+    format!("assets/{name}-{:016x}.{extension}", fnv1a(bytes, FNV_OFFSET))
+}
+
+/// Start value of [`fnv1a`].
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// FNV-1a, 64 bits: tells versions of our own files apart; nobody forges them.
+fn fnv1a(bytes: &[u8], start: u64) -> u64 {
+    bytes.iter().fold(start, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// One line that differs when any of the inputs does.
+fn stamp(inputs: &[&[u8]]) -> String {
+    let hash = inputs.iter().fold(FNV_OFFSET, |hash, bytes| {
+        fnv1a(bytes, fnv1a(&(bytes.len() as u64).to_le_bytes(), hash))
+    });
+    format!("{hash:016x}")
+}
+
+/// The page. Everything it names is a file beside it.
+const INDEX: &str = r##"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Portolan</title>
+<link rel="icon" type="image/svg+xml" href="/{rose}">
+<link rel="stylesheet" href="/{css}">
+<script src="/{boot}"></script>
+<link rel="modulepreload" href="/{js}">
+<link rel="preload" as="fetch" type="application/wasm" crossorigin href="/{wasm}">
+</head>
+<body>
+<noscript>Portolan needs JavaScript and WebAssembly.</noscript>
+</body>
+</html>
+"##;
+
+/// Runs before the first paint: the chosen theme, then the application.
+const BOOT: &str = r#"(() => {
+  const root = document.documentElement;
+  try {
+    const theme = localStorage.getItem("portolan.theme");
+    if (theme === "light" || theme === "dark") root.dataset.theme = theme;
+  } catch {}
+  import("/{js}")
+    .then((console) => console.default({ module_or_path: "/{wasm}" }))
+    .catch((error) => { root.dataset.boot = "failed"; console.error(error); });
+})();
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_import_line_names_file_and_layer() {
+        assert_eq!(
+            import("@import \"table.css\" layer(components);"),
+            Some(("table.css", "components"))
+        );
+        assert_eq!(import("@layer tokens, base;"), None);
+        assert_eq!(import("@import \"table.css\";"), None);
+    }
+
+    #[test]
+    fn comments_and_indentation_go() {
+        assert_eq!(
+            squeeze("/* a */\n  a {\n    color: red; /* b\n c */\n  }\n\n"),
+            "a {\ncolor: red;\n}"
+        );
+        assert_eq!(squeeze("a{} /* open"), "a{}");
+    }
+
+    #[test]
+    fn names_change_with_content_and_only_then() {
+        assert_eq!(hashed("a", "js", b"one"), hashed("a", "js", b"one"));
+        assert_ne!(hashed("a", "js", b"one"), hashed("a", "js", b"two"));
+        assert_ne!(stamp(&[b"ab", b"c"]), stamp(&[b"a", b"bc"]));
+    }
+
+    #[test]
+    fn over_the_budget_is_refused() {
+        let asset = |compressed| Asset {
+            path: "a".into(),
+            size: 1,
+            compressed,
+        };
+        let report = |assets| Report {
+            assets,
+            optimised: true,
+            unchanged: false,
+        };
+        assert!(gate(report(vec![asset(Some(BUDGET))])).is_ok());
+        assert!(matches!(
+            gate(report(vec![asset(Some(BUDGET)), asset(Some(1))])),
+            Err(ConsoleError::TooLarge(_))
+        ));
+        assert!(gate(report(vec![asset(None)])).is_ok(), "a dev build is not weighed");
+    }
+
+    #[test]
+    fn the_page_has_nothing_inline() {
+        assert!(!INDEX.contains("<style") && !INDEX.contains("style="));
+        assert_eq!(INDEX.matches("<script").count(), INDEX.matches("<script src=").count());
+    }
+}

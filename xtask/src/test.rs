@@ -1,0 +1,130 @@
+//! `cargo xtask test`: all fast tests, counted together.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::binaries::{self, Profile};
+use crate::console::Compiler;
+use crate::process::{Failed, Stream, cargo, in_ci, program, read, root, run, succeeds};
+use crate::tally::{Libtest, Nextest, Tally, playwright};
+use crate::tools::{self, Tool};
+
+/// Runs them all, prints the sum as the last line, and fails if any failed. In CI a skip is a failure too: there,
+/// everything must be able to run.
+pub fn test(compiler: Compiler) -> Result<(), Failed> {
+    let mut sum = Tally::default();
+    let mut step = |what: &str, done: Result<Tally, Failed>| {
+        let tally = done.unwrap_or_else(|error| {
+            eprintln!("{what}: {error}");
+            Tally::broken()
+        });
+        eprintln!("{what}: {tally}");
+        sum.add(tally);
+    };
+    tools::ensure(&[Tool::Iproute2, Tool::Postgres]);
+    let console = binaries::console(compiler);
+    let browsers = console.is_ok();
+    if let Err(error) = console {
+        step("console", Err(error));
+    }
+    let built = binaries::dev();
+    if let Err(error) = built {
+        step("build", Err(error));
+    } else {
+        step("tests", cargo_tests(&["--workspace", "--exclude", "portolan-console"]));
+        step("console's own tests", cargo_tests(&["--package", "portolan-console"]));
+        step(
+            "browser tests",
+            if browsers {
+                browser_tests()
+            } else {
+                Ok(skipped("the console was not built"))
+            },
+        );
+    }
+    conclude(&sum)
+}
+
+/// Prints what was skipped and the counts, and says whether that is good.
+fn conclude(sum: &Tally) -> Result<(), Failed> {
+    for (test, reason) in &sum.skipped {
+        println!("skipped: {test}: {reason}");
+    }
+    let refused = in_ci() && !sum.skipped.is_empty();
+    if refused {
+        println!("in CI nothing may be skipped for lack of rights or tools");
+    }
+    println!("{sum}");
+    if sum.failed > 0 || refused {
+        Err(Failed::Other("tests failed".into()))
+    } else {
+        Ok(())
+    }
+}
+
+fn skipped(reason: &str) -> Tally {
+    Tally {
+        skipped: vec![("browser tests".into(), reason.into())],
+        ..Tally::default()
+    }
+}
+
+/// Rust's tests of these packages: with nextest if it is there.
+fn cargo_tests(packages: &[&str]) -> Result<Tally, Failed> {
+    let mut command = cargo();
+    if succeeds(cargo().args(["nextest", "--version"])) {
+        command.args([
+            "nextest",
+            "run",
+            "--no-fail-fast",
+            "--color",
+            "never",
+            "--success-output",
+            "immediate",
+        ]);
+        let mut reader = Nextest::default();
+        let succeeded = read(command.args(packages), Stream::Err, |line| {
+            if reader.line(line) {
+                eprintln!("{line}");
+            }
+        })?;
+        return Ok(reader.end(succeeded));
+    }
+    let mut reader = Libtest::default();
+    command
+        .args(["test", "--no-fail-fast"])
+        .args(packages)
+        .args(["--", "--show-output"]);
+    let succeeded = read(&mut command, Stream::Out, |line| {
+        reader.line(line);
+        println!("{line}");
+    })?;
+    Ok(reader.end(succeeded))
+}
+
+/// The tests in a real browser, against the programs as just built.
+fn browser_tests() -> Result<Tally, Failed> {
+    if !tools::ensure(&[Tool::Node, Tool::Chromium]).is_empty() {
+        return Ok(skipped("there is no Node.js or no Chromium"));
+    }
+    tools::node_packages()?;
+    let folder = root().join("e2e");
+    let report = folder.join("test-results/report.json");
+    let _ = fs::remove_file(&report);
+    let mut npx = program("npx");
+    npx.current_dir(&folder).args(["--no-install", "playwright", "test"]);
+    npx.env("PORTOLAN_BIN_DIR", Profile::Dev.folder());
+    if let Some(browser) = tools::browser() {
+        npx.env("CHROMIUM", browser);
+    }
+    let run = run(&mut npx);
+    let text = fs::read(&report).map_err(|error| {
+        Failed::Other(format!(
+            "the browser tests left no report ({error}); {}",
+            run.err().map_or_else(String::new, |error| error.to_string())
+        ))
+    })?;
+    let report: Value = serde_json::from_slice(&text).map_err(|error| Failed::Other(format!("{error}")))?;
+    Ok(playwright(&report))
+}

@@ -1,0 +1,49 @@
+//! `cargo xtask up`: everything built, then a lab to look at.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+
+use crate::binaries::{self, Profile};
+use crate::console::Compiler;
+use crate::process::{Failed, program, succeeds, target_dir, typed};
+use crate::tools::{self, Tool};
+
+/// Builds, then becomes the lab: it returns only when something failed.
+pub fn up(compiler: Compiler, listen: SocketAddr) -> Result<(), Failed> {
+    tools::ensure(&[Tool::Iproute2]);
+    binaries::console(compiler)?;
+    binaries::release()?;
+
+    let bin = Profile::Release.folder();
+    let state = target_dir().join("up").join(listen.port().to_string());
+    let lab = || program(bin.join("portolan-lab"));
+    if succeeds(lab().arg("status").arg("--state-dir").arg(&state)) {
+        return Err(Failed::Other(format!(
+            "a lab runs at {listen} already: end it first, or choose another --listen"
+        )));
+    }
+    // Each `up` begins anew; `portolan-lab up --state-dir DIR` keeps what was made.
+    match fs::remove_dir_all(&state) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Failed::Other(format!("{}: {error}", state.display())));
+        }
+        _ => {}
+    }
+    let mut command = lab();
+    command
+        .args(["up", "--words", "--listen", &listen.to_string()])
+        .arg("--state-dir")
+        .arg(&state);
+    // It says itself what is missing.
+    let check = lab()
+        .arg("check")
+        .status()
+        .map_err(|error| Failed::Start("portolan-lab check".into(), error))?;
+    if !check.success() {
+        eprintln!("so the control plane runs without hosts; everything but the lab is there to try");
+        command.args(["--hosts", "0"]);
+    }
+    let what = typed(&command);
+    Err(Failed::Start(what, command.exec()))
+}
