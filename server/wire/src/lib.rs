@@ -1,9 +1,15 @@
 //! The protocol between the control plane and node agents: messages and their limits.
 //!
 //! Says nothing about transport, reads and writes nothing. The messages are made from
-//! `proto/agent.proto`, which is also their documentation; start there.
+//! `proto/agent.proto`, which is also their documentation; start there. [`token`] is the text of a
+//! join token, [`digest`] what two sides compare to know that they mean the same state, [`field`]
+//! how addresses and ids are written in messages.
 
 #![deny(missing_docs)]
+
+pub mod digest;
+pub mod field;
+pub mod token;
 
 /// The messages of `proto/agent.proto`.
 #[allow(missing_docs, reason = "generated; the documentation is in the .proto file")]
@@ -14,8 +20,30 @@ pub mod agent {
 /// The protocol version this build speaks. It also understands the version before.
 pub const PROTOCOL: u32 = 1;
 
+/// The oldest protocol version this build understands.
+pub const OLDEST_PROTOCOL: u32 = 1;
+
+/// Where a host without an identity asks for one.
+pub const JOIN_PATH: &str = "/agent/v1/join";
+
+/// Where a node's stream is.
+pub const STREAM_PATH: &str = "/agent/v1/stream";
+
 /// The largest frame either side accepts, in bytes: a snapshot of 1,000 nodes with 16 blocks each.
 pub const MAX_FRAME: usize = 4 << 20;
 
 /// The largest frame an agent may send, in bytes: a full report of some 2,000 pods.
 pub const MAX_AGENT_FRAME: usize = 1 << 20;
+
+/// The largest frame of a join, either way, in bytes: a request holds a certificate request and some
+/// addresses, a reply two certificates.
+pub const MAX_JOIN_FRAME: usize = 64 << 10;
+
+/// Nodes and blocks in one part of a snapshot, at most: some 200 KiB.
+pub const SNAPSHOT_PART: usize = 4096;
+
+/// How often an idle side pings, in seconds.
+pub const PING_SECONDS: u64 = 5;
+
+/// After how many seconds without a frame the peer is taken for dead.
+pub const DEAD_SECONDS: u64 = 15;
