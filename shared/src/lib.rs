@@ -13,5 +13,6 @@ pub mod ids;
 pub mod mac;
 pub mod refusal;
 pub mod status;
+pub mod time;
 pub mod v1;
 pub mod v2;
