@@ -8,4 +8,9 @@
 //! Never here: anything that programs a kernel (the agents do), or a second path that writes.
 
 pub mod command;
+pub mod control;
+pub mod feed;
 pub mod model;
+pub mod quotas;
+pub mod sources;
+pub mod view;

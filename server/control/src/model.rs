@@ -198,6 +198,10 @@ pub struct Cluster {
     pub path: PathKind,
     /// Prefix length of a block: 26, or 122 for IPv6.
     pub block_prefix: u8,
+    /// The last commit that changed what its agents are sent: the cluster, its nodes, its blocks.
+    /// Changing it is no change of the cluster.
+    #[serde(default)]
+    pub feed_revision: Revision,
 }
 
 /// A node of a cluster.

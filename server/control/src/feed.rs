@@ -1,0 +1,311 @@
+//! Commits, told to whoever follows: readers hold a revision and pull what came after it.
+//!
+//! The ring keeps the newest commits in memory. Nobody waits for a reader: one that falls behind
+//! the ring is told [`Next::Reset`] and starts again from a snapshot of the view. A reader of one
+//! cluster is woken only by commits that change what its agents are sent, so that ten thousand idle
+//! agents cost a commit nothing.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use portolan_shared::ids::{ClusterId, ProjectId};
+use tokio::sync::watch;
+
+use crate::command::Actor;
+use crate::model::{Key, Micros, Object, ObjectKind, Revision};
+
+/// What happened to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// Made or changed; [`Change::object`] is how it is now.
+    Put,
+    /// Gone; [`Change::object`] is how it was.
+    Delete,
+    /// Changed in what only the control plane sees (cursors): no news for anybody.
+    Quiet,
+}
+
+/// One object's change in a commit.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// What happened.
+    pub op: Op,
+    /// To what.
+    pub key: Key,
+    /// How it is now; for [`Op::Delete`], how it was.
+    pub object: Object,
+    /// Whose it is; `None` for users and the like.
+    pub project: Option<ProjectId>,
+    /// The cluster it belongs to or is bound in.
+    pub cluster: Option<ClusterId>,
+}
+
+impl Change {
+    /// Whether agents of its cluster are sent something because of it.
+    pub fn concerns_agents(&self) -> bool {
+        let kind = matches!(
+            self.key.kind(),
+            ObjectKind::Cluster | ObjectKind::Node | ObjectKind::Block | ObjectKind::Network
+        );
+        self.op != Op::Quiet && self.cluster.is_some() && kind
+    }
+}
+
+/// All changes of one revision.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// Its number.
+    pub revision: Revision,
+    /// When it was decided.
+    pub at: Micros,
+    /// Who asked.
+    pub actor: Actor,
+    /// In the order decided.
+    pub changes: Box<[Change]>,
+}
+
+/// What a reader gets next.
+#[derive(Debug, Clone)]
+pub enum Next {
+    /// The next commit after the reader's cursor.
+    Commit(Arc<Commit>),
+    /// What came after the cursor is gone: read the view anew; the cursor is at `head` now.
+    Reset {
+        /// The head; a view read from now on is at least there.
+        head: Revision,
+    },
+    /// The control plane is closing.
+    Closed,
+}
+
+/// The newest commits, and who waits for the next.
+pub struct Feed {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    ring: RwLock<Ring>,
+    head: watch::Sender<Revision>,
+    /// Most changes kept.
+    capacity: usize,
+}
+
+struct Ring {
+    /// Commits `floor + 1 ..= head`, without gaps.
+    commits: VecDeque<Arc<Commit>>,
+    /// The newest commit that is no longer kept.
+    floor: Revision,
+    head: Revision,
+    /// Changes kept, over all commits.
+    changes: usize,
+    clusters: HashMap<ClusterId, ClusterRing>,
+    closed: bool,
+}
+
+struct ClusterRing {
+    commits: VecDeque<Arc<Commit>>,
+    wake: watch::Sender<Revision>,
+}
+
+impl Default for ClusterRing {
+    fn default() -> Self {
+        Self {
+            commits: VecDeque::new(),
+            wake: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Feed {
+    /// An empty feed at `head` that keeps at most `capacity` changes.
+    pub fn new(head: Revision, capacity: usize) -> Self {
+        let ring = Ring {
+            commits: VecDeque::new(),
+            floor: head,
+            head,
+            changes: 0,
+            clusters: HashMap::new(),
+            closed: false,
+        };
+        Self {
+            shared: Arc::new(Shared {
+                ring: RwLock::new(ring),
+                head: watch::Sender::new(head),
+                capacity,
+            }),
+        }
+    }
+
+    /// The newest revision that was published.
+    pub fn head(&self) -> Revision {
+        self.shared.ring.read().head
+    }
+
+    /// Follows every commit after `after`; from the head on if `None`.
+    pub fn subscribe(&self, after: Option<Revision>) -> Subscription {
+        self.subscription(None, after)
+    }
+
+    /// Follows the commits that change what a cluster's agents are sent, after `after`; from the
+    /// head on if `None`. Commits are whole: take out what is of the cluster
+    /// ([`Change::concerns_agents`], [`Change::cluster`]).
+    pub fn subscribe_cluster(&self, cluster: ClusterId, after: Option<Revision>) -> Subscription {
+        self.subscription(Some(cluster), after)
+    }
+
+    fn subscription(&self, cluster: Option<ClusterId>, after: Option<Revision>) -> Subscription {
+        let mut ring = self.shared.ring.write();
+        let wake = match cluster {
+            None => self.shared.head.subscribe(),
+            Some(id) => ring.clusters.entry(id).or_default().wake.subscribe(),
+        };
+        let cursor = after.unwrap_or(ring.head);
+        Subscription {
+            shared: Arc::clone(&self.shared),
+            cluster,
+            cursor,
+            wake,
+        }
+    }
+
+    /// Publishes commits, in order, without gaps after the head.
+    pub(crate) fn publish(&self, commits: &[Arc<Commit>]) {
+        let Some(last) = commits.last() else { return };
+        let mut concerned: Vec<ClusterId> = Vec::new();
+        {
+            let mut guard = self.shared.ring.write();
+            let ring = &mut *guard;
+            for commit in commits {
+                debug_assert_eq!(commit.revision, ring.head + 1, "commits are published without gaps");
+                ring.head = commit.revision;
+                ring.changes += commit.changes.len();
+                let mut mine: Vec<ClusterId> = commit
+                    .changes
+                    .iter()
+                    .filter(|c| c.concerns_agents())
+                    .filter_map(|c| c.cluster)
+                    .collect();
+                mine.sort_unstable();
+                mine.dedup();
+                for cluster in mine {
+                    ring.clusters
+                        .entry(cluster)
+                        .or_default()
+                        .commits
+                        .push_back(Arc::clone(commit));
+                    concerned.push(cluster);
+                }
+                ring.commits.push_back(Arc::clone(commit));
+            }
+            while ring.changes > self.shared.capacity {
+                let Some(old) = ring.commits.pop_front() else { break };
+                ring.changes -= old.changes.len();
+                ring.floor = old.revision;
+                for cluster in old
+                    .changes
+                    .iter()
+                    .filter(|c| c.concerns_agents())
+                    .filter_map(|c| c.cluster)
+                {
+                    ring.forget(cluster);
+                }
+            }
+            concerned.sort_unstable();
+            concerned.dedup();
+            for cluster in &concerned {
+                if let Some(cluster) = ring.clusters.get(cluster) {
+                    cluster.wake.send_replace(last.revision);
+                }
+            }
+        }
+        self.shared.head.send_replace(last.revision);
+    }
+
+    /// Ends every subscription.
+    pub(crate) fn close(&self) {
+        let mut ring = self.shared.ring.write();
+        ring.closed = true;
+        for cluster in ring.clusters.values() {
+            cluster.wake.send_modify(|_| ());
+        }
+        self.shared.head.send_modify(|_| ());
+    }
+}
+
+impl Ring {
+    /// Drops what a cluster's ring holds at or before the floor, and the ring when nobody needs it.
+    fn forget(&mut self, id: ClusterId) {
+        let floor = self.floor;
+        let Some(cluster) = self.clusters.get_mut(&id) else {
+            return;
+        };
+        while cluster.commits.front().is_some_and(|c| c.revision <= floor) {
+            cluster.commits.pop_front();
+        }
+        if cluster.commits.is_empty() && cluster.wake.receiver_count() == 0 {
+            self.clusters.remove(&id);
+        }
+    }
+}
+
+/// A reader's place in the feed.
+pub struct Subscription {
+    shared: Arc<Shared>,
+    cluster: Option<ClusterId>,
+    cursor: Revision,
+    wake: watch::Receiver<Revision>,
+}
+
+impl Subscription {
+    /// The revision up to which this reader has everything that concerns it.
+    pub fn cursor(&self) -> Revision {
+        self.cursor
+    }
+
+    /// What comes next; waits for it. Safe to cancel: nothing is skipped.
+    pub async fn next(&mut self) -> Next {
+        loop {
+            self.wake.borrow_and_update();
+            if let Some(next) = self.try_next() {
+                return next;
+            }
+            if self.wake.changed().await.is_err() {
+                return Next::Closed;
+            }
+        }
+    }
+
+    /// What comes next if it is there already: take several, then flush once.
+    pub fn try_next(&mut self) -> Option<Next> {
+        let ring = self.shared.ring.read();
+        if ring.closed {
+            return Some(Next::Closed);
+        }
+        // Above the head: the reader comes from another store, or from one that was set back.
+        if self.cursor < ring.floor || self.cursor > ring.head {
+            self.cursor = ring.head;
+            return Some(Next::Reset { head: ring.head });
+        }
+        let found = match self.cluster {
+            None => ring
+                .commits
+                .get(usize::try_from(self.cursor - ring.floor).unwrap_or(usize::MAX)),
+            Some(id) => ring.clusters.get(&id).and_then(|cluster| {
+                let at = cluster.commits.partition_point(|c| c.revision <= self.cursor);
+                cluster.commits.get(at)
+            }),
+        };
+        match found {
+            Some(commit) => {
+                self.cursor = commit.revision;
+                Some(Next::Commit(Arc::clone(commit)))
+            }
+            None => {
+                // Nothing more concerns this reader up to the head: it never falls behind the ring.
+                self.cursor = ring.head;
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! How much a project may have.
+
+/// Most things of a project; the project `admin` has no limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quotas {
+    /// Networks.
+    pub networks: u64,
+    /// Subnets.
+    pub subnets: u64,
+    /// Ports that are no pods'.
+    pub ports: u64,
+    /// Pods' ports.
+    pub pods: u64,
+    /// Clusters.
+    pub clusters: u64,
+}
+
+impl Default for Quotas {
+    /// Neutron's (`neutron/conf/quota.py`) for what it has; a pod costs no more than a map entry.
+    fn default() -> Self {
+        Self {
+            networks: 100,
+            subnets: 100,
+            ports: 500,
+            pods: 100_000,
+            clusters: 100,
+        }
+    }
+}
+
+impl Quotas {
+    /// No limits, for benchmarks and tests.
+    pub const NONE: Self = Self {
+        networks: u64::MAX,
+        subnets: u64::MAX,
+        ports: u64::MAX,
+        pods: u64::MAX,
+        clusters: u64::MAX,
+    };
+}

@@ -1,0 +1,215 @@
+//! How a view moves on: whole commits, or objects while loading.
+
+use std::sync::Arc;
+
+use portolan_shared::ids::{ClusterId, NetworkId, ProjectId};
+
+use super::View;
+use crate::feed::{Change, Commit, Op};
+use crate::model::{Key, Object, Revision};
+
+impl View {
+    /// Applies a commit: after it, the view is at the commit's revision.
+    pub fn apply(&mut self, commit: &Commit) {
+        for change in &commit.changes {
+            match change.op {
+                Op::Put | Op::Quiet => self.put(change.object.clone()),
+                Op::Delete => self.remove(&change.key),
+            }
+            if change.concerns_agents()
+                && let Some(cluster) = change.cluster
+            {
+                self.cluster_revisions.insert(cluster, commit.revision);
+            }
+        }
+        self.head = commit.revision;
+    }
+
+    /// Sets the revision after loading.
+    pub fn set_head(&mut self, head: Revision) {
+        self.head = head;
+    }
+
+    /// Puts an object in, or in place of the one with its key.
+    pub fn put(&mut self, object: Object) {
+        let key = object.key();
+        if !matches!(object, Object::Port(_)) {
+            self.unlink(&key);
+        }
+        match object {
+            Object::Project(o) => {
+                self.project_names.insert(o.name.clone(), o.id);
+                self.projects.insert(o.id, o);
+            }
+            Object::User(o) => {
+                self.user_names.insert(o.name.clone(), o.id);
+                self.users.insert(o.id, o);
+            }
+            Object::Assignment(o) => {
+                self.assigned.insert((o.project, o.user, o.role));
+                self.assignments.insert(*o);
+            }
+            Object::Session(o) => {
+                self.user_sessions.insert((o.user, o.hash));
+                self.session_ends.insert((o.expires_at, o.hash));
+                self.sessions.insert(o.hash, o);
+            }
+            Object::Idempotency(o) => {
+                self.idempotency_ends.insert((o.expires_at, o.hash));
+                self.idempotency.insert(o.hash, o);
+            }
+            Object::Network(o) => {
+                self.project_networks.add(o.meta.project, o.id);
+                self.networks.insert(o.id, o);
+            }
+            Object::Subnet(o) => {
+                self.project_subnets.add(o.meta.project, o.id);
+                self.network_subnets.add(o.network, o.id);
+                self.subnets.insert(o.id, o);
+            }
+            Object::Cluster(o) => {
+                self.project_clusters.add(o.meta.project, o.id);
+                self.network_clusters.add(o.network, o.id);
+                let revision = o.feed_revision.max(o.meta.revision);
+                self.cluster_revisions
+                    .entry(o.id)
+                    .and_modify(|r| *r = revision.max(*r))
+                    .or_insert(revision);
+                self.clusters.insert(o.id, o);
+            }
+            Object::Node(o) => {
+                self.cluster_nodes.add(o.cluster, o.id);
+                self.ports.add_node(o.cluster, o.id);
+                self.nodes.insert(o.id, o);
+            }
+            Object::Block(o) => {
+                self.cluster_blocks.add(o.cluster, o.id);
+                self.node_blocks.add(o.node, o.id);
+                self.block_starts.insert((o.subnet, o.cidr.first()), o.id);
+                self.blocks.insert(o.id, o);
+            }
+            Object::Port(o) => self.ports.put(o),
+            Object::NodeStatus(o) => {
+                self.node_statuses.insert(o.node, o);
+            }
+            Object::JoinToken(o) => {
+                self.cluster_tokens.add(o.cluster, o.id);
+                self.token_hashes.insert(o.secret_hash, o.id);
+                self.join_tokens.insert(o.id, o);
+            }
+        }
+    }
+
+    /// Takes an object out.
+    pub fn remove(&mut self, key: &Key) {
+        self.unlink(key);
+        match key {
+            Key::Project(id) => drop(self.projects.remove(id)),
+            Key::User(id) => drop(self.users.remove(id)),
+            Key::Assignment(a) => drop(self.assignments.remove(a)),
+            Key::Session(hash) => drop(self.sessions.remove(hash)),
+            Key::Idempotency(hash) => drop(self.idempotency.remove(hash)),
+            Key::Network(id) => drop(self.networks.remove(id)),
+            Key::Subnet(id) => drop(self.subnets.remove(id)),
+            Key::Cluster(id) => {
+                self.clusters.remove(id);
+                self.cluster_revisions.remove(id);
+            }
+            Key::Node(id) => drop(self.nodes.remove(id)),
+            Key::Block(id) => drop(self.blocks.remove(id)),
+            Key::Port(id) => self.ports.remove(*id),
+            Key::NodeStatus(id) => drop(self.node_statuses.remove(id)),
+            Key::JoinToken(id) => drop(self.join_tokens.remove(id)),
+        }
+    }
+
+    /// Takes an object out of the indexes.
+    fn unlink(&mut self, key: &Key) {
+        let Some(object) = self.object(key) else { return };
+        match object {
+            Object::Project(o) => drop(self.project_names.remove(&o.name)),
+            Object::User(o) => drop(self.user_names.remove(&o.name)),
+            Object::Assignment(o) => drop(self.assigned.remove(&(o.project, o.user, o.role))),
+            Object::Session(o) => {
+                self.user_sessions.remove(&(o.user, o.hash));
+                self.session_ends.remove(&(o.expires_at, o.hash));
+            }
+            Object::Idempotency(o) => drop(self.idempotency_ends.remove(&(o.expires_at, o.hash))),
+            Object::Network(o) => self.project_networks.remove(o.meta.project, o.id),
+            Object::Subnet(o) => {
+                self.project_subnets.remove(o.meta.project, o.id);
+                self.network_subnets.remove(o.network, o.id);
+            }
+            Object::Cluster(o) => {
+                self.project_clusters.remove(o.meta.project, o.id);
+                self.network_clusters.remove(o.network, o.id);
+            }
+            Object::Node(o) => {
+                self.cluster_nodes.remove(o.cluster, o.id);
+                self.ports.remove_node(o.cluster, o.id);
+            }
+            Object::Block(o) => {
+                self.cluster_blocks.remove(o.cluster, o.id);
+                self.node_blocks.remove(o.node, o.id);
+                self.block_starts.remove(&(o.subnet, o.cidr.first()));
+            }
+            Object::Port(_) | Object::NodeStatus(_) => {}
+            Object::JoinToken(o) => {
+                self.cluster_tokens.remove(o.cluster, o.id);
+                self.token_hashes.remove(&o.secret_hash);
+            }
+        }
+    }
+}
+
+/// Whose an object is, and the cluster it belongs to or is bound in, for a [`Change`]. `cluster_in`
+/// names the cluster of a network.
+pub fn cluster_of(
+    object: &Object,
+    node_cluster: impl Fn(portolan_shared::ids::NodeId) -> Option<ClusterId>,
+    network_cluster: impl Fn(NetworkId) -> Option<ClusterId>,
+) -> (Option<ProjectId>, Option<ClusterId>) {
+    match object {
+        Object::Project(o) => (Some(o.id), None),
+        Object::User(_) | Object::Session(_) | Object::Idempotency(_) => (None, None),
+        Object::Assignment(o) => (Some(o.project), None),
+        Object::Network(o) => (Some(o.meta.project), o.owner.or_else(|| network_cluster(o.id))),
+        Object::Subnet(o) => {
+            let cluster = match o.purpose {
+                crate::model::Purpose::General => None,
+                crate::model::Purpose::Nodes(id) | crate::model::Purpose::Pods(id) => Some(id),
+            };
+            (Some(o.meta.project), cluster)
+        }
+        Object::Cluster(o) => (Some(o.meta.project), Some(o.id)),
+        Object::Node(o) => (Some(o.meta.project), Some(o.cluster)),
+        Object::Block(o) => (Some(o.meta.project), Some(o.cluster)),
+        Object::Port(o) => (Some(o.meta.project), o.node.and_then(node_cluster)),
+        Object::NodeStatus(o) => (Some(o.project), Some(o.cluster)),
+        Object::JoinToken(o) => (Some(o.meta.project), Some(o.cluster)),
+    }
+}
+
+impl Change {
+    /// A change as decided on a view.
+    pub fn of(
+        op: Op,
+        object: Object,
+        node_cluster: impl Fn(portolan_shared::ids::NodeId) -> Option<ClusterId>,
+        network_cluster: impl Fn(NetworkId) -> Option<ClusterId>,
+    ) -> Self {
+        let (project, cluster) = cluster_of(&object, node_cluster, network_cluster);
+        Self {
+            op,
+            key: object.key(),
+            object,
+            project,
+            cluster,
+        }
+    }
+}
+
+const _: fn() = || {
+    fn assert_shared<T: Send + Sync>() {}
+    assert_shared::<Arc<View>>();
+};
