@@ -23,18 +23,20 @@
 //! tokio::spawn(cni::serve(unix_listener, pods.clone(), shutdown));      // from the first moment on
 //!
 //! // Whenever the desired state changed, after a restart with what is on disk, and by a timer.
-//! let desired = plan::Desired { complete, node, mtu, pod_families, own_blocks, remote_blocks };
+//! let desired = plan::Desired { complete, node, mtu, pod_ranges, own_blocks, remote_blocks };
 //! let outcome: host::Outcome = host.converge(&desired)?;                // also configures `pods`
 //! // outcome.writes == 0 when nothing had to change; outcome.exceptions: per object, the reason.
 //!
-//! // Reporting pods: `seq` counts allocations and releases of this node, durably, without gaps.
+//! // Reporting pods: `seq` counts allocations and releases of this node, durably.
 //! let mut newest: tokio::sync::watch::Receiver<u64> = pods.watch();
 //! match pods.events_after(acknowledged_seq, 500) {
 //!     pods::Events::Batch { seq, allocations, releases } => { /* PodReport { full: false, … } */ }
 //!     pods::Events::Forgotten => { let all: pods::Listing = pods.list(); /* full: true */ }
 //! }
 //! pods.acknowledged(seq);                                               // lets tombstones go
-//! let pods::Usage { capacity, used, .. } = pods.usage();                // few left: ask for a block
+//! if pods.usage().free() < 16 { /* BlockRequest */ }                    // also when this wakes:
+//! pods.starved().notified().await;                                      // an ADD found no address
+//! pods.skip_past(welcome.pod_seq)?;                                     // only after a lost log
 //!
 //! // Every half minute or so: what a DEL that never came has left behind.
 //! let freed = pods.reconcile_sandboxes();

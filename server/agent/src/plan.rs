@@ -109,6 +109,9 @@ pub struct PodRoute {
     pub link: String,
     /// The pod's addresses.
     pub addresses: Vec<IpAddr>,
+    /// Whether its link was made before the kernel was observed. If not, its slots are left alone:
+    /// whoever makes the link fills them.
+    pub settled: bool,
 }
 
 /// What an entry of a plan, and a failure, is about.
@@ -144,7 +147,12 @@ impl RouteKey {
             Family::V4 => 0,
             Family::V6 => V6_METRIC,
         };
-        Self { table: MAIN_TABLE, prefix, metric, tos: 0 }
+        Self {
+            table: MAIN_TABLE,
+            prefix,
+            metric,
+            tos: 0,
+        }
     }
 
     /// The slot of a route of ours to one address.
@@ -232,8 +240,13 @@ pub struct Observed {
 impl Observed {
     /// The MTU of the link that carries the first of the node's addresses found on this host.
     pub fn underlay_mtu(&self, node: &NodeAddresses) -> Option<u32> {
-        let index = [Family::V4, Family::V6].into_iter().find_map(|f| self.addresses.get(&node.of(f)?))?;
-        self.links.values().find(|link| link.index == *index).map(|link| link.mtu)
+        let index = [Family::V4, Family::V6]
+            .into_iter()
+            .find_map(|f| self.addresses.get(&node.of(f)?))?;
+        self.links
+            .values()
+            .find(|link| link.index == *index)
+            .map(|link| link.mtu)
     }
 }
 
@@ -282,8 +295,9 @@ impl Plan {
 
 /// What turns `observed` into `desired` plus `pods`. Cost: linear, times the logarithm of a map.
 ///
-/// `observed` must have been read *before* `pods` was: a pod made in between is then in `pods` and
-/// kept, one ended in between costs a deletion that finds nothing.
+/// `observed` must have been read *before* `pods` was, and after it was asked which are settled: a pod
+/// made in between is then in `pods` and kept, one ended in between costs a deletion that finds
+/// nothing.
 pub fn plan(desired: &Desired, pods: &[PodRoute], observed: &Observed) -> Plan {
     let mut plan = Plan::default();
     want_host(desired, observed, &mut plan);
@@ -291,14 +305,25 @@ pub fn plan(desired: &Desired, pods: &[PodRoute], observed: &Observed) -> Plan {
     for (key, (route, object)) in &wanted {
         let actual = observed.routes.get(key);
         if actual != Some(route) {
-            plan.put.push(PutRoute { key: *key, route: route.clone(), replace: actual.is_some(), object: *object });
+            plan.put.push(PutRoute {
+                key: *key,
+                route: route.clone(),
+                replace: actual.is_some(),
+                object: *object,
+            });
         }
     }
     if desired.complete {
-        let unwanted = observed.routes.iter().filter(|(key, _)| !wanted.contains_key(*key) && !kept.contains(*key));
+        let unwanted = observed
+            .routes
+            .iter()
+            .filter(|(key, _)| !wanted.contains_key(*key) && !kept.contains(*key));
         plan.drop = unwanted.map(|(key, route)| (*key, route.clone())).collect();
         let links: BTreeSet<&str> = pods.iter().map(|pod| pod.link.as_str()).collect();
-        let strays = observed.links.iter().filter(|(name, link)| link.pod && !links.contains(name.as_str()));
+        let strays = observed
+            .links
+            .iter()
+            .filter(|(name, link)| link.pod && !links.contains(name.as_str()));
         plan.drop_links = strays.map(|(name, _)| name.clone()).collect();
     }
     plan
@@ -340,40 +365,69 @@ fn wanted_routes(
     let mut wanted = Wanted::new();
     let mut kept = BTreeSet::new();
     // The source is named only while it is an address of this host: the kernel refuses another.
-    let source = |family| desired.node.of(family).filter(|address| observed.addresses.contains_key(address));
+    let source = |family| {
+        desired
+            .node
+            .of(family)
+            .filter(|address| observed.addresses.contains_key(address))
+    };
     for block in &desired.own_blocks {
         // Addresses of ours that no pod has must not leave by the default route and come back.
-        let route = Route { target: Target::Unreachable, source: None };
+        let route = Route {
+            target: Target::Unreachable,
+            source: None,
+        };
         wanted.insert(RouteKey::ours(block.prefix), (route, Object::Block(block.id)));
     }
     for block in &desired.remote_blocks {
-        let (key, object, family) = (RouteKey::ours(block.prefix), Object::Block(block.id), block.prefix.family());
+        let (key, object, family) = (
+            RouteKey::ours(block.prefix),
+            Object::Block(block.id),
+            block.prefix.family(),
+        );
         match block.via.of(family) {
             Some(via) if observed.addresses.contains_key(&via) => {
                 kept.insert(key);
-                let sentence = format!("the block {} leads to {via}, which is an address of this host", block.prefix);
+                let sentence = format!(
+                    "the block {} leads to {via}, which is an address of this host",
+                    block.prefix
+                );
                 plan.unmet.push((object, sentence));
             }
             Some(via) => {
-                let route = Route { target: Target::Via(via), source: source(family) };
+                let route = Route {
+                    target: Target::Via(via),
+                    source: source(family),
+                };
                 wanted.insert(key, (route, object));
             }
             None => {
                 kept.insert(key);
-                let sentence =
-                    format!("the node of the block {} has no IPv{} address to route it to", block.prefix, family.number());
+                let sentence = format!(
+                    "the node of the block {} has no IPv{} address to route it to",
+                    block.prefix,
+                    family.number()
+                );
                 plan.unmet.push((object, sentence));
             }
         }
     }
     for pod in pods {
         for key in pod.addresses.iter().filter_map(|address| RouteKey::ours_to(*address)) {
-            if observed.links.contains_key(&pod.link) {
-                let route = Route { target: Target::Link(pod.link.clone()), source: source(key.prefix.family()) };
+            if !pod.settled {
+                kept.insert(key);
+            } else if observed.links.contains_key(&pod.link) {
+                let route = Route {
+                    target: Target::Link(pod.link.clone()),
+                    source: source(key.prefix.family()),
+                };
                 wanted.insert(key, (route, Object::Pod(pod.id)));
             } else {
                 kept.insert(key);
-                let sentence = format!("the link {} of the pod is gone; its sandbox was probably removed", pod.link);
+                let sentence = format!(
+                    "the link {} of the pod is gone; its sandbox was probably removed",
+                    pod.link
+                );
                 plan.unmet.push((Object::Pod(pod.id), sentence));
             }
         }

@@ -1,0 +1,321 @@
+//! What the plugin asks, parsed and checked once.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::VERSIONS;
+use super::error::{CniError, code};
+
+/// The longest interface name (`IFNAMSIZ` less its end).
+const LONGEST_IFNAME: usize = 15;
+
+/// A request as it comes over the socket.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Request {
+    /// `CNI_COMMAND`.
+    pub command: String,
+    /// `CNI_CONTAINERID`.
+    #[serde(default)]
+    pub container_id: String,
+    /// `CNI_NETNS`; empty when the runtime gave none.
+    #[serde(default)]
+    pub netns: String,
+    /// `CNI_IFNAME`.
+    #[serde(default)]
+    pub ifname: String,
+    /// `CNI_ARGS`, split.
+    #[serde(default)]
+    pub args: BTreeMap<String, String>,
+    /// The network configuration as it was given on standard input.
+    pub config: Value,
+}
+
+/// An interface in a sandbox, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The runtime's id of the sandbox.
+    pub container: String,
+    /// The interface.
+    pub ifname: String,
+}
+
+/// What is asked, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Make the interface.
+    Add {
+        /// Where.
+        place: Place,
+        /// The sandbox's network namespace.
+        netns: PathBuf,
+        /// `CNI_ARGS`.
+        args: BTreeMap<String, String>,
+    },
+    /// See whether it is as `previous` says.
+    Check {
+        /// Where.
+        place: Place,
+        /// The sandbox's network namespace.
+        netns: PathBuf,
+        /// `prevResult`.
+        previous: Value,
+    },
+    /// Take it away.
+    Del {
+        /// Where.
+        place: Place,
+    },
+    /// Take everything away but this: sandbox id and interface.
+    Gc {
+        /// `cni.dev/valid-attachments`.
+        keep: Vec<(String, String)>,
+    },
+    /// Could an ADD be served now?
+    Status,
+}
+
+/// A request with the version it is to be answered in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checked {
+    /// One of [`VERSIONS`].
+    pub version: &'static str,
+    /// What is asked.
+    pub command: Command,
+}
+
+/// Parses and checks a request.
+pub fn parse(bytes: &[u8]) -> Result<Checked, CniError> {
+    let request: Request = serde_json::from_slice(bytes).map_err(|error| {
+        CniError::new(
+            code::NOT_DECODED,
+            format!("the request could not be read: {error}"),
+            "The agent expects what portolan-cni of the same version sends: are both of one release?",
+        )
+    })?;
+    let version = version(&request.config)?;
+    let command = command(&request).map_err(|error| error.in_version(version))?;
+    Ok(Checked { version, command })
+}
+
+fn version(config: &Value) -> Result<&'static str, CniError> {
+    let invalid = |msg: &str| {
+        let details =
+            "The network configuration is a JSON object with cniVersion, name and type: see the node's /etc/cni/net.d.";
+        CniError::new(code::INVALID_CONFIG, msg, details)
+    };
+    let config = config
+        .as_object()
+        .ok_or_else(|| invalid("the network configuration is not an object"))?;
+    let given = config
+        .get("cniVersion")
+        .ok_or_else(|| invalid("the network configuration has no cniVersion"))?;
+    let given = given.as_str().ok_or_else(|| invalid("cniVersion is not a text"))?;
+    VERSIONS.into_iter().find(|version| *version == given).ok_or_else(|| {
+        CniError::new(
+            code::INCOMPATIBLE_VERSION,
+            format!("version {given} of the CNI specification is not spoken"),
+            format!(
+                "Set cniVersion in the network configuration to one of {}.",
+                VERSIONS.join(", ")
+            ),
+        )
+    })
+}
+
+fn command(request: &Request) -> Result<Command, CniError> {
+    match request.command.as_str() {
+        "ADD" => {
+            supported(&request.config)?;
+            Ok(Command::Add {
+                place: place(request)?,
+                netns: netns(request)?,
+                args: request.args.clone(),
+            })
+        }
+        "CHECK" => {
+            let previous = request.config.get("prevResult").cloned().ok_or_else(|| {
+                CniError::new(
+                    code::INVALID_CONFIG,
+                    "CHECK without prevResult",
+                    "The runtime must hand the result of the ADD back as prevResult.",
+                )
+            })?;
+            Ok(Command::Check {
+                place: place(request)?,
+                netns: netns(request)?,
+                previous,
+            })
+        }
+        // The namespace may be gone and its path empty; it is not needed.
+        "DEL" => Ok(Command::Del { place: place(request)? }),
+        "GC" => Ok(Command::Gc {
+            keep: valid_attachments(&request.config)?,
+        }),
+        "STATUS" => Ok(Command::Status),
+        other => Err(CniError::new(
+            code::INVALID_ENVIRONMENT,
+            format!("CNI_COMMAND is {other:?}"),
+            "The agent knows ADD, CHECK, DEL, GC and STATUS.",
+        )),
+    }
+}
+
+/// Refuses what the configuration asks for and Portolan would silently not do.
+fn supported(config: &Value) -> Result<(), CniError> {
+    let ipam = config.get("ipam").filter(|ipam| ipam.get("type").is_some());
+    let Some(ipam) = ipam else { return Ok(()) };
+    Err(CniError::new(
+        code::UNSUPPORTED_FIELD,
+        format!("the network configuration has \"ipam\": {ipam}"),
+        "Portolan gives addresses out itself, from the blocks that the control plane leases to the node. Remove ipam.",
+    ))
+}
+
+fn missing(variable: &str, details: &str) -> CniError {
+    CniError::new(
+        code::INVALID_ENVIRONMENT,
+        format!("{variable} is missing or invalid"),
+        details,
+    )
+}
+
+fn place(request: &Request) -> Result<Place, CniError> {
+    let (container, ifname) = (&request.container_id, &request.ifname);
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+    if !container.starts_with(|c: char| c.is_ascii_alphanumeric()) || !container.bytes().all(plain) {
+        let details = "It is the sandbox's id: letters and digits, then also underscore, dot and hyphen.";
+        return Err(missing("CNI_CONTAINERID", details));
+    }
+    let fits = (1..=LONGEST_IFNAME).contains(&ifname.len()) && !matches!(ifname.as_str(), "." | ".." | "lo");
+    if !fits || ifname.bytes().any(|b| b == b'/' || b == b':' || !b.is_ascii_graphic()) {
+        let details =
+            "It is the interface to make in the pod: 1 to 15 characters without slash, colon or blank, such as eth0.";
+        return Err(missing("CNI_IFNAME", details));
+    }
+    Ok(Place {
+        container: container.clone(),
+        ifname: ifname.clone(),
+    })
+}
+
+fn netns(request: &Request) -> Result<PathBuf, CniError> {
+    if request.netns.starts_with('/') {
+        return Ok(PathBuf::from(&request.netns));
+    }
+    Err(missing(
+        "CNI_NETNS",
+        "It is the absolute path of the pod's network namespace, such as /var/run/netns/cni-1.",
+    ))
+}
+
+fn valid_attachments(config: &Value) -> Result<Vec<(String, String)>, CniError> {
+    #[derive(Deserialize)]
+    struct Attachment {
+        #[serde(rename = "containerID")]
+        container: String,
+        ifname: String,
+    }
+    let list = config.get("cni.dev/valid-attachments").cloned();
+    let list: Option<Vec<Attachment>> = list.and_then(|list| serde_json::from_value(list).ok());
+    let list = list.ok_or_else(|| {
+        CniError::new(
+            code::INVALID_CONFIG,
+            "GC without a readable cni.dev/valid-attachments",
+            "Without the list of what is still in use nothing is collected.",
+        )
+    })?;
+    Ok(list.into_iter().map(|a| (a.container, a.ifname)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn request(edit: impl FnOnce(&mut Value)) -> Vec<u8> {
+        let mut value = json!({
+            "command": "ADD", "container_id": "c1", "netns": "/run/netns/c1", "ifname": "eth0",
+            "args": {"K8S_POD_NAME": "web-7"},
+            "config": {"cniVersion": "1.0.0", "name": "portolan", "type": "portolan-cni"},
+        });
+        edit(&mut value);
+        value.to_string().into_bytes()
+    }
+
+    fn check(edit: impl FnOnce(&mut Value), wanted: u32, says: &str) {
+        let error = parse(&request(edit)).unwrap_err();
+        assert_eq!(error.code, wanted, "{error:?}");
+        assert!(error.msg.contains(says), "{error:?}");
+        assert!(!error.details.is_empty());
+    }
+
+    #[test]
+    fn an_add_is_understood() {
+        let checked = parse(&request(|_| ())).unwrap();
+        assert_eq!(checked.version, "1.0.0");
+        let place = Place {
+            container: "c1".into(),
+            ifname: "eth0".into(),
+        };
+        let args = BTreeMap::from([("K8S_POD_NAME".to_owned(), "web-7".to_owned())]);
+        assert_eq!(
+            checked.command,
+            Command::Add {
+                place,
+                netns: "/run/netns/c1".into(),
+                args
+            }
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_has_its_code() {
+        check(|r| r["command"] = json!("FROB"), code::INVALID_ENVIRONMENT, "FROB");
+        check(
+            |r| r["container_id"] = json!(""),
+            code::INVALID_ENVIRONMENT,
+            "CNI_CONTAINERID",
+        );
+        check(
+            |r| r["container_id"] = json!("../x"),
+            code::INVALID_ENVIRONMENT,
+            "CNI_CONTAINERID",
+        );
+        for bad in ["", "a/b", "a:b", "a b", "sixteen-letters-", "..", "lo", "é"] {
+            check(|r| r["ifname"] = json!(bad), code::INVALID_ENVIRONMENT, "CNI_IFNAME");
+        }
+        check(|r| r["netns"] = json!(""), code::INVALID_ENVIRONMENT, "CNI_NETNS");
+        check(|r| r["config"] = json!([]), code::INVALID_CONFIG, "not an object");
+        check(
+            |r| r["config"]["cniVersion"] = json!("0.4.0"),
+            code::INCOMPATIBLE_VERSION,
+            "0.4.0",
+        );
+        check(
+            |r| r["config"]["ipam"] = json!({"type": "host-local"}),
+            code::UNSUPPORTED_FIELD,
+            "host-local",
+        );
+        check(|r| r["command"] = json!("CHECK"), code::INVALID_CONFIG, "prevResult");
+        check(
+            |r| r["command"] = json!("GC"),
+            code::INVALID_CONFIG,
+            "valid-attachments",
+        );
+        check(|r| r["args"] = json!(7), code::NOT_DECODED, "could not be read");
+        assert_eq!(parse(b"").unwrap_err().code, code::NOT_DECODED);
+    }
+
+    #[test]
+    fn a_del_needs_no_namespace() {
+        let edit = |r: &mut Value| {
+            r["command"] = json!("DEL");
+            r["netns"] = json!("");
+        };
+        assert!(matches!(parse(&request(edit)).unwrap().command, Command::Del { .. }));
+    }
+}

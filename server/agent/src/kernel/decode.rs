@@ -1,0 +1,213 @@
+//! The few attributes that are read out of links, addresses and routes.
+//!
+//! Taken from the bytes by hand rather than through the typed messages: those parse every
+//! attribute there is, and one that a newer kernel writes otherwise would fail a whole dump.
+
+use std::net::IpAddr;
+
+use netlink_packet_core::NlasIterator;
+use portolan_shared::addr::{Cidr, Family};
+use portolan_shared::mac::MacAddress;
+
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+const RTA_DST: u16 = 1;
+const RTA_OIF: u16 = 4;
+const RTA_GATEWAY: u16 = 5;
+const RTA_PRIORITY: u16 = 6;
+const RTA_PREFSRC: u16 = 7;
+const RTA_MULTIPATH: u16 = 9;
+const RTA_TABLE: u16 = 15;
+const RTA_VIA: u16 = 18;
+const RTA_ENCAP: u16 = 22;
+const RTA_NH_ID: u16 = 30;
+
+/// A link (`struct ifinfomsg` and attributes).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct RawLink {
+    pub(super) index: u32,
+    pub(super) up: bool,
+    pub(super) name: String,
+    pub(super) mtu: u32,
+    /// `IFLA_LINK`: for a veth, the index of its peer, in the peer's namespace.
+    pub(super) peer: Option<u32>,
+    pub(super) mac: Option<MacAddress>,
+    /// Such as `veth`; absent for physical devices.
+    pub(super) kind: Option<String>,
+}
+
+/// An address (`struct ifaddrmsg`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RawAddress {
+    pub(super) index: u32,
+    pub(super) address: IpAddr,
+    pub(super) prefix: u8,
+    pub(super) scope: u8,
+}
+
+/// A route (`struct rtmsg`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RawRoute {
+    pub(super) prefix: Cidr,
+    pub(super) tos: u8,
+    pub(super) table: u32,
+    pub(super) protocol: u8,
+    pub(super) kind: u8,
+    pub(super) gateway: Option<IpAddr>,
+    pub(super) link: Option<u32>,
+    pub(super) source: Option<IpAddr>,
+    pub(super) metric: u32,
+    /// Several next hops, a next hop object, an encapsulation or another family's gateway.
+    pub(super) strange: bool,
+}
+
+fn number(bytes: &[u8]) -> Option<u32> {
+    bytes.first_chunk().map(|b| u32::from_ne_bytes(*b))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned()
+}
+
+fn ip(bytes: &[u8]) -> Option<IpAddr> {
+    match bytes.len() {
+        4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
+        16 => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
+        _ => None,
+    }
+}
+
+fn family(number: u8) -> Option<Family> {
+    match i32::from(number) {
+        libc::AF_INET => Some(Family::V4),
+        libc::AF_INET6 => Some(Family::V6),
+        _ => None,
+    }
+}
+
+/// A link from the bytes after the netlink header; `None` when they do not hold together.
+pub(super) fn link(payload: &[u8]) -> Option<RawLink> {
+    let index = number(payload.get(4..8)?)?;
+    let flags = number(payload.get(8..12)?)?;
+    let mut link = RawLink {
+        index,
+        up: flags & libc::IFF_UP as u32 != 0,
+        ..RawLink::default()
+    };
+    for attribute in NlasIterator::new(payload.get(16..)?).flatten() {
+        let value = attribute.value();
+        match attribute.kind() {
+            IFLA_IFNAME => link.name = text(value),
+            IFLA_MTU => link.mtu = number(value)?,
+            IFLA_LINK => link.peer = number(value),
+            IFLA_ADDRESS => link.mac = <[u8; 6]>::try_from(value).ok().map(MacAddress::new),
+            IFLA_LINKINFO => {
+                let kind = NlasIterator::new(value).flatten().find(|a| a.kind() == IFLA_INFO_KIND);
+                link.kind = kind.map(|a| text(a.value()));
+            }
+            _ => {}
+        }
+    }
+    Some(link)
+}
+
+/// An address from the bytes after the netlink header; `None` for families that are not ours.
+pub(super) fn address(payload: &[u8]) -> Option<RawAddress> {
+    family(*payload.first()?)?;
+    let (prefix, scope) = (*payload.get(1)?, *payload.get(3)?);
+    let index = number(payload.get(4..8)?)?;
+    let mut found = None;
+    for attribute in NlasIterator::new(payload.get(8..)?).flatten() {
+        match attribute.kind() {
+            // The local address; IFA_ADDRESS is the peer's on a point-to-point link.
+            IFA_LOCAL => found = ip(attribute.value()),
+            IFA_ADDRESS => found = found.or_else(|| ip(attribute.value())),
+            _ => {}
+        }
+    }
+    Some(RawAddress {
+        index,
+        address: found?,
+        prefix,
+        scope,
+    })
+}
+
+/// A route from the bytes after the netlink header; `None` for families that are not ours.
+pub(super) fn route(payload: &[u8]) -> Option<RawRoute> {
+    let header = payload.first_chunk::<12>()?;
+    let family = family(header[0])?;
+    let any = portolan_shared::addr::from_bits(family, 0);
+    let mut route = RawRoute {
+        prefix: Cidr::containing(any, 0)?,
+        tos: header[3],
+        table: u32::from(header[4]),
+        protocol: header[5],
+        kind: header[7],
+        gateway: None,
+        link: None,
+        source: None,
+        metric: 0,
+        strange: false,
+    };
+    let mut destination = any;
+    for attribute in NlasIterator::new(&payload[12..]).flatten() {
+        let value = attribute.value();
+        match attribute.kind() {
+            RTA_DST => destination = ip(value)?,
+            RTA_GATEWAY => route.gateway = ip(value),
+            RTA_PREFSRC => route.source = ip(value),
+            RTA_OIF => route.link = number(value),
+            RTA_PRIORITY => route.metric = number(value)?,
+            RTA_TABLE => route.table = number(value)?,
+            RTA_MULTIPATH | RTA_VIA | RTA_ENCAP | RTA_NH_ID => route.strange = true,
+            _ => {}
+        }
+    }
+    route.prefix = Cidr::containing(destination, header[1])?;
+    Some(route)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+        let mut bytes = (4 + value.len() as u16).to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    #[test]
+    fn a_route_by_its_attributes() {
+        let mut bytes = vec![2, 26, 0, 0, 254, 157, 0, 1, 0, 0, 0, 0];
+        bytes.extend(attribute(RTA_TABLE, &254u32.to_ne_bytes()));
+        bytes.extend(attribute(RTA_DST, &[10, 1, 0, 64]));
+        bytes.extend(attribute(RTA_GATEWAY, &[192, 168, 0, 2]));
+        bytes.extend(attribute(250, &[1])); // what a newer kernel might add
+        let route = route(&bytes).unwrap();
+        assert_eq!(route.prefix.to_string(), "10.1.0.64/26");
+        assert_eq!(route.gateway, Some("192.168.0.2".parse().unwrap()));
+        assert_eq!(
+            (route.protocol, route.table, route.metric, route.strange),
+            (157, 254, 0, false)
+        );
+    }
+
+    #[test]
+    fn nonsense_is_nothing() {
+        for bytes in [&[][..], &[2], &[2, 33, 0, 0, 254, 157, 0, 1, 0, 0, 0, 0], &[7; 11]] {
+            assert_eq!(route(bytes), None, "{bytes:?}");
+        }
+        assert_eq!(link(&[0; 15]), None);
+        assert_eq!(address(&[2, 24, 0, 0, 1, 0, 0, 0]), None);
+    }
+}

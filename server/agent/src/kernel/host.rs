@@ -1,0 +1,349 @@
+//! The host's own kernel: what a plan is read from and applied to.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use netlink_packet_route::address::AddressScope;
+use parking_lot::Mutex;
+use portolan_shared::addr::Family;
+
+use super::decode::{self, RawRoute};
+use super::netns::Home;
+use super::reaper::Reaper;
+use super::socket::{Request, Socket};
+use super::{Kernel, KernelError, PodNamespace, ROUTE_PROTOCOL, RouteChange, is_pod_link, messages};
+use crate::plan::{Link, Observed, POD_GATEWAY_V4, Route, RouteKey, Sysctl, Target};
+
+/// The kernel's number of `lo` in every namespace.
+const LOOPBACK: u32 = 1;
+/// `RT_SCOPE_LINK`.
+const SCOPE_LINK: u8 = 253;
+/// `RTN_UNICAST`.
+const UNICAST: u8 = 1;
+/// `RTN_UNREACHABLE`.
+const UNREACHABLE: u8 = 7;
+/// Sockets kept open between uses.
+const KEPT_SOCKETS: usize = 8;
+
+/// Routing sockets of the host's namespace, opened as needed and kept.
+pub(super) struct Sockets {
+    home: Home,
+    idle: Mutex<Vec<Socket>>,
+}
+
+impl Sockets {
+    /// A new socket in the host's namespace.
+    pub(super) fn open(&self) -> io::Result<Socket> {
+        self.home.run(Socket::open)?
+    }
+
+    /// Lends a socket. One whose conversation broke is closed rather than kept.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Socket) -> Result<T, KernelError>) -> Result<T, KernelError> {
+        let kept = self.idle.lock().pop();
+        let mut socket = match kept {
+            Some(socket) => socket,
+            None => self.open().map_err(|source| KernelError::Talk {
+                what: "a routing socket".into(),
+                source,
+            })?,
+        };
+        let result = work(&mut socket);
+        if !matches!(result, Err(KernelError::Talk { .. })) {
+            let mut idle = self.idle.lock();
+            if idle.len() < KEPT_SOCKETS {
+                idle.push(socket);
+            }
+        }
+        result
+    }
+
+    /// Several requests in order; the first failure is the result, later ones have been made too.
+    pub(super) fn all(&self, requests: &[Request]) -> Result<(), KernelError> {
+        self.with(|socket| {
+            socket
+                .exchange(requests)
+                .into_iter()
+                .map(|result| result.map(drop))
+                .collect()
+        })
+    }
+
+    /// The host's namespace.
+    pub(super) fn home(&self) -> &Home {
+        &self.home
+    }
+}
+
+/// The kernel of one host, by netlink and `/proc/sys`.
+pub struct Netlink {
+    pub(super) sockets: Arc<Sockets>,
+    pub(super) reaper: Reaper,
+}
+
+impl Netlink {
+    /// The host is the network namespace that this process was started in.
+    pub fn open() -> Result<Self, KernelError> {
+        let home = Home::here().map_err(|source| KernelError::Talk {
+            what: "its own namespace".into(),
+            source,
+        })?;
+        Ok(Self::of(home))
+    }
+
+    /// The host is another namespace: for tests and benchmarks that run several in one process.
+    pub fn open_at(namespace: PodNamespace) -> Self {
+        Self::of(Home::at(namespace))
+    }
+
+    fn of(home: Home) -> Self {
+        let sockets = Arc::new(Sockets {
+            home,
+            idle: Mutex::default(),
+        });
+        Self {
+            reaper: Reaper::new(Arc::clone(&sockets)),
+            sockets,
+        }
+    }
+
+    /// A link of the host by name; `None` when there is none.
+    pub(super) fn find_link(&self, name: &str) -> Result<Option<decode::RawLink>, KernelError> {
+        match self.sockets.with(|socket| socket.one(messages::get_link(name))) {
+            Ok(replies) => Ok(replies.iter().find_map(|reply| decode::link(&reply.payload))),
+            Err(error) if error.is_absent() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn links(&self) -> Result<BTreeMap<String, Link>, KernelError> {
+        let replies = self.sockets.with(|socket| socket.dump(&messages::dump_links()))?;
+        let links = replies
+            .iter()
+            .filter_map(|reply| decode::link(&reply.payload))
+            .map(|raw| {
+                let pod = raw.kind.as_deref() == Some("veth") && is_pod_link(&raw.name);
+                (
+                    raw.name,
+                    Link {
+                        index: raw.index,
+                        mtu: raw.mtu,
+                        pod,
+                    },
+                )
+            });
+        Ok(links.collect())
+    }
+
+    /// Every address, and whether the pods' gateway is where it belongs.
+    fn addresses(&self) -> Result<(BTreeMap<IpAddr, u32>, bool), KernelError> {
+        let replies = self.sockets.with(|socket| socket.dump(&messages::dump_addresses()))?;
+        let raw: Vec<_> = replies
+            .iter()
+            .filter_map(|reply| decode::address(&reply.payload))
+            .collect();
+        let gateway = raw
+            .iter()
+            .any(|a| a.index == LOOPBACK && a.address == IpAddr::V4(POD_GATEWAY_V4) && a.scope == SCOPE_LINK);
+        Ok((raw.iter().map(|a| (a.address, a.index)).collect(), gateway))
+    }
+
+    fn our_routes(&self, links: &BTreeMap<String, Link>) -> Result<BTreeMap<RouteKey, Route>, KernelError> {
+        let names: BTreeMap<u32, &str> = links.iter().map(|(name, link)| (link.index, name.as_str())).collect();
+        let mut routes = BTreeMap::new();
+        for family in [Family::V4, Family::V6] {
+            let dump = self
+                .sockets
+                .with(|socket| socket.dump(&messages::dump_routes(family, ROUTE_PROTOCOL)));
+            let replies = match dump {
+                Ok(replies) => replies,
+                // A kernel without IPv6 has no IPv6 routes.
+                Err(error) if family == Family::V6 && no_such_family(&error) => continue,
+                Err(error) => return Err(error),
+            };
+            // The kernel filters by protocol; filtered again, because a deletion hangs on it.
+            let ours = replies
+                .iter()
+                .filter_map(|r| decode::route(&r.payload))
+                .filter(|r| r.protocol == ROUTE_PROTOCOL);
+            routes.extend(ours.map(|raw| observed_route(&raw, &names)));
+        }
+        Ok(routes)
+    }
+
+    fn read_sysctl(&self, sysctl: Sysctl) -> Option<bool> {
+        let path = format!("/proc/sys/{}", sysctl.path());
+        let value = self.sockets.home().run(|| std::fs::read_to_string(path)).ok()?.ok()?;
+        Some(value.trim() != "0")
+    }
+}
+
+fn no_such_family(error: &KernelError) -> bool {
+    matches!(
+        error.errno(),
+        Some(libc::EAFNOSUPPORT | libc::EOPNOTSUPP | libc::EINVAL)
+    )
+}
+
+/// A route of ours as the plan compares it.
+fn observed_route(raw: &RawRoute, names: &BTreeMap<u32, &str>) -> (RouteKey, Route) {
+    let link = raw.link.and_then(|index| names.get(&index));
+    let target = match (raw.strange, raw.kind, raw.gateway, link) {
+        (true, ..) => Target::Strange,
+        (_, UNREACHABLE, ..) => Target::Unreachable,
+        (_, UNICAST, Some(gateway), _) => Target::Via(gateway),
+        (_, UNICAST, None, Some(name)) => Target::Link((*name).to_owned()),
+        _ => Target::Strange,
+    };
+    let key = RouteKey {
+        table: raw.table,
+        prefix: raw.prefix,
+        metric: raw.metric,
+        tos: raw.tos,
+    };
+    (
+        key,
+        Route {
+            target,
+            source: raw.source,
+        },
+    )
+}
+
+impl Kernel for Netlink {
+    fn observe(&self) -> Result<Observed, KernelError> {
+        let links = self.links()?;
+        let (addresses, gateway) = self.addresses()?;
+        let routes = self.our_routes(&links)?;
+        let sysctls = Sysctl::ALL
+            .into_iter()
+            .filter_map(|s| Some((s, self.read_sysctl(s)?)))
+            .collect();
+        Ok(Observed {
+            routes,
+            links,
+            addresses,
+            gateway,
+            sysctls,
+        })
+    }
+
+    fn change_routes(&self, changes: &[RouteChange]) -> Vec<Result<(), KernelError>> {
+        let mut results: Vec<Result<(), KernelError>> = Vec::with_capacity(changes.len());
+        let mut requests = Vec::with_capacity(changes.len());
+        let mut indexes = BTreeMap::new();
+        for change in changes {
+            match self.route_request(change, &mut indexes) {
+                Ok(request) => {
+                    requests.push(request);
+                    results.push(Ok(()));
+                }
+                Err(error) => results.push(Err(error)),
+            }
+        }
+        let sent = self.sockets.with(|socket| Ok(socket.exchange(&requests)));
+        let mut answers = match sent {
+            Ok(answers) => answers.into_iter(),
+            Err(error) => {
+                // No socket at all: each change failed for the same reason.
+                let reason = error.chain();
+                let failed = |_: &RouteChange| {
+                    Err(KernelError::Talk {
+                        what: "the routes".into(),
+                        source: io::Error::other(reason.clone()),
+                    })
+                };
+                return changes.iter().map(failed).collect();
+            }
+        };
+        for (result, change) in results.iter_mut().zip(changes).filter(|(result, _)| result.is_ok()) {
+            *result = match answers.next() {
+                Some(Err(error)) if matches!(change, RouteChange::Drop { .. }) && error.is_absent() => Ok(()),
+                Some(answer) => answer.map(drop),
+                None => Err(KernelError::Malformed {
+                    what: "the routes".into(),
+                }),
+            };
+        }
+        results
+    }
+
+    fn put_gateway(&self) -> Result<(), KernelError> {
+        self.sockets.all(&[
+            messages::link_up(LOOPBACK, "lo"),
+            messages::new_address(LOOPBACK, IpAddr::V4(POD_GATEWAY_V4), 32, AddressScope::Link, "lo"),
+        ])
+    }
+
+    fn turn_on(&self, sysctl: Sysctl) -> Result<(), KernelError> {
+        let path = format!("/proc/sys/{}", sysctl.path());
+        let written = self
+            .sockets
+            .home()
+            .run(|| std::fs::write(path, "1"))
+            .and_then(|result| result);
+        written.map_err(|error| {
+            let what = format!("turning on {}", sysctl.path());
+            match error.raw_os_error() {
+                Some(errno) => KernelError::Refused {
+                    what,
+                    errno,
+                    message: None,
+                },
+                None => KernelError::Talk { what, source: error },
+            }
+        })
+    }
+
+    fn drop_link(&self, name: &str) -> Result<(), KernelError> {
+        match self.find_link(name)? {
+            None => Ok(()),
+            Some(link) => match self.reaper.remove(link.index, name) {
+                Err(error) if error.is_absent() => Ok(()),
+                result => result,
+            },
+        }
+    }
+}
+
+impl Netlink {
+    fn route_request(
+        &self,
+        change: &RouteChange,
+        indexes: &mut BTreeMap<String, Option<u32>>,
+    ) -> Result<Request, KernelError> {
+        let (key, route, replace) = match change {
+            RouteChange::Put { key, route, replace } => (key, route, *replace),
+            RouteChange::Drop { key, .. } => return Ok(messages::del_route(key)),
+        };
+        let mut hop = messages::NextHop {
+            via: None,
+            link: None,
+            source: route.source,
+            unreachable: false,
+        };
+        match &route.target {
+            Target::Via(via) => hop.via = Some(*via),
+            Target::Unreachable => hop.unreachable = true,
+            Target::Link(name) => {
+                let index = match indexes.get(name) {
+                    Some(index) => *index,
+                    None => {
+                        let index = self.find_link(name)?.map(|link| link.index);
+                        indexes.insert(name.clone(), index);
+                        index
+                    }
+                };
+                let gone = || KernelError::Refused {
+                    what: key.to_string(),
+                    errno: libc::ENODEV,
+                    message: None,
+                };
+                hop.link = Some(index.ok_or_else(gone)?);
+            }
+            Target::Strange => return Err(KernelError::Malformed { what: key.to_string() }),
+        }
+        Ok(messages::new_route(key, ROUTE_PROTOCOL, &hop, replace))
+    }
+}

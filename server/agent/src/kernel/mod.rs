@@ -1,0 +1,82 @@
+//! The only door to the kernel: a small synchronous netlink layer, one method per operation.
+//!
+//! [`Socket`] frames requests and checks every reply; [`Netlink`] is the host's own kernel and
+//! implements [`Kernel`] (routes, gateway, switches: what a plan needs) and [`Wiring`] (pods'
+//! links). Flags are explicit at every call. A dump that the kernel marks as torn
+//! (`NLM_F_DUMP_INTR`) is read again. Nothing here decides what should be: that is
+//! [`crate::plan`].
+
+mod decode;
+mod error;
+#[cfg(test)]
+pub(crate) mod fake;
+mod host;
+mod messages;
+mod netns;
+mod reaper;
+mod socket;
+mod wiring;
+
+pub use error::KernelError;
+pub use host::Netlink;
+pub use netns::{NamespaceError, PodNamespace};
+pub use socket::{Reply, Socket};
+pub use wiring::{AttachError, Attachment, Sandbox, Wiring};
+
+use crate::plan::{Observed, Route, RouteKey, Sysctl};
+
+/// The number that marks routes of ours (`rtm_protocol`). What carries it is ours; nothing else is.
+pub const ROUTE_PROTOCOL: u8 = 157;
+
+/// How the names of our links begin.
+pub const LINK_PREFIX: &str = "ptl";
+
+/// Hex digits of the allocation's id in the name of a pod's link: with the prefix, 14 of the 15
+/// characters that the kernel allows.
+pub const LINK_DIGITS: usize = 11;
+
+/// Whether `name` is what a pod's link of ours is called: the prefix and [`LINK_DIGITS`] lower-case
+/// hex digits. Narrow on purpose: what matches and belongs to no allocation is removed.
+pub fn is_pod_link(name: &str) -> bool {
+    name.strip_prefix(LINK_PREFIX)
+        .is_some_and(|rest| rest.len() == LINK_DIGITS && rest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+}
+
+/// One change of the routing table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RouteChange {
+    /// Add; with `replace`, take the place of the route of ours in that slot.
+    Put {
+        /// The slot.
+        key: RouteKey,
+        /// The route.
+        route: Route,
+        /// Replace in place (`NLM_F_REPLACE`) instead of refusing when the slot is taken.
+        replace: bool,
+    },
+    /// Remove a route of ours (`rtm_protocol` is part of the match).
+    Drop {
+        /// The slot.
+        key: RouteKey,
+        /// What was seen in it.
+        route: Route,
+    },
+}
+
+/// What a plan is read from and applied to.
+pub trait Kernel: Send + Sync {
+    /// Everything a plan needs to know, each table read whole and untorn.
+    fn observe(&self) -> Result<Observed, KernelError>;
+
+    /// Makes the changes in order and goes on after a failure; one result for each, in order.
+    fn change_routes(&self, changes: &[RouteChange]) -> Vec<Result<(), KernelError>>;
+
+    /// Puts the pods' gateway on `lo`, scope link.
+    fn put_gateway(&self) -> Result<(), KernelError>;
+
+    /// Turns a switch on.
+    fn turn_on(&self, sysctl: Sysctl) -> Result<(), KernelError>;
+
+    /// Removes a link by name. A link that is not there is no error.
+    fn drop_link(&self, name: &str) -> Result<(), KernelError>;
+}

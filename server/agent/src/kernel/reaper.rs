@@ -1,0 +1,145 @@
+//! Removing links without waiting for the kernel's memory to settle.
+//!
+//! `RTM_DELLINK` takes the link out of its namespace within a millisecond and tells everybody
+//! (`RTNLGRP_LINK`), but its sender then sleeps some 20 ms until all processors have passed by
+//! (`rcu_barrier` in `netdev_run_todo`, after the lock is let go). So the request is sent by a
+//! thread of its own, and whoever asked waits for the notification instead.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+
+use super::host::Sockets;
+use super::socket::Socket;
+use super::{KernelError, decode, messages};
+
+/// Threads that may sleep in the kernel at once; beyond it the caller sleeps itself.
+const MOST_THREADS: usize = 64;
+
+/// Stack of a thread that sends one request, in bytes.
+const SMALL_STACK: usize = 128 << 10;
+
+/// How long to wait for either answer before the matter is an error.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Removes links.
+pub(super) struct Reaper {
+    sockets: Arc<Sockets>,
+    sleeping: Arc<AtomicUsize>,
+}
+
+/// What the sending thread leaves behind.
+type Answer = Arc<Mutex<Option<Result<(), KernelError>>>>;
+
+impl Reaper {
+    pub(super) fn new(sockets: Arc<Sockets>) -> Self {
+        Self {
+            sockets,
+            sleeping: Arc::default(),
+        }
+    }
+
+    /// Removes a link of the host; returns when it is in no namespace any more.
+    pub(super) fn remove(&self, index: u32, name: &str) -> Result<(), KernelError> {
+        if self.sleeping.fetch_add(1, Ordering::Relaxed) >= MOST_THREADS {
+            self.sleeping.fetch_sub(1, Ordering::Relaxed);
+            return self
+                .sockets
+                .with(|socket| socket.one(messages::del_link(index, name)))
+                .map(drop);
+        }
+        self.hand_over(index, name)
+    }
+
+    fn hand_over(&self, index: u32, name: &str) -> Result<(), KernelError> {
+        let leave = Leave(Arc::clone(&self.sleeping));
+        let talk = |source: io::Error| KernelError::Talk {
+            what: format!("the removal of the link {name}"),
+            source,
+        };
+        // Listening begins before the request is sent, or the notification could be missed.
+        let mut ears = self.sockets.open().map_err(talk)?;
+        ears.listen(messages::LINK_GROUP).map_err(talk)?;
+        let answered =
+            Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|e| talk(e.into()))?);
+        let answer = Answer::default();
+        let work = {
+            let (sockets, answered, answer) = (Arc::clone(&self.sockets), Arc::clone(&answered), Arc::clone(&answer));
+            let request = messages::del_link(index, name);
+            move || {
+                let _leave = leave;
+                let result = sockets.with(|socket| socket.one(request)).map(drop);
+                *answer.lock() = Some(result);
+                // A full counter would mean that it is readable already.
+                let _readable = rustix::io::write(&*answered, &1u64.to_ne_bytes());
+            }
+        };
+        thread::Builder::new()
+            .name("reaper".into())
+            .stack_size(SMALL_STACK)
+            .spawn(work)
+            .map_err(talk)?;
+        wait(&mut ears, &*answered, &answer, index).map_err(talk)?
+    }
+}
+
+/// Counts a thread out when it ends, however it ends.
+struct Leave(Arc<AtomicUsize>);
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Until the link is gone or its removal is answered, whichever comes first.
+fn wait(
+    ears: &mut Socket,
+    answered: impl rustix::fd::AsFd,
+    answer: &Mutex<Option<Result<(), KernelError>>>,
+    index: u32,
+) -> io::Result<Result<(), KernelError>> {
+    let end = Instant::now() + PATIENCE;
+    let mut deaf = false;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let (heard, done) = {
+            let interest = if deaf { PollFlags::empty() } else { PollFlags::IN };
+            let mut fds = [PollFd::new(&*ears, interest), PollFd::new(&answered, PollFlags::IN)];
+            let timeout = Timespec {
+                tv_sec: left.as_secs() as i64,
+                tv_nsec: i64::from(left.subsec_nanos()),
+            };
+            match poll(&mut fds, Some(&timeout)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            (!fds[0].revents().is_empty(), !fds[1].revents().is_empty())
+        };
+        if done && let Some(result) = answer.lock().take() {
+            return Ok(result);
+        }
+        if heard && !deaf {
+            match ears.notifications() {
+                Ok(replies) => {
+                    let gone = |r: &super::Reply| {
+                        r.kind == messages::DEL_LINK && decode::link(&r.payload).is_some_and(|l| l.index == index)
+                    };
+                    if replies.iter().any(gone) {
+                        return Ok(Ok(()));
+                    }
+                }
+                // More happened than the buffer holds: wait for the answer instead.
+                Err(_) => deaf = true,
+            }
+        }
+    }
+}

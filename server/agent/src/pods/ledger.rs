@@ -1,0 +1,255 @@
+//! What has been given to whom, as a fold over the events of the log. Pure.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use portolan_shared::addr::Cidr;
+use portolan_shared::ids::PortId;
+use serde::{Deserialize, Serialize};
+
+use super::pool::Pool;
+use super::record::{Allocation, Release};
+
+/// Releases kept for who has not heard of them; older ones need a full listing.
+const KEPT_RELEASES: usize = 4096;
+
+/// One line of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Event {
+    /// Addresses were given.
+    Allocated(Allocation),
+    /// Addresses were given back.
+    Released(Release),
+    /// The first line of a compacted log.
+    Base(Base),
+}
+
+/// What a compacted log starts from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Base {
+    /// The newest sequence number when it was written.
+    seq: u64,
+    /// Releases up to this number are forgotten.
+    forgotten: u64,
+    /// Addresses given back, the longest free first.
+    freed: Vec<IpAddr>,
+}
+
+/// What came after a sequence number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Events {
+    /// All up to and including `seq`, each part in order. An allocation that has ended meanwhile is
+    /// named by its release only.
+    Batch {
+        /// The sequence number this covers.
+        seq: u64,
+        /// Allocations that are alive.
+        allocations: Vec<Arc<Allocation>>,
+        /// Allocations that have ended.
+        releases: Vec<Release>,
+    },
+    /// Too long ago: only a full listing tells.
+    Forgotten,
+}
+
+/// Everything alive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// The newest sequence number; the listing covers all up to it.
+    pub seq: u64,
+    /// In the order of their sequence numbers.
+    pub allocations: Vec<Arc<Allocation>>,
+}
+
+/// The state of a node's pod addresses.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ledger {
+    allocations: BTreeMap<PortId, Arc<Allocation>>,
+    by_seq: BTreeMap<u64, PortId>,
+    by_sandbox: HashMap<(String, String), PortId>,
+    releases: VecDeque<Release>,
+    seq: u64,
+    forgotten: u64,
+    pub(super) pool: Pool,
+}
+
+impl Ledger {
+    /// The newest sequence number; 0 before the first event.
+    pub(super) fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// What a sandbox has on an interface.
+    pub(super) fn find(&self, container: &str, ifname: &str) -> Option<&Arc<Allocation>> {
+        let id = self.by_sandbox.get(&(container.to_owned(), ifname.to_owned()))?;
+        self.allocations.get(id)
+    }
+
+    /// An allocation by its id.
+    pub(super) fn get(&self, id: PortId) -> Option<&Arc<Allocation>> {
+        self.allocations.get(&id)
+    }
+
+    /// All that are alive, by id.
+    pub(super) fn alive(&self) -> impl Iterator<Item = &Arc<Allocation>> {
+        self.allocations.values()
+    }
+
+    /// How many are alive.
+    pub(super) fn len(&self) -> usize {
+        self.allocations.len()
+    }
+
+    /// All that are alive, by sequence number.
+    pub(super) fn listing(&self) -> Listing {
+        let allocations = self
+            .by_seq
+            .values()
+            .filter_map(|id| self.allocations.get(id))
+            .cloned()
+            .collect();
+        Listing {
+            seq: self.seq,
+            allocations,
+        }
+    }
+
+    /// Takes an event in. What contradicts what is known (which only a damaged log does) ends the
+    /// older allocation: an address has one holder.
+    pub(super) fn apply(&mut self, event: Event) {
+        match event {
+            Event::Base(base) => {
+                self.seq = self.seq.max(base.seq);
+                self.forgotten = self.forgotten.max(base.forgotten);
+                self.pool.restore_freed(base.freed);
+            }
+            Event::Allocated(allocation) => {
+                let same_sandbox = self.find(&allocation.container, &allocation.ifname).map(|old| old.id);
+                let same_address = self
+                    .allocations
+                    .values()
+                    .filter(|_| allocation.addresses.iter().any(|a| !self.pool.is_free(*a)))
+                    .find(|old| old.addresses.iter().any(|a| allocation.addresses.contains(a)))
+                    .map(|old| old.id);
+                for old in same_sandbox.into_iter().chain(same_address) {
+                    self.forget(old);
+                }
+                for address in &allocation.addresses {
+                    self.pool.mark(*address);
+                }
+                self.seq = self.seq.max(allocation.seq);
+                self.by_sandbox
+                    .insert((allocation.container.clone(), allocation.ifname.clone()), allocation.id);
+                self.by_seq.insert(allocation.seq, allocation.id);
+                self.allocations.insert(allocation.id, Arc::new(allocation));
+            }
+            Event::Released(release) => {
+                if self
+                    .allocations
+                    .get(&release.id)
+                    .is_some_and(|a| a.seq == release.allocation_seq)
+                {
+                    self.forget(release.id);
+                }
+                self.seq = self.seq.max(release.seq);
+                self.releases.push_back(release);
+                while self.releases.len() > KEPT_RELEASES {
+                    self.forgotten = self
+                        .releases
+                        .pop_front()
+                        .map_or(self.forgotten, |r| r.seq.max(self.forgotten));
+                }
+            }
+        }
+    }
+
+    fn forget(&mut self, id: PortId) {
+        let Some(old) = self.allocations.remove(&id) else {
+            return;
+        };
+        self.by_seq.remove(&old.seq);
+        self.by_sandbox.remove(&(old.container.clone(), old.ifname.clone()));
+        for address in &old.addresses {
+            self.pool.free(*address);
+        }
+    }
+
+    /// What came after `seq`, at most `limit` events.
+    pub(super) fn events_after(&self, seq: u64, limit: usize) -> Events {
+        if seq < self.forgotten || seq > self.seq {
+            return Events::Forgotten;
+        }
+        let allocated = self.by_seq.range(seq + 1..).map(|(at, id)| (*at, Some(*id), None));
+        let from = self.releases.partition_point(|release| release.seq <= seq);
+        let released = self
+            .releases
+            .range(from..)
+            .map(|release| (release.seq, None, Some(*release)));
+        let mut events: Vec<_> = allocated.take(limit + 1).chain(released.take(limit + 1)).collect();
+        events.sort_by_key(|(at, ..)| *at);
+        // Numbers of allocations that have ended are covered by what comes after them.
+        let covered = match events.get(limit) {
+            Some((next, ..)) => next - 1,
+            None => self.seq,
+        };
+        events.truncate(limit);
+        let allocations = events
+            .iter()
+            .filter_map(|(_, id, _)| self.allocations.get(id.as_ref()?))
+            .cloned()
+            .collect();
+        let releases = events.iter().filter_map(|(_, _, release)| *release).collect();
+        Events::Batch {
+            seq: covered,
+            allocations,
+            releases,
+        }
+    }
+
+    /// Lets releases go that are known where they must be.
+    pub(super) fn acknowledged(&mut self, seq: u64) {
+        while self.releases.front().is_some_and(|release| release.seq <= seq) {
+            self.forgotten = self
+                .releases
+                .pop_front()
+                .map_or(self.forgotten, |r| r.seq.max(self.forgotten));
+        }
+    }
+
+    /// Counts on from `seq` if that is higher. Numbers in between say nothing, so who knows less
+    /// than `seq` needs a full listing.
+    pub(super) fn skip_past(&mut self, seq: u64) {
+        if self.seq < seq {
+            self.seq = seq;
+            self.forgotten = seq;
+        }
+    }
+
+    /// The blocks to give from.
+    pub(super) fn set_blocks(&mut self, blocks: &[Cidr], ranges: &[Cidr]) {
+        self.pool.set_blocks(blocks, ranges);
+    }
+
+    /// The fewest events that lead here.
+    pub(super) fn compacted(&self) -> Vec<Event> {
+        let base = Base {
+            seq: self.seq,
+            forgotten: self.forgotten,
+            freed: self.pool.freed().collect(),
+        };
+        let allocated = self.by_seq.values().filter_map(|id| self.allocations.get(id));
+        let allocated = allocated.map(|allocation| Event::Allocated(Allocation::clone(allocation)));
+        let released = self.releases.iter().map(|release| Event::Released(*release));
+        std::iter::once(Event::Base(base))
+            .chain(allocated)
+            .chain(released)
+            .collect()
+    }
+
+    /// How many events [`Self::compacted`] gives.
+    pub(super) fn compacted_len(&self) -> usize {
+        1 + self.allocations.len() + self.releases.len()
+    }
+}

@@ -1,0 +1,474 @@
+//! Pods of this node: addresses given out of the leased blocks, durably, and their links.
+//!
+//! [`Pods`] is what the CNI socket and the stream talk to. An allocation is decided by the pure
+//! ledger, written to the log, and synced to disk *while* the kernel makes the pod's link; it is
+//! answered when both are done. Giving back is the other way round: the route goes first, then the
+//! address is free. Nothing here needs the control plane to be there.
+
+mod ledger;
+mod log;
+mod pool;
+mod record;
+mod sandboxes;
+mod state;
+mod sync;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use portolan_shared::addr::{Cidr, Family};
+use portolan_shared::ids::PortId;
+use tokio::sync::{Notify, watch};
+
+pub use ledger::{Events, Listing};
+pub use log::{Disk, LogFile};
+pub use pool::Room;
+pub use record::{Allocation, Release, link_name, new_id, pod_mac};
+
+use crate::kernel::{AttachError, Attachment, KernelError, Sandbox, Wiring};
+use crate::plan::{NodeAddresses, OwnBlock, PodRoute};
+use state::{Busy, State};
+use sync::Syncer;
+
+/// What pods of this node are given; set by every round of the host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PodNetwork {
+    /// The node's addresses that are on this host.
+    pub node: NodeAddresses,
+    /// Of pods' links, in bytes.
+    pub mtu: u32,
+    /// The cluster's pod ranges; a pod gets one address of each family.
+    pub ranges: Vec<Cidr>,
+    /// Leased blocks, in the order of their use.
+    pub blocks: Vec<OwnBlock>,
+}
+
+impl PodNetwork {
+    /// The families pods have.
+    fn families(&self) -> BTreeSet<Family> {
+        self.ranges.iter().map(Cidr::family).collect()
+    }
+}
+
+/// A pod that wants a network, as the runtime names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddPod {
+    /// The runtime's id of the sandbox.
+    pub container: String,
+    /// The interface to make in the pod.
+    pub ifname: String,
+    /// The pod's network namespace.
+    pub netns: PathBuf,
+    /// Kubernetes namespace, or empty.
+    pub pod_namespace: String,
+    /// Kubernetes name, or empty.
+    pub pod_name: String,
+    /// Kubernetes UID, or empty.
+    pub pod_uid: String,
+}
+
+/// A pod that has its network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wired {
+    /// What it was given.
+    pub allocation: Arc<Allocation>,
+    /// Of its link, in bytes.
+    pub mtu: u32,
+}
+
+/// Why a pod got no network.
+#[derive(Debug, thiserror::Error)]
+pub enum AddError {
+    /// The agent has not heard yet what the cluster's pods are given.
+    #[error("this node does not know its cluster's pod network yet")]
+    NotReady,
+    /// No block of a family is leased yet.
+    #[error("this node has no block of IPv{} pod addresses yet", .0.number())]
+    NoBlock(Family),
+    /// All addresses of the blocks are given.
+    #[error("all {} IPv{} pod addresses of this node's blocks are given", .1.capacity, .0.number())]
+    Exhausted(Family, Room),
+    /// The allocation could not be written down.
+    #[error("the allocation could not be written to the agent's log")]
+    Log(#[source] io::Error),
+    /// The link could not be made; nothing was kept.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+}
+
+/// Why a pod's network could not be examined.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The node knows of no such sandbox.
+    #[error("the sandbox {container} has no interface {ifname} of Portolan's")]
+    Unknown {
+        /// The runtime's id.
+        container: String,
+        /// The interface.
+        ifname: String,
+    },
+    /// It could not be read.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+}
+
+/// How full the node's blocks are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Leased blocks of both families.
+    pub blocks: usize,
+    /// IPv4; absent when the cluster's pods have none.
+    pub v4: Option<Room>,
+    /// IPv6; absent when the cluster's pods have none.
+    pub v6: Option<Room>,
+}
+
+impl Usage {
+    /// How many more pods find addresses.
+    pub fn free(&self) -> u64 {
+        self.v4
+            .into_iter()
+            .chain(self.v6)
+            .map(|room| room.free())
+            .min()
+            .unwrap_or(0)
+    }
+}
+
+/// The pods of a node.
+pub struct Pods {
+    wiring: Arc<dyn Wiring>,
+    new_id: fn() -> PortId,
+    state: Mutex<State>,
+    syncer: Syncer,
+    busy: Busy,
+    newest: watch::Sender<u64>,
+    starved: Notify,
+}
+
+impl Pods {
+    /// Opens or creates the log at `path`. `new_id` makes ids ([`new_id`] outside of tests).
+    pub fn open(path: &Path, wiring: Arc<dyn Wiring>, new_id: fn() -> PortId) -> io::Result<Self> {
+        Self::on(Box::new(LogFile::open(path)?), wiring, new_id)
+    }
+
+    /// As [`Self::open`], with the disk as a parameter.
+    pub fn on(disk: Box<dyn Disk>, wiring: Arc<dyn Wiring>, new_id: fn() -> PortId) -> io::Result<Self> {
+        let state = State::load(disk)?;
+        let newest = watch::Sender::new(state.ledger.seq());
+        let syncer = Syncer::start()?;
+        let (state, busy, starved) = (Mutex::new(state), Busy::default(), Notify::new());
+        Ok(Self {
+            wiring,
+            new_id,
+            state,
+            syncer,
+            busy,
+            newest,
+            starved,
+        })
+    }
+
+    /// What pods are given from now on. [`crate::host::Host::converge`] calls it.
+    pub fn configure(&self, network: PodNetwork) {
+        let mut state = self.state.lock();
+        if state.network.as_ref() == Some(&network) {
+            return;
+        }
+        let blocks: Vec<Cidr> = network.blocks.iter().map(|block| block.prefix).collect();
+        state.ledger.set_blocks(&blocks, &network.ranges);
+        state.network = Some(network);
+    }
+
+    /// Gives a pod its addresses and its link. Asked again for the same sandbox and interface, it
+    /// answers the same, and mends what is missing. Blocks for some milliseconds.
+    pub fn add(&self, pod: &AddPod) -> Result<Wired, AddError> {
+        let _turn = self.busy.enter(&pod.container, &pod.ifname);
+        let inode = self.wiring.namespace(&pod.netns).map_err(AttachError::from)?;
+        let existing = self.state.lock().ledger.find(&pod.container, &pod.ifname).cloned();
+        if let Some(existing) = existing {
+            if existing.netns_inode == inode {
+                return self.mend(existing, pod);
+            }
+            // The same name for another sandbox: what is left of the first one goes.
+            self.release(&existing).map_err(AttachError::from)?;
+        }
+        let (allocation, network, ticket) = self.allocate(pod, inode)?;
+        let attached = self.wiring.attach(&attachment(&allocation, &pod.netns, &network));
+        let written = self.syncer.wait(ticket);
+        let failure = match (attached, written) {
+            (Ok(_), Ok(())) => {
+                self.state.lock().settle(allocation.id);
+                self.publish();
+                return Ok(Wired {
+                    allocation,
+                    mtu: network.mtu,
+                });
+            }
+            (Ok(_), Err(error)) => {
+                self.state.lock().distrust_log();
+                if let Err(error) = self.wiring.detach(&allocation.link, &allocation.addresses) {
+                    tracing::warn!(link = %allocation.link, error = %error.chain(), "a pod's link stays");
+                }
+                AddError::Log(error)
+            }
+            (Err(error), _) => error.into(),
+        };
+        self.give_back(&allocation);
+        Err(failure)
+    }
+
+    /// Takes a pod's link and addresses back. `None` when there was nothing. Blocks for a
+    /// millisecond or so; the freed addresses may be written to disk later: what is lost by a power
+    /// cut is found again by [`Self::reconcile_sandboxes`].
+    pub fn remove(&self, container: &str, ifname: &str) -> Result<Option<Arc<Allocation>>, KernelError> {
+        let _turn = self.busy.enter(container, ifname);
+        let existing = self.state.lock().ledger.find(container, ifname).cloned();
+        let Some(existing) = existing else { return Ok(None) };
+        self.release(&existing)?;
+        Ok(Some(existing))
+    }
+
+    /// What a sandbox was given, and what differs from it now, a sentence each.
+    pub fn check(&self, container: &str, ifname: &str, netns: &Path) -> Result<(Wired, Vec<String>), CheckError> {
+        let _turn = self.busy.enter(container, ifname);
+        let (allocation, network) = {
+            let state = self.state.lock();
+            (
+                state.ledger.find(container, ifname).cloned(),
+                state.network.clone().unwrap_or_default(),
+            )
+        };
+        let Some(allocation) = allocation else {
+            return Err(CheckError::Unknown {
+                container: container.into(),
+                ifname: ifname.into(),
+            });
+        };
+        let differences = self.wiring.differences(&attachment(&allocation, netns, &network))?;
+        Ok((
+            Wired {
+                allocation,
+                mtu: network.mtu,
+            },
+            differences,
+        ))
+    }
+
+    /// Takes back everything that `keep` does not hold: sandbox id and interface. For CNI's GC.
+    pub fn retain(&self, keep: &BTreeSet<(String, String)>) -> Vec<Result<Arc<Allocation>, KernelError>> {
+        let alive: Vec<_> = self.state.lock().settled();
+        let stale = alive
+            .into_iter()
+            .filter(|a| !keep.contains(&(a.container.clone(), a.ifname.clone())));
+        stale
+            .filter_map(|a| self.remove(&a.container, &a.ifname).transpose())
+            .collect()
+    }
+
+    /// Looks whether the sandboxes are still there, and takes back the allocations of those found
+    /// gone for the second time in a row: a DEL may never come. To be called every half minute or
+    /// so; returns what was freed. An agent just started has seen nothing yet.
+    pub fn reconcile_sandboxes(&self) -> Vec<Arc<Allocation>> {
+        let settled = self.state.lock().settled();
+        let observed: Vec<(PortId, bool)> = settled
+            .iter()
+            .map(|a| {
+                let gone = match self.wiring.sandbox(&a.netns) {
+                    Sandbox::Gone => true,
+                    Sandbox::Alive(inode) => inode != a.netns_inode,
+                    Sandbox::Unknown => false,
+                };
+                (a.id, gone)
+            })
+            .collect();
+        let twice = self.state.lock().suspects.observe(&observed);
+        let mut freed = Vec::new();
+        for allocation in settled.into_iter().filter(|a| twice.contains(&a.id)) {
+            let _turn = self.busy.enter(&allocation.container, &allocation.ifname);
+            if self.state.lock().ledger.get(allocation.id).is_none() {
+                continue; // its DEL came meanwhile
+            }
+            match self.release(&allocation) {
+                Ok(()) => freed.push(allocation),
+                Err(error) => {
+                    tracing::warn!(pod = %allocation.pod_name, error = %error.chain(), "a vanished pod's route stays for now");
+                }
+            }
+        }
+        freed
+    }
+
+    /// Pods whose link is made, before the kernel is observed: only these can be missed in it.
+    pub(crate) fn settled_ids(&self) -> BTreeSet<PortId> {
+        self.state.lock().settled().iter().map(|a| a.id).collect()
+    }
+
+    /// The routes that pods need. `settled` was read before the kernel was observed.
+    pub(crate) fn routes(&self, settled: &BTreeSet<PortId>) -> Vec<PodRoute> {
+        let state = self.state.lock();
+        let route = |a: &Arc<Allocation>| PodRoute {
+            id: a.id,
+            link: a.link.clone(),
+            addresses: a.addresses.clone(),
+            settled: settled.contains(&a.id),
+        };
+        state.ledger.alive().map(route).collect()
+    }
+
+    /// The newest sequence number; changes with every allocation and release.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.newest.subscribe()
+    }
+
+    /// Wakes when an ADD found no address: a block is needed now.
+    pub fn starved(&self) -> &Notify {
+        &self.starved
+    }
+
+    /// What came after `seq`, at most `limit` events.
+    pub fn events_after(&self, seq: u64, limit: usize) -> Events {
+        self.state.lock().ledger.events_after(seq, limit)
+    }
+
+    /// Everything alive.
+    pub fn list(&self) -> Listing {
+        self.state.lock().ledger.listing()
+    }
+
+    /// The control plane has stored everything up to `seq`: what ended until then may be forgotten.
+    pub fn acknowledged(&self, seq: u64) {
+        self.state.lock().ledger.acknowledged(seq);
+    }
+
+    /// Counts on from `seq` if that is higher, durably: for a node whose log was lost while the
+    /// control plane remembers higher numbers.
+    pub fn skip_past(&self, seq: u64) -> io::Result<()> {
+        let mut state = self.state.lock();
+        if state.ledger.seq() < seq {
+            state.skip_past(seq)?;
+            drop(state);
+            self.publish();
+        }
+        Ok(())
+    }
+
+    /// How full the blocks are.
+    pub fn usage(&self) -> Usage {
+        let state = self.state.lock();
+        let Some(network) = &state.network else {
+            return Usage::default();
+        };
+        let families = network.families();
+        let room = |family| families.contains(&family).then(|| state.ledger.pool.room(family));
+        Usage {
+            blocks: network.blocks.len(),
+            v4: room(Family::V4),
+            v6: room(Family::V6),
+        }
+    }
+
+    /// Decides, and writes to the log without waiting for the disk.
+    fn allocate(&self, pod: &AddPod, inode: u64) -> Result<(Arc<Allocation>, PodNetwork, u64), AddError> {
+        let mut state = self.state.lock();
+        let network = state
+            .network
+            .clone()
+            .filter(|n| !n.ranges.is_empty())
+            .ok_or(AddError::NotReady)?;
+        let mut addresses = Vec::new();
+        for family in network.families() {
+            match state.ledger.pool.next(family) {
+                Some(address) => addresses.push(address),
+                None => {
+                    self.starved.notify_one();
+                    let room = state.ledger.pool.room(family);
+                    let some = state.ledger.pool.has_block(family);
+                    return Err(if some {
+                        AddError::Exhausted(family, room)
+                    } else {
+                        AddError::NoBlock(family)
+                    });
+                }
+            }
+        }
+        let id = state.fresh_id(self.new_id);
+        let allocation = Allocation {
+            id,
+            seq: state.ledger.seq() + 1,
+            container: pod.container.clone(),
+            ifname: pod.ifname.clone(),
+            netns: pod.netns.clone(),
+            netns_inode: inode,
+            pod_namespace: pod.pod_namespace.clone(),
+            pod_name: pod.pod_name.clone(),
+            pod_uid: pod.pod_uid.clone(),
+            mac: pod_mac(&addresses),
+            addresses,
+            link: link_name(id),
+        };
+        let allocation = state.allocate(allocation).map_err(AddError::Log)?;
+        let ticket = self.syncer.announce(state.barrier());
+        Ok((allocation, network, ticket))
+    }
+
+    /// The same sandbox again: the same answer, once the link is as it was.
+    fn mend(&self, allocation: Arc<Allocation>, pod: &AddPod) -> Result<Wired, AddError> {
+        let network = self.state.lock().network.clone().ok_or(AddError::NotReady)?;
+        let wanted = attachment(&allocation, &pod.netns, &network);
+        if !self.wiring.differences(&wanted)?.is_empty() {
+            self.wiring
+                .detach(&allocation.link, &allocation.addresses)
+                .map_err(AttachError::from)?;
+            self.wiring.attach(&wanted)?;
+        }
+        // The first answer may never have come; this one is as durable.
+        let ticket = self.syncer.announce(self.state.lock().barrier());
+        self.syncer.wait(ticket).map_err(AddError::Log)?;
+        self.state.lock().settle(allocation.id);
+        self.publish();
+        Ok(Wired {
+            allocation,
+            mtu: network.mtu,
+        })
+    }
+
+    /// The route and the link go, then the address is free.
+    fn release(&self, allocation: &Allocation) -> Result<(), KernelError> {
+        self.wiring.detach(&allocation.link, &allocation.addresses)?;
+        self.give_back(allocation);
+        Ok(())
+    }
+
+    fn give_back(&self, allocation: &Allocation) {
+        self.state.lock().release(allocation);
+        self.publish();
+    }
+
+    fn publish(&self) {
+        // Read inside: two who publish at once must not leave the lower number.
+        self.newest.send_if_modified(|newest| {
+            let seq = self.state.lock().ledger.seq();
+            let changed = *newest != seq;
+            *newest = seq;
+            changed
+        });
+    }
+}
+
+fn attachment<'a>(allocation: &'a Allocation, netns: &'a Path, network: &PodNetwork) -> Attachment<'a> {
+    Attachment {
+        host_link: &allocation.link,
+        netns,
+        ifname: &allocation.ifname,
+        mac: allocation.mac,
+        mtu: network.mtu,
+        addresses: &allocation.addresses,
+        node: network.node,
+    }
+}

@@ -1,0 +1,196 @@
+//! Ledger and log held together, and turns for those who ask about the same sandbox.
+
+use std::collections::{BTreeSet, HashSet};
+use std::io;
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+use portolan_shared::ids::PortId;
+
+use super::PodNetwork;
+use super::ledger::{Event, Ledger};
+use super::log::{self, Barrier, Disk};
+use super::record::{Allocation, Release, link_name};
+use super::sandboxes::Suspects;
+
+/// A log is written anew when it has this many lines more than twice what it needs.
+const SLACK: usize = 2048;
+
+/// What is guarded by the lock of [`super::Pods`].
+pub(super) struct State {
+    pub(super) ledger: Ledger,
+    pub(super) network: Option<PodNetwork>,
+    pub(super) suspects: Suspects,
+    disk: Box<dyn Disk>,
+    lines: usize,
+    /// What is on disk is not what the ledger says: nothing is added before it is written anew.
+    rewrite: bool,
+    /// Allocations whose link is being made.
+    unsettled: BTreeSet<PortId>,
+}
+
+impl State {
+    pub(super) fn load(mut disk: Box<dyn Disk>) -> io::Result<Self> {
+        let contents = log::decode(&disk.read()?);
+        let lines = contents.events.len();
+        let mut ledger = Ledger::default();
+        contents.events.into_iter().for_each(|event| ledger.apply(event));
+        let rewrite = contents.damaged > 0;
+        if rewrite {
+            tracing::warn!(
+                damaged = contents.damaged,
+                pods = ledger.len(),
+                "the log of pod addresses has lines that do not hold together (a power cut tears the last ones); they are left out"
+            );
+        }
+        let mut state = Self {
+            ledger,
+            network: None,
+            suspects: Suspects::default(),
+            disk,
+            lines,
+            rewrite,
+            unsettled: BTreeSet::new(),
+        };
+        state.tidy()?;
+        Ok(state)
+    }
+
+    /// Writes an allocation down (not durably yet) and counts it as given.
+    pub(super) fn allocate(&mut self, allocation: Allocation) -> io::Result<Arc<Allocation>> {
+        let id = allocation.id;
+        let event = Event::Allocated(allocation);
+        self.append(&event)?;
+        self.ledger.apply(event);
+        self.unsettled.insert(id);
+        self.ledger
+            .get(id)
+            .cloned()
+            .ok_or_else(|| io::Error::other("an allocation just made is not there"))
+    }
+
+    /// Gives addresses back. A log that cannot be written does not stop that: it is written anew
+    /// before the next address is given.
+    pub(super) fn release(&mut self, allocation: &Allocation) {
+        self.unsettled.remove(&allocation.id);
+        if self.ledger.get(allocation.id).is_none() {
+            return;
+        }
+        let release = Release {
+            id: allocation.id,
+            allocation_seq: allocation.seq,
+            seq: self.ledger.seq() + 1,
+        };
+        let event = Event::Released(release);
+        let appended = self.append(&event);
+        self.ledger.apply(event);
+        if let Err(error) = appended {
+            self.rewrite = true;
+            tracing::warn!(%error, "a release could not be written to the log of pod addresses; it is written anew later");
+        }
+    }
+
+    /// Raises the sequence number, durably.
+    pub(super) fn skip_past(&mut self, seq: u64) -> io::Result<()> {
+        self.ledger.skip_past(seq);
+        self.rewrite = true;
+        self.tidy()
+    }
+
+    /// What makes everything written so far durable.
+    pub(super) fn barrier(&mut self) -> Barrier {
+        self.disk.barrier()
+    }
+
+    /// A sync failed: what the file holds is not known any more.
+    pub(super) fn distrust_log(&mut self) {
+        self.rewrite = true;
+    }
+
+    /// The link of an allocation is made.
+    pub(super) fn settle(&mut self, id: PortId) {
+        self.unsettled.remove(&id);
+    }
+
+    /// Allocations whose link is made.
+    pub(super) fn settled(&self) -> Vec<Arc<Allocation>> {
+        self.ledger
+            .alive()
+            .filter(|a| !self.unsettled.contains(&a.id))
+            .cloned()
+            .collect()
+    }
+
+    /// An id whose link name no allocation has.
+    pub(super) fn fresh_id(&self, new_id: fn() -> PortId) -> PortId {
+        loop {
+            let id = new_id();
+            let name = link_name(id);
+            if self.ledger.alive().all(|a| a.link != name) {
+                return id;
+            }
+        }
+    }
+
+    fn append(&mut self, event: &Event) -> io::Result<()> {
+        self.tidy()?;
+        let mut line = Vec::with_capacity(512);
+        log::encode(event, &mut line)?;
+        let appended = self.disk.append(&line);
+        match &appended {
+            Ok(()) => self.lines += 1,
+            // Part of the line may be there.
+            Err(_) => self.rewrite = true,
+        }
+        appended
+    }
+
+    /// Writes the log anew when it must be or has grown.
+    fn tidy(&mut self) -> io::Result<()> {
+        let needed = self.ledger.compacted_len();
+        if !self.rewrite && self.lines <= 2 * needed + SLACK {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        for event in self.ledger.compacted() {
+            log::encode(&event, &mut bytes)?;
+        }
+        self.disk.replace(&bytes)?;
+        self.lines = needed;
+        self.rewrite = false;
+        Ok(())
+    }
+}
+
+/// Sandboxes that somebody is busy with: one at a time each.
+#[derive(Default)]
+pub(super) struct Busy {
+    entered: Mutex<HashSet<(String, String)>>,
+    left: Condvar,
+}
+
+impl Busy {
+    /// Waits for its turn; the turn ends with what is returned.
+    pub(super) fn enter(&self, container: &str, ifname: &str) -> Turn<'_> {
+        let key = (container.to_owned(), ifname.to_owned());
+        let mut entered = self.entered.lock();
+        while entered.contains(&key) {
+            self.left.wait(&mut entered);
+        }
+        entered.insert(key.clone());
+        Turn { busy: self, key }
+    }
+}
+
+/// A turn with a sandbox.
+pub(super) struct Turn<'a> {
+    busy: &'a Busy,
+    key: (String, String),
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.busy.entered.lock().remove(&self.key);
+        self.busy.left.notify_all();
+    }
+}
