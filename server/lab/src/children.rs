@@ -12,6 +12,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_death_signal};
 
 use crate::netns::{self, Namespace};
+use crate::signals;
 use crate::wait::until;
 
 /// How much of a log is shown when its program failed, in bytes.
@@ -53,7 +54,7 @@ pub enum ChildError {
 }
 
 /// Ties a command to this process: it is killed when the calling thread ends, and starts inside `namespace` if there is
-/// one. To be called on a thread that lives as long as the lab: on the main one.
+/// one, with no signal held back. To be called on a thread that lives as long as the lab: on the main one.
 pub fn tie(command: &mut Command, namespace: Option<&Namespace>) -> io::Result<()> {
     let namespace = namespace.map(Namespace::open).transpose()?;
     let parent = rustix::process::getpid();
@@ -62,6 +63,7 @@ pub fn tie(command: &mut Command, namespace: Option<&Namespace>) -> io::Result<(
         if getppid() != Some(parent) {
             return Err(io::Error::from(io::ErrorKind::BrokenPipe)); // The lab died between fork and here.
         }
+        signals::release()?;
         namespace.as_ref().map_or(Ok(()), netns::enter)
     };
     // SAFETY: the closure makes system calls only; it neither allocates nor takes locks.

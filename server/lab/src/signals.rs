@@ -8,8 +8,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 pub struct EndSignals(OwnedFd);
 
 impl EndSignals {
-    /// Holds the signals back for this thread and those it makes later: call it before there are others. Programs started
-    /// by `std::process` begin with nothing held back.
+    /// Holds the signals back for this thread and those it makes later: call it before there are others. Programs it
+    /// starts inherit that; see [`release`].
     pub fn hold() -> io::Result<Self> {
         // SAFETY: `set` is initialised by sigemptyset before use and all pointers are to this frame.
         let fd = unsafe {
@@ -37,6 +37,22 @@ impl EndSignals {
         // SAFETY: the buffer is as long as we say.
         let read = unsafe { libc::read(self.0.as_raw_fd(), info.as_mut_ptr().cast(), info.len()) };
         read > 0
+    }
+}
+
+/// Holds nothing back any more in the calling thread: for a forked child before it becomes another program.
+/// Async-signal-safe.
+pub fn release() -> io::Result<()> {
+    // SAFETY: `set` is initialised by sigemptyset before use, and the pointer is to this frame.
+    let error = unsafe {
+        let mut set = std::mem::zeroed::<libc::sigset_t>();
+        libc::sigemptyset(&raw mut set);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut())
+    };
+    if error == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::from_raw_os_error(error))
     }
 }
 
