@@ -130,10 +130,13 @@ mod tests {
         let syncer = Syncer::start().unwrap();
         let syncs = Arc::new(AtomicUsize::new(0));
         let (open, gate) = mpsc::channel::<()>();
+        let (started, running) = mpsc::channel::<()>();
         let first = syncer.announce(Box::new(move || {
+            started.send(()).map_err(io::Error::other)?;
             gate.recv().map_err(io::Error::other)?;
             Ok(())
         }));
+        running.recv().unwrap();
         let tickets: Vec<u64> = (0..10)
             .map(|_| {
                 let syncs = Arc::clone(&syncs);
