@@ -1,0 +1,165 @@
+/** What every test stands on: a console that may not print errors, the lab, and verbs as a person would use them. */
+import AxeBuilder from "@axe-core/playwright";
+import { test as base, expect, type Locator, type Page } from "@playwright/test";
+import { within } from "./addresses";
+import { Lab } from "./lab";
+
+export { expect };
+
+/** The colour schemes that every screen is looked at in. */
+const THEMES = ["light", "dark"] as const;
+
+/** The console, by what a person does in it. */
+export class Console {
+  constructor(readonly page: Page) {}
+
+  /** Logs in from the log-in page and arrives at the networks. */
+  async logIn(user = "demo", password = "demo-portolan"): Promise<void> {
+    await this.page.goto("/");
+    await this.page.getByLabel("User").fill(user);
+    await this.page.getByLabel("Password").fill(password);
+    await this.page.getByRole("button", { name: "Log in" }).click();
+    await expect(this.heading("Networks")).toBeVisible();
+    await this.isLive();
+  }
+
+  /** Waits until the page follows the server. */
+  async isLive(): Promise<void> {
+    await expect(this.page.getByTestId("live-mark")).toHaveText(/^\s*Live\s*$/);
+  }
+
+  /** A section, by the menu. */
+  async open(section: "Networks" | "Clusters"): Promise<void> {
+    await this.page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: section }).click();
+    await expect(this.heading(section)).toBeVisible();
+  }
+
+  /** A network, from the list. */
+  async openNetwork(name: string | RegExp): Promise<void> {
+    await this.open("Networks");
+    await this.table("Networks").getByRole("link", { name }).first().click();
+    await expect(this.tab("Subnets")).toHaveAttribute("aria-selected", "true");
+  }
+
+  /** The subnet that holds an address, from the list on its network's page. */
+  async openSubnetOf(address: string): Promise<string> {
+    const { row, cidr } = await this.subnetOf(address);
+    await row.getByRole("link").first().click();
+    await expect(this.tab("Information")).toBeVisible();
+    return cidr;
+  }
+
+  /** The row of the subnet that holds an address, and its CIDR. */
+  async subnetOf(address: string): Promise<{ row: Locator; cidr: string }> {
+    const rows = this.rows("subnet");
+    await expect(rows.first()).toBeVisible();
+    for (const row of await rows.all()) {
+      const cidr = await row.locator("[data-column=cidr] code").first().innerText();
+      if (within(address, cidr)) return { row, cidr };
+    }
+    throw new Error(`no subnet on this page holds ${address}`);
+  }
+
+  /** A tab of the page. */
+  tab(name: string): Locator {
+    return this.page.getByRole("tab", { name: new RegExp(`^${name}`) });
+  }
+
+  /** Goes to a tab. */
+  async openTab(name: string): Promise<void> {
+    await this.tab(name).click();
+    await expect(this.tab(name)).toHaveAttribute("aria-selected", "true");
+  }
+
+  /** Unfolds everything that is folded in the table. */
+  async unfold(): Promise<void> {
+    const folded = this.page.locator("button.fold[aria-expanded=false]");
+    while ((await folded.count()) > 0) await folded.first().click();
+  }
+
+  /** The page's heading. */
+  heading(name: string | RegExp): Locator {
+    return this.page.getByRole("heading", { level: 1, name });
+  }
+
+  /** A table by its name. */
+  table(name: string): Locator {
+    return this.page.getByRole("table", { name });
+  }
+
+  /** All rows of things of a kind. */
+  rows(kind: "network" | "subnet" | "port" | "cluster" | "node"): Locator {
+    return this.page.locator(`[data-testid^="${kind}-row-"]`);
+  }
+
+  /** The row of the port with an address. */
+  portAt(address: string): Locator {
+    return this.rows("port").filter({ has: this.page.getByText(address, { exact: true }) });
+  }
+
+  /** What a row says of its status. */
+  status(row: Locator): Locator {
+    return row.getByTestId("cell-status");
+  }
+
+  /** The open panel. */
+  panel(name: string | RegExp): Locator {
+    return this.page.getByRole("dialog", { name });
+  }
+
+  /** Looks at the screen in both themes, keeps the pictures, and holds it to the rules of accessibility. */
+  async inspect(name: string): Promise<void> {
+    for (const theme of THEMES) {
+      await this.page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
+      await this.page.screenshot({ path: `screenshots/${name}-${theme}.png`, fullPage: true });
+      const audit = await new AxeBuilder({ page: this.page })
+        .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"])
+        .analyze();
+      const found = audit.violations.map((one) => ({
+        rule: one.id,
+        what: one.help,
+        where: one.nodes.map((node) => node.target.join(" ")),
+      }));
+      expect.soft(found, `${name} in ${theme}`).toEqual([]);
+    }
+    await this.page.emulateMedia({ colorScheme: null, reducedMotion: null });
+  }
+}
+
+interface Fixtures {
+  /** The console in a fresh browser. */
+  app: Console;
+  /** The lab; a test that takes it is skipped, with the reason, where there is none. */
+  lab: Lab;
+  /** Messages of the browser's console that a test expects, such as that of a refused request. */
+  expected: RegExp[];
+}
+
+export const test = base.extend<Fixtures>({
+  baseURL: async ({}, use) => {
+    const url = process.env.PORTOLAN_URL;
+    if (!url) throw new Error("the global set-up has not run");
+    await use(url);
+  },
+
+  expected: async ({}, use) => {
+    await use([]);
+  },
+
+  app: async ({ page, expected }, use) => {
+    const said: string[] = [];
+    page.on("console", (message) => {
+      if (message.type() === "error" || message.type() === "warning") said.push(message.text());
+    });
+    page.on("pageerror", (error) => said.push(String(error)));
+    await use(new Console(page));
+    const surprising = said.filter((text) => !expected.some((pattern) => pattern.test(text)));
+    expect(surprising, "what the browser's console said").toEqual([]);
+  },
+
+  lab: async ({}, use, info) => {
+    const lacks = process.env.PORTOLAN_LAB_LACKS;
+    info.skip(!!lacks, lacks);
+    await use(new Lab(process.env.PORTOLAN_STATE_DIR!));
+  },
+});

@@ -1,0 +1,60 @@
+/** Every screen, once, in both themes: a picture to look at, and an accessibility audit. */
+import { expect, test } from "../fixtures";
+
+test("log-in, and a wrong password", async ({ app, expected }) => {
+  await app.page.goto("/");
+  await expect(app.page.getByRole("button", { name: "Log in" })).toBeVisible();
+  await app.inspect("login");
+  // The browser itself reports the refused request.
+  expected.push(/401/);
+  await app.page.getByLabel("User").fill("demo");
+  await app.page.getByLabel("Password").fill("not the password");
+  await app.page.getByRole("button", { name: "Log in" }).click();
+  await expect(app.page.getByRole("alert")).toContainText("wrong");
+  await expect(app.page.getByLabel("User")).toHaveValue("demo");
+  await app.inspect("login-refused");
+});
+
+test("networks, a network, a subnet's card, its ports", async ({ app, lab }) => {
+  const { hosts, pods } = lab.status();
+  await app.logIn();
+  await expect(app.rows("network").first()).toBeVisible();
+  await app.inspect("networks");
+
+  await app.openNetwork(/shop/);
+  await expect(app.rows("subnet").first()).toBeVisible();
+  await app.inspect("network");
+
+  await app.openSubnetOf(hosts[0].address);
+  await app.inspect("subnet-information");
+  await app.openTab("Ports");
+  await expect(app.portAt(hosts[0].address)).toBeVisible();
+  await app.inspect("subnet-ports-nodes");
+
+  await app.openNetwork(/shop/);
+  await app.openSubnetOf(pods[0].address);
+  await app.openTab("Ports");
+  await app.unfold();
+  await expect(app.portAt(pods[0].address)).toBeVisible();
+  await app.inspect("subnet-ports-pods");
+});
+
+test("clusters, and a cluster with its nodes", async ({ app, lab }) => {
+  await app.logIn();
+  await app.open("Clusters");
+  const row = app.rows("cluster").filter({ hasText: lab.status().cluster!.name });
+  await expect(row).toBeVisible();
+  await app.inspect("clusters");
+  await row.getByRole("link").first().click();
+  await expect(app.heading("shop")).toBeVisible();
+  await app.inspect("cluster");
+});
+
+test("what is not there says so", async ({ app, expected }) => {
+  await app.logIn();
+  const project = new URL(app.page.url()).pathname.split("/")[2];
+  expected.push(/404/);
+  await app.page.goto(`/p/${project}/networks/00000000-0000-7000-8000-000000000000`);
+  await expect(app.page.getByText("There is no network with this ID")).toBeVisible();
+  await app.inspect("network-not-found");
+});
