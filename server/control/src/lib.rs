@@ -11,6 +11,7 @@ pub mod command;
 pub mod control;
 pub mod feed;
 pub mod model;
+pub mod nodes;
 pub mod quotas;
 pub mod sources;
 pub mod view;

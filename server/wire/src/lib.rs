@@ -39,8 +39,8 @@ pub const MAX_AGENT_FRAME: usize = 1 << 20;
 /// addresses, a reply two certificates.
 pub const MAX_JOIN_FRAME: usize = 64 << 10;
 
-/// Nodes and blocks in one part of a snapshot, at most: some 200 KiB.
-pub const SNAPSHOT_PART: usize = 4096;
+/// Nodes and blocks in one part of a snapshot, at most: some 50 KiB.
+pub const SNAPSHOT_PART: usize = 1024;
 
 /// How often an idle side pings, in seconds.
 pub const PING_SECONDS: u64 = 5;

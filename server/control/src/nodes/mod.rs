@@ -4,52 +4,63 @@
 //! tokens for the API; [`Endpoint::serve`] answers agents until told to end. Inside: [`pki`] (the CA
 //! and certificates), `join` (a host becomes a node), `stream` (desired state out, reports in),
 //! `state` (what a cluster's agents are sent, encoded once), `liveness` (who is online, pure),
-//! `report` (what nodes say, written together).
+//! `report` (what nodes say, written together), `hub` (what all streams share).
 //!
 //! Never here: a decision about an object (the writer's), and a private key of an agent's.
 
-use std::net::SocketAddr;
-use std::os::fd::RawFd;
-use std::path::PathBuf;
-use std::str::FromStr;
-use std::sync::Arc;
-
+mod hub;
+mod join;
+mod listen;
+mod liveness;
+pub mod pki;
+mod report;
+mod reports_in;
+mod socket;
+mod state;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod tls;
 mod tokens;
 
-pub use tokens::{Secret, Tokens};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval, sleep, timeout_at};
+use tokio_rustls::TlsAcceptor;
+
+pub use listen::Listen;
+pub use tls::TlsError;
+pub use tokens::{LIFETIME as TOKEN_LIFETIME, Secret, Tokens};
 
 use crate::control::Control;
+use crate::model::Micros;
+use crate::sources::{Clock, Random};
+use hub::Hub;
+use pki::{Ca, PkiError};
+use socket::{Asked, Socket, SocketError};
+use tls::TlsMaker;
 
-/// Where agents are listened for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Listen {
-    /// An address.
-    Address(SocketAddr),
-    /// A listening TCP socket that whoever started this process has opened, by its number.
-    Fd(RawFd),
-}
+/// Handshakes under way at once: what strangers can make the endpoint hold.
+const HANDSHAKES: usize = 2048;
 
-impl FromStr for Listen {
-    type Err = String;
+/// How often the endpoint's own certificate is made again.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
-    /// `ADDRESS:PORT` or `fd:N`.
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Some(number) = text.strip_prefix("fd:") {
-            return match number.parse() {
-                Ok(fd) if fd > 2 => Ok(Self::Fd(fd)),
-                _ => Err(format!("'{number}' is not a file descriptor above 2")),
-            };
-        }
-        text.parse().map(Self::Address).map_err(|_| format!("'{text}' is neither ADDRESS:PORT nor fd:N"))
-    }
-}
+/// How long streams may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// What the agent endpoint needs to know.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Where it listens.
     pub listen: Listen,
-    /// `HOST:PORT` that hosts reach it at: it goes into join tokens and into its certificate.
+    /// `HOST:PORT` that hosts reach it at (an IPv6 address in brackets): it goes into join tokens,
+    /// and the host into the endpoint's certificate.
     pub advertise: String,
     /// The CA's key: made there at the first start, mode 0600. The certificate is beside it.
     pub ca_key: PathBuf,
@@ -59,29 +70,62 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
     /// The address is taken, or the descriptor is no listening socket.
-    #[error("cannot listen for agents on {listen:?}")]
+    #[error("cannot listen for agents on {listen}")]
     Listen {
         /// Where.
         listen: Listen,
         /// Why.
         source: std::io::Error,
     },
+    /// Not `HOST:PORT`.
+    #[error("'{0}' is not HOST:PORT, such as 198.18.0.1:7443 (--agent-advertise)")]
+    Advertise(String),
+    /// The CA.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// The agent endpoint, ready to serve.
 pub struct Endpoint {
-    control: Arc<Control>,
+    hub: Arc<Hub>,
     tokens: Tokens,
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: TlsMaker,
 }
 
 impl Endpoint {
-    /// Reads or makes the CA, makes the server's certificate, opens the listener.
+    /// Reads or makes the CA, makes the server's certificate, opens the listener. Nodes that are
+    /// stored as online have 10 s from now to come back.
     ///
     /// # Errors
     /// If the CA's files cannot be read or made, or the listener cannot be opened.
-    pub fn open(control: Arc<Control>, options: &Options) -> Result<Self, EndpointError> {
-        let _ = (control, options);
-        unreachable!("being written")
+    pub fn open(control: Control, options: &Options) -> Result<Self, EndpointError> {
+        let host = host_of(&options.advertise).ok_or_else(|| EndpointError::Advertise(options.advertise.clone()))?;
+        let sources = Arc::new(Sources(control.clone()));
+        let ca = Arc::new(Ca::open(
+            &options.ca_key,
+            control.now(),
+            Arc::<Sources>::clone(&sources),
+        )?);
+        let tls = TlsMaker::new(Arc::clone(&ca), host, Arc::<Sources>::clone(&sources))?;
+        let failed = |source| EndpointError::Listen {
+            listen: options.listen.clone(),
+            source,
+        };
+        let listener = options.listen.open().map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let tokens = Tokens::new(&options.advertise, ca.key_sha256(), sources);
+        Ok(Self {
+            hub: Arc::new(Hub::new(control, ca)),
+            tokens,
+            listener,
+            address,
+            tls,
+        })
     }
 
     /// Makes join tokens that lead here.
@@ -91,13 +135,123 @@ impl Endpoint {
 
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
-        unreachable!("being written")
+        self.address
     }
 
     /// Answers agents until `shutdown` is done. Streams are then closed; nodes are not marked
     /// silent, since they come back to whoever serves next.
-    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) {
-        let _ = &self.control;
-        shutdown.await;
+    ///
+    /// # Errors
+    /// If the listener or TLS cannot be used at all.
+    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), EndpointError> {
+        let Self { hub, listener, tls, .. } = self;
+        let listen = || Listen::Address(self.address);
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(|source| EndpointError::Listen {
+            listen: listen(),
+            source,
+        })?;
+        let mut acceptor = TlsAcceptor::from(Arc::new(tls.make()?));
+        let (end, ended) = watch::channel(false);
+        let room = Arc::new(Semaphore::new(HANDSHAKES));
+        let mut certificate = interval(CERTIFICATE_EVERY);
+        certificate.tick().await;
+        let mut streams = JoinSet::new();
+        let background = {
+            let hub = Arc::clone(&hub);
+            async move { tokio::join!(hub.reports.run(&hub.control), hub.watch()) }
+        };
+        tokio::pin!(background, shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                _ = &mut background => {}
+                _ = certificate.tick() => match tls.make() {
+                    Ok(config) => acceptor = TlsAcceptor::from(Arc::new(config)),
+                    Err(error) => tracing::error!(%error, "cannot make the agent endpoint's certificate again"),
+                },
+                Some(_) = streams.join_next(), if !streams.is_empty() => {}
+                accepted = accept(&listener, &room) => {
+                    let (tcp, permit) = accepted;
+                    let (hub, acceptor, ended) = (Arc::clone(&hub), acceptor.clone(), ended.clone());
+                    streams.spawn(async move {
+                        let socket = Socket::accept(&acceptor, tcp).await;
+                        drop((permit, acceptor));
+                        match socket {
+                            Err(error) => log_failed(&error),
+                            Ok((socket, Asked::Stream(identity))) => stream::run(&hub, socket, identity, ended).await,
+                            Ok((socket, Asked::Join)) => {
+                                if let Err(error) = join::run(&hub, socket).await {
+                                    log_failed(&error);
+                                }
+                            }
+                        }
+                    });
+                }
+            }
+        }
+        drop(listener);
+        end.send_replace(true);
+        let by = Instant::now() + GOODBYE;
+        while let Ok(Some(_)) = timeout_at(by, streams.join_next()).await {}
+        Ok(())
+    }
+}
+
+/// The next connection, once there is room for a handshake. Safe to cancel.
+async fn accept(
+    listener: &tokio::net::TcpListener,
+    room: &Arc<Semaphore>,
+) -> (tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit) {
+    loop {
+        let permit = Arc::clone(room)
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed");
+        match listener.accept().await {
+            Ok((tcp, _)) => {
+                // Frames are small and wait for nobody; that a socket refuses this harms nobody.
+                let _ = tcp.set_nodelay(true);
+                return (tcp, permit);
+            }
+            Err(error) => {
+                // Out of file descriptors, mostly: wait for one.
+                tracing::warn!(%error, "cannot accept an agent's connection");
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// Strangers knock on every port: their failures are for who looks for them.
+fn log_failed(error: &SocketError) {
+    let source = std::error::Error::source(error)
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    tracing::debug!(%error, source, "a connection to the agent endpoint has failed");
+}
+
+/// The host of `HOST:PORT`.
+fn host_of(advertise: &str) -> Option<String> {
+    let (host, port) = advertise.rsplit_once(':')?;
+    port.parse::<u16>().ok()?;
+    let host = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host);
+    (!host.is_empty()).then(|| host.to_owned())
+}
+
+/// The control plane's clock and randomness.
+struct Sources(Control);
+
+impl Clock for Sources {
+    fn now(&self) -> Micros {
+        self.0.now()
+    }
+}
+
+impl Random for Sources {
+    fn fill(&self, bytes: &mut [u8]) {
+        self.0.random(bytes);
     }
 }

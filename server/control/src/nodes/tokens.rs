@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use portolan_shared::ids::{ClusterId, NodeId};
 use portolan_wire::agent::Role;
-pub use portolan_wire::token::Secret;
 use portolan_wire::token::JoinToken as Text;
+pub use portolan_wire::token::Secret;
 
 use crate::command::Command;
 use crate::model::{JoinToken, Micros};
@@ -25,7 +25,11 @@ pub struct Tokens {
 impl Tokens {
     /// Tokens that lead to `endpoint` (`HOST:PORT`) and trust the CA with this hash of its key.
     pub fn new(endpoint: &str, ca_sha256: [u8; 32], random: Arc<dyn Random>) -> Self {
-        Self { endpoint: endpoint.into(), ca_sha256, random }
+        Self {
+            endpoint: endpoint.into(),
+            ca_sha256,
+            random,
+        }
     }
 
     /// A new token for one node, or for any host of the cluster: the command that records it, and
@@ -34,8 +38,12 @@ impl Tokens {
         let mut bytes = [0; 32];
         self.random.fill(&mut bytes);
         let secret = Secret::new(bytes);
-        let command =
-            Command::CreateJoinToken { cluster, node, secret_hash: secret.hash(), expires_at: now + LIFETIME };
+        let command = Command::CreateJoinToken {
+            cluster,
+            node,
+            secret_hash: secret.hash(),
+            expires_at: now + LIFETIME,
+        };
         (command, secret)
     }
 

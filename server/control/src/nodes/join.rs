@@ -1,0 +1,181 @@
+//! A host with a join token becomes a node.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use portolan_shared::check;
+use portolan_shared::ids::{ClusterId, JoinTokenId, NodeId};
+use portolan_shared::refusal::{Class, Refusal};
+use portolan_wire::agent::{self, JoinReply, JoinRequest, Joined, Refused, Role, join_reply::Outcome as Reply};
+use portolan_wire::{OLDEST_PROTOCOL, field};
+use prost::Message as _;
+use sha2::{Digest as _, Sha256};
+use tokio::time::timeout;
+
+use super::hub::{Hub, system_request};
+use super::pki::Requested;
+use super::socket::{Incoming, Socket, SocketError};
+use crate::command::Command;
+use crate::model::{Object, Revision};
+use crate::view::View;
+
+/// How long a host may take to say what it wants.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Answers one request to join, and closes.
+pub(super) async fn run(hub: &Hub, mut socket: Socket) -> Result<(), SocketError> {
+    let frame = async {
+        loop {
+            if let Incoming::Frame(frame) = socket.next().await? {
+                return Ok::<_, SocketError>(frame);
+            }
+        }
+    };
+    let frame = timeout(PATIENCE, frame)
+        .await
+        .map_err(|_| SocketError::Slow("join"))??;
+    let reply = match JoinRequest::decode(frame) {
+        Ok(request) => match join(hub, &request).await {
+            Ok(joined) => Reply::Joined(joined),
+            Err(refused) => {
+                tracing::info!(
+                    code = refused.code,
+                    host = request.node_name,
+                    "refused a host that wants to join"
+                );
+                Reply::Refused(refused)
+            }
+        },
+        Err(_) => Reply::Refused(malformed("the frame is no JoinRequest")),
+    };
+    let reply = JoinReply { outcome: Some(reply) };
+    socket.close(Some(reply.encode_to_vec().into())).await;
+    Ok(())
+}
+
+async fn join(hub: &Hub, request: &JoinRequest) -> Result<Joined, Refused> {
+    if request.protocol < OLDEST_PROTOCOL {
+        return Err(too_old(request.protocol));
+    }
+    let token = field::id("token_id", &request.token_id).map_err(|error| malformed(&error.to_string()))?;
+    let token = JoinTokenId::from_bytes(token);
+    let secret_hash: [u8; 32] = Sha256::digest(&request.secret).into();
+    let addresses = field::addresses("addresses", &request.addresses).map_err(|error| malformed(&error.to_string()))?;
+    let requested = Requested::parse(&request.csr).map_err(|error| malformed(&error.to_string()))?;
+    let name = check::label("name", &request.node_name).map_err(|refusal| refused(&refusal))?;
+    let key_hash = requested.key_hash();
+
+    hub.control.current().await.map_err(|refusal| refused(&refusal))?;
+    let address = hub
+        .control
+        .read(|view| choose(view, token, &addresses))
+        .map_err(|refusal| refused(&refusal))?;
+    let command = Command::Join {
+        token,
+        secret_hash,
+        name,
+        address,
+        key_hash,
+    };
+    let (node, cluster) = match hub.control.write(system_request(command)).await {
+        Ok(outcome) => outcome
+            .objects
+            .iter()
+            .find_map(|object| match object {
+                Object::Node(node) => Some((node.id, node.cluster)),
+                _ => None,
+            })
+            .ok_or_else(|| malformed("the join made no node"))?,
+        // The answer to the first request was lost on its way: the same key may ask again.
+        Err(Refusal::TokenSpent {}) => hub
+            .control
+            .read(|view| joined_before(view, token, &secret_hash, &key_hash))
+            .ok_or_else(|| refused(&Refusal::TokenSpent {}))?,
+        Err(refusal) => return Err(refused(&refusal)),
+    };
+    let certificate = hub
+        .ca
+        .sign_agent(&requested, node, cluster, Role::Node, hub.control.now())
+        .map_err(|error| malformed(&error.to_string()))?;
+    tracing::info!(%node, %cluster, host = request.node_name, "a host has joined");
+    Ok(Joined {
+        node_id: node.as_bytes().to_vec(),
+        cluster_id: cluster.as_bytes().to_vec(),
+        certificate: certificate.to_vec(),
+        ca_certificate: hub.ca.certificate().to_vec(),
+        store_id: hub.control.store_id().to_vec(),
+    })
+}
+
+/// Which of a host's addresses becomes the node's: that of the node the token is for, else the first
+/// that is in the cluster's node subnet.
+fn choose(view: &View, token: JoinTokenId, addresses: &[IpAddr]) -> Result<IpAddr, Refusal> {
+    let token = view.join_token(token).ok_or(Refusal::TokenUnknown {})?;
+    let cluster = view.cluster(token.cluster).ok_or(Refusal::TokenUnknown {})?;
+    if let Some(node) = token.node.and_then(|id| view.node(id))
+        && let Some(own) = node
+            .addresses
+            .iter()
+            .find(|own| addresses.is_empty() || addresses.contains(own))
+    {
+        return Ok(*own);
+    }
+    let range = view.subnet(cluster.node_subnet).map(|subnet| subnet.cidr);
+    let inside = addresses
+        .iter()
+        .find(|address| range.is_some_and(|range| range.contains(**address)));
+    inside.copied().ok_or_else(|| Refusal::NodeAddressMismatch {
+        node: token
+            .node
+            .and_then(|id| view.node(id))
+            .map_or_else(|| cluster.name.clone(), |node| node.name.clone()),
+        given: addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        expected: range.map_or_else(String::new, |range| format!("an address in {range}")),
+    })
+}
+
+/// The node that this token and this key have made already.
+fn joined_before(
+    view: &View,
+    token: JoinTokenId,
+    secret_hash: &[u8; 32],
+    key_hash: &[u8; 32],
+) -> Option<(NodeId, ClusterId)> {
+    let token = view
+        .join_token(token)
+        .filter(|token| token.secret_hash == *secret_hash)?;
+    let node = view
+        .nodes_of(token.cluster)
+        .find(|node| node.key_hash.as_ref() == Some(key_hash))?;
+    Some((node.id, node.cluster))
+}
+
+/// A refusal as an agent is told it.
+pub(super) fn refused(refusal: &Refusal) -> Refused {
+    Refused {
+        code: refusal.code().to_owned(),
+        sentence: refusal.to_string(),
+        retry: refusal.class() == Class::Unavailable,
+    }
+}
+
+/// The peer does not speak as the protocol says.
+pub(super) fn malformed(detail: &str) -> Refused {
+    refused(&Refusal::Malformed {
+        detail: detail.to_owned(),
+    })
+}
+
+/// The peer is too old.
+pub(super) fn too_old(protocol: u32) -> Refused {
+    agent::Refused {
+        code: "agent.protocol".to_owned(),
+        sentence: format!("This agent speaks version {protocol}; {OLDEST_PROTOCOL} is needed. Upgrade it."),
+        retry: false,
+    }
+}
+
+/// The newest revision an agent may claim: nobody has applied what was not committed.
+pub(super) fn at_most(revision: Revision, head: Revision) -> Revision {
+    revision.min(head)
+}

@@ -1,0 +1,138 @@
+//! Who is online: pure, told the time.
+//!
+//! A stream that is lost is no node that is lost: agents restart, links flap. Only after a grace is
+//! a node silent, and then since its last contact. After a start of the control plane everybody
+//! stored as online has a longer grace to come back.
+
+use std::collections::HashMap;
+
+use portolan_shared::ids::NodeId;
+
+use crate::model::Micros;
+
+/// How long a lost stream may take to come back: 3 s.
+pub(super) const GRACE: Micros = 3_000_000;
+
+/// How long all agents may take to come back after a start of the control plane: 10 s.
+pub(super) const START_GRACE: Micros = 10_000_000;
+
+enum Presence {
+    /// By the stream of this number.
+    Connected(u64),
+    /// Not now.
+    Away { until: Micros, last_contact: Micros },
+}
+
+/// Nodes that are connected or may come back.
+#[derive(Default)]
+pub(super) struct Liveness {
+    nodes: HashMap<NodeId, Presence>,
+}
+
+impl Liveness {
+    /// At the start: those that the store says are online. When they were last heard is not known;
+    /// it was before now.
+    pub(super) fn at_start(online: impl IntoIterator<Item = NodeId>, now: Micros) -> Self {
+        let away = |node| {
+            (
+                node,
+                Presence::Away {
+                    until: now + START_GRACE,
+                    last_contact: now,
+                },
+            )
+        };
+        Self {
+            nodes: online.into_iter().map(away).collect(),
+        }
+    }
+
+    /// A node's stream is there; one before it no longer counts.
+    pub(super) fn connected(&mut self, node: NodeId, stream: u64) {
+        self.nodes.insert(node, Presence::Connected(stream));
+    }
+
+    /// A stream is lost. No news if the node has another by now.
+    pub(super) fn lost(&mut self, node: NodeId, stream: u64, last_contact: Micros, now: Micros) {
+        if let Some(presence) = self.nodes.get_mut(&node)
+            && matches!(presence, Presence::Connected(current) if *current == stream)
+        {
+            *presence = Presence::Away {
+                until: now + GRACE,
+                last_contact,
+            };
+        }
+    }
+
+    /// Nodes whose grace is over, with their last contact; each is told once.
+    pub(super) fn silent(&mut self, now: Micros) -> Vec<(NodeId, Micros)> {
+        let mut silent = Vec::new();
+        self.nodes.retain(|node, presence| match presence {
+            Presence::Away { until, last_contact } if *until <= now => {
+                silent.push((*node, *last_contact));
+                false
+            }
+            _ => true,
+        });
+        silent
+    }
+
+    /// Nodes that are connected now.
+    pub(super) fn online(&self) -> impl Iterator<Item = NodeId> {
+        self.nodes
+            .iter()
+            .filter(|(_, presence)| matches!(presence, Presence::Connected(_)))
+            .map(|(node, _)| *node)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NODE: NodeId = NodeId::from_bytes([1; 16]);
+    const S: Micros = 1_000_000;
+
+    #[test]
+    fn a_lost_stream_is_forgiven_within_the_grace() {
+        let mut liveness = Liveness::default();
+        liveness.connected(NODE, 1);
+        liveness.lost(NODE, 1, 9 * S, 10 * S);
+        assert_eq!(liveness.silent(13 * S - 1), []);
+        liveness.connected(NODE, 2);
+        assert_eq!(liveness.silent(60 * S), []);
+        assert_eq!(liveness.online().collect::<Vec<_>>(), [NODE]);
+    }
+
+    #[test]
+    fn after_the_grace_it_is_silent_since_its_last_contact_and_that_is_told_once() {
+        let mut liveness = Liveness::default();
+        liveness.connected(NODE, 1);
+        liveness.lost(NODE, 1, 9 * S, 10 * S);
+        assert_eq!(liveness.silent(13 * S), [(NODE, 9 * S)]);
+        assert_eq!(liveness.silent(14 * S), []);
+        assert_eq!(liveness.online().count(), 0);
+    }
+
+    #[test]
+    fn the_end_of_a_replaced_stream_is_no_news() {
+        let mut liveness = Liveness::default();
+        liveness.connected(NODE, 1);
+        liveness.connected(NODE, 2);
+        liveness.lost(NODE, 1, S, S);
+        assert_eq!(liveness.silent(60 * S), []);
+        liveness.lost(NODE, 2, 2 * S, 2 * S);
+        // Lost twice changes nothing.
+        liveness.lost(NODE, 2, 4 * S, 4 * S);
+        assert_eq!(liveness.silent(5 * S), [(NODE, 2 * S)]);
+    }
+
+    #[test]
+    fn after_a_start_those_that_were_online_have_ten_seconds() {
+        let other = NodeId::from_bytes([2; 16]);
+        let mut liveness = Liveness::at_start([NODE, other], 100 * S);
+        liveness.connected(other, 1);
+        assert_eq!(liveness.silent(110 * S - 1), []);
+        assert_eq!(liveness.silent(110 * S), [(NODE, 100 * S)]);
+    }
+}

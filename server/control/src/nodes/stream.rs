@@ -1,0 +1,487 @@
+//! A node's stream: the desired state of its cluster out, its reports in.
+//!
+//! The stream holds a place in its cluster's feed and takes from there what it can send; nothing is
+//! queued for it, so an agent that is slow only falls behind, and at most as far as the ring goes.
+
+use std::future::pending;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portolan_shared::ids::{ClusterId, NodeId};
+use portolan_shared::refusal::Refusal;
+use portolan_wire::agent::{FromAgent, Hello, PodAck, Progress, Refused, Renewed, Welcome};
+use portolan_wire::agent::{from_agent::Message as In, to_agent::Message as Out};
+use portolan_wire::{DEAD_SECONDS, OLDEST_PROTOCOL, PING_SECONDS, PROTOCOL, digest::Digest};
+use prost::Message as _;
+use tokio::sync::watch;
+use tokio::time::{Instant, interval_at, sleep, timeout};
+use tokio_tungstenite::tungstenite::{Bytes, Message};
+
+use super::hub::{Hub, Place};
+use super::join::{at_most, malformed, refused, too_old};
+use super::pki::{Identity, Requested};
+use super::reports_in;
+use super::socket::{Incoming, Socket, SocketError};
+use super::state::frame;
+use crate::feed::{Commit, Next, Op, Subscription};
+use crate::model::{Key, Micros, Revision};
+
+/// How long an agent may take to say hello.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Most frames handed over before a flush.
+const BATCH: usize = 64;
+
+/// How often a stream that waits for a slow peer looks whether its node still exists.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How a stream ends.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Ended {
+    /// The peer is told why, and that it need not come back, or may.
+    #[error("refused: {}", .0.sentence)]
+    Refused(Refused),
+    /// The node has another stream.
+    #[error("the node has a new stream")]
+    Replaced,
+    /// The control plane ends.
+    #[error("the control plane ends")]
+    Closing,
+    /// Nothing came for too long.
+    #[error("nothing heard for {DEAD_SECONDS} s")]
+    Dead,
+    /// The connection.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+}
+
+impl From<Refused> for Ended {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+/// Serves a stream until it ends.
+pub(super) async fn run(hub: &Arc<Hub>, mut socket: Socket, identity: Identity, end: watch::Receiver<bool>) {
+    let node = identity.node;
+    let ended = match greet(hub, &mut socket, &identity).await {
+        Err(ended) => ended,
+        Ok(hello) => {
+            let place = hub.connected(node, &shortened(&hello.agent_version, 64));
+            let mut stream = Stream::new(hub, &mut socket, identity);
+            let Err(ended) = stream.serve(&hello, &place, end).await;
+            let heard = stream.heard;
+            hub.lost(node, &place, heard);
+            ended
+        }
+    };
+    tracing::debug!(%node, reason = %ended, "an agent's stream has ended");
+    match ended {
+        Ended::Refused(refused) => socket.close(Some(frame(Out::Refused(refused)))).await,
+        Ended::Replaced | Ended::Closing => socket.close(None).await,
+        Ended::Dead | Ended::Socket(_) => {}
+    }
+}
+
+/// The hello, and whether its sender is still a node.
+async fn greet(hub: &Hub, socket: &mut Socket, identity: &Identity) -> Result<Hello, Ended> {
+    let first = async {
+        loop {
+            if let Incoming::Frame(frame) = socket.next().await? {
+                return Ok::<_, SocketError>(frame);
+            }
+        }
+    };
+    let first = timeout(PATIENCE, first)
+        .await
+        .map_err(|_| SocketError::Slow("hello"))??;
+    let Ok(FromAgent {
+        message: Some(In::Hello(hello)),
+    }) = FromAgent::decode(first)
+    else {
+        return Err(malformed("the first frame of a stream is a Hello").into());
+    };
+    if hello.protocol < OLDEST_PROTOCOL {
+        return Err(too_old(hello.protocol).into());
+    }
+    // A resumed session shows the certificate of when it began.
+    if identity.not_after <= hub.control.now() {
+        return Err(expired().into());
+    }
+    hub.control.current().await.map_err(|refusal| refused(&refusal))?;
+    if !is_node(hub, identity) {
+        return Err(removed().into());
+    }
+    Ok(hello)
+}
+
+/// Whether there is such a node and the certificate's key is its key.
+fn is_node(hub: &Hub, identity: &Identity) -> bool {
+    hub.control.read(|view| {
+        view.node(identity.node)
+            .is_some_and(|node| node.cluster == identity.cluster && node.key_hash == Some(identity.key_hash))
+    })
+}
+
+fn removed() -> Refused {
+    refused(&Refusal::NodeRemoved {})
+}
+
+fn expired() -> Refused {
+    Refused {
+        code: "certificate.expired".to_owned(),
+        sentence: "The certificate of this node has expired. Join it again.".to_owned(),
+        retry: false,
+    }
+}
+
+/// What a stream begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Resume {
+    /// The agent has the state as it is.
+    Current,
+    /// It has an earlier one: changes after that revision.
+    Changes(Revision),
+    /// It has none that helps.
+    Snapshot,
+}
+
+/// Pure: what an agent that has this needs. `changed` is the commit that last changed its cluster's
+/// state, of which `digest` is the digest.
+fn resume(hello: &Hello, store: &[u8; 16], digest: &Digest, changed: Revision, head: Revision) -> Resume {
+    let has = hello.desired_revision;
+    if hello.store_id != store || has == 0 || has > head {
+        Resume::Snapshot
+    } else if hello.desired_digest == digest {
+        Resume::Current
+    } else if has >= changed {
+        // Nothing has changed since, and yet it is not the same.
+        Resume::Snapshot
+    } else {
+        Resume::Changes(has)
+    }
+}
+
+type Pending = Pin<Box<dyn Future<Output = Option<Bytes>> + Send>>;
+
+struct Stream<'a> {
+    hub: &'a Arc<Hub>,
+    socket: &'a mut Socket,
+    identity: Identity,
+    node: NodeId,
+    cluster: ClusterId,
+    /// When the peer was last heard.
+    heard: Micros,
+    alive: Instant,
+    /// A write of the agent's that is under way: frames of the agent's wait behind it.
+    pending: Option<Pending>,
+}
+
+impl<'a> Stream<'a> {
+    fn new(hub: &'a Arc<Hub>, socket: &'a mut Socket, identity: Identity) -> Self {
+        let (node, cluster, heard) = (identity.node, identity.cluster, hub.control.now());
+        Self {
+            hub,
+            socket,
+            identity,
+            node,
+            cluster,
+            heard,
+            alive: Instant::now(),
+            pending: None,
+        }
+    }
+
+    async fn serve(
+        &mut self,
+        hello: &Hello,
+        place: &Place,
+        mut end: watch::Receiver<bool>,
+    ) -> Result<std::convert::Infallible, Ended> {
+        let mut feed = self.welcome(hello).await?;
+        let period = Duration::from_secs(PING_SECONDS);
+        let mut ticks = interval_at(Instant::now() + self.offset(period), period);
+        loop {
+            tokio::select! {
+                next = feed.next() => self.follow(&mut feed, next).await?,
+                incoming = self.socket.next(), if self.pending.is_none() => {
+                    self.alive = Instant::now();
+                    self.heard = self.hub.control.now();
+                    if let Incoming::Frame(frame) = incoming? {
+                        self.receive(frame).await?;
+                    }
+                }
+                answer = finished(&mut self.pending) => {
+                    self.pending = None;
+                    self.alive = Instant::now();
+                    if let Some(answer) = answer {
+                        self.send(vec![Message::Binary(answer)]).await?;
+                    }
+                }
+                _ = ticks.tick() => self.tick(&feed).await?,
+                () = place.replaced.notified() => return Err(Ended::Replaced),
+                () = over(&mut end) => return Err(Ended::Closing),
+            }
+        }
+    }
+
+    /// Welcome, what the agent lacks, and a mark that this was all.
+    async fn welcome(&mut self, hello: &Hello) -> Result<Subscription, Ended> {
+        // Following begins before the state is read: what is committed in between comes twice, and
+        // the agent knows it by its revision.
+        let mut feed = self.hub.control.feed().subscribe_cluster(self.cluster, None);
+        let Some((state, head)) = self.hub.states.current(self.cluster) else {
+            return Err(removed().into());
+        };
+        let store_id = self.hub.control.store_id();
+        let mut frames = Vec::new();
+        let resumed = match resume(hello, &store_id, &state.digest, state.cluster_revision, head) {
+            Resume::Current => true,
+            Resume::Snapshot => false,
+            Resume::Changes(after) => {
+                let mut since = self.hub.control.feed().subscribe_cluster(self.cluster, Some(after));
+                match since.try_next() {
+                    Some(Next::Reset { .. }) => false,
+                    first => {
+                        if let Some(first) = first {
+                            self.take(first, &mut frames)?;
+                        }
+                        feed = since;
+                        true
+                    }
+                }
+            }
+        };
+        if !resumed {
+            frames = state.parts.iter().cloned().map(Message::Binary).collect();
+        }
+        let pod_seq = self
+            .hub
+            .control
+            .read(|view| view.node_status(self.node).map_or(0, |s| s.pod_seq));
+        let welcome = Welcome {
+            protocol: PROTOCOL,
+            store_id: store_id.to_vec(),
+            head,
+            resumed,
+            pod_seq,
+        };
+        frames.insert(0, Message::Binary(frame(Out::Welcome(welcome))));
+        self.send(frames).await?;
+        self.drain(&mut feed, Vec::new()).await?;
+        self.send(vec![progress(&feed)]).await?;
+        tracing::debug!(node = %self.node, resumed, "an agent's stream has begun");
+        Ok(feed)
+    }
+
+    /// Sends a commit and what else is there.
+    async fn follow(&mut self, feed: &mut Subscription, next: Next) -> Result<(), Ended> {
+        let mut frames = Vec::new();
+        self.take(next, &mut frames)?;
+        self.drain(feed, frames).await
+    }
+
+    async fn drain(&mut self, feed: &mut Subscription, mut frames: Vec<Message>) -> Result<(), Ended> {
+        loop {
+            let next = feed.try_next();
+            let more = next.is_some();
+            if let Some(next) = next {
+                self.take(next, &mut frames)?;
+            }
+            if frames.len() >= BATCH || (!more && !frames.is_empty()) {
+                self.send(std::mem::take(&mut frames)).await?;
+            }
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The frames for what the feed has.
+    fn take(&self, next: Next, frames: &mut Vec<Message>) -> Result<(), Ended> {
+        match next {
+            Next::Commit(commit) => {
+                if self.is_removed_by(&commit) {
+                    return Err(removed().into());
+                }
+                frames.push(Message::Binary(self.hub.states.change(self.cluster, &commit)));
+            }
+            Next::Reset { .. } => {
+                let Some((state, _)) = self.hub.states.current(self.cluster) else {
+                    return Err(removed().into());
+                };
+                frames.extend(state.parts.iter().cloned().map(Message::Binary));
+            }
+            Next::Closed => return Err(Ended::Closing),
+        }
+        Ok(())
+    }
+
+    fn is_removed_by(&self, commit: &Commit) -> bool {
+        commit.changes.iter().any(|change| match (&change.op, &change.key) {
+            (Op::Delete, Key::Node(node)) => *node == self.node,
+            (Op::Delete, Key::Cluster(cluster)) => *cluster == self.cluster,
+            // Another host has joined as this node.
+            (Op::Put, Key::Node(node)) if *node == self.node => !is_node(self.hub, &self.identity),
+            _ => false,
+        })
+    }
+
+    /// Sends; meanwhile looks whether the node still exists, since a slow peer may take a while.
+    async fn send(&mut self, frames: Vec<Message>) -> Result<(), Ended> {
+        let (hub, identity) = (self.hub, &self.identity);
+        let gone = async {
+            loop {
+                sleep(LOOK_EVERY).await;
+                if !is_node(hub, identity) {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            sent = self.socket.send(frames) => Ok(sent?),
+            () = gone => Err(removed().into()),
+        }
+    }
+
+    async fn tick(&mut self, feed: &Subscription) -> Result<(), Ended> {
+        if self.pending.is_none() && self.alive.elapsed() > Duration::from_secs(DEAD_SECONDS) {
+            return Err(Ended::Dead);
+        }
+        if self.identity.not_after <= self.hub.control.now() {
+            return Err(expired().into());
+        }
+        self.send(vec![progress(feed), Message::Ping(Bytes::new())]).await
+    }
+
+    async fn receive(&mut self, frame: Bytes) -> Result<(), Ended> {
+        let Ok(FromAgent { message: Some(message) }) = FromAgent::decode(frame) else {
+            return Err(malformed("the frame is no message of an agent's").into());
+        };
+        match message {
+            In::Hello(_) => Err(malformed("a stream has one Hello").into()),
+            In::Applied(applied) => {
+                let head = self.hub.control.feed().head();
+                let revision = at_most(applied.revision, head);
+                let exceptions =
+                    reports_in::exceptions(applied.exceptions).map_err(|error| malformed(&error.to_string()))?;
+                self.hub.applied(self.node, revision, exceptions);
+                Ok(())
+            }
+            In::Pods(report) => {
+                let report = reports_in::pods(report).map_err(|error| malformed(&error.to_string()))?;
+                let (hub, node) = (Arc::clone(self.hub), self.node);
+                self.pending = Some(Box::pin(
+                    async move { reports_in::record_pods(&hub, node, report).await },
+                ));
+                Ok(())
+            }
+            In::Blocks(request) => {
+                let (hub, node) = (Arc::clone(self.hub), self.node);
+                self.pending = Some(Box::pin(async move {
+                    reports_in::lease_block(&hub, node, request.have).await
+                }));
+                Ok(())
+            }
+            In::Renew(request) => {
+                let certificate = self.renew(&request.csr)?;
+                self.send(vec![Message::Binary(super::state::frame(Out::Renewed(Renewed {
+                    certificate,
+                })))])
+                .await
+            }
+        }
+    }
+
+    /// A new certificate for the key that the node has; another key needs another join.
+    fn renew(&mut self, csr: &[u8]) -> Result<Vec<u8>, Ended> {
+        let requested = Requested::parse(csr).map_err(|error| malformed(&error.to_string()))?;
+        if requested.key_hash() != self.identity.key_hash {
+            return Err(malformed("a certificate is renewed for the key it has").into());
+        }
+        let Identity {
+            node, cluster, role, ..
+        } = self.identity;
+        let now = self.hub.control.now();
+        let certificate = self.hub.ca.sign_agent(&requested, node, cluster, role, now);
+        let certificate = certificate.map_err(|error| malformed(&error.to_string()))?;
+        if let Some(renewed) = super::pki::identity(&certificate) {
+            self.identity = renewed;
+        }
+        tracing::info!(%node, "renewed a node's certificate");
+        Ok(certificate.to_vec())
+    }
+
+    /// Spreads the streams over the period, so that ten thousand do not tick at once.
+    fn offset(&self, period: Duration) -> Duration {
+        let id = self.node.as_bytes();
+        period.mul_f64(f64::from(u16::from_be_bytes([id[14], id[15]])) / f64::from(u16::MAX))
+    }
+}
+
+fn progress(feed: &Subscription) -> Message {
+    Message::Binary(frame(Out::Progress(Progress { head: feed.cursor() })))
+}
+
+/// The frame that tells how a report of pods was taken.
+pub(super) fn pod_ack(ack: PodAck) -> Bytes {
+    frame(Out::PodAck(ack))
+}
+
+/// Done when the control plane ends, or whoever would say so is gone.
+async fn over(end: &mut watch::Receiver<bool>) {
+    let _ = end.wait_for(|end| *end).await;
+}
+
+async fn finished(pending_write: &mut Option<Pending>) -> Option<Bytes> {
+    match pending_write {
+        Some(write) => write.await,
+        None => pending().await,
+    }
+}
+
+/// At most `most` characters.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_agent_needs_by_what_it_has() {
+        let (store, digest) = ([1; 16], [2; 32]);
+        let hello = |store: [u8; 16], revision, digest: [u8; 32]| Hello {
+            store_id: store.to_vec(),
+            desired_revision: revision,
+            desired_digest: digest.to_vec(),
+            ..Hello::default()
+        };
+        let cases = [
+            ("nothing on disk", hello(store, 0, digest), Resume::Snapshot),
+            ("another store", hello([9; 16], 50, digest), Resume::Snapshot),
+            (
+                "from the future of this store",
+                hello(store, 101, digest),
+                Resume::Snapshot,
+            ),
+            ("current", hello(store, 90, digest), Resume::Current),
+            ("current again after changes", hello(store, 10, digest), Resume::Current),
+            ("behind", hello(store, 49, [3; 32]), Resume::Changes(49)),
+            ("not behind, but different", hello(store, 50, [3; 32]), Resume::Snapshot),
+            (
+                "no digest",
+                Hello {
+                    desired_digest: vec![],
+                    ..hello(store, 60, digest)
+                },
+                Resume::Snapshot,
+            ),
+        ];
+        for (name, hello, expected) in cases {
+            assert_eq!(resume(&hello, &store, &digest, 50, 100), expected, "{name}");
+        }
+    }
+}
