@@ -31,7 +31,7 @@
 //! let mut newest: tokio::sync::watch::Receiver<u64> = pods.watch();
 //! match pods.events_after(acknowledged_seq, 500) {
 //!     pods::Events::Batch { seq, allocations, releases } => { /* PodReport { full: false, … } */ }
-//!     pods::Events::Forgotten => { let all: pods::Listing = pods.list(); /* full: true */ }
+//!     pods::Events::Forgotten => { let all: pods::Listing = pods.list()?; /* full: true */ }
 //! }
 //! pods.acknowledged(seq);                                               // lets tombstones go
 //! if pods.usage().free() < 16 { /* BlockRequest */ }                    // also when this wakes:

@@ -176,23 +176,30 @@ impl Ledger {
         }
     }
 
-    /// What came after `seq`, at most `limit` events.
-    pub(super) fn events_after(&self, seq: u64, limit: usize) -> Events {
+    /// What came after `seq` up to `last`, at most `limit` events.
+    pub(super) fn events_between(&self, seq: u64, last: u64, limit: usize) -> Events {
         if seq < self.forgotten || seq > self.seq {
             return Events::Forgotten;
         }
-        let allocated = self.by_seq.range(seq + 1..).map(|(at, id)| (*at, Some(*id), None));
-        let from = self.releases.partition_point(|release| release.seq <= seq);
+        if last <= seq {
+            return Events::Batch {
+                seq,
+                allocations: Vec::new(),
+                releases: Vec::new(),
+            };
+        }
+        let allocated = self.by_seq.range(seq + 1..=last).map(|(at, id)| (*at, Some(*id), None));
+        let part = |seq| self.releases.partition_point(|release| release.seq <= seq);
         let released = self
             .releases
-            .range(from..)
-            .map(|release| (release.seq, None, Some(*release)));
+            .range(part(seq)..part(last))
+            .map(|r| (r.seq, None, Some(*r)));
         let mut events: Vec<_> = allocated.take(limit + 1).chain(released.take(limit + 1)).collect();
         events.sort_by_key(|(at, ..)| *at);
         // Numbers of allocations that have ended are covered by what comes after them.
         let covered = match events.get(limit) {
             Some((next, ..)) => next - 1,
-            None => self.seq,
+            None => last,
         };
         events.truncate(limit);
         let allocations = events

@@ -159,9 +159,14 @@ impl Pods {
 
     /// As [`Self::open`], with the disk as a parameter.
     pub fn on(disk: Box<dyn Disk>, wiring: Arc<dyn Wiring>, new_id: fn() -> PortId) -> io::Result<Self> {
-        let state = State::load(disk)?;
-        let newest = watch::Sender::new(state.ledger.seq());
-        let syncer = Syncer::start()?;
+        let mut state = State::load(disk)?;
+        // What was read from the disk may have been in the page cache only.
+        let seq = state.sync()?;
+        let newest = watch::Sender::new(seq);
+        let syncer = {
+            let newest = newest.clone();
+            Syncer::start(move |seq| raise(&newest, seq))?
+        };
         let (state, busy, starved) = (Mutex::new(state), Busy::default(), Notify::new());
         Ok(Self {
             wiring,
@@ -204,14 +209,12 @@ impl Pods {
         let failure = match (attached, written) {
             (Ok(_), Ok(())) => {
                 self.state.lock().settle(allocation.id);
-                self.publish();
                 return Ok(Wired {
                     allocation,
                     mtu: network.mtu,
                 });
             }
             (Ok(_), Err(error)) => {
-                self.state.lock().distrust_log();
                 if let Err(error) = self.wiring.detach(&allocation.link, &allocation.addresses) {
                     tracing::warn!(link = %allocation.link, error = %error.chain(), "a pod's link stays");
                 }
@@ -321,7 +324,7 @@ impl Pods {
         state.ledger.alive().map(route).collect()
     }
 
-    /// The newest sequence number; changes with every allocation and release.
+    /// The newest sequence number that is durable; changes soon after every allocation and release.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.newest.subscribe()
     }
@@ -331,14 +334,20 @@ impl Pods {
         &self.starved
     }
 
-    /// What came after `seq`, at most `limit` events.
+    /// What came after `seq`, at most `limit` events. Only what is durable is told: a number that a
+    /// power cut takes back is given again, to something else.
     pub fn events_after(&self, seq: u64, limit: usize) -> Events {
-        self.state.lock().ledger.events_after(seq, limit)
+        let durable = *self.newest.borrow();
+        self.state.lock().ledger.events_between(seq, durable, limit)
     }
 
-    /// Everything alive.
-    pub fn list(&self) -> Listing {
-        self.state.lock().ledger.listing()
+    /// Everything alive, durably. Waits for the disk.
+    pub fn list(&self) -> io::Result<Listing> {
+        let mut state = self.state.lock();
+        self.heed_distrust(&mut state);
+        let seq = state.sync()?;
+        raise(&self.newest, seq);
+        Ok(state.ledger.listing())
     }
 
     /// The control plane has stored everything up to `seq`: what ended until then may be forgotten.
@@ -352,8 +361,7 @@ impl Pods {
         let mut state = self.state.lock();
         if state.ledger.seq() < seq {
             state.skip_past(seq)?;
-            drop(state);
-            self.publish();
+            raise(&self.newest, seq);
         }
         Ok(())
     }
@@ -412,8 +420,9 @@ impl Pods {
             addresses,
             link: link_name(id),
         };
+        self.heed_distrust(&mut state);
         let allocation = state.allocate(allocation).map_err(AddError::Log)?;
-        let ticket = self.syncer.announce(state.barrier());
+        let ticket = self.announce(&mut state);
         Ok((allocation, network, ticket))
     }
 
@@ -428,10 +437,12 @@ impl Pods {
             self.wiring.attach(&wanted)?;
         }
         // The first answer may never have come; this one is as durable.
-        let ticket = self.syncer.announce(self.state.lock().barrier());
+        let ticket = {
+            let mut state = self.state.lock();
+            self.announce(&mut state)
+        };
         self.syncer.wait(ticket).map_err(AddError::Log)?;
         self.state.lock().settle(allocation.id);
-        self.publish();
         Ok(Wired {
             allocation,
             mtu: network.mtu,
@@ -446,19 +457,31 @@ impl Pods {
     }
 
     fn give_back(&self, allocation: &Allocation) {
-        self.state.lock().release(allocation);
-        self.publish();
+        let mut state = self.state.lock();
+        self.heed_distrust(&mut state);
+        state.release(allocation);
+        self.announce(&mut state);
     }
 
-    fn publish(&self) {
-        // Read inside: two who publish at once must not leave the lower number.
-        self.newest.send_if_modified(|newest| {
-            let seq = self.state.lock().ledger.seq();
-            let changed = *newest != seq;
-            *newest = seq;
-            changed
-        });
+    /// Has everything written so far synced; the ticket to wait with.
+    fn announce(&self, state: &mut State) -> u64 {
+        self.syncer.announce(state.barrier(), state.ledger.seq())
     }
+
+    fn heed_distrust(&self, state: &mut State) {
+        if self.syncer.take_distrust() {
+            state.distrust_log();
+        }
+    }
+}
+
+/// Sets a number that only grows.
+fn raise(newest: &watch::Sender<u64>, seq: u64) {
+    newest.send_if_modified(|newest| {
+        let higher = seq > *newest;
+        *newest = seq.max(*newest);
+        higher
+    });
 }
 
 fn attachment<'a>(allocation: &'a Allocation, netns: &'a Path, network: &PodNetwork) -> Attachment<'a> {

@@ -102,6 +102,14 @@ impl State {
         self.disk.barrier()
     }
 
+    /// Makes everything durable now; the newest sequence number.
+    pub(super) fn sync(&mut self) -> io::Result<u64> {
+        self.tidy()?;
+        let synced = self.disk.barrier()();
+        self.rewrite |= synced.is_err();
+        synced.map(|()| self.ledger.seq())
+    }
+
     /// A sync failed: what the file holds is not known any more.
     pub(super) fn distrust_log(&mut self) {
         self.rewrite = true;

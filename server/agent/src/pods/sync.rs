@@ -19,11 +19,15 @@ const KEPT_FAILURES: usize = 64;
 struct Queue {
     /// The number of the newest append.
     written: u64,
+    /// The newest sequence number of an event among the appends.
+    seq: u64,
     /// All up to this number have been tried.
     tried: u64,
     /// Syncs that failed: appends after the first number, up to the second, are to be taken as lost.
     failed: VecDeque<(u64, u64, io::ErrorKind)>,
     barrier: Option<Barrier>,
+    /// A sync failed since it was last asked.
+    distrust: bool,
     stop: bool,
 }
 
@@ -42,11 +46,12 @@ pub(super) struct Syncer {
 }
 
 impl Syncer {
-    pub(super) fn start() -> io::Result<Self> {
+    /// `durable` is told the newest sequence number after every sync that succeeds.
+    pub(super) fn start(durable: impl Fn(u64) + Send + 'static) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let work = {
             let shared = Arc::clone(&shared);
-            move || run(&shared)
+            move || run(&shared, durable)
         };
         let thread = thread::Builder::new()
             .name("pods-sync".into())
@@ -58,14 +63,20 @@ impl Syncer {
         })
     }
 
-    /// Announces an append that `barrier` makes durable; the ticket to wait with. Called in the
-    /// order of the appends.
-    pub(super) fn announce(&self, barrier: Barrier) -> u64 {
+    /// Announces an append, with events up to `seq`, that `barrier` makes durable; the ticket to
+    /// wait with. Called in the order of the appends.
+    pub(super) fn announce(&self, barrier: Barrier, seq: u64) -> u64 {
         let mut queue = self.shared.queue.lock();
+        queue.seq = queue.seq.max(seq);
         queue.written += 1;
         queue.barrier = Some(barrier);
         self.shared.wake.notify_one();
         queue.written
+    }
+
+    /// Whether a sync failed since this was last asked: then what the file holds is not known.
+    pub(super) fn take_distrust(&self) -> bool {
+        std::mem::take(&mut self.shared.queue.lock().distrust)
     }
 
     /// Until the append of `ticket` is durable.
@@ -85,15 +96,16 @@ impl Syncer {
     }
 }
 
-fn run(shared: &Shared) {
+fn run(shared: &Shared, durable: impl Fn(u64)) {
     let mut queue = shared.queue.lock();
     loop {
         match queue.barrier.take() {
             Some(barrier) => {
-                let (from, upto) = (queue.tried, queue.written);
-                let result = parking_lot::MutexGuard::unlocked(&mut queue, barrier);
+                let (from, upto, seq) = (queue.tried, queue.written, queue.seq);
+                let result = parking_lot::MutexGuard::unlocked(&mut queue, || barrier().inspect(|()| durable(seq)));
                 queue.tried = upto;
                 if let Err(error) = result {
+                    queue.distrust = true;
                     queue.failed.push_back((from, upto, error.kind()));
                     if queue.failed.len() > KEPT_FAILURES {
                         queue.failed.pop_front();
@@ -127,23 +139,27 @@ mod tests {
 
     #[test]
     fn waiters_share_a_sync() {
-        let syncer = Syncer::start().unwrap();
+        let syncer = Syncer::start(|_| ()).unwrap();
         let syncs = Arc::new(AtomicUsize::new(0));
         let (open, gate) = mpsc::channel::<()>();
         let (started, running) = mpsc::channel::<()>();
-        let first = syncer.announce(Box::new(move || {
-            started.send(()).map_err(io::Error::other)?;
-            gate.recv().map_err(io::Error::other)?;
-            Ok(())
-        }));
+        let first = syncer.announce(
+            Box::new(move || {
+                started.send(()).map_err(io::Error::other)?;
+                gate.recv().map_err(io::Error::other)?;
+                Ok(())
+            }),
+            1,
+        );
         running.recv().unwrap();
         let tickets: Vec<u64> = (0..10)
             .map(|_| {
                 let syncs = Arc::clone(&syncs);
-                syncer.announce(Box::new(move || {
+                let counted = move || {
                     syncs.fetch_add(1, Ordering::SeqCst);
                     Ok(())
-                }))
+                };
+                syncer.announce(Box::new(counted), 2)
             })
             .collect();
         open.send(()).unwrap();
@@ -154,12 +170,12 @@ mod tests {
 
     #[test]
     fn a_failed_sync_fails_those_who_waited_and_no_others() {
-        let syncer = Syncer::start().unwrap();
-        let good = syncer.announce(Box::new(|| Ok(())));
+        let syncer = Syncer::start(|_| ()).unwrap();
+        let good = syncer.announce(Box::new(|| Ok(())), 1);
         syncer.wait(good).unwrap();
-        let bad = syncer.announce(Box::new(|| Err(io::ErrorKind::StorageFull.into())));
+        let bad = syncer.announce(Box::new(|| Err(io::ErrorKind::StorageFull.into())), 2);
         assert_eq!(syncer.wait(bad).unwrap_err().kind(), io::ErrorKind::StorageFull);
-        let later = syncer.announce(Box::new(|| Ok(())));
+        let later = syncer.announce(Box::new(|| Ok(())), 1);
         syncer.wait(later).unwrap();
         syncer.wait(good).unwrap();
     }

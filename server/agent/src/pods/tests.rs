@@ -1,1 +1,430 @@
+//! Pods on wiring in memory and on a disk whose power can be cut.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use portolan_shared::ids::BlockId;
+use proptest::prelude::*;
+
+use super::*;
+use crate::kernel::NamespaceError;
+
+/// Links in memory. A path that is not named here is a namespace that is gone.
+#[derive(Default)]
+struct FakeWiring {
+    world: Mutex<World>,
+}
+
+#[derive(Default)]
+struct World {
+    namespaces: BTreeMap<PathBuf, u64>,
+    links: BTreeMap<String, (PathBuf, Vec<IpAddr>)>,
+    refuse_attach: bool,
+    refuse_detach: bool,
+}
+
+fn refused() -> KernelError {
+    KernelError::Refused {
+        what: "it".into(),
+        errno: libc::ENOBUFS,
+        message: None,
+    }
+}
+
+impl Wiring for FakeWiring {
+    fn attach(&self, attachment: &Attachment<'_>) -> Result<u64, AttachError> {
+        let inode = self.namespace(attachment.netns)?;
+        let mut world = self.world.lock();
+        if world.refuse_attach {
+            return Err(refused().into());
+        }
+        let taken = world
+            .links
+            .values()
+            .any(|(_, used)| used.iter().any(|a| attachment.addresses.contains(a)));
+        assert!(!taken, "an address was given twice: {:?}", attachment.addresses);
+        let link = (attachment.netns.to_owned(), attachment.addresses.to_vec());
+        world.links.insert(attachment.host_link.to_owned(), link);
+        Ok(inode)
+    }
+
+    fn detach(&self, host_link: &str, _: &[IpAddr]) -> Result<(), KernelError> {
+        let mut world = self.world.lock();
+        if world.refuse_detach {
+            return Err(refused());
+        }
+        world.links.remove(host_link);
+        Ok(())
+    }
+
+    fn differences(&self, attachment: &Attachment<'_>) -> Result<Vec<String>, AttachError> {
+        let there = self.world.lock().links.contains_key(attachment.host_link);
+        Ok(if there { vec![] } else { vec!["the link is gone".into()] })
+    }
+
+    fn namespace(&self, netns: &Path) -> Result<u64, NamespaceError> {
+        let found = self.world.lock().namespaces.get(netns).copied();
+        found.ok_or_else(|| NamespaceError::Gone {
+            path: netns.display().to_string(),
+        })
+    }
+}
+
+/// A disk that keeps only what was synced when its power is cut, and perhaps more.
+#[derive(Clone, Default)]
+struct PowerDisk(Arc<Mutex<Platter>>);
+
+#[derive(Default)]
+struct Platter {
+    file: Vec<u8>,
+    synced: usize,
+    generation: usize,
+    fail_syncs: usize,
+    fail_appends: usize,
+}
+
+impl PowerDisk {
+    /// The power goes: of what was not synced, `extra` bytes had arrived by chance, the last of
+    /// them wrong.
+    fn cut(&self, extra: usize) {
+        let mut platter = self.0.lock();
+        let keep = platter.file.len().min(platter.synced + extra);
+        platter.file.truncate(keep);
+        if keep > platter.synced
+            && let Some(last) = platter.file.last_mut()
+        {
+            *last ^= 0x55;
+        }
+        platter.synced = keep;
+        platter.generation += 1;
+    }
+}
+
+impl Disk for PowerDisk {
+    fn read(&mut self) -> io::Result<Vec<u8>> {
+        Ok(self.0.lock().file.clone())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut platter = self.0.lock();
+        if platter.fail_appends > 0 {
+            platter.fail_appends -= 1;
+            let half = &bytes[..bytes.len() / 2];
+            platter.file.extend_from_slice(half);
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        platter.file.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut platter = self.0.lock();
+        platter.file = bytes.to_vec();
+        platter.synced = bytes.len();
+        platter.generation += 1;
+        Ok(())
+    }
+
+    fn barrier(&mut self) -> Box<dyn FnOnce() -> io::Result<()> + Send> {
+        let (upto, generation) = {
+            let platter = self.0.lock();
+            (platter.file.len(), platter.generation)
+        };
+        let disk = self.clone();
+        Box::new(move || {
+            let mut platter = disk.0.lock();
+            if platter.fail_syncs > 0 {
+                platter.fail_syncs -= 1;
+                return Err(io::ErrorKind::Other.into());
+            }
+            if platter.generation == generation {
+                platter.synced = platter.synced.max(upto);
+            }
+            Ok(())
+        })
+    }
+}
+
+struct Rig {
+    wiring: Arc<FakeWiring>,
+    disk: PowerDisk,
+    pods: Pods,
+}
+
+fn network(blocks: &[&str]) -> PodNetwork {
+    let own = |(n, prefix): (usize, &&str)| OwnBlock {
+        id: BlockId::from_bytes([n as u8; 16]),
+        prefix: prefix.parse().unwrap(),
+    };
+    PodNetwork {
+        node: NodeAddresses::default(),
+        mtu: 1500,
+        ranges: vec!["10.1.0.0/16".parse().unwrap()],
+        blocks: blocks.iter().enumerate().map(own).collect(),
+    }
+}
+
+impl Rig {
+    fn new(blocks: &[&str]) -> Self {
+        let (wiring, disk) = (Arc::new(FakeWiring::default()), PowerDisk::default());
+        let pods = Pods::on(Box::new(disk.clone()), wiring.clone(), new_id).unwrap();
+        pods.configure(network(blocks));
+        Self { wiring, disk, pods }
+    }
+
+    fn restart(&mut self, blocks: &[&str]) {
+        self.pods = Pods::on(Box::new(self.disk.clone()), self.wiring.clone(), new_id).unwrap();
+        self.pods.configure(network(blocks));
+    }
+
+    fn sandbox(&self, n: u8) -> AddPod {
+        let netns = PathBuf::from(format!("/run/netns/{n}"));
+        self.wiring.world.lock().namespaces.insert(netns.clone(), u64::from(n));
+        AddPod {
+            container: format!("c{n}"),
+            ifname: "eth0".into(),
+            netns,
+            pod_namespace: "shop".into(),
+            pod_name: format!("web-{n}"),
+            pod_uid: String::new(),
+        }
+    }
+
+    fn add(&self, n: u8) -> Result<Wired, AddError> {
+        self.pods.add(&self.sandbox(n))
+    }
+
+    fn links(&self) -> usize {
+        self.wiring.world.lock().links.len()
+    }
+}
+
+#[test]
+fn the_same_sandbox_gets_the_same_again_and_what_is_missing_is_mended() {
+    let rig = Rig::new(&["10.1.0.0/26"]);
+    let first = rig.add(1).unwrap();
+    assert_eq!(first.allocation.addresses, ["10.1.0.1".parse::<IpAddr>().unwrap()]);
+    assert_eq!(first.allocation.mac.to_string(), "0a:58:0a:01:00:01");
+    assert_eq!(rig.add(1).unwrap(), first);
+    rig.wiring.world.lock().links.clear();
+    assert_eq!(rig.add(1).unwrap(), first);
+    assert_eq!(rig.links(), 1);
+    assert_eq!(rig.pods.list().unwrap().seq, 1);
+}
+
+#[test]
+fn another_sandbox_under_the_same_name_gets_its_own() {
+    let rig = Rig::new(&["10.1.0.0/26"]);
+    let first = rig.add(1).unwrap();
+    rig.wiring.world.lock().namespaces.clear();
+    let mut again = rig.sandbox(1);
+    again.netns = "/run/netns/other".into();
+    rig.wiring.world.lock().namespaces.insert(again.netns.clone(), 77);
+    let second = rig.pods.add(&again).unwrap();
+    assert_ne!(second.allocation.id, first.allocation.id);
+    assert_eq!(second.allocation.addresses, ["10.1.0.2".parse::<IpAddr>().unwrap()]);
+    assert_eq!(rig.links(), 1);
+}
+
+#[test]
+fn each_reason_has_its_variant_and_keeps_nothing() {
+    let rig = Rig::new(&[]);
+    assert!(matches!(rig.add(1), Err(AddError::NoBlock(Family::V4))));
+    rig.pods.configure(PodNetwork::default());
+    assert!(matches!(rig.add(1), Err(AddError::NotReady)));
+    rig.pods.configure(network(&["10.1.0.4/31"]));
+    rig.add(1).unwrap();
+    rig.wiring.world.lock().refuse_attach = true;
+    assert!(matches!(rig.add(2), Err(AddError::Attach(AttachError::Kernel(_)))));
+    rig.wiring.world.lock().refuse_attach = false;
+    rig.add(2).unwrap();
+    let Err(AddError::Exhausted(Family::V4, room)) = rig.add(3) else {
+        panic!("a third address out of two")
+    };
+    assert_eq!((room.capacity, room.used, rig.pods.usage().free()), (2, 2, 0));
+    let mut gone = rig.sandbox(4);
+    gone.netns = "/run/netns/gone".into();
+    assert!(matches!(
+        rig.pods.add(&gone),
+        Err(AddError::Attach(AttachError::Namespace(NamespaceError::Gone { .. })))
+    ));
+    assert_eq!(rig.pods.list().unwrap().allocations.len(), 2);
+}
+
+#[test]
+fn a_del_frees_only_once_the_route_is_gone_and_finds_nothing_twice() {
+    let rig = Rig::new(&["10.1.0.4/31"]);
+    rig.add(1).unwrap();
+    rig.wiring.world.lock().refuse_detach = true;
+    assert!(rig.pods.remove("c1", "eth0").is_err());
+    assert_eq!(rig.pods.list().unwrap().allocations.len(), 1);
+    rig.wiring.world.lock().refuse_detach = false;
+    assert!(rig.pods.remove("c1", "eth0").unwrap().is_some());
+    assert!(rig.pods.remove("c1", "eth0").unwrap().is_none());
+    assert!(rig.pods.remove("never", "eth0").unwrap().is_none());
+    assert_eq!((rig.links(), rig.pods.list().unwrap().allocations.len()), (0, 0));
+}
+
+#[test]
+fn a_sync_that_fails_refuses_the_add_and_the_log_is_written_anew() {
+    let mut rig = Rig::new(&["10.1.0.0/26"]);
+    let kept = rig.add(1).unwrap();
+    rig.disk.0.lock().fail_syncs = 1;
+    assert!(matches!(rig.add(2), Err(AddError::Log(_))));
+    assert_eq!(rig.links(), 1);
+    rig.disk.0.lock().fail_appends = 1;
+    assert!(matches!(rig.add(3), Err(AddError::Log(_))));
+    let after = rig.add(4).unwrap();
+    rig.disk.cut(0);
+    rig.restart(&["10.1.0.0/26"]);
+    let alive: BTreeSet<PortId> = rig.pods.list().unwrap().allocations.iter().map(|a| a.id).collect();
+    assert_eq!(alive, BTreeSet::from([kept.allocation.id, after.allocation.id]));
+}
+
+#[test]
+fn a_vanished_sandbox_is_freed_at_the_second_look() {
+    let rig = Rig::new(&["10.1.0.0/26"]);
+    rig.add(1).unwrap();
+    rig.add(2).unwrap();
+    rig.wiring.world.lock().namespaces.remove(Path::new("/run/netns/1"));
+    assert_eq!(rig.pods.reconcile_sandboxes(), []);
+    let freed = rig.pods.reconcile_sandboxes();
+    assert_eq!(freed.iter().map(|a| a.pod_name.as_str()).collect::<Vec<_>>(), ["web-1"]);
+    // The path is there, but another namespace is behind it.
+    rig.wiring.world.lock().namespaces.insert("/run/netns/2".into(), 99);
+    assert_eq!(rig.pods.reconcile_sandboxes(), []);
+    assert_eq!(rig.pods.reconcile_sandboxes().len(), 1);
+    assert_eq!((rig.links(), rig.pods.list().unwrap().allocations.len()), (0, 0));
+}
+
+#[test]
+fn a_lost_log_counts_on_from_what_the_control_plane_knows() {
+    let mut rig = Rig::new(&["10.1.0.0/26"]);
+    rig.pods.skip_past(1000).unwrap();
+    assert_eq!(rig.pods.events_after(999, 10), Events::Forgotten);
+    rig.disk.cut(0);
+    rig.restart(&["10.1.0.0/26"]);
+    assert_eq!(rig.add(1).unwrap().allocation.seq, 1001);
+    assert_eq!(*rig.pods.watch().borrow(), 1001);
+}
+
+#[test]
+fn many_at_once_never_share_an_address() {
+    let rig = Rig::new(&["10.1.0.0/26"]);
+    let addresses: Vec<IpAddr> = std::thread::scope(|scope| {
+        let rig = &rig;
+        let workers: Vec<_> = (0..8u8)
+            .map(|worker| {
+                scope.spawn(move || {
+                    for round in 0..20u8 {
+                        let n = worker * 20 + round;
+                        rig.add(n).unwrap();
+                        rig.pods.remove(&format!("c{n}"), "eth0").unwrap();
+                    }
+                    rig.add(200 + worker).unwrap().allocation.addresses[0]
+                })
+            })
+            .collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).collect()
+    });
+    assert_eq!(addresses.iter().collect::<BTreeSet<_>>().len(), 8);
+    assert_eq!(rig.pods.list().unwrap().allocations.len(), 8);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Add(u8),
+    Remove(u8),
+    Report(usize),
+    Acknowledge,
+    Cut(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        5 => (0u8..12).prop_map(Step::Add),
+        4 => (0u8..12).prop_map(Step::Remove),
+        2 => (1usize..5).prop_map(Step::Report),
+        1 => Just(Step::Acknowledge),
+        1 => (0usize..700).prop_map(Step::Cut),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// What was answered survives; no address twice; and who only follows the events knows the same
+    /// as who lists everything.
+    #[test]
+    fn answered_adds_survive_power_cuts_and_events_tell_all(steps in prop::collection::vec(step(), 1..60)) {
+        let blocks = ["10.1.0.8/29"];
+        let mut rig = Rig::new(&blocks);
+        let mut answered: BTreeMap<u8, Arc<Allocation>> = BTreeMap::new();
+        let mut mirror: BTreeMap<PortId, Arc<Allocation>> = BTreeMap::new();
+        let (mut known, mut newest_answered) = (0, 0);
+        let follow = |pods: &Pods, mirror: &mut BTreeMap<PortId, Arc<Allocation>>, known: &mut u64, limit: usize| {
+            match pods.events_after(*known, limit) {
+                Events::Batch { seq, allocations, releases } => {
+                    assert!(allocations.len() + releases.len() <= limit);
+                    mirror.extend(allocations.into_iter().map(|a| (a.id, a)));
+                    for release in releases {
+                        if mirror.get(&release.id).is_some_and(|a| a.seq == release.allocation_seq) {
+                            mirror.remove(&release.id);
+                        }
+                    }
+                    *known = seq;
+                }
+                Events::Forgotten => {
+                    let listing = pods.list().unwrap();
+                    *mirror = listing.allocations.into_iter().map(|a| (a.id, a)).collect();
+                    *known = listing.seq;
+                }
+            }
+        };
+        for step in steps {
+            match step {
+                Step::Add(n) => match rig.add(n) {
+                    Ok(wired) => {
+                        newest_answered = newest_answered.max(wired.allocation.seq);
+                        answered.insert(n, wired.allocation);
+                    }
+                    Err(AddError::Exhausted(..)) => prop_assert_eq!(rig.pods.list().unwrap().allocations.len(), 8),
+                    Err(error) => panic!("{error}"),
+                },
+                Step::Remove(n) => {
+                    rig.pods.remove(&format!("c{n}"), "eth0").unwrap();
+                    answered.remove(&n);
+                }
+                Step::Report(limit) => follow(&rig.pods, &mut mirror, &mut known, limit),
+                Step::Acknowledge => rig.pods.acknowledged(known),
+                Step::Cut(extra) => {
+                    rig.disk.cut(extra);
+                    rig.restart(&blocks);
+                    let alive = rig.pods.list().unwrap();
+                    prop_assert!(alive.seq >= newest_answered);
+                    prop_assert!(alive.seq >= known, "what was told was taken back");
+                    for kept in answered.values() {
+                        prop_assert!(alive.allocations.contains(kept));
+                    }
+                    // A release that was lost is found again by looking at the sandboxes.
+                    let gone = |a: &&Arc<Allocation>| answered.values().all(|kept| kept.id != a.id);
+                    for stale in alive.allocations.iter().filter(gone) {
+                        rig.wiring.world.lock().namespaces.remove(&stale.netns);
+                    }
+                    rig.pods.reconcile_sandboxes();
+                    rig.pods.reconcile_sandboxes();
+                    prop_assert_eq!(rig.pods.list().unwrap().allocations.len(), answered.len());
+                }
+            }
+            let listed = rig.pods.list().unwrap().allocations;
+            let addresses: BTreeSet<IpAddr> = listed.iter().flat_map(|a| a.addresses.clone()).collect();
+            prop_assert_eq!(addresses.len(), listed.len());
+        }
+        rig.pods.list().unwrap(); // all is durable
+        for _ in 0..200 {
+            follow(&rig.pods, &mut mirror, &mut known, 3);
+        }
+        let listed: BTreeMap<PortId, Arc<Allocation>> = rig.pods.list().unwrap().allocations.into_iter().map(|a| (a.id, a)).collect();
+        prop_assert_eq!(mirror, listed);
+    }
+}
