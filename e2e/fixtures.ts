@@ -30,7 +30,7 @@ export class Console {
 
   /** A section, by the menu. */
   async open(section: "Networks" | "Clusters"): Promise<void> {
-    await this.page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: section }).click();
+    await this.page.getByRole("navigation", { name: "Main navigation" }).getByRole("link", { name: section }).click();
     await expect(this.heading(section)).toBeVisible();
   }
 

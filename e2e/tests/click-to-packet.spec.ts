@@ -51,7 +51,8 @@ test("a pod made by CNI appears without a reload, and goes with its DEL", async 
 
   lab.deletePod("web-7");
   // A row that goes while one looks at it stays, greyed.
-  await expect(row.or(app.page.locator("body:not(:has(*))"))).toHaveClass(/row--gone/, SHOWN);
+  await expect(row).toHaveClass(/row--gone/, SHOWN);
+  await expect(row).toContainText("Deleted");
   expect(await app.page.evaluate(() => "untouched" in window)).toBe(true);
 
   await app.page.reload();
@@ -92,8 +93,9 @@ test("an overlapping subnet is refused while typing, the offered one is taken, a
   await app.page.getByRole("button", { name: "Add port" }).first().click();
   const port = app.panel("Add port");
   await port.getByLabel("Name").fill("printer");
-  await port.getByLabel(/fixed|chosen|address/i).first().check();
-  await port.getByRole("textbox", { name: /IP address/ }).fill(address);
+  await port.getByLabel("These addresses").check();
+  await port.getByRole("textbox", { name: /address/i }).fill(address);
+  await expect(port).toContainText("Free.");
   await app.inspect("add-port");
   await port.getByRole("button", { name: "Create port" }).click();
   await expect(port).toBeHidden();

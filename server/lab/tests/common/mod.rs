@@ -1,6 +1,7 @@
 //! A lab of the test's own: the real program, as a person would start it.
 #![allow(
     dead_code,
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a test may, and each uses its part"
