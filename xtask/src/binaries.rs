@@ -25,6 +25,17 @@ impl Profile {
     }
 }
 
+/// The packages as they are checked and tested: each set by itself, since what is built together shares features. The
+/// console and this tool have dependencies of their own, which would make everybody's be built twice.
+pub const SETS: [(&str, &[&str]); 3] = [
+    (
+        "server and shared",
+        &["--workspace", "--exclude", "portolan-console", "--exclude", "xtask"],
+    ),
+    ("console", &["--package", "portolan-console"]),
+    ("tooling", &["--package", "xtask"]),
+];
+
 /// The packages whose programs make up Portolan.
 const PROGRAMS: [&str; 4] = ["portolan-control", "portolan-agent", "portolan-cni", "portolan-lab"];
 
@@ -54,13 +65,8 @@ pub fn release() -> Result<(), Failed> {
 /// Builds the programs as the tests use them: with the very features that the tests are built with, so that nothing is
 /// built twice.
 pub fn dev() -> Result<(), Failed> {
-    run(cargo().args([
-        "build",
-        "--workspace",
-        "--exclude",
-        "portolan-console",
-        "--bins",
-        "--lib",
-        "--tests",
-    ]))
+    run(cargo()
+        .arg("build")
+        .args(SETS[0].1)
+        .args(["--bins", "--lib", "--tests"]))
 }

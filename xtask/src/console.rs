@@ -214,10 +214,10 @@ pub fn build(
         BOOT.as_bytes(),
         &[profile as u8, optimiser.is_some() as u8],
     ]);
-    if fs::read_to_string(&stamp_path).is_ok_and(|last| last == stamp) {
-        if let Ok(report) = read_back(&dist, optimiser.is_some()) {
-            return gate(report);
-        }
+    if fs::read_to_string(&stamp_path).is_ok_and(|last| last == stamp)
+        && let Ok(report) = read_back(&dist, optimiser.is_some())
+    {
+        return gate(report);
     }
 
     let files = assemble(&wasm, &css, &rose, &target_dir, optimiser.as_deref())?;

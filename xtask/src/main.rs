@@ -2,7 +2,10 @@
 //!
 //! It runs other programs and reads what they say; what Portolan does is elsewhere. Start at [`Verb`].
 #![allow(clippy::print_stdout, reason = "a command-line tool speaks on stdout")]
-#![allow(unreachable_pub, reason = "a program has no outside: `pub` says what other rooms may use")]
+#![allow(
+    unreachable_pub,
+    reason = "a program has no outside: `pub` says what other rooms may use"
+)]
 
 mod bench;
 mod binaries;
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(process::Failed::Said) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("xtask: {error}");
             ExitCode::FAILURE

@@ -15,6 +15,8 @@ pub enum Failed {
     Ended(String, Option<i32>),
     /// Something else, in words.
     Other(String),
+    /// It has been said already, and nothing may be said after it.
+    Said,
 }
 
 impl fmt::Display for Failed {
@@ -24,6 +26,7 @@ impl fmt::Display for Failed {
             Self::Ended(what, Some(code)) => write!(out, "`{what}` ended with code {code}"),
             Self::Ended(what, None) => write!(out, "`{what}` was killed"),
             Self::Other(what) => out.write_str(what),
+            Self::Said => Ok(()),
         }
     }
 }

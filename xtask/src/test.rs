@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::binaries::{self, Profile};
+use crate::binaries::{self, Profile, SETS};
 use crate::console::Compiler;
 use crate::process::{Failed, Stream, cargo, in_ci, program, read, root, run, succeeds};
 use crate::tally::{Libtest, Nextest, Tally, playwright};
@@ -32,8 +32,9 @@ pub fn test(compiler: Compiler) -> Result<(), Failed> {
     if let Err(error) = built {
         step("build", Err(error));
     } else {
-        step("tests", cargo_tests(&["--workspace", "--exclude", "portolan-console"]));
-        step("console's own tests", cargo_tests(&["--package", "portolan-console"]));
+        for (what, packages) in SETS {
+            step(what, cargo_tests(packages));
+        }
         step(
             "browser tests",
             if browsers {
@@ -57,7 +58,7 @@ fn conclude(sum: &Tally) -> Result<(), Failed> {
     }
     println!("{sum}");
     if sum.failed > 0 || refused {
-        Err(Failed::Other("tests failed".into()))
+        Err(Failed::Said)
     } else {
         Ok(())
     }
