@@ -65,8 +65,7 @@ impl Sockets {
             socket
                 .exchange(requests)
                 .into_iter()
-                .map(|result| result.map(drop))
-                .collect()
+                .try_for_each(|result| result.map(drop))
         })
     }
 

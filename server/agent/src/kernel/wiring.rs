@@ -319,8 +319,7 @@ fn all(socket: &mut Socket, requests: &[Request]) -> Result<(), KernelError> {
     socket
         .exchange(requests)
         .into_iter()
-        .map(|result| result.map(drop))
-        .collect()
+        .try_for_each(|result| result.map(drop))
 }
 
 fn find(socket: &mut Socket, name: &str) -> Result<Option<RawLink>, KernelError> {

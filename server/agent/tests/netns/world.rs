@@ -1,0 +1,420 @@
+//! Hosts as network namespaces on one bridge, with the agent's own modules in each; taken away when
+//! dropped.
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use portolan_agent::cni;
+use portolan_agent::host::Host;
+use portolan_agent::kernel::{Netlink, PodNamespace};
+use portolan_agent::plan::{Desired, NodeAddresses, OwnBlock, RemoteBlock};
+use portolan_agent::pods::{self, Pods};
+use portolan_shared::ids::BlockId;
+use rustix::thread::{LinkNameSpaceType, UnshareFlags};
+use serde_json::{Value, json};
+
+/// Set to run the suite where nobody may make namespaces; the runner counts what it skips.
+const SKIP: &str = "PORTOLAN_SKIP_PRIVILEGED";
+
+/// Whether tests with namespaces can run. Where they cannot, the test fails with a sentence, unless
+/// it was said beforehand that skipping is fine.
+pub(crate) fn privileged() -> bool {
+    let may = std::thread::spawn(|| {
+        // SAFETY: a thread of its own that ends right away; nothing else shares its namespace.
+        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
+    });
+    let reason = match may.join() {
+        Ok(Ok(())) if Command::new("ip").arg("-V").stdout(Stdio::null()).status().is_ok() => return true,
+        Ok(Ok(())) => "the program ip (iproute2) is missing".to_owned(),
+        Ok(Err(error)) => {
+            format!("this user may not make network namespaces ({error}); root or CAP_SYS_ADMIN is needed")
+        }
+        Err(_) => "the attempt to make a namespace failed".to_owned(),
+    };
+    if std::env::var_os(SKIP).is_some_and(|value| value == "1") {
+        println!("SKIP: {reason}");
+        return false;
+    }
+    panic!("{reason}. Set {SKIP}=1 to skip these tests on purpose.");
+}
+
+/// Runs `ip` with the words of `line`.
+pub(crate) fn ip(line: &str) -> String {
+    let output = Command::new("ip").args(line.split_whitespace()).output().unwrap();
+    assert!(
+        output.status.success(),
+        "ip {line}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The names of a namespace's links, in the order of their numbers.
+pub(crate) fn links(namespace: &str) -> Vec<String> {
+    let shown = ip(&format!("-n {namespace} -o link show"));
+    let name = |line: &str| line.split([':', '@']).nth(1).unwrap().trim().to_owned();
+    shown.lines().map(name).collect()
+}
+
+/// Runs `work` on a thread inside the named namespace.
+pub(crate) fn inside<T: Send>(namespace: &str, work: impl FnOnce() -> T + Send) -> T {
+    let file = std::fs::File::open(path_of(namespace)).unwrap();
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(move || {
+            use std::os::fd::AsFd;
+            rustix::thread::move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+            work()
+        });
+        thread.join().unwrap()
+    })
+}
+
+pub(crate) fn path_of(namespace: &str) -> PathBuf {
+    Path::new("/run/netns").join(namespace)
+}
+
+/// Polls until `condition` holds.
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        assert!(Instant::now() < end, "{what} did not happen within 10 s");
+        std::thread::yield_now();
+    }
+}
+
+/// A namespace that goes with its owner.
+pub(crate) struct Namespace(pub(crate) String);
+
+impl Namespace {
+    pub(crate) fn new(name: String) -> Self {
+        ip(&format!("netns add {name}"));
+        Self(name)
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _gone = Command::new("ip")
+            .args(["netns", "del", &self.0])
+            .stderr(Stdio::null())
+            .status();
+    }
+}
+
+/// A host with its agent.
+pub(crate) struct Node {
+    pub(crate) number: u8,
+    pub(crate) kernel: Arc<Netlink>,
+    pub(crate) pods: Arc<Pods>,
+    pub(crate) host: Host,
+    pub(crate) namespace: Namespace,
+    folder: tempfile::TempDir,
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+/// Pods' namespaces are named apart from each other.
+static COUNTER: AtomicUsize = AtomicUsize::new(0);
+
+/// A cluster of hosts; with IPv6 or without.
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<Node>,
+    prefix: String,
+    dual: bool,
+    _fabric: Namespace,
+}
+
+/// The first block of a host.
+fn blocks(number: u8, dual: bool) -> Vec<OwnBlock> {
+    let v4 = format!("10.77.{number}.0/26");
+    let v6 = format!("fd77:10:0:{number}::/122");
+    let texts: &[&str] = if dual { &[&v4, &v6] } else { &[&v4] };
+    let id = |family: usize| BlockId::from_bytes([number * 2 + family as u8; 16]);
+    texts
+        .iter()
+        .enumerate()
+        .map(|(n, text)| OwnBlock {
+            id: id(n),
+            prefix: text.parse().unwrap(),
+        })
+        .collect()
+}
+
+pub(crate) fn node_v4(number: u8) -> IpAddr {
+    Ipv4Addr::new(192, 168, 77, number).into()
+}
+
+pub(crate) fn node_v6(number: u8) -> IpAddr {
+    Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, u16::from(number)).into()
+}
+
+fn addresses(number: u8, dual: bool) -> NodeAddresses {
+    [node_v4(number)]
+        .into_iter()
+        .chain(dual.then(|| node_v6(number)))
+        .collect()
+}
+
+impl Cluster {
+    /// `hosts` hosts, numbered from 1, on one link, each with a block; agents run and have converged.
+    pub(crate) fn new(hosts: u8, dual: bool) -> Self {
+        let prefix = format!(
+            "ptlk-{}-{}",
+            std::process::id(),
+            COUNTER.fetch_add(1, Ordering::Relaxed)
+        );
+        let fabric = Namespace::new(format!("{prefix}-f"));
+        ip(&format!("-n {} link add br0 type bridge", fabric.0));
+        ip(&format!("-n {} link set br0 up", fabric.0));
+        let mut cluster = Self {
+            nodes: Vec::new(),
+            prefix,
+            dual,
+            _fabric: fabric,
+        };
+        for number in 1..=hosts {
+            let node = cluster.boot(number);
+            cluster.nodes.push(node);
+        }
+        for node in &cluster.nodes {
+            let outcome = node.host.converge(&cluster.desired(node.number)).unwrap();
+            assert_eq!(outcome.exceptions, []);
+        }
+        cluster
+    }
+
+    fn boot(&self, number: u8) -> Node {
+        let namespace = Namespace::new(format!("{}-h{number}", self.prefix));
+        let (fabric, host) = (&self._fabric.0, &namespace.0);
+        ip(&format!(
+            "-n {fabric} link add h{number} type veth peer name eth0 netns {host}"
+        ));
+        ip(&format!("-n {fabric} link set h{number} master br0 up"));
+        ip(&format!("-n {host} link set lo up"));
+        ip(&format!("-n {host} addr add {}/24 dev eth0", node_v4(number)));
+        ip(&format!("-n {host} addr add {}/64 dev eth0 nodad", node_v6(number)));
+        ip(&format!("-n {host} link set eth0 up"));
+        Node::start(number, namespace, tempfile::tempdir().unwrap())
+    }
+
+    /// What the control plane would want of a host.
+    pub(crate) fn desired(&self, number: u8) -> Desired {
+        let others = self
+            .nodes
+            .iter()
+            .map(|node| node.number)
+            .filter(|other| *other != number);
+        let remote = others.flat_map(|other| {
+            let via = addresses(other, self.dual);
+            blocks(other, self.dual).into_iter().map(move |b| RemoteBlock {
+                id: b.id,
+                prefix: b.prefix,
+                via,
+            })
+        });
+        let ranges = ["10.77.0.0/16", "fd77:10::/48"];
+        Desired {
+            complete: true,
+            node: addresses(number, self.dual),
+            mtu: 1500,
+            pod_ranges: ranges[..if self.dual { 2 } else { 1 }]
+                .iter()
+                .map(|r| r.parse().unwrap())
+                .collect(),
+            own_blocks: blocks(number, self.dual),
+            remote_blocks: remote.collect(),
+        }
+    }
+
+    /// A pod's namespace on a host, without a network.
+    pub(crate) fn sandbox(&self, number: u8) -> Sandbox {
+        let name = format!("{}-p{number}-{}", self.prefix, COUNTER.fetch_add(1, Ordering::Relaxed));
+        Sandbox {
+            namespace: Namespace::new(name),
+            result: Value::Null,
+        }
+    }
+
+    /// A pod on a host, by a real CNI call.
+    pub(crate) fn pod(&self, number: u8) -> Sandbox {
+        let mut sandbox = self.sandbox(number);
+        sandbox.result = self.node(number).cni("ADD", &sandbox, |_| ()).unwrap();
+        sandbox
+    }
+
+    pub(crate) fn node(&self, number: u8) -> &Node {
+        &self.nodes[usize::from(number) - 1]
+    }
+}
+
+/// A pod's namespace, and what its ADD was answered.
+pub(crate) struct Sandbox {
+    pub(crate) namespace: Namespace,
+    pub(crate) result: Value,
+}
+
+impl Sandbox {
+    pub(crate) fn name(&self) -> &str {
+        &self.namespace.0
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
+        let ips = self.result["ips"].as_array().unwrap();
+        let address = |ip: &Value| {
+            ip["address"]
+                .as_str()
+                .unwrap()
+                .split('/')
+                .next()
+                .unwrap()
+                .parse()
+                .unwrap()
+        };
+        ips.iter().map(address).collect()
+    }
+
+    /// The host's end of the link.
+    pub(crate) fn link(&self) -> &str {
+        self.result["interfaces"][0]["name"].as_str().unwrap()
+    }
+}
+
+impl Node {
+    fn start(number: u8, namespace: Namespace, folder: tempfile::TempDir) -> Self {
+        let kernel = Arc::new(Netlink::open_at(PodNamespace::open(&path_of(&namespace.0)).unwrap()));
+        let pods = Pods::open(&folder.path().join("pods.log"), kernel.clone(), pods::new_id).unwrap();
+        let pods = Arc::new(pods);
+        let host = Host::new(kernel.clone(), pods.clone());
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = runtime
+            .block_on(async { cni::bind(&folder.path().join("cni.sock")) })
+            .unwrap();
+        runtime.spawn(cni::serve(listener, pods.clone(), std::future::pending()));
+        Self {
+            number,
+            kernel,
+            pods,
+            host,
+            namespace,
+            folder,
+            runtime: Some(runtime),
+        }
+    }
+
+    /// The agent dies, as by kill -9, and another starts with what it finds on disk.
+    pub(crate) fn restart(self) -> Self {
+        let Self {
+            number,
+            namespace,
+            folder,
+            runtime,
+            host,
+            pods,
+            kernel,
+        } = self;
+        runtime
+            .into_iter()
+            .for_each(tokio::runtime::Runtime::shutdown_background);
+        drop((host, pods, kernel));
+        Self::start(number, namespace, folder)
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join("cni.sock")
+    }
+
+    /// Executes the plugin as a runtime does: its result, or its error object.
+    pub(crate) fn cni(&self, command: &str, sandbox: &Sandbox, edit: impl FnOnce(&mut Value)) -> Result<Value, Value> {
+        let netns = path_of(sandbox.name());
+        self.cni_at(command, sandbox.name(), netns.to_str().unwrap(), edit)
+    }
+
+    pub(crate) fn cni_at(
+        &self,
+        command: &str,
+        container: &str,
+        netns: &str,
+        edit: impl FnOnce(&mut Value),
+    ) -> Result<Value, Value> {
+        let mut config =
+            json!({"cniVersion": "1.0.0", "name": "portolan", "type": "portolan-cni", "socket": self.socket()});
+        edit(&mut config);
+        let args = format!("IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME={container};K8S_POD_UID=u-{container}");
+        let mut plugin = Command::new(plugin())
+            .env_clear()
+            .envs([
+                ("CNI_COMMAND", command),
+                ("CNI_CONTAINERID", container),
+                ("CNI_NETNS", netns),
+                ("CNI_IFNAME", "eth0"),
+            ])
+            .envs([("CNI_PATH", "/opt/cni/bin"), ("CNI_ARGS", &args)])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        plugin
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(config.to_string().as_bytes())
+            .unwrap();
+        let output = plugin.wait_with_output().unwrap();
+        let answer = match output.stdout.as_slice() {
+            [] => Value::Null,
+            bytes => serde_json::from_slice(bytes).unwrap(),
+        };
+        if output.status.success() {
+            Ok(answer)
+        } else {
+            Err(answer)
+        }
+    }
+
+    /// Routes of ours in the host, as `ip` sees them.
+    pub(crate) fn our_routes(&self) -> Vec<String> {
+        let list = |family| {
+            ip(&format!(
+                "-n {} {family} route show table all proto 157",
+                self.namespace.0
+            ))
+        };
+        list("-4")
+            .lines()
+            .chain(list("-6").lines())
+            .map(|line| line.trim().to_owned())
+            .collect()
+    }
+}
+
+/// The plugin beside the tests' own binaries; built if it is not there or older than its source.
+fn plugin() -> PathBuf {
+    static PLUGIN: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    let find = || {
+        if let Some(folder) = std::env::var_os("PORTOLAN_BIN_DIR") {
+            return Path::new(&folder).join("portolan-cni");
+        }
+        // target/PROFILE/deps/netns-HASH, or target/PROFILE/examples/NAME
+        let own = std::env::current_exe().unwrap();
+        let built = own.ancestors().nth(2).unwrap().join("portolan-cni");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cni/src/main.rs");
+        let time = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
+        if time(&built).is_none() || time(&built) < time(&source) {
+            let release = own.ancestors().nth(2).is_some_and(|folder| folder.ends_with("release"));
+            let mut build = Command::new(env!("CARGO"));
+            build.args(["build", "--quiet", "--package", "portolan-cni"]);
+            build.args(release.then_some("--release"));
+            assert!(build.status().unwrap().success(), "portolan-cni does not build");
+        }
+        built
+    };
+    PLUGIN.get_or_init(find).clone()
+}
