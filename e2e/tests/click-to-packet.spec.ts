@@ -94,7 +94,7 @@ test("an overlapping subnet is refused while typing, the offered one is taken, a
   const port = app.panel("Add port");
   await port.getByLabel("Name").fill("printer");
   await port.getByLabel("These addresses").check();
-  await port.getByRole("textbox", { name: /address/i }).fill(address);
+  await port.getByRole("textbox", { name: /IP address/ }).fill(address);
   await expect(port).toContainText("Free.");
   await app.inspect("add-port");
   await port.getByRole("button", { name: "Create port" }).click();
