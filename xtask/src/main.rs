@@ -15,6 +15,8 @@ mod process;
 mod qualify;
 mod tally;
 mod test;
+#[cfg(test)]
+mod tidy;
 mod tools;
 mod up;
 
