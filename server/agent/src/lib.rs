@@ -43,7 +43,14 @@
 //! ```
 
 pub mod cni;
+pub mod converge;
+pub mod desired;
+pub mod files;
 pub mod host;
+pub mod identity;
 pub mod kernel;
+pub mod options;
 pub mod plan;
 pub mod pods;
+pub mod run;
+pub mod stream;

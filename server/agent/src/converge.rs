@@ -1,0 +1,321 @@
+//! Keeps the host as the desired state says: a round when that changes, when something failed (later
+//! and later), and every minute, since others write to kernels too.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portolan_shared::ids::NodeId;
+use portolan_wire::agent;
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use crate::desired::{State, disk};
+use crate::host::{Host, Outcome};
+use crate::kernel::KernelError;
+use crate::plan::{Desired, Object};
+
+/// How often the kernel is read when nothing is known to be wrong.
+const RESYNC: Duration = Duration::from_secs(60);
+
+/// The first wait after a failure; each further one is twice as long, up to [`RESYNC`].
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What makes a host as it is wanted: the kernel's [`Host`], or a test's.
+pub trait Apply: Send + Sync + 'static {
+    /// One round; may block for milliseconds.
+    ///
+    /// # Errors
+    /// If the kernel cannot be read. What cannot be written is in the outcome.
+    fn converge(&self, desired: &Desired) -> Result<Outcome, KernelError>;
+}
+
+impl Apply for Host {
+    fn converge(&self, desired: &Desired) -> Result<Outcome, KernelError> {
+        Self::converge(self, desired)
+    }
+}
+
+/// What the kernel holds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Standing {
+    /// The newest revision that is in the kernel, but for the exceptions; 0: none.
+    pub revision: u64,
+    /// What is wanted and is not so.
+    pub exceptions: Vec<agent::Exception>,
+}
+
+/// The rounds of one host.
+pub struct Rounds {
+    apply: Arc<dyn Apply>,
+    own: NodeId,
+    /// Where the desired state is kept.
+    path: PathBuf,
+    /// The state that is on disk.
+    kept: Option<Arc<State>>,
+    failures: Failures,
+    standing: watch::Sender<Standing>,
+}
+
+impl Rounds {
+    /// Rounds of the node `own`, which keep the desired state in the file at `path`. `kept` is what is
+    /// there already.
+    pub fn new(apply: Arc<dyn Apply>, own: NodeId, path: PathBuf, kept: Option<Arc<State>>) -> Self {
+        let standing = watch::Sender::new(Standing::default());
+        Self {
+            apply,
+            own,
+            path,
+            kept,
+            failures: Failures::default(),
+            standing,
+        }
+    }
+
+    /// What the kernel holds, as it changes.
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+
+    /// Goes on until the sender of `desired` is gone. Dropping it leaves the host as it is.
+    pub async fn run(mut self, mut desired: watch::Receiver<Arc<State>>) {
+        loop {
+            let state = Arc::clone(&desired.borrow_and_update());
+            let wait = if state.revision() == 0 {
+                RESYNC
+            } else {
+                self.round(state).await
+            };
+            if let Ok(Err(_)) = timeout(wait, desired.changed()).await {
+                return;
+            }
+        }
+    }
+
+    /// One round; how long to wait for the next if nothing happens.
+    async fn round(&mut self, state: Arc<State>) -> Duration {
+        let save = self.kept.as_ref().is_none_or(|kept| !kept.is_same(&state));
+        let (apply, path, wanted, own) = (Arc::clone(&self.apply), self.path.clone(), Arc::clone(&state), self.own);
+        // On disk first: a node must not come back with less than it has had in its kernel.
+        let work = move || {
+            let saved = if save { disk::save(&path, &wanted) } else { Ok(()) };
+            (saved, apply.converge(&wanted.desired(own)))
+        };
+        let Ok((saved, outcome)) = spawn_blocking(work).await else {
+            tracing::error!("a round has panicked; trying again");
+            return RETRY;
+        };
+        match saved {
+            Ok(()) => self.kept = Some(Arc::clone(&state)),
+            Err(error) => tracing::error!(%error, path = %self.path.display(), "cannot keep the desired state"),
+        }
+        let before = self.standing.borrow().revision;
+        let (revision, failed) = match outcome {
+            Ok(outcome) => {
+                if outcome.writes > 0 {
+                    let (revision, writes) = (state.revision(), outcome.writes);
+                    tracing::info!(revision, writes, "changed the kernel");
+                }
+                (state.revision(), outcome.exceptions)
+            }
+            Err(error) => (before, vec![(Object::Host, error.chain())]),
+        };
+        let exceptions = self.failures.next(failed, self.own);
+        let standing = Standing { revision, exceptions };
+        let wait = self.failures.wait();
+        self.standing.send_if_modified(|now| {
+            let news = *now != standing;
+            *now = standing;
+            news
+        });
+        wait
+    }
+}
+
+/// Counts how often each object has failed in a row.
+#[derive(Debug, Default)]
+struct Failures {
+    attempts: BTreeMap<Object, u32>,
+    rounds: u32,
+}
+
+impl Failures {
+    /// A round's failures, as they are reported. The host's own and what is left over are the node's.
+    fn next(&mut self, failed: Vec<(Object, String)>, own: NodeId) -> Vec<agent::Exception> {
+        self.rounds = if failed.is_empty() {
+            0
+        } else {
+            self.rounds.saturating_add(1)
+        };
+        let attempts = failed
+            .iter()
+            .map(|(object, _)| (*object, self.attempts.get(object).map_or(1, |n| n.saturating_add(1))))
+            .collect();
+        let before = std::mem::replace(&mut self.attempts, attempts);
+        let mut exceptions: BTreeMap<(&'static str, [u8; 16]), agent::Exception> = BTreeMap::new();
+        for (object, reason) in failed {
+            if !before.contains_key(&object) {
+                tracing::warn!(?object, reason, "the host is not as wanted");
+            }
+            let (kind, id) = match object {
+                Object::Host | Object::Leftover => ("node", *own.as_bytes()),
+                Object::Block(id) => ("block", *id.as_bytes()),
+                Object::Pod(id) => ("port", *id.as_bytes()),
+            };
+            let attempts = self.attempts.get(&object).copied().unwrap_or(1);
+            exceptions.entry((kind, id)).or_insert_with(|| agent::Exception {
+                kind: kind.to_owned(),
+                id: id.to_vec(),
+                reason,
+                attempts,
+            });
+        }
+        exceptions.into_values().collect()
+    }
+
+    fn wait(&self) -> Duration {
+        match self.rounds {
+            0 => RESYNC,
+            rounds => RETRY.saturating_mul(1 << (rounds - 1).min(10)).min(RESYNC),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use parking_lot::Mutex;
+    use portolan_shared::ids::BlockId;
+    use portolan_wire::agent::{Change, Cluster, Snapshot};
+
+    use super::*;
+    use crate::desired::Arriving;
+
+    const OWN: NodeId = NodeId::from_bytes([1; 16]);
+    const BLOCK: Object = Object::Block(BlockId::from_bytes([5; 16]));
+
+    #[derive(Default)]
+    struct Fake {
+        rounds: AtomicUsize,
+        failing: Mutex<Vec<(Object, String)>>,
+        seen: Mutex<Vec<Desired>>,
+    }
+
+    impl Apply for Fake {
+        fn converge(&self, desired: &Desired) -> Result<Outcome, KernelError> {
+            self.rounds.fetch_add(1, Ordering::SeqCst);
+            self.seen.lock().push(desired.clone());
+            Ok(Outcome {
+                exceptions: self.failing.lock().clone(),
+                ..Outcome::default()
+            })
+        }
+    }
+
+    fn state(revision: u64) -> State {
+        let cluster = Some(Cluster {
+            id: vec![9; 16],
+            mtu: 1500,
+            ..Cluster::default()
+        });
+        let snapshot = Snapshot {
+            revision,
+            cluster,
+            ..Snapshot::default()
+        };
+        Arriving::default()
+            .part([7; 16], snapshot, &State::default())
+            .unwrap()
+            .unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_state_is_kept_then_applied_then_told() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("desired.bin");
+        let fake = Arc::new(Fake::default());
+        let rounds = Rounds::new(fake.clone(), OWN, path.clone(), None);
+        let mut standing = rounds.standing();
+        let (desired, receiver) = watch::channel(Arc::new(State::default()));
+        let task = tokio::spawn(rounds.run(receiver));
+        desired.send_replace(Arc::new(state(5)));
+        standing.wait_for(|standing| standing.revision == 5).await.unwrap();
+        assert_eq!(disk::load(&path).unwrap(), Some(state(5)));
+        assert_eq!(fake.seen.lock().iter().map(|seen| seen.mtu).collect::<Vec<_>>(), [1500]);
+        // Only the revision moves: told, but not written again.
+        std::fs::remove_file(&path).unwrap();
+        desired.send_if_modified(|state| Arc::make_mut(state).progress(8));
+        standing.wait_for(|standing| standing.revision == 8).await.unwrap();
+        assert_eq!(disk::load(&path).unwrap(), None);
+        drop(desired);
+        task.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_failed_is_tried_again_and_counted_until_it_works() {
+        let home = tempfile::tempdir().unwrap();
+        let fake = Arc::new(Fake::default());
+        fake.failing.lock().push((BLOCK, "File exists".into()));
+        let rounds = Rounds::new(fake.clone(), OWN, home.path().join("desired.bin"), None);
+        let mut standing = rounds.standing();
+        let (_desired, receiver) = watch::channel(Arc::new(state(5)));
+        tokio::spawn(rounds.run(receiver));
+        let third = standing
+            .wait_for(|standing| standing.exceptions.first().is_some_and(|e| e.attempts == 3))
+            .await;
+        let third = third.unwrap().exceptions.clone();
+        assert_eq!(
+            (third[0].kind.as_str(), third[0].reason.as_str()),
+            ("block", "File exists")
+        );
+        fake.failing.lock().clear();
+        standing
+            .wait_for(|standing| standing.exceptions.is_empty())
+            .await
+            .unwrap();
+        let rounds = fake.rounds.load(Ordering::SeqCst);
+        // And then by the clock, without anything said.
+        tokio::time::sleep(RESYNC * 3).await;
+        assert!(fake.rounds.load(Ordering::SeqCst) >= rounds + 2);
+        assert!(!standing.has_changed().unwrap());
+    }
+
+    #[test]
+    fn waits_grow_up_to_the_resync() {
+        let mut failures = Failures::default();
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            failures.next(vec![(BLOCK, String::new())], OWN);
+            waits.push(failures.wait().as_secs());
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        failures.next(vec![], OWN);
+        assert_eq!(failures.wait(), RESYNC);
+    }
+
+    #[test]
+    fn the_nodes_own_failures_are_one_exception() {
+        let failed = vec![(Object::Host, "a".to_owned()), (Object::Leftover, "b".to_owned())];
+        let exceptions = Failures::default().next(failed, OWN);
+        assert_eq!(exceptions.len(), 1);
+        assert_eq!(
+            (exceptions[0].kind.as_str(), exceptions[0].reason.as_str()),
+            ("node", "a")
+        );
+    }
+
+    #[test]
+    fn a_change_of_nothing_is_the_same_state() {
+        let mut later = state(5);
+        later
+            .change(Change {
+                revision: 6,
+                ..Change::default()
+            })
+            .unwrap();
+        assert!(later.is_same(&state(5)));
+    }
+}

@@ -1,0 +1,62 @@
+//! The desired state on disk: a node that reboots while the control plane is away comes back with
+//! its network.
+//!
+//! One file, replaced whole: 8 bytes that say what it is, SHA-256 of the rest, the store's id, a
+//! snapshot message. A file that is torn or of another version counts as none: a snapshot follows
+//! from the control plane, and until then nothing is deleted.
+
+use std::io;
+use std::path::Path;
+
+use portolan_wire::agent::Snapshot;
+use prost::Message as _;
+use sha2::{Digest as _, Sha256};
+
+use super::{Arriving, Id, State};
+use crate::files;
+
+/// What the file begins with; the digit is the version.
+const MAGIC: &[u8; 8] = b"PTLDES1\n";
+
+/// Writes the state, durably.
+///
+/// # Errors
+/// If the disk does not take it; the file is then as it was.
+pub fn save(path: &Path, state: &State) -> io::Result<()> {
+    files::replace(path, &encode(state), 0o600)
+}
+
+/// Reads the state; `None` if there is none, or none that can be trusted.
+///
+/// # Errors
+/// If there is a file and it cannot be read.
+pub fn load(path: &Path) -> io::Result<Option<State>> {
+    let Some(content) = files::read(path)? else {
+        return Ok(None);
+    };
+    let state = decode(&content);
+    if state.is_none() {
+        tracing::warn!(path = %path.display(), "the desired state on disk is damaged; asking for a snapshot");
+    }
+    Ok(state)
+}
+
+fn encode(state: &State) -> Vec<u8> {
+    let snapshot = state.to_snapshot();
+    let mut body = Vec::with_capacity(16 + snapshot.encoded_len());
+    body.extend_from_slice(&state.store);
+    snapshot.encode(&mut body).expect("a vector grows as needed");
+    [&MAGIC[..], &Sha256::digest(&body), &body].concat()
+}
+
+fn decode(content: &[u8]) -> Option<State> {
+    let (sum, body) = content.strip_prefix(MAGIC)?.split_first_chunk::<32>()?;
+    if Sha256::digest(body)[..] != sum[..] {
+        return None;
+    }
+    let (store, snapshot) = body.split_first_chunk::<16>()?;
+    let store: Id = *store;
+    Arriving::default()
+        .part(store, Snapshot::decode(snapshot).ok()?, &State::default())
+        .ok()?
+}

@@ -1,0 +1,48 @@
+//! The node agent's program: see the library for what it does.
+
+use std::error::Error;
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use portolan_agent::options::{Action, Cli};
+use portolan_agent::run;
+use tracing_subscriber::EnvFilter;
+
+/// What is logged unless `RUST_LOG` says otherwise.
+const LOG: &str = "info";
+
+/// Threads for what blocks: rounds, CNI calls. More would only wait for the kernel's locks.
+const BLOCKING_THREADS: usize = 8;
+
+/// Stack of those, in bytes.
+const STACK: usize = 512 << 10;
+
+fn main() -> ExitCode {
+    let Action::Run(options) = Cli::parse().command;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG));
+    let ansi = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(ansi)
+        .init();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_stack_size(STACK)
+        .build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime
+            .block_on(run::run(options))
+            .map_err(|error| Box::new(error) as Box<dyn Error>),
+        Err(error) => Err(error.into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{}", portolan_agent::stream::chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}

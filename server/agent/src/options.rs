@@ -1,0 +1,47 @@
+//! What the agent is told when it is started.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Keeps this host's network as the control plane wants it, and answers CNI calls.
+#[derive(Debug, Parser)]
+#[command(name = "portolan-agent", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Action,
+}
+
+/// What the agent can do.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Runs until SIGTERM or SIGINT, which leave the kernel as it is.
+    Run(Run),
+}
+
+/// Options of `run`.
+#[derive(Debug, Clone, Args)]
+pub struct Run {
+    /// Where the agent keeps its identity, the desired state and the pods' addresses.
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/portolan")]
+    pub state_dir: PathBuf,
+
+    /// The socket that the CNI plugin talks to.
+    #[arg(long, value_name = "PATH", default_value = "/run/portolan/cni.sock")]
+    pub cni_socket: PathBuf,
+
+    /// A file with the join token, for a host that has not joined yet. The environment variable
+    /// PORTOLAN_JOIN_TOKEN does instead; a token is never an argument, since everybody sees those.
+    #[arg(long, value_name = "FILE")]
+    pub join_token_file: Option<PathBuf>,
+
+    /// The name this host wants in its cluster [default: its host name].
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+
+    /// This host's address in the cluster's node subnet [default: the one that is in it].
+    #[arg(long, value_name = "IP")]
+    pub address: Vec<IpAddr>,
+}

@@ -1,0 +1,150 @@
+//! The connection to the control plane: kept up for ever, resumed where it was lost.
+//!
+//! [`run`] connects and connects again; `session` is one connection: desired state in, reports out.
+//! Everything it receives goes into the desired state and from there to [`crate::converge`]; nothing
+//! here touches the kernel.
+
+pub mod backoff;
+pub mod connect;
+mod reporter;
+mod session;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use parking_lot::Mutex;
+use portolan_shared::ids::NodeId;
+use portolan_wire::{MAX_FRAME, STREAM_PATH};
+use rustls::ClientConfig;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::converge::Standing;
+use crate::desired::State;
+use crate::identity::{Identity, tls};
+use crate::pods::Pods;
+use backoff::Backoff;
+use connect::connect;
+use session::{Ended, Session};
+
+/// How long to wait after a refusal that asking again cannot help.
+const AFTER_REFUSAL: Duration = Duration::from_secs(60);
+
+/// The code of a refusal that means that this node is no more.
+const REMOVED: &str = "node.removed";
+
+/// What the connection works for.
+pub struct Node {
+    /// Which node this is.
+    pub own: NodeId,
+    /// The desired state as last received.
+    pub desired: watch::Sender<Arc<State>>,
+    /// What the kernel holds.
+    pub standing: watch::Receiver<Standing>,
+    /// The pods.
+    pub pods: Arc<Pods>,
+    /// The kernel's release, for who looks at the node.
+    pub kernel: String,
+}
+
+/// Keeps the connection up until the node is removed from its cluster.
+pub async fn run(node: &Node, identity: Identity) {
+    let identity = Mutex::new(identity);
+    let mut backoff = Backoff::default();
+    let mut tls = None;
+    // The first report of a process is of everything: what it says heals what was lost.
+    let mut full = true;
+    let mut told = false;
+    loop {
+        let wait = match connection(node, &identity, &mut tls, &mut full, &mut backoff, &mut told).await {
+            Ended::Refused(refused) if refused.code == REMOVED => {
+                tracing::error!("this node was removed from its cluster; its network stays as it is until it is reset");
+                if let Err(error) = identity.lock().note_removed() {
+                    tracing::error!(%error, "cannot note that this node was removed");
+                }
+                return;
+            }
+            Ended::Refused(refused) => {
+                tracing::error!(
+                    code = refused.code,
+                    sentence = refused.sentence,
+                    "the control plane refuses"
+                );
+                if refused.retry {
+                    backoff.next(chance())
+                } else {
+                    AFTER_REFUSAL
+                }
+            }
+            ended => {
+                if !told {
+                    tracing::warn!(reason = %chain(&ended), "no connection to the control plane; trying again");
+                    told = true;
+                }
+                backoff.next(chance())
+            }
+        };
+        sleep(wait).await;
+    }
+}
+
+/// A TLS configuration and the certificate it is of. It is used again for its session tickets.
+type Tls = Option<(u64, Arc<ClientConfig>)>;
+
+/// One connection, from its beginning to its end.
+async fn connection(
+    node: &Node,
+    identity: &Mutex<Identity>,
+    tls: &mut Tls,
+    full: &mut bool,
+    backoff: &mut Backoff,
+    told: &mut bool,
+) -> Ended {
+    let (certified, endpoint) = {
+        let identity = identity.lock();
+        (identity.certified_at(), identity.endpoint().to_owned())
+    };
+    let config = match tls {
+        Some((of, config)) if *of == certified => Arc::clone(config),
+        _ => match tls::of_node(&identity.lock()) {
+            Ok(config) => Arc::clone(&tls.insert((certified, Arc::new(config))).1),
+            Err(error) => return Ended::Connect(error.into()),
+        },
+    };
+    let socket = match connect(&endpoint, STREAM_PATH, config, MAX_FRAME).await {
+        Ok(socket) => socket,
+        Err(error) => return Ended::Connect(error),
+    };
+    let session = Session::new(node, identity, *full);
+    let ended = session.run(socket).await;
+    if session.was_welcome() {
+        tracing::info!(reason = %chain(&ended), "the connection to the control plane has ended");
+        backoff.reset();
+        (*full, *told) = (false, true);
+    }
+    ended
+}
+
+fn chance() -> u32 {
+    // Without randomness all wait the longest.
+    getrandom::u32().unwrap_or(u32::MAX)
+}
+
+/// An error with what caused it, in one line.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        words.push_str(": ");
+        words.push_str(&error.to_string());
+        source = error.source();
+    }
+    words
+}
+
+/// Seconds since the epoch.
+pub fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
