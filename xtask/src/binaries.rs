@@ -1,5 +1,6 @@
 //! Building the programs: the console first, because the control plane carries it.
 
+use std::fs;
 use std::path::PathBuf;
 
 use crate::console::{self, Compiler};
@@ -36,8 +37,10 @@ pub const SETS: [(&str, &[&str]); 3] = [
     ("tooling", &["--package", "xtask"]),
 ];
 
-/// The packages whose programs make up Portolan.
-const PROGRAMS: [&str; 4] = ["portolan-control", "portolan-agent", "portolan-cni", "portolan-lab"];
+/// The packages whose programs make up Portolan, but for the plugin.
+const PROGRAMS: [&str; 3] = ["portolan-control", "portolan-agent", "portolan-lab"];
+/// The plugin's package and program: it runs in whatever a container runtime has around it, so it brings its libraries.
+const PLUGIN: &str = "portolan-cni";
 
 /// Builds the console as it ships: shrunk where Node is there.
 pub fn console(compiler: Compiler) -> Result<console::Report, Failed> {
@@ -54,12 +57,38 @@ pub fn console(compiler: Compiler) -> Result<console::Report, Failed> {
 
 /// Builds the programs, as they ship.
 pub fn release() -> Result<(), Failed> {
-    let mut cargo = cargo();
-    cargo.args(["build", "--release", "--bins"]);
+    let mut programs = cargo();
+    programs.args(["build", "--release", "--bins"]);
     for package in PROGRAMS {
-        cargo.args(["--package", package]);
+        programs.args(["--package", package]);
     }
-    run(&mut cargo)
+    run(&mut programs)?;
+
+    let host = host()?;
+    let mut plugin = cargo();
+    // Naming the target keeps the flags from build scripts and procedural macros, which cannot be static.
+    plugin.args(["build", "--release", "--bins", "--package", PLUGIN, "--target", &host]);
+    run(plugin.env("RUSTFLAGS", "-C target-feature=+crt-static"))?;
+    let (from, to) = (
+        target_dir().join(&host).join("release").join(PLUGIN),
+        Profile::Release.folder().join(PLUGIN),
+    );
+    // By way of a new name: a plugin that runs just now must not be written to.
+    let new = to.with_extension("new");
+    let moved = fs::copy(&from, &new).and_then(|_| fs::rename(&new, &to));
+    moved.map_err(|error| Failed::Other(format!("{}: {error}", to.display())))
+}
+
+/// This machine, as the compiler calls it.
+fn host() -> Result<String, Failed> {
+    let asked = cargo()
+        .arg("-vV")
+        .output()
+        .map_err(|error| Failed::Start("cargo -vV".into(), error))?;
+    let said = String::from_utf8_lossy(&asked.stdout);
+    let host = said.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned)
+        .ok_or_else(|| Failed::Other("cargo does not say what this machine is".into()))
 }
 
 /// Builds the programs as the tests use them: with the very features that the tests are built with, so that nothing is
