@@ -4,7 +4,8 @@
 //!
 //! Needs root and iproute2. The agent's modules run in this process, in a network namespace of its
 //! own; the log is on the disk of the working folder. Pods' namespaces are made beforehand and not
-//! timed. Prints rate, p50, p90, p99 and maximum in milliseconds.
+//! timed. Prints rate, p50, p90, p99 and maximum in milliseconds; the lines in small letters are the
+//! agent's part alone, without the plugin's process and the socket.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -59,7 +60,7 @@ fn measure(folder: &Path, count: usize, widths: &str) -> Result<(), Failure> {
         .enable_all()
         .build()?;
     let listener = runtime.block_on(async { cni::bind(&socket) })?;
-    runtime.spawn(cni::serve(listener, pods, std::future::pending()));
+    runtime.spawn(cni::serve(listener, pods.clone(), std::future::pending()));
     let plugin = plugin()?;
     let config = format!(
         r#"{{"cniVersion":"1.0.0","name":"p","type":"portolan-cni","socket":"{}"}}"#,
@@ -74,6 +75,12 @@ fn measure(folder: &Path, count: usize, widths: &str) -> Result<(), Failure> {
         let timed = make(&names).and_then(|()| {
             for command in ["ADD", "DEL"] {
                 let row = phase(command, &names, width, |name| call(&plugin, &config, command, name))?;
+                writeln!(out, "{row}")?;
+            }
+            for command in ["ADD", "DEL"] {
+                let row = phase(&command.to_lowercase(), &names, width, |name| {
+                    answer(&pods, &config, command, name)
+                })?;
                 writeln!(out, "{row}")?;
             }
             Ok(())
@@ -145,6 +152,18 @@ fn call(plugin: &Path, config: &str, command: &str, name: &str) -> Result<(), Fa
         Ok(())
     } else {
         Err(String::from_utf8_lossy(&output.stdout).into())
+    }
+}
+
+fn answer(pods: &Pods, config: &str, command: &str, name: &str) -> Result<(), Failure> {
+    let request = format!(
+        r#"{{"command":"{command}","container_id":"{name}","ifname":"eth0","netns":"/run/netns/{name}","config":{config}}}"#
+    );
+    let answer = cni::answer(pods, request.as_bytes());
+    if answer.code.is_some() {
+        Err(String::from_utf8_lossy(&answer.bytes).into())
+    } else {
+        Ok(())
     }
 }
 

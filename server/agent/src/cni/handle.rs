@@ -11,18 +11,29 @@ use super::request::{Checked, Command, Place, parse};
 use super::result::{AddResult, forgotten};
 use crate::pods::{AddPod, Pods};
 
-/// Answers a request: the result, an empty object where the specification wants none, or an error
-/// object. Blocks for some milliseconds.
-pub fn answer(pods: &Pods, request: &[u8]) -> Vec<u8> {
+/// What a request is answered with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// The result, an empty object where the specification wants none, or an error object.
+    pub bytes: Vec<u8>,
+    /// The code, if it is an error.
+    pub code: Option<u32>,
+}
+
+/// Answers a request. Blocks for some milliseconds.
+pub fn answer(pods: &Pods, request: &[u8]) -> Answered {
     let answered = parse(request).and_then(|checked| {
         let version = checked.version;
         carry_out(pods, checked).map_err(|error| error.in_version(version))
     });
     match answered {
-        Ok(result) => result,
+        Ok(bytes) => Answered { bytes, code: None },
         Err(error) => {
             tracing::warn!(code = error.code, details = %error.details, "{}", error.msg);
-            encode(&error)
+            Answered {
+                bytes: encode(&error),
+                code: Some(error.code),
+            }
         }
     }
 }

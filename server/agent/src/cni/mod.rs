@@ -11,7 +11,7 @@ pub mod request;
 pub mod result;
 mod server;
 
-pub use handle::answer;
+pub use handle::{Answered, answer};
 pub use server::{bind, serve};
 
 /// The versions of the specification that are spoken, oldest first.

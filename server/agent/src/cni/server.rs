@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::MAX_REQUEST;
@@ -23,6 +23,10 @@ const MOST_CONNECTIONS: usize = 512;
 
 /// How long a request may take to arrive, and its answer to be taken.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long an ADD waits for a first or another block before the runtime is told to try again: a
+/// lease takes some 50 ms, a runtime's next attempt seconds.
+const WAIT_FOR_BLOCK: Duration = Duration::from_secs(2);
 
 /// How long requests under way may take to end when the agent stops.
 const GRACE: Duration = Duration::from_secs(5);
@@ -50,6 +54,7 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
 /// concerns nobody else.
 pub async fn serve(listener: UnixListener, pods: Arc<Pods>, shutdown: impl Future<Output = ()>) {
     let turns = Arc::new(Semaphore::new(AT_ONCE));
+    let (stopping, stop) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
@@ -66,7 +71,7 @@ pub async fn serve(listener: UnixListener, pods: Arc<Pods>, shutdown: impl Futur
         };
         match accepted {
             Ok((stream, _)) => {
-                connections.spawn(converse(stream, Arc::clone(&pods), Arc::clone(&turns)));
+                connections.spawn(converse(stream, Arc::clone(&pods), Arc::clone(&turns), stop.clone()));
             }
             Err(error) => {
                 // Out of descriptors, most likely: let some connections end first.
@@ -75,22 +80,21 @@ pub async fn serve(listener: UnixListener, pods: Arc<Pods>, shutdown: impl Futur
             }
         }
     }
-    drop(listener);
+    // Who has not asked yet may go.
+    drop((listener, stopping));
     let ended = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(GRACE, ended).await.is_err() {
         tracing::warn!("CNI requests were still under way when the agent stopped");
     }
 }
 
-async fn converse(mut stream: UnixStream, pods: Arc<Pods>, turns: Arc<Semaphore>) {
-    let answered = match tokio::time::timeout(PATIENCE, read_request(&mut stream)).await {
-        Ok(Ok(Some(request))) => {
-            // Never closed, so a turn always comes.
-            let Ok(_turn) = turns.acquire().await else { return };
-            let work = tokio::task::spawn_blocking(move || answer(&pods, &request));
-            work.await
-                .unwrap_or_else(|_| broken("the agent failed while it worked on the request"))
-        }
+async fn converse(mut stream: UnixStream, pods: Arc<Pods>, turns: Arc<Semaphore>, mut stop: watch::Receiver<()>) {
+    let request = tokio::select! {
+        request = tokio::time::timeout(PATIENCE, read_request(&mut stream)) => request,
+        _ = stop.changed() => return,
+    };
+    let answered = match request {
+        Ok(Ok(Some(request))) => work_on(request, pods, &turns).await,
         Ok(Ok(None)) => broken("the request is too large"),
         // Nobody is there to be told.
         Ok(Err(_)) | Err(_) => return,
@@ -102,6 +106,29 @@ async fn converse(mut stream: UnixStream, pods: Arc<Pods>, turns: Arc<Semaphore>
     };
     if !matches!(tokio::time::timeout(PATIENCE, write).await, Ok(Ok(()))) {
         tracing::debug!("a CNI answer was not taken");
+    }
+}
+
+/// Works on a request, and on one that there is no address for again whenever there may be.
+async fn work_on(request: Vec<u8>, pods: Arc<Pods>, turns: &Semaphore) -> Vec<u8> {
+    let end = tokio::time::Instant::now() + WAIT_FOR_BLOCK;
+    let request = Arc::new(request);
+    loop {
+        // Subscribed before the attempt: a block that comes meanwhile is not missed.
+        let mut configured = pods.configured();
+        let worked = {
+            // The semaphore is never closed, so a turn always comes.
+            let _turn = turns.acquire().await;
+            let (pods, request) = (Arc::clone(&pods), Arc::clone(&request));
+            tokio::task::spawn_blocking(move || answer(&pods, &request)).await
+        };
+        let Ok(answered) = worked else {
+            return broken("the agent failed while it worked on the request");
+        };
+        let again = answered.code == Some(code::TRY_AGAIN_LATER);
+        if !again || !matches!(tokio::time::timeout_at(end, configured.changed()).await, Ok(Ok(()))) {
+            return answered.bytes;
+        }
     }
 }
 
@@ -125,4 +152,75 @@ async fn read_request(stream: &mut UnixStream) -> io::Result<Option<Vec<u8>>> {
 fn broken(msg: &str) -> Vec<u8> {
     let details = format!("A request has at most {MAX_REQUEST} bytes; see the agent's log.");
     serde_json::to_vec(&CniError::new(code::IO_FAILURE, msg, details)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::pods::tests::{Rig, network};
+
+    fn add(rig: &Rig, n: u8) -> Vec<u8> {
+        let pod = rig.sandbox(n);
+        let config = json!({"cniVersion": "1.0.0", "name": "portolan", "type": "portolan-cni"});
+        let request = json!({
+            "command": "ADD", "container_id": pod.container, "netns": pod.netns, "ifname": "eth0", "config": config,
+        });
+        format!("{request}\n").into_bytes()
+    }
+
+    async fn ask(path: &Path, request: &[u8]) -> Value {
+        let mut stream = UnixStream::connect(path).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        serde_json::from_slice(&answer).unwrap()
+    }
+
+    #[tokio::test]
+    async fn answers_many_refuses_the_huge_and_ends_cleanly() {
+        let rig = Rig::new(&["10.1.0.0/26"]);
+        let requests: Vec<Vec<u8>> = (0..40).map(|n| add(&rig, n)).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/cni.sock");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = tokio::spawn(serve(bind(&path).unwrap(), Arc::new(rig.pods), async {
+            let _stopped = stopped.await;
+        }));
+        assert_eq!(bind(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let asked = requests.iter().map(|request| ask(&path, request));
+        let answers = futures_util::future::join_all(asked).await;
+        let addresses: std::collections::BTreeSet<_> =
+            answers.iter().map(|a| a["ips"][0]["address"].to_string()).collect();
+        assert_eq!(addresses.len(), 40);
+        let mut huge = vec![b' '; MAX_REQUEST + 1];
+        huge.push(b'\n');
+        assert_eq!(ask(&path, &huge).await["code"], code::IO_FAILURE);
+        assert_eq!(ask(&path, b"hello\n").await["code"], code::NOT_DECODED);
+        // A connection that says nothing keeps nobody from going home.
+        let _silent = UnixStream::connect(&path).await.unwrap();
+        stop.send(()).unwrap();
+        server.await.unwrap();
+        // The socket is left behind, as by a crash, and the next agent takes its place.
+        bind(&path).unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_add_waits_a_little_for_its_block() {
+        let rig = Rig::new(&[]);
+        let request = add(&rig, 1);
+        let pods = Arc::new(rig.pods);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cni.sock");
+        let server = tokio::spawn(serve(bind(&path).unwrap(), Arc::clone(&pods), std::future::pending()));
+        let lease = async {
+            pods.starved().notified().await;
+            pods.configure(network(&["10.1.0.0/26"]));
+        };
+        let (answer, ()) = tokio::join!(ask(&path, &request), lease);
+        assert_eq!(answer["ips"][0]["address"], "10.1.0.1/32");
+        server.abort();
+    }
 }

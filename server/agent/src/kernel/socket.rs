@@ -198,25 +198,12 @@ impl Socket {
         self.encode(&request.message, NLM_F_REQUEST | NLM_F_DUMP | request.flags, &mut out);
         let sequence = self.sequence;
         self.send(&out).map_err(talk)?;
-        let (mut objects, mut torn) = (Vec::new(), false);
+        let mut dump = Dump::default();
         loop {
             let length = self.receive().map_err(talk)?;
             for frame in Frames(&self.buffer[..length]).filter(|frame| frame.sequence == sequence) {
-                torn |= frame.flags & NLM_F_DUMP_INTR != 0;
-                match frame.kind {
-                    // The end of a dump may carry an error number too.
-                    NLMSG_DONE => {
-                        return frame
-                            .outcome(&request.what)
-                            .map(|()| if torn { None } else { Some(objects) });
-                    }
-                    NLMSG_ERROR => return frame.outcome(&request.what).map(|()| Some(objects)),
-                    NLMSG_NOOP => {}
-                    NLMSG_OVERRUN => return Err(talk(io::Error::from_raw_os_error(libc::ENOBUFS))),
-                    kind => objects.push(Reply {
-                        kind,
-                        payload: frame.payload.to_vec(),
-                    }),
+                if let Some(outcome) = dump.take(&frame, &request.what) {
+                    return outcome.map(|()| (!dump.torn).then_some(dump.objects));
                 }
             }
         }
@@ -292,6 +279,35 @@ fn talk_error(what: &str, error: &io::Error) -> KernelError {
     }
 }
 
+/// A table as far as it has been read.
+#[derive(Default)]
+struct Dump {
+    objects: Vec<Reply>,
+    /// The kernel said of any part that the table changed under it (`NLM_F_DUMP_INTR`): objects may
+    /// be missing, or be there twice.
+    torn: bool,
+}
+
+impl Dump {
+    /// Takes a part in; the outcome once it was the last.
+    fn take(&mut self, frame: &Frame<'_>, what: &str) -> Option<Result<(), KernelError>> {
+        self.torn |= frame.flags & NLM_F_DUMP_INTR != 0;
+        match frame.kind {
+            // The end of a dump may carry an error number too.
+            NLMSG_DONE | NLMSG_ERROR => Some(frame.outcome(what)),
+            NLMSG_NOOP => None,
+            NLMSG_OVERRUN => Some(Err(talk_error(what, &io::Error::from_raw_os_error(libc::ENOBUFS)))),
+            kind => {
+                self.objects.push(Reply {
+                    kind,
+                    payload: frame.payload.to_vec(),
+                });
+                None
+            }
+        }
+    }
+}
+
 /// One message of a datagram.
 struct Frame<'a> {
     kind: u16,
@@ -308,7 +324,7 @@ impl Frame<'_> {
             return Ok(());
         };
         match i32::from_ne_bytes(*code) {
-            0 => Ok(()),
+            0.. => Ok(()),
             code => {
                 let message = self.words(rest);
                 Err(KernelError::Refused {
@@ -390,6 +406,28 @@ mod tests {
             .collect();
         assert_eq!(seen, [(16, 7, vec![1, 2, 3]), (3, 8, vec![0; 4])]);
         assert_eq!(Frames(&[0; 16]).count(), 0);
+    }
+
+    #[test]
+    fn a_dump_is_torn_by_any_of_its_parts() {
+        let outcome = |parts: &[(u16, u16)]| {
+            let mut dump = Dump::default();
+            let datagrams: Vec<_> = parts
+                .iter()
+                .map(|(kind, flags)| frame(*kind, *flags, 1, &[0; 4]))
+                .collect();
+            let end = datagrams
+                .iter()
+                .find_map(|bytes| dump.take(&Frames(bytes).next().unwrap(), "the routes"));
+            (end.is_some_and(|end| end.is_ok()), dump.torn, dump.objects.len())
+        };
+        assert_eq!(outcome(&[(24, 2), (24, 2), (NLMSG_DONE, 2)]), (true, false, 2));
+        assert_eq!(
+            outcome(&[(24, 2 | NLM_F_DUMP_INTR), (24, 2), (NLMSG_DONE, 2)]),
+            (true, true, 2)
+        );
+        assert_eq!(outcome(&[(24, 2), (NLMSG_DONE, 2 | NLM_F_DUMP_INTR)]), (true, true, 1));
+        assert_eq!(outcome(&[(24, 2), (NLMSG_OVERRUN, 2)]), (false, false, 1));
     }
 
     #[test]

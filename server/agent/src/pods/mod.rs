@@ -13,11 +13,12 @@ mod sandboxes;
 mod state;
 mod sync;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod types;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -29,116 +30,12 @@ pub use ledger::{Events, Listing};
 pub use log::{Disk, LogFile};
 pub use pool::Room;
 pub use record::{Allocation, Release, link_name, new_id, pod_mac};
+pub use types::{AddError, AddPod, CheckError, PodNetwork, Usage, Wired};
 
 use crate::kernel::{AttachError, Attachment, KernelError, Sandbox, Wiring};
-use crate::plan::{NodeAddresses, OwnBlock, PodRoute};
+use crate::plan::PodRoute;
 use state::{Busy, State};
 use sync::Syncer;
-
-/// What pods of this node are given; set by every round of the host.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PodNetwork {
-    /// The node's addresses that are on this host.
-    pub node: NodeAddresses,
-    /// Of pods' links, in bytes.
-    pub mtu: u32,
-    /// The cluster's pod ranges; a pod gets one address of each family.
-    pub ranges: Vec<Cidr>,
-    /// Leased blocks, in the order of their use.
-    pub blocks: Vec<OwnBlock>,
-}
-
-impl PodNetwork {
-    /// The families pods have.
-    fn families(&self) -> BTreeSet<Family> {
-        self.ranges.iter().map(Cidr::family).collect()
-    }
-}
-
-/// A pod that wants a network, as the runtime names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AddPod {
-    /// The runtime's id of the sandbox.
-    pub container: String,
-    /// The interface to make in the pod.
-    pub ifname: String,
-    /// The pod's network namespace.
-    pub netns: PathBuf,
-    /// Kubernetes namespace, or empty.
-    pub pod_namespace: String,
-    /// Kubernetes name, or empty.
-    pub pod_name: String,
-    /// Kubernetes UID, or empty.
-    pub pod_uid: String,
-}
-
-/// A pod that has its network.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wired {
-    /// What it was given.
-    pub allocation: Arc<Allocation>,
-    /// Of its link, in bytes.
-    pub mtu: u32,
-}
-
-/// Why a pod got no network.
-#[derive(Debug, thiserror::Error)]
-pub enum AddError {
-    /// The agent has not heard yet what the cluster's pods are given.
-    #[error("this node does not know its cluster's pod network yet")]
-    NotReady,
-    /// No block of a family is leased yet.
-    #[error("this node has no block of IPv{} pod addresses yet", .0.number())]
-    NoBlock(Family),
-    /// All addresses of the blocks are given.
-    #[error("all {} IPv{} pod addresses of this node's blocks are given", .1.capacity, .0.number())]
-    Exhausted(Family, Room),
-    /// The allocation could not be written down.
-    #[error("the allocation could not be written to the agent's log")]
-    Log(#[source] io::Error),
-    /// The link could not be made; nothing was kept.
-    #[error(transparent)]
-    Attach(#[from] AttachError),
-}
-
-/// Why a pod's network could not be examined.
-#[derive(Debug, thiserror::Error)]
-pub enum CheckError {
-    /// The node knows of no such sandbox.
-    #[error("the sandbox {container} has no interface {ifname} of Portolan's")]
-    Unknown {
-        /// The runtime's id.
-        container: String,
-        /// The interface.
-        ifname: String,
-    },
-    /// It could not be read.
-    #[error(transparent)]
-    Attach(#[from] AttachError),
-}
-
-/// How full the node's blocks are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Leased blocks of both families.
-    pub blocks: usize,
-    /// IPv4; absent when the cluster's pods have none.
-    pub v4: Option<Room>,
-    /// IPv6; absent when the cluster's pods have none.
-    pub v6: Option<Room>,
-}
-
-impl Usage {
-    /// How many more pods find addresses.
-    pub fn free(&self) -> u64 {
-        self.v4
-            .into_iter()
-            .chain(self.v6)
-            .map(|room| room.free())
-            .min()
-            .unwrap_or(0)
-    }
-}
 
 /// The pods of a node.
 pub struct Pods {
@@ -149,6 +46,7 @@ pub struct Pods {
     busy: Busy,
     newest: watch::Sender<u64>,
     starved: Notify,
+    configured: watch::Sender<()>,
 }
 
 impl Pods {
@@ -168,6 +66,7 @@ impl Pods {
             Syncer::start(move |seq| raise(&newest, seq))?
         };
         let (state, busy, starved) = (Mutex::new(state), Busy::default(), Notify::new());
+        let configured = watch::Sender::new(());
         Ok(Self {
             wiring,
             new_id,
@@ -176,6 +75,7 @@ impl Pods {
             busy,
             newest,
             starved,
+            configured,
         })
     }
 
@@ -188,6 +88,13 @@ impl Pods {
         let blocks: Vec<Cidr> = network.blocks.iter().map(|block| block.prefix).collect();
         state.ledger.set_blocks(&blocks, &network.ranges);
         state.network = Some(network);
+        drop(state);
+        self.configured.send_replace(());
+    }
+
+    /// Changes when pods are given something else, such as another block.
+    pub fn configured(&self) -> watch::Receiver<()> {
+        self.configured.subscribe()
     }
 
     /// Gives a pod its addresses and its link. Asked again for the same sandbox and interface, it

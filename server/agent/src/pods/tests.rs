@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use std::path::PathBuf;
+
 use portolan_shared::ids::BlockId;
 use proptest::prelude::*;
 
 use super::*;
 use crate::kernel::NamespaceError;
+use crate::plan::{NodeAddresses, OwnBlock};
 
 /// Links in memory. A path that is not named here is a namespace that is gone.
 #[derive(Default)]
@@ -145,13 +148,13 @@ impl Disk for PowerDisk {
     }
 }
 
-struct Rig {
+pub(crate) struct Rig {
     wiring: Arc<FakeWiring>,
     disk: PowerDisk,
-    pods: Pods,
+    pub(crate) pods: Pods,
 }
 
-fn network(blocks: &[&str]) -> PodNetwork {
+pub(crate) fn network(blocks: &[&str]) -> PodNetwork {
     let own = |(n, prefix): (usize, &&str)| OwnBlock {
         id: BlockId::from_bytes([n as u8; 16]),
         prefix: prefix.parse().unwrap(),
@@ -165,7 +168,7 @@ fn network(blocks: &[&str]) -> PodNetwork {
 }
 
 impl Rig {
-    fn new(blocks: &[&str]) -> Self {
+    pub(crate) fn new(blocks: &[&str]) -> Self {
         let (wiring, disk) = (Arc::new(FakeWiring::default()), PowerDisk::default());
         let pods = Pods::on(Box::new(disk.clone()), wiring.clone(), new_id).unwrap();
         pods.configure(network(blocks));
@@ -177,7 +180,7 @@ impl Rig {
         self.pods.configure(network(blocks));
     }
 
-    fn sandbox(&self, n: u8) -> AddPod {
+    pub(crate) fn sandbox(&self, n: u8) -> AddPod {
         let netns = PathBuf::from(format!("/run/netns/{n}"));
         self.wiring.world.lock().namespaces.insert(netns.clone(), u64::from(n));
         AddPod {
