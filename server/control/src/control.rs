@@ -11,7 +11,9 @@ use crate::feed::Feed;
 use crate::model::Micros;
 use crate::quotas::Quotas;
 use crate::sources::{Clock, Ids, Random, SystemClock, SystemRandom};
+use crate::store::{SqliteOptions, SqliteStore, Store, StoreError};
 use crate::view::View;
+use crate::writer::{self, Queue, Retention, Writer};
 
 /// How to open a control plane.
 #[derive(Clone)]
@@ -28,6 +30,10 @@ pub struct OpenOptions {
     pub batch: usize,
     /// Most changes kept in memory for feeds.
     pub ring: usize,
+    /// Most changes read back into the feed when opening.
+    pub recent: usize,
+    /// What the change table keeps.
+    pub retention: Retention,
 }
 
 impl OpenOptions {
@@ -40,6 +46,8 @@ impl OpenOptions {
             quotas: Quotas::default(),
             batch: 1024,
             ring: 131_072,
+            recent: 8_192,
+            retention: Retention::default(),
         }
     }
 }
@@ -50,6 +58,12 @@ pub enum OpenError {
     /// Neither `sqlite:` nor `postgres:`.
     #[error("'{0}' is no database: say sqlite:PATH or postgres://USER@HOST/NAME")]
     NotADatabase(String),
+    /// The store does not open.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The operating system has no thread for the writer.
+    #[error("no thread for the writer: {0}")]
+    Thread(std::io::Error),
 }
 
 /// The handle; clones share everything.
@@ -59,12 +73,22 @@ pub struct Control {
 }
 
 struct Shared {
-    view: RwLock<View>,
-    feed: Feed,
+    view: Arc<RwLock<View>>,
+    feed: Arc<Feed>,
+    queue: Arc<Queue>,
     ids: Ids,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     store_id: [u8; 16],
+    /// Whether other processes write to the store.
+    replicated: bool,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // The writer ends after what it has taken; nobody is left to wait for it.
+        drop(self.queue.close());
+    }
 }
 
 impl Control {
@@ -73,14 +97,51 @@ impl Control {
     /// # Errors
     /// If the store cannot be opened, read, or belongs to another process.
     pub fn open(options: OpenOptions) -> Result<Self, OpenError> {
+        let mut store_id = [0; 16];
+        options.random.fill(&mut store_id);
+        let store = open_store(&options.database, store_id)?;
+        Self::over(store, options)
+    }
+
+    /// The same over a store that is open already.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn over(mut store: Box<dyn Store>, options: OpenOptions) -> Result<Self, OpenError> {
         let ids = Ids::new(Arc::clone(&options.clock), Arc::clone(&options.random));
+        let (view, pools, store_id) = writer::load(&mut *store)?;
+        let recent = store.recent(options.recent)?;
+        let floor = recent.first().map_or(view.head(), |commit| commit.revision - 1);
+        let feed = Arc::new(Feed::new(floor, options.ring));
+        feed.publish(&recent.into_iter().map(Arc::new).collect::<Vec<_>>());
+        let view = Arc::new(RwLock::new(view));
+        let queue = Arc::new(Queue::new(options.batch));
+        let replicated = store.shared();
+        let writer = Writer {
+            store,
+            view: Arc::clone(&view),
+            feed: Arc::clone(&feed),
+            queue: Arc::clone(&queue),
+            ids: ids.clone(),
+            clock: Arc::clone(&options.clock),
+            quotas: options.quotas,
+            retention: options.retention,
+            pools,
+            cleaned_at: options.clock.now(),
+        };
+        std::thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || writer.run())
+            .map_err(OpenError::Thread)?;
         let shared = Shared {
-            view: RwLock::default(),
-            feed: Feed::new(0, options.ring),
+            view,
+            feed,
+            queue,
             ids,
             clock: options.clock,
             random: options.random,
-            store_id: [0; 16],
+            store_id,
+            replicated,
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -92,10 +153,12 @@ impl Control {
     /// # Errors
     /// Why it is refused; nothing was changed then.
     pub async fn write(&self, request: Request) -> Result<Outcome, Refusal> {
-        let _ = request;
-        Err(Refusal::StoreUnavailable {
-            reason: "the writer is not there yet".to_owned(),
-        })
+        match self.shared.queue.write(request)?.await {
+            Ok(answer) => answer,
+            Err(_) => Err(Refusal::StoreUnavailable {
+                reason: "the writer has ended".to_owned(),
+            }),
+        }
     }
 
     /// Reads from the view. Be short: clone `Arc`s out and serialise outside; commits wait meanwhile.
@@ -109,7 +172,15 @@ impl Control {
     /// # Errors
     /// If the store does not answer.
     pub async fn current(&self) -> Result<(), Refusal> {
-        Ok(())
+        if !self.shared.replicated {
+            return Ok(());
+        }
+        match self.shared.queue.current()?.await {
+            Ok(reached) => reached,
+            Err(_) => Err(Refusal::StoreUnavailable {
+                reason: "the writer has ended".to_owned(),
+            }),
+        }
     }
 
     /// Commits, to follow.
@@ -139,6 +210,15 @@ impl Control {
 
     /// Ends feeds and the writer, after what it has taken is committed, and closes the store.
     pub async fn close(&self) {
-        self.shared.feed.close();
+        // An error means that the writer is gone, which is what is waited for.
+        let _ = self.shared.queue.close().await;
     }
+}
+
+fn open_store(database: &str, store_id: [u8; 16]) -> Result<Box<dyn Store>, OpenError> {
+    if let Some(path) = database.strip_prefix("sqlite:") {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        return Ok(Box::new(SqliteStore::open(SqliteOptions::new(path, store_id))?));
+    }
+    Err(OpenError::NotADatabase(database.to_owned()))
 }

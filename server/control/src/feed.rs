@@ -35,6 +35,9 @@ pub struct Change {
     pub key: Key,
     /// How it is now; for [`Op::Delete`], how it was.
     pub object: Object,
+    /// How it was before, if it was there; unknown (`None`) for commits read back after a restart or
+    /// made by another replica before this one looked.
+    pub before: Option<Object>,
     /// Whose it is; `None` for users and the like.
     pub project: Option<ProjectId>,
     /// The cluster it belongs to or is bound in.
@@ -220,6 +223,22 @@ impl Feed {
             }
         }
         self.shared.head.send_replace(last.revision);
+    }
+
+    /// Forgets everything: the view was loaded anew at `head`.
+    pub(crate) fn reset(&self, head: Revision) {
+        let mut ring = self.shared.ring.write();
+        ring.commits.clear();
+        ring.changes = 0;
+        ring.floor = head;
+        ring.head = head;
+        ring.clusters.retain(|_, cluster| cluster.wake.receiver_count() > 0);
+        for cluster in ring.clusters.values_mut() {
+            cluster.commits.clear();
+            cluster.wake.send_replace(head);
+        }
+        drop(ring);
+        self.shared.head.send_replace(head);
     }
 
     /// Ends every subscription.

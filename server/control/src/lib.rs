@@ -7,11 +7,15 @@
 //!
 //! Never here: anything that programs a kernel (the agents do), or a second path that writes.
 
+pub mod alloc;
 pub mod command;
 pub mod control;
+pub mod decide;
 pub mod feed;
 pub mod model;
 pub mod nodes;
 pub mod quotas;
 pub mod sources;
+pub mod store;
 pub mod view;
+pub mod writer;

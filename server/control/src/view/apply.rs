@@ -12,17 +12,23 @@ impl View {
     /// Applies a commit: after it, the view is at the commit's revision.
     pub fn apply(&mut self, commit: &Commit) {
         for change in &commit.changes {
-            match change.op {
-                Op::Put | Op::Quiet => self.put(change.object.clone()),
-                Op::Delete => self.remove(&change.key),
-            }
-            if change.concerns_agents()
-                && let Some(cluster) = change.cluster
-            {
-                self.cluster_revisions.insert(cluster, commit.revision);
-            }
+            self.apply_change(change, commit.revision);
         }
         self.head = commit.revision;
+    }
+
+    /// Applies one change of a commit; the head stays.
+    pub fn apply_change(&mut self, change: &Change, revision: Revision) {
+        match change.op {
+            Op::Put | Op::Quiet => self.put(change.object.clone()),
+            Op::Delete => self.remove(&change.key),
+        }
+        if change.concerns_agents()
+            && let Some(cluster) = change.cluster
+            && self.clusters.contains_key(&cluster)
+        {
+            self.cluster_revisions.insert(cluster, revision);
+        }
     }
 
     /// Sets the revision after loading.
@@ -65,6 +71,7 @@ impl View {
             Object::Subnet(o) => {
                 self.project_subnets.add(o.meta.project, o.id);
                 self.network_subnets.add(o.network, o.id);
+                self.network_ranges.insert((o.network, o.cidr.first()), o.id);
                 self.subnets.insert(o.id, o);
             }
             Object::Cluster(o) => {
@@ -139,6 +146,7 @@ impl View {
             Object::Subnet(o) => {
                 self.project_subnets.remove(o.meta.project, o.id);
                 self.network_subnets.remove(o.network, o.id);
+                self.network_ranges.remove(&(o.network, o.cidr.first()));
             }
             Object::Cluster(o) => {
                 self.project_clusters.remove(o.meta.project, o.id);
@@ -195,6 +203,7 @@ impl Change {
     pub fn of(
         op: Op,
         object: Object,
+        before: Option<Object>,
         node_cluster: impl Fn(portolan_shared::ids::NodeId) -> Option<ClusterId>,
         network_cluster: impl Fn(NetworkId) -> Option<ClusterId>,
     ) -> Self {
@@ -203,6 +212,7 @@ impl Change {
             op,
             key: object.key(),
             object,
+            before,
             project,
             cluster,
         }

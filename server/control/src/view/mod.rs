@@ -10,9 +10,10 @@ mod index;
 mod ports;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use portolan_shared::addr::Cidr;
 use portolan_shared::check::UsedRange;
 use portolan_shared::ids::{BlockId, ClusterId, JoinTokenId, NetworkId, NodeId, PortId, ProjectId, SubnetId, UserId};
 use portolan_shared::mac::MacAddress;
@@ -47,6 +48,8 @@ pub struct View {
     subnets: BTreeMap<SubnetId, Arc<Subnet>>,
     project_subnets: Children<ProjectId, SubnetId>,
     network_subnets: Children<NetworkId, SubnetId>,
+    /// Subnets of a network are disjoint, so their first addresses find an overlap.
+    network_ranges: BTreeMap<(NetworkId, IpAddr), SubnetId>,
     clusters: BTreeMap<ClusterId, Arc<Cluster>>,
     project_clusters: Children<ProjectId, ClusterId>,
     network_clusters: Children<NetworkId, ClusterId>,
@@ -174,6 +177,11 @@ impl View {
             .filter_map(|(_, hash)| self.sessions.get(hash))
     }
 
+    /// All sessions and tokens, in no order.
+    pub fn sessions(&self) -> impl Iterator<Item = &Arc<Session>> {
+        self.sessions.values()
+    }
+
     /// What a client-made key made.
     pub fn idempotency(&self, hash: &[u8; 32]) -> Option<&Arc<Idempotency>> {
         self.idempotency.get(hash)
@@ -238,6 +246,15 @@ impl View {
     /// Subnets of a network, in id order (which is that of creation).
     pub fn subnets_of(&self, network: NetworkId) -> impl Iterator<Item = &Arc<Subnet>> {
         self.network_subnets.of(network).filter_map(|id| self.subnets.get(&id))
+    }
+
+    /// Subnets of a network that share an address with `cidr`, the last first. Costs O(log n).
+    pub fn overlapping(&self, network: NetworkId, cidr: Cidr) -> impl Iterator<Item = &Arc<Subnet>> {
+        self.network_ranges
+            .range((network, IpAddr::V4(Ipv4Addr::UNSPECIFIED))..=(network, cidr.last()))
+            .rev()
+            .filter_map(|(_, id)| self.subnets.get(id))
+            .take_while(move |subnet| subnet.cidr.overlaps(&cidr))
     }
 
     /// Subnets and service ranges of a project, with the names to say so.
@@ -330,6 +347,11 @@ impl View {
                     .filter_map(|id| self.clusters.get(&id)),
             ),
         }
+    }
+
+    /// How many clusters a project has.
+    pub fn cluster_count(&self, project: ProjectId) -> u64 {
+        self.project_clusters.count(project)
     }
 
     /// Clusters in a network, in id order.

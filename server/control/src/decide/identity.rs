@@ -1,0 +1,168 @@
+//! Projects, users, roles, sessions. Who may ask for it is settled before: by the API.
+
+use std::sync::Arc;
+
+use portolan_shared::ids::{ProjectId, UserId};
+use portolan_shared::refusal::Refusal;
+
+use super::{join, not_found};
+use crate::model::{Assignment, Key, Object, ObjectKind, Project, Session, User};
+use crate::writer::draft::{Counted, Draft, mac_base};
+
+/// Most sessions and records forgotten by one command, so that it holds nobody up.
+const EXPIRE_AT_ONCE: usize = 1000;
+
+pub(super) fn create_project(draft: &mut Draft<'_>, name: &str, description: &str) -> Result<Vec<Object>, Refusal> {
+    if draft.project_by_name(name).is_some() {
+        return Err(Refusal::NameTaken {
+            kind: "project".to_owned(),
+            name: name.to_owned(),
+        });
+    }
+    let id: ProjectId = draft.new_id().into();
+    let project = Project {
+        id,
+        name: name.to_owned(),
+        description: description.to_owned(),
+        enabled: true,
+        mac_cursor: mac_base(id),
+    };
+    Ok(vec![draft.put(project)])
+}
+
+pub(super) fn delete_project(draft: &mut Draft<'_>, id: ProjectId) -> Result<Vec<Object>, Refusal> {
+    let project = draft.project(id).ok_or_else(|| not_found("Project", id))?;
+    let holds: Vec<String> = [
+        (Counted::Clusters, "cluster"),
+        (Counted::Networks, "network"),
+        (Counted::Subnets, "subnet"),
+        (Counted::Ports, "port"),
+        (Counted::Pods, "pod"),
+    ]
+    .into_iter()
+    .filter_map(|(counted, word)| match draft.count(id, counted) {
+        0 => None,
+        1 => Some(format!("1 {word}")),
+        n => Some(format!("{n} {word}s")),
+    })
+    .collect();
+    if !holds.is_empty() {
+        return Err(Refusal::InUse {
+            kind: "Project".to_owned(),
+            name: project.name.clone(),
+            holders: join(&holds),
+        });
+    }
+    let assigned = assignments(draft, |a| a.project == id);
+    for assignment in assigned {
+        draft.delete(Key::Assignment(assignment));
+    }
+    for session in sessions(draft, |s| s.project == Some(id)) {
+        draft.delete(Key::Session(session.hash));
+    }
+    draft.delete(Key::Project(id));
+    Ok(vec![Object::Project(project)])
+}
+
+pub(super) fn put_user(draft: &mut Draft<'_>, user: &User) -> Result<Vec<Object>, Refusal> {
+    if draft.user_by_name(&user.name).is_some_and(|holder| holder != user.id) {
+        return Err(Refusal::NameTaken {
+            kind: "user".to_owned(),
+            name: user.name.clone(),
+        });
+    }
+    if let Some(project) = user.default_project {
+        draft.project(project).ok_or_else(|| not_found("Project", project))?;
+    }
+    let old = draft.user(user.id);
+    let other_password = old.is_some_and(|old| old.password_hash != user.password_hash);
+    if !user.enabled || other_password {
+        end_sessions(draft, user.id);
+    }
+    Ok(vec![draft.put(user.clone())])
+}
+
+pub(super) fn delete_user(draft: &mut Draft<'_>, id: UserId) -> Result<Vec<Object>, Refusal> {
+    let user = draft.user(id).ok_or_else(|| not_found("User", id))?;
+    for assignment in assignments(draft, |a| a.user == id) {
+        draft.delete(Key::Assignment(assignment));
+    }
+    end_sessions(draft, id);
+    draft.delete(Key::User(id));
+    Ok(vec![Object::User(user)])
+}
+
+fn end_sessions(draft: &mut Draft<'_>, user: UserId) {
+    for session in sessions(draft, |s| s.user == user) {
+        draft.delete(Key::Session(session.hash));
+    }
+}
+
+/// Assignments that are wanted. Reads them all: identity is small and changes seldom.
+fn assignments(draft: &Draft<'_>, wanted: impl Fn(&Assignment) -> bool) -> Vec<Assignment> {
+    let stored = draft.view().assignments().filter(|a| wanted(a)).map(Key::Assignment);
+    let found = draft.merged(stored, ObjectKind::Assignment, |object| match object {
+        Object::Assignment(a) if wanted(&a) => Some(a),
+        _ => None,
+    });
+    found.into_iter().map(|a| *a).collect()
+}
+
+fn sessions(draft: &Draft<'_>, wanted: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
+    let stored = draft
+        .view()
+        .sessions()
+        .filter(|s| wanted(s))
+        .map(|s| Key::Session(s.hash));
+    draft.merged(stored, ObjectKind::Session, |object| match object {
+        Object::Session(session) if wanted(&session) => Some(session),
+        _ => None,
+    })
+}
+
+pub(super) fn assign(draft: &mut Draft<'_>, assignment: Assignment) -> Result<Vec<Object>, Refusal> {
+    draft
+        .user(assignment.user)
+        .ok_or_else(|| not_found("User", assignment.user))?;
+    draft
+        .project(assignment.project)
+        .ok_or_else(|| not_found("Project", assignment.project))?;
+    Ok(vec![draft.put(assignment)])
+}
+
+pub(super) fn unassign(draft: &mut Draft<'_>, assignment: Assignment) -> Vec<Object> {
+    let key = Key::Assignment(assignment);
+    let gone = draft.object(&key);
+    if gone.is_some() {
+        draft.delete(key);
+    }
+    gone.into_iter().collect()
+}
+
+pub(super) fn put_session(draft: &mut Draft<'_>, session: &Session) -> Result<Vec<Object>, Refusal> {
+    draft
+        .user(session.user)
+        .filter(|user| user.enabled)
+        .ok_or(Refusal::AuthFailed {})?;
+    Ok(vec![draft.put(session.clone())])
+}
+
+pub(super) fn delete_session(draft: &mut Draft<'_>, hash: [u8; 32]) -> Vec<Object> {
+    let key = Key::Session(hash);
+    let gone = draft.object(&key);
+    if gone.is_some() {
+        draft.delete(key);
+    }
+    gone.into_iter().collect()
+}
+
+pub(super) fn expire(draft: &mut Draft<'_>) -> Vec<Object> {
+    let mut gone = Vec::new();
+    for key in draft.view().expired(draft.now, EXPIRE_AT_ONCE) {
+        if let Some(object) = draft.object(&key) {
+            draft.delete(key);
+            gone.push(object);
+        }
+    }
+    gone
+}

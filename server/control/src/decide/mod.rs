@@ -1,0 +1,257 @@
+//! What comes of a command, decided on a [`Draft`]: pure functions, one file a resource.
+//!
+//! A decision either puts everything it wants and says what was made, or refuses; what a refused one
+//! did is taken back by the writer. Rules of the Networking API follow Neutron's unless said.
+
+mod addresses;
+mod clusters;
+mod identity;
+mod networks;
+mod nodes;
+mod pods;
+mod ports;
+mod subnets;
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use portolan_shared::ids::ProjectId;
+use portolan_shared::refusal::Refusal;
+
+use crate::command::{Command, Outcome, Request};
+use crate::model::{Idempotency, Key, Meta, Micros, Object, Port, Project};
+use crate::view::display_name;
+use crate::writer::draft::{Counted, Draft};
+
+/// How long the outcome of a create with an idempotency key is kept: 24 h, in microseconds.
+pub const IDEMPOTENCY_LIFE: Micros = 24 * 3600 * 1_000_000;
+
+/// Decides one command.
+///
+/// # Errors
+/// Why not. The draft then holds leftovers that [`Draft::refuse`] takes back.
+pub fn decide(draft: &mut Draft<'_>, request: &Request) -> Result<Outcome, Refusal> {
+    if let Some(replayed) = replay(draft, request)? {
+        return Ok(replayed);
+    }
+    let objects = command(draft, request)?;
+    if let Some((hash, digest)) = request.idempotency {
+        let made = objects.iter().map(Object::key).collect();
+        let expires_at = draft.now.saturating_add(IDEMPOTENCY_LIFE);
+        draft.put(Idempotency {
+            hash,
+            digest,
+            made,
+            expires_at,
+        });
+    }
+    clusters::note_feed(draft);
+    Ok(Outcome {
+        revision: draft.revision(),
+        objects,
+        replayed: false,
+    })
+}
+
+fn command(draft: &mut Draft<'_>, request: &Request) -> Result<Vec<Object>, Refusal> {
+    match &request.command {
+        Command::CreateNetworks(new) => networks::create(draft, request, new),
+        Command::UpdateNetwork(id, change) => networks::update(draft, request, *id, change),
+        Command::DeleteNetwork(id) => networks::delete(draft, request, *id),
+        Command::CreateSubnets(new) => subnets::create(draft, request, new),
+        Command::UpdateSubnet(id, change) => subnets::update(draft, request, *id, change),
+        Command::DeleteSubnet(id) => subnets::delete(draft, request, *id),
+        Command::CreatePorts(new) => ports::create(draft, request, new),
+        Command::UpdatePort(id, change) => ports::update(draft, request, *id, change),
+        Command::DeletePort(id) => ports::delete(draft, request, *id),
+        Command::CreateCluster(new) => clusters::create(draft, request, new),
+        Command::DeleteCluster(id) => clusters::delete(draft, request, *id),
+        Command::CreateNode { cluster, name, address } => nodes::create(draft, request, *cluster, name, *address),
+        Command::DeleteNode(id) => nodes::delete(draft, request, *id),
+        Command::CreateJoinToken {
+            cluster,
+            node,
+            secret_hash,
+            expires_at,
+        } => nodes::create_token(draft, request, *cluster, *node, *secret_hash, *expires_at),
+        Command::Join {
+            token,
+            secret_hash,
+            name,
+            address,
+            key_hash,
+        } => nodes::join(draft, *token, secret_hash, name, *address, *key_hash),
+        Command::LeaseBlock { node, have } => nodes::lease_block(draft, *node, *have),
+        Command::ReportPods {
+            node,
+            full,
+            seq,
+            allocations,
+            releases,
+        } => pods::report(draft, *node, *full, *seq, allocations, releases),
+        Command::ReportNodes(reports) => Ok(nodes::report(draft, reports)),
+        Command::CreateProject { name, description } => identity::create_project(draft, name, description),
+        Command::DeleteProject(id) => identity::delete_project(draft, *id),
+        Command::PutUser(user) => identity::put_user(draft, user),
+        Command::DeleteUser(id) => identity::delete_user(draft, *id),
+        Command::Assign(assignment) => identity::assign(draft, *assignment),
+        Command::Unassign(assignment) => Ok(identity::unassign(draft, *assignment)),
+        Command::PutSession(session) => identity::put_session(draft, session),
+        Command::DeleteSession(hash) => Ok(identity::delete_session(draft, *hash)),
+        Command::Expire => Ok(identity::expire(draft)),
+    }
+}
+
+/// The outcome of an earlier request with the same key.
+fn replay(draft: &Draft<'_>, request: &Request) -> Result<Option<Outcome>, Refusal> {
+    let Some((hash, digest)) = request.idempotency else {
+        return Ok(None);
+    };
+    let Some(record) = draft.idempotency(hash).filter(|record| record.expires_at > draft.now) else {
+        return Ok(None);
+    };
+    if record.digest != digest {
+        // The writer knows the key's hash only; the API puts the key itself in.
+        return Err(Refusal::IdempotencyOtherBody { key: String::new() });
+    }
+    let found = record.made.iter().map(|key| draft.object(key).ok_or_else(|| gone(key)));
+    let objects = found.collect::<Result<_, _>>()?;
+    Ok(Some(Outcome {
+        revision: draft.head(),
+        objects,
+        replayed: true,
+    }))
+}
+
+/// What was made by a request that is repeated, and was deleted since.
+fn gone(key: &Key) -> Refusal {
+    match key {
+        Key::Network(id) => not_found("Network", id),
+        Key::Subnet(id) => not_found("Subnet", id),
+        Key::Port(id) => not_found("Port", id),
+        Key::Cluster(id) => not_found("Cluster", id),
+        Key::Node(id) => not_found("Node", id),
+        Key::JoinToken(id) => not_found("Join token", id),
+        other => not_found("Object", other.kind().table()),
+    }
+}
+
+// ---- what several resources need ----
+
+/// No such thing, or none the caller may see.
+fn not_found(kind: &str, id: impl Display) -> Refusal {
+    Refusal::NotFound {
+        kind: kind.to_owned(),
+        id: id.to_string(),
+    }
+}
+
+/// Whether the caller may see what is of `project`.
+fn sees(request: &Request, project: ProjectId) -> bool {
+    request.everywhere || request.project == project
+}
+
+/// The object, if the caller may see it.
+fn visible<T>(
+    request: &Request,
+    found: Option<Arc<T>>,
+    meta: impl Fn(&T) -> &Meta,
+    kind: &str,
+    id: impl Display,
+) -> Result<Arc<T>, Refusal> {
+    found
+        .filter(|object| sees(request, meta(object).project))
+        .ok_or_else(|| not_found(kind, id))
+}
+
+/// `If-Match`.
+fn check_revision(request: &Request, meta: &Meta, kind: &str, id: impl Display) -> Result<(), Refusal> {
+    match request.if_match {
+        Some(expected) if expected != meta.revision_number => Err(Refusal::RevisionMismatch {
+            kind: kind.to_owned(),
+            id: id.to_string(),
+            expected,
+            actual: meta.revision_number,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The project in which something is to be made: the caller's own, or any for an administrator.
+fn target_project(draft: &Draft<'_>, request: &Request, id: ProjectId) -> Result<Arc<Project>, Refusal> {
+    draft
+        .project(id)
+        .filter(|_| sees(request, id))
+        .ok_or_else(|| not_found("Project", id))
+}
+
+/// Name of the project without quotas.
+const UNLIMITED: &str = "admin";
+
+/// Whether a project may have `more` of something.
+fn check_quota(draft: &Draft<'_>, project: &Project, counted: Counted, more: u64) -> Result<(), Refusal> {
+    let (resource, limit) = match counted {
+        Counted::Networks => ("network", draft.quotas.networks),
+        Counted::Subnets => ("subnet", draft.quotas.subnets),
+        Counted::Ports => ("port", draft.quotas.ports),
+        Counted::Pods => ("pod", draft.quotas.pods),
+        Counted::Clusters => ("cluster", draft.quotas.clusters),
+    };
+    if project.name == UNLIMITED {
+        return Ok(());
+    }
+    let used = draft.count(project.id, counted);
+    if used.saturating_add(more) > limit {
+        return Err(Refusal::OverQuota {
+            resource: resource.to_owned(),
+            limit,
+            used,
+        });
+    }
+    Ok(())
+}
+
+/// How many holders a sentence names before "and N more".
+const NAMED: usize = 5;
+
+/// Ports in a sentence: those the caller may see by name, others as whose they are.
+fn name_ports(request: &Request, ports: &[Arc<Port>]) -> String {
+    let (mine, others): (Vec<_>, Vec<_>) = ports.iter().partition(|port| sees(request, port.meta.project));
+    let mut parts: Vec<String> = mine.iter().take(NAMED).map(|port| describe(port)).collect();
+    if mine.len() > NAMED {
+        parts.push(format!("{} more", mine.len() - NAMED));
+    }
+    match others.len() {
+        0 => {}
+        1 => parts.push("a port of another project".to_owned()),
+        n => parts.push(format!("{n} ports of another project")),
+    }
+    join(&parts)
+}
+
+/// A port in a sentence.
+fn describe(port: &Port) -> String {
+    match &port.pod {
+        Some(pod) => format!("pod {}/{}", pod.namespace, pod.name),
+        None if &*port.device_owner == crate::model::owner::NODE => format!("node {}", port.name),
+        None => format!("port {}", display_name(&port.name, port.id)),
+    }
+}
+
+/// The holder of an address or MAC, as far as the caller may know.
+fn holder(request: &Request, port: &Port) -> String {
+    if sees(request, port.meta.project) {
+        describe(port)
+    } else {
+        "a port of another project".to_owned()
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn join(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}

@@ -1,0 +1,146 @@
+//! Pods' ports, as the agents report them.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use portolan_shared::ids::{NodeId, PortId};
+use portolan_shared::refusal::Refusal;
+
+use super::{check_quota, not_found};
+use crate::command::PodAllocation;
+use crate::model::{Cluster, FixedIp, Key, Node, NodeStatus, Object, Port, Project, owner};
+use crate::view::PortScope;
+use crate::writer::draft::{Counted, Draft};
+
+pub(super) fn report(
+    draft: &mut Draft<'_>,
+    node: NodeId,
+    full: bool,
+    seq: u64,
+    allocations: &[PodAllocation],
+    releases: &[(PortId, u64)],
+) -> Result<Vec<Object>, Refusal> {
+    let node = draft.node(node).ok_or(Refusal::NodeRemoved {})?;
+    let cluster = draft.cluster(node.cluster).ok_or(Refusal::NodeRemoved {})?;
+    let project = draft
+        .project(node.meta.project)
+        .ok_or_else(|| not_found("Project", node.meta.project))?;
+    let reporter = Reporter { node, cluster, project };
+    let stored_seq = draft.node_status(reporter.node.id).map_or(0, |status| status.pod_seq);
+    if full {
+        let alive: HashSet<PortId> = allocations.iter().map(|a| a.id).collect();
+        for port in draft.ports(PortScope::Node(reporter.node.id)) {
+            let older = port.pod.as_ref().is_some_and(|pod| pod.seq <= seq);
+            if older && !alive.contains(&port.id) {
+                draft.delete(Key::Port(port.id));
+            }
+        }
+    }
+    let mut accepted = Vec::with_capacity(allocations.len());
+    for allocation in allocations {
+        let known = draft.port(allocation.id);
+        // What was reported before and is gone was released since: a repeated report does not bring it back.
+        let repeated = !full && known.is_none() && allocation.pod.seq <= stored_seq;
+        if !repeated {
+            accepted.extend(reporter.allocate(draft, allocation, known));
+        }
+    }
+    for (id, released) in releases {
+        let mine = draft.port(*id).filter(|port| port.node == Some(reporter.node.id));
+        if mine.is_some_and(|port| port.pod.as_ref().is_some_and(|pod| pod.seq <= *released)) {
+            draft.delete(Key::Port(*id));
+        }
+    }
+    if let Some(status) = draft
+        .node_status(reporter.node.id)
+        .filter(|status| status.pod_seq < seq)
+    {
+        draft.put_quiet(NodeStatus {
+            pod_seq: seq,
+            ..(*status).clone()
+        });
+    }
+    Ok(accepted)
+}
+
+/// Who reports.
+struct Reporter {
+    node: Arc<Node>,
+    cluster: Arc<Cluster>,
+    project: Arc<Project>,
+}
+
+impl Reporter {
+    /// The pod's port; `None` if the allocation is refused.
+    fn allocate(&self, draft: &mut Draft<'_>, allocation: &PodAllocation, known: Option<Arc<Port>>) -> Option<Object> {
+        let node = self.node.id;
+        if let Some(port) = &known {
+            let same = port.node == Some(node) && port.pod.is_some();
+            let stands = port.pod.as_ref().is_some_and(|pod| **pod == allocation.pod)
+                && port
+                    .fixed_ips
+                    .iter()
+                    .map(|ip| ip.address)
+                    .eq(allocation.addresses.iter().copied())
+                && port.mac == allocation.mac;
+            match (same, stands) {
+                (false, _) => return None,
+                (true, true) => return Some(Object::Port(Arc::clone(port))),
+                (true, false) => {}
+            }
+        } else if check_quota(draft, &self.project, Counted::Pods, 1).is_err() {
+            return None;
+        }
+        let mut fixed_ips = Vec::with_capacity(allocation.addresses.len());
+        for address in &allocation.addresses {
+            let block = draft.block_at(self.cluster.pod_subnet, *address)?;
+            if block.node != node || fixed_ips.iter().any(|ip: &FixedIp| ip.address == *address) {
+                return None;
+            }
+            fixed_ips.push(FixedIp {
+                subnet: block.subnet,
+                address: *address,
+            });
+        }
+        // An older pod of this node that still has the address or MAC is gone: its release is late.
+        let mut late = Vec::new();
+        let with_mac = draft.port_with_mac(self.cluster.network, allocation.mac);
+        let holders = fixed_ips
+            .iter()
+            .filter_map(|ip| draft.port_at(ip.subnet, ip.address))
+            .chain(with_mac);
+        for holder in holders.filter(|holder| holder.id != allocation.id) {
+            let older =
+                holder.node == Some(node) && holder.pod.as_ref().is_some_and(|pod| pod.seq < allocation.pod.seq);
+            if !older {
+                return None;
+            }
+            late.push(holder.id);
+        }
+        for id in late {
+            if draft.port(id).is_some() {
+                draft.delete(Key::Port(id));
+            }
+        }
+        let meta = match &known {
+            Some(port) => draft.changed(&port.meta),
+            None => draft.new_meta(self.project.id),
+        };
+        Some(draft.put(Port {
+            id: allocation.id,
+            meta,
+            network: self.cluster.network,
+            name: allocation.pod.name.clone().into(),
+            description: known.map_or_else(|| "".into(), |port| port.description.clone()),
+            mac: allocation.mac,
+            fixed_ips: fixed_ips.into(),
+            admin_state_up: true,
+            device_owner: owner::POD.into(),
+            device_id: allocation.pod.container_id.clone().into(),
+            node: Some(node),
+            host: "".into(),
+            pod: Some(Box::new(allocation.pod.clone())),
+            port_security_enabled: true,
+        }))
+    }
+}

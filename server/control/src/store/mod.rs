@@ -1,0 +1,114 @@
+//! Where everything is kept: one narrow interface over SQLite and PostgreSQL (and what speaks its
+//! protocol).
+//!
+//! The store knows objects as rows (id, project, revision, body and a few extracted columns for
+//! unique indexes), the change table, and the head: one row with the newest revision, which a writer
+//! holds while it decides. It decides nothing itself. One mechanism for all kinds: see [`rows`].
+//! The writer's thread owns it, so calls block.
+
+mod rows;
+mod schema;
+mod sqlite;
+
+use std::sync::Arc;
+
+use crate::feed::Commit;
+use crate::model::{Micros, Object, Revision};
+
+pub(crate) use rows::MAX_CHANGES;
+pub use sqlite::{SqliteOptions, SqliteStore};
+
+/// Why a store does not do what is asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another transaction was in the way; nothing was written; asking again helps.
+    #[error("another transaction was in the way: {0}")]
+    Retry(String),
+    /// It failed and certainly nothing was written.
+    #[error("{0}")]
+    Failed(String),
+    /// It is not known whether the transaction was committed.
+    #[error("it is not known whether the commit happened: {0}")]
+    Unknown(String),
+    /// A unique index fired, which the writer's decisions never let happen.
+    #[error("a unique index fired, so memory and store differ: {0}")]
+    Backstop(String),
+    /// The changes after a revision are gone: load anew.
+    #[error("changes after revision {0} are gone")]
+    Compacted(Revision),
+    /// Another process has it open.
+    #[error("{0} is in use by another process; stop that one first")]
+    InUse(String),
+    /// What is stored was not written by a version this one knows.
+    #[error("the store has schema version {found}, this program knows up to {known}; use a newer program")]
+    Newer {
+        /// In the store.
+        found: i64,
+        /// Known.
+        known: i64,
+    },
+    /// A stored row cannot be read.
+    #[error("a stored row cannot be read: {0}")]
+    Corrupt(String),
+}
+
+/// What was loaded, besides the objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loaded {
+    /// Made with the store.
+    pub store_id: [u8; 16],
+    /// The head.
+    pub revision: Revision,
+}
+
+/// A place where objects and changes are kept.
+pub trait Store: Send {
+    /// Hands every object to `each`, what is referred to first, as of one revision.
+    ///
+    /// # Errors
+    /// If the store fails or a row cannot be read.
+    fn load(&mut self, each: &mut dyn FnMut(Object)) -> Result<Loaded, StoreError>;
+
+    /// The newest commits with at most `limit` changes in all, oldest first.
+    ///
+    /// # Errors
+    /// If the store fails or a row cannot be read.
+    fn recent(&mut self, limit: usize) -> Result<Vec<Commit>, StoreError>;
+
+    /// Begins a write: takes the head, and gives the commits after `known` that others made.
+    ///
+    /// # Errors
+    /// If the store fails; nothing is held then.
+    fn begin(&mut self, known: Revision) -> Result<Vec<Commit>, StoreError>;
+
+    /// Writes commits that go on from the head without gaps, and commits, durably.
+    ///
+    /// # Errors
+    /// If the store fails; the write is over then, see the error for whether it happened.
+    fn commit(&mut self, commits: &[Arc<Commit>]) -> Result<(), StoreError>;
+
+    /// Ends a write without writing.
+    fn rollback(&mut self);
+
+    /// The commits after `known`, without holding anything.
+    ///
+    /// # Errors
+    /// If the store fails, or the changes are gone.
+    fn follow(&mut self, known: Revision) -> Result<Vec<Commit>, StoreError>;
+
+    /// Whether other processes may write to it, so that it has to be followed.
+    fn shared(&self) -> bool;
+
+    /// Forgets at most `step` of the oldest changes, as long as more than `keep` remain and they are
+    /// older than `before`. Says how many it forgot.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn trim(&mut self, keep: u64, before: Micros, step: u64) -> Result<u64, StoreError>;
+
+    /// Puts itself in order after an error: ends what is open, connects again.
+    ///
+    /// # Errors
+    /// If the store still fails.
+    fn recover(&mut self) -> Result<(), StoreError>;
+}

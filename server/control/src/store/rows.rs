@@ -1,0 +1,358 @@
+//! Objects and commits as rows, for both engines: what a batch comes to, and back again.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use portolan_shared::addr::to_bits;
+use portolan_shared::ids::{ClusterId, NodeId, ProjectId, UserId};
+
+use super::StoreError;
+use crate::command::Actor;
+use crate::feed::{Change, Commit, Op};
+use crate::model::{Assignment, Key, Object, ObjectKind, Port, Revision};
+
+/// Bits of a position in the change table that number a commit's changes.
+const N_BITS: u32 = 20;
+/// Most changes of one commit.
+pub(crate) const MAX_CHANGES: usize = 1 << N_BITS;
+/// Version of the bodies this program writes.
+pub(super) const BODY_VERSION: i64 = 1;
+
+/// Position of the first change of a revision; changes of a commit follow each other.
+pub(super) fn position(revision: Revision) -> i64 {
+    i64::try_from(revision << N_BITS).expect("8 thousand billion revisions are not reached")
+}
+
+/// The revision a position belongs to.
+pub(super) fn revision_at(position: i64) -> Revision {
+    Revision::try_from(position >> N_BITS).unwrap_or(0)
+}
+
+/// A value of an extracted column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Value {
+    Bytes(Vec<u8>),
+    Int(i64),
+    Text(String),
+}
+
+/// The type of an extracted column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Type {
+    Bytes,
+    Int,
+    Text,
+}
+
+/// Columns of a kind's table after id, project, revision and body. They change only by deleting the
+/// row and inserting it again, so that a batch may hand a unique value from one object to another.
+pub(super) const fn extra_columns(kind: ObjectKind) -> &'static [(&'static str, Type)] {
+    match kind {
+        ObjectKind::Project | ObjectKind::User => &[("name", Type::Text)],
+        ObjectKind::Subnet => &[
+            ("network", Type::Bytes),
+            ("first_address", Type::Bytes),
+            ("last_address", Type::Bytes),
+        ],
+        ObjectKind::Block => &[("subnet", Type::Bytes), ("first_address", Type::Bytes)],
+        ObjectKind::Port => &[("network", Type::Bytes), ("mac", Type::Int)],
+        _ => &[],
+    }
+}
+
+/// An address as it is stored: family, then 16 bytes.
+pub(super) fn address_bytes(address: IpAddr) -> Vec<u8> {
+    let mut bytes = vec![if address.is_ipv4() { 4 } else { 6 }];
+    bytes.extend(to_bits(address).to_be_bytes());
+    bytes
+}
+
+fn extra(object: &Object) -> Vec<Value> {
+    match object {
+        Object::Project(o) => vec![Value::Text(o.name.clone())],
+        Object::User(o) => vec![Value::Text(o.name.clone())],
+        Object::Subnet(o) => vec![
+            Value::Bytes(o.network.as_bytes().to_vec()),
+            Value::Bytes(address_bytes(o.cidr.first())),
+            Value::Bytes(address_bytes(o.cidr.last())),
+        ],
+        Object::Block(o) => {
+            vec![
+                Value::Bytes(o.subnet.as_bytes().to_vec()),
+                Value::Bytes(address_bytes(o.cidr.first())),
+            ]
+        }
+        Object::Port(o) => {
+            let mac = i64::try_from(o.mac.to_u64()).unwrap_or(i64::MAX);
+            vec![Value::Bytes(o.network.as_bytes().to_vec()), Value::Int(mac)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A key as it is stored.
+pub(super) fn key_bytes(key: &Key) -> Vec<u8> {
+    match key {
+        Key::Project(id) => id.as_bytes().to_vec(),
+        Key::User(id) => id.as_bytes().to_vec(),
+        Key::Assignment(a) => assignment_bytes(a),
+        Key::Session(hash) | Key::Idempotency(hash) => hash.to_vec(),
+        Key::Network(id) => id.as_bytes().to_vec(),
+        Key::Subnet(id) => id.as_bytes().to_vec(),
+        Key::Cluster(id) => id.as_bytes().to_vec(),
+        Key::Node(id) | Key::NodeStatus(id) => id.as_bytes().to_vec(),
+        Key::Block(id) => id.as_bytes().to_vec(),
+        Key::Port(id) => id.as_bytes().to_vec(),
+        Key::JoinToken(id) => id.as_bytes().to_vec(),
+    }
+}
+
+fn assignment_bytes(a: &Assignment) -> Vec<u8> {
+    let mut bytes = a.user.as_bytes().to_vec();
+    bytes.extend(a.project.as_bytes());
+    bytes.push(a.role.id().as_bytes()[15]);
+    bytes
+}
+
+pub(super) fn actor_bytes(actor: Actor) -> Vec<u8> {
+    let (tag, id): (u8, &[u8]) = match &actor {
+        Actor::System => (0, &[]),
+        Actor::User(id) => (1, id.as_bytes()),
+        Actor::Node(id) => (2, id.as_bytes()),
+    };
+    let mut bytes = vec![tag];
+    bytes.extend(id);
+    bytes
+}
+
+fn actor_of(bytes: &[u8]) -> Result<Actor, StoreError> {
+    let id = || <[u8; 16]>::try_from(&bytes[1..]).map_err(|_| StoreError::Corrupt("an actor's id".to_owned()));
+    match bytes.first() {
+        Some(0) => Ok(Actor::System),
+        Some(1) => Ok(Actor::User(UserId::from_bytes(id()?))),
+        Some(2) => Ok(Actor::Node(NodeId::from_bytes(id()?))),
+        _ => Err(StoreError::Corrupt("an actor".to_owned())),
+    }
+}
+
+/// A row of the change table to be written.
+pub(super) struct ChangeRow {
+    pub(super) position: i64,
+    pub(super) at: i64,
+    pub(super) kind: ObjectKind,
+    pub(super) id: Vec<u8>,
+    pub(super) project: Option<Vec<u8>>,
+    pub(super) cluster: Option<Vec<u8>>,
+    pub(super) op: i64,
+    pub(super) actor: Arc<[u8]>,
+    pub(super) body: Vec<u8>,
+}
+
+/// A row of an object's table to be written; the body is that of a change.
+pub(super) struct ObjectRow {
+    pub(super) change: usize,
+    pub(super) revision: i64,
+    pub(super) extra: Vec<Value>,
+}
+
+/// What a batch comes to for one kind's table.
+#[derive(Default)]
+pub(super) struct KindRows {
+    /// Ids.
+    pub(super) deletes: Vec<Vec<u8>>,
+    pub(super) updates: Vec<ObjectRow>,
+    pub(super) inserts: Vec<ObjectRow>,
+}
+
+/// What a batch comes to: several changes of one object are one row.
+pub(super) struct Net {
+    pub(super) changes: Vec<ChangeRow>,
+    pub(super) kinds: Vec<(ObjectKind, KindRows)>,
+    /// Subnet and address.
+    pub(super) address_deletes: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Subnet, address and port.
+    pub(super) address_inserts: Vec<(Vec<u8>, Vec<u8>, Vec<u8>)>,
+    /// The new head.
+    pub(super) revision: Revision,
+}
+
+/// An object's way through a batch.
+struct Path {
+    before: Option<Object>,
+    after: Option<Object>,
+    /// Index of the last change.
+    change: usize,
+    revision: Revision,
+}
+
+impl Net {
+    pub(super) fn of(commits: &[Arc<Commit>]) -> Result<Self, StoreError> {
+        let corrupt = |e: serde_json::Error| StoreError::Failed(e.to_string());
+        let mut changes = Vec::with_capacity(commits.iter().map(|c| c.changes.len()).sum());
+        let mut order: Vec<Path> = Vec::with_capacity(changes.capacity());
+        let mut paths: HashMap<Key, usize> = HashMap::with_capacity(changes.capacity());
+        for commit in commits {
+            let actor: Arc<[u8]> = actor_bytes(commit.actor).into();
+            for (n, change) in (0_i64..).zip(&commit.changes) {
+                let at = changes.len();
+                changes.push(ChangeRow {
+                    position: position(commit.revision) + n,
+                    at: commit.at,
+                    kind: change.key.kind(),
+                    id: key_bytes(&change.key),
+                    project: change.project.map(|id| id.as_bytes().to_vec()),
+                    cluster: change.cluster.map(|id| id.as_bytes().to_vec()),
+                    op: op_number(change.op),
+                    actor: Arc::clone(&actor),
+                    body: change.object.body().map_err(corrupt)?,
+                });
+                let after = (change.op != Op::Delete).then(|| change.object.clone());
+                let path = *paths.entry(change.key).or_insert_with(|| {
+                    order.push(Path {
+                        before: change.before.clone(),
+                        after: None,
+                        change: at,
+                        revision: 0,
+                    });
+                    order.len() - 1
+                });
+                let path = &mut order[path];
+                (path.after, path.change, path.revision) = (after, at, commit.revision);
+            }
+        }
+        let mut net = Self {
+            changes,
+            kinds: ObjectKind::ALL
+                .iter()
+                .map(|kind| (*kind, KindRows::default()))
+                .collect(),
+            address_deletes: Vec::new(),
+            address_inserts: Vec::new(),
+            revision: commits.last().map_or(0, |c| c.revision),
+        };
+        for path in order {
+            net.add(&path);
+        }
+        net.kinds
+            .retain(|(_, rows)| !(rows.deletes.is_empty() && rows.updates.is_empty() && rows.inserts.is_empty()));
+        Ok(net)
+    }
+
+    fn add(&mut self, path: &Path) {
+        let kind = self.changes[path.change].kind;
+        let Some((_, rows)) = self.kinds.iter_mut().find(|(k, _)| *k == kind) else {
+            return;
+        };
+        let row = |object: &Object| ObjectRow {
+            change: path.change,
+            revision: i64::try_from(path.revision).unwrap_or(i64::MAX),
+            extra: extra(object),
+        };
+        match (&path.before, &path.after) {
+            (None, None) => {}
+            (None, Some(after)) => rows.inserts.push(row(after)),
+            (Some(_), None) => rows.deletes.push(self.changes[path.change].id.clone()),
+            (Some(before), Some(after)) if extra(before) != extra(after) => {
+                rows.deletes.push(self.changes[path.change].id.clone());
+                rows.inserts.push(row(after));
+            }
+            (Some(_), Some(after)) => rows.updates.push(row(after)),
+        }
+        if kind == ObjectKind::Port {
+            let (before, after) = (port(path.before.as_ref()), port(path.after.as_ref()));
+            let ips = |port: Option<&Port>| port.map_or_else(Vec::new, |p| p.fixed_ips.to_vec());
+            let (old, new) = (ips(before), ips(after));
+            for ip in old.iter().filter(|ip| !new.contains(ip)) {
+                self.address_deletes
+                    .push((ip.subnet.as_bytes().to_vec(), address_bytes(ip.address)));
+            }
+            for ip in new.iter().filter(|ip| !old.contains(ip)) {
+                let id = self.changes[path.change].id.clone();
+                self.address_inserts
+                    .push((ip.subnet.as_bytes().to_vec(), address_bytes(ip.address), id));
+            }
+        }
+    }
+}
+
+fn port(object: Option<&Object>) -> Option<&Port> {
+    match object {
+        Some(Object::Port(port)) => Some(port),
+        _ => None,
+    }
+}
+
+fn op_number(op: Op) -> i64 {
+    match op {
+        Op::Put => 0,
+        Op::Delete => 1,
+        Op::Quiet => 2,
+    }
+}
+
+/// A row of the change table as read.
+pub(super) struct ReadRow {
+    pub(super) position: i64,
+    pub(super) at: i64,
+    pub(super) kind: String,
+    pub(super) project: Option<Vec<u8>>,
+    pub(super) cluster: Option<Vec<u8>>,
+    pub(super) op: i64,
+    pub(super) actor: Vec<u8>,
+    pub(super) body: Vec<u8>,
+}
+
+/// Rows in order of position, as whole commits.
+pub(super) fn commits_of(rows: Vec<ReadRow>) -> Result<Vec<Commit>, StoreError> {
+    let mut commits: Vec<(Revision, i64, Actor, Vec<Change>)> = Vec::new();
+    for row in rows {
+        let revision = revision_at(row.position);
+        let change = change_of(&row)?;
+        match commits.last_mut() {
+            Some((last, _, _, changes)) if *last == revision => changes.push(change),
+            _ => commits.push((revision, row.at, actor_of(&row.actor)?, vec![change])),
+        }
+    }
+    let whole = |(revision, at, actor, changes): (Revision, i64, Actor, Vec<Change>)| Commit {
+        revision,
+        at,
+        actor,
+        changes: changes.into(),
+    };
+    Ok(commits.into_iter().map(whole).collect())
+}
+
+fn change_of(row: &ReadRow) -> Result<Change, StoreError> {
+    let kind = ObjectKind::of_table(&row.kind).ok_or_else(|| StoreError::Corrupt(format!("kind {}", row.kind)))?;
+    let object = Object::from_body(kind, &row.body).map_err(|e| StoreError::Corrupt(format!("{}: {e}", row.kind)))?;
+    let op = match row.op {
+        0 => Op::Put,
+        1 => Op::Delete,
+        2 => Op::Quiet,
+        other => return Err(StoreError::Corrupt(format!("op {other}"))),
+    };
+    let id = |bytes: &Option<Vec<u8>>| bytes.as_ref().and_then(|b| <[u8; 16]>::try_from(&b[..]).ok());
+    Ok(Change {
+        op,
+        key: object.key(),
+        before: (op == Op::Delete).then(|| object.clone()),
+        object,
+        project: id(&row.project).map(ProjectId::from_bytes),
+        cluster: id(&row.cluster).map(ClusterId::from_bytes),
+    })
+}
+
+/// Commits that go on from `known` without a gap up to `head`.
+pub(super) fn without_gap(commits: Vec<Commit>, known: Revision, head: Revision) -> Result<Vec<Commit>, StoreError> {
+    let complete = head.checked_sub(known) == Some(commits.len() as u64)
+        && commits
+            .iter()
+            .zip(known + 1..)
+            .all(|(commit, revision)| commit.revision == revision);
+    if complete {
+        Ok(commits)
+    } else {
+        Err(StoreError::Compacted(known))
+    }
+}

@@ -1,0 +1,63 @@
+//! The tables, as migrations. What has shipped never changes; what is new is appended.
+//!
+//! `{bytes}`, `{int}` and `{text}` stand for the engine's types; everything else is SQL that SQLite,
+//! PostgreSQL and CockroachDB share. An address is 17 bytes: 4 or 6, then 16 bytes, so that it sorts.
+
+/// Each entry brings a store from the version that is its index to the next.
+pub(super) const MIGRATIONS: &[&str] = &[r"
+CREATE TABLE head (
+    one {int} NOT NULL PRIMARY KEY,
+    revision {int} NOT NULL,
+    change_rows {int} NOT NULL,
+    store_id {bytes} NOT NULL
+);
+CREATE TABLE changes (
+    position {int} NOT NULL PRIMARY KEY,
+    at {int} NOT NULL,
+    kind {text} NOT NULL,
+    id {bytes} NOT NULL,
+    project {bytes},
+    cluster {bytes},
+    op {int} NOT NULL,
+    actor {bytes} NOT NULL,
+    body {bytes} NOT NULL,
+    body_version {int} NOT NULL
+);
+CREATE TABLE projects (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL, name {text} NOT NULL UNIQUE);
+CREATE TABLE users (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL, name {text} NOT NULL UNIQUE);
+CREATE TABLE assignments (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL);
+CREATE TABLE sessions (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL);
+CREATE TABLE idempotency (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL);
+CREATE TABLE networks (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL);
+CREATE TABLE subnets (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL,
+    network {bytes} NOT NULL, first_address {bytes} NOT NULL, last_address {bytes} NOT NULL, UNIQUE (network, first_address));
+CREATE TABLE clusters (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL);
+CREATE TABLE nodes (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL);
+CREATE TABLE blocks (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL,
+    subnet {bytes} NOT NULL, first_address {bytes} NOT NULL, UNIQUE (subnet, first_address));
+CREATE TABLE ports (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL,
+    network {bytes} NOT NULL, mac {int} NOT NULL, UNIQUE (network, mac));
+CREATE TABLE node_statuses (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL);
+CREATE TABLE join_tokens (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL);
+CREATE TABLE port_addresses (subnet {bytes} NOT NULL, address {bytes} NOT NULL, port {bytes} NOT NULL, PRIMARY KEY (subnet, address));
+"];
+
+/// Names of an engine's types.
+pub(super) struct Types {
+    pub(super) bytes: &'static str,
+    pub(super) int: &'static str,
+    pub(super) text: &'static str,
+}
+
+/// A migration in an engine's words, statement by statement.
+pub(super) fn statements(migration: &str, types: &Types) -> Vec<String> {
+    let sql = migration
+        .replace("{bytes}", types.bytes)
+        .replace("{int}", types.int)
+        .replace("{text}", types.text);
+    sql.split(';')
+        .map(str::trim)
+        .filter(|s| !s.is_empty())
+        .map(str::to_owned)
+        .collect()
+}

@@ -1,0 +1,579 @@
+//! SQLite: one file, WAL, `synchronous=FULL`, one writing connection on the writer's thread.
+//!
+//! Checkpoints run on a thread and connection of their own, `PASSIVE`, so that they never hold a
+//! commit up; the log starts over when one has caught up. Should the log grow past a bound all the
+//! same, the writer waits for one. A lock file keeps a second process out.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::mpsc;
+
+use rusqlite::{Connection, OpenFlags, params};
+
+use super::rows::{self, Net, ObjectRow, ReadRow, Value};
+use super::schema::{self, MIGRATIONS, Types};
+use super::{Loaded, Store, StoreError};
+use crate::feed::Commit;
+use crate::model::{Micros, Object, ObjectKind, Revision};
+
+/// How to open it.
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    /// The file; made if it is not there. `:memory:` for tests that need no file.
+    pub path: PathBuf,
+    /// Name of an SQLite VFS; the system's if `None`. For tests that cut the power.
+    pub vfs: Option<String>,
+    /// `PRAGMA synchronous`: FULL. Another value only to show that a test notices.
+    pub synchronous: &'static str,
+    /// Pages in the log at which a checkpoint starts in the background.
+    pub checkpoint_pages: i32,
+    /// Identifies a new store.
+    pub store_id: [u8; 16],
+}
+
+impl SqliteOptions {
+    /// This file, durably.
+    pub fn new(path: impl Into<PathBuf>, store_id: [u8; 16]) -> Self {
+        Self {
+            path: path.into(),
+            vfs: None,
+            synchronous: "FULL",
+            checkpoint_pages: 8192,
+            store_id,
+        }
+    }
+}
+
+/// The log may grow to this many times `checkpoint_pages` before the writer waits for a checkpoint.
+const LOG_BOUND: i32 = 4;
+/// Statements kept prepared.
+const STATEMENTS: usize = 96;
+const TYPES: Types = Types {
+    bytes: "BLOB",
+    int: "INTEGER",
+    text: "TEXT",
+};
+
+/// The store.
+pub struct SqliteStore {
+    options: SqliteOptions,
+    connection: Connection,
+    /// Pages in the log after the last commit.
+    log_pages: Arc<AtomicI32>,
+    checkpointer: Option<Checkpointer>,
+    writing: bool,
+    /// Held as long as the store is open.
+    _lock: Option<File>,
+}
+
+impl SqliteStore {
+    /// Opens the file, or makes it.
+    ///
+    /// # Errors
+    /// If another process has it, it is newer than this program, or SQLite fails.
+    pub fn open(options: SqliteOptions) -> Result<Self, StoreError> {
+        let in_memory = options.path == Path::new(":memory:");
+        let lock = if in_memory { None } else { Some(lock(&options.path)?) };
+        let log_pages = Arc::new(AtomicI32::new(0));
+        let connection = connect(&options, &log_pages)?;
+        let mut store = Self {
+            options,
+            connection,
+            log_pages,
+            checkpointer: None,
+            writing: false,
+            _lock: lock,
+        };
+        store.migrate()?;
+        if !in_memory {
+            store.checkpointer = Some(Checkpointer::start(&store.options)?);
+        }
+        Ok(store)
+    }
+
+    fn migrate(&mut self) -> Result<(), StoreError> {
+        let version: i64 = self
+            .connection
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .map_err(failed)?;
+        let known = MIGRATIONS.len() as i64;
+        if version > known {
+            return Err(StoreError::Newer { found: version, known });
+        }
+        if version == known {
+            return Ok(());
+        }
+        let write = self
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+            .map_err(failed)?;
+        for migration in &MIGRATIONS[usize::try_from(version).unwrap_or(0)..] {
+            for statement in schema::statements(migration, &TYPES) {
+                write.execute_batch(&statement).map_err(failed)?;
+            }
+        }
+        write
+            .execute(
+                "INSERT INTO head (one, revision, change_rows, store_id) VALUES (1, 0, 0, ?1) ON CONFLICT DO NOTHING",
+                params![&self.options.store_id[..]],
+            )
+            .map_err(failed)?;
+        write.pragma_update(None, "user_version", known).map_err(failed)?;
+        write.commit().map_err(failed)
+    }
+
+    fn head(&self) -> Result<Revision, StoreError> {
+        let mut head = self
+            .connection
+            .prepare_cached("SELECT revision FROM head WHERE one = 1")
+            .map_err(failed)?;
+        let revision: i64 = head.query_row([], |row| row.get(0)).map_err(failed)?;
+        Ok(Revision::try_from(revision).unwrap_or(0))
+    }
+
+    fn changes_after(&self, known: Revision) -> Result<Vec<Commit>, StoreError> {
+        let head = self.head()?;
+        if head == known {
+            return Ok(Vec::new());
+        }
+        let mut read = self
+            .connection
+            .prepare_cached(
+                "SELECT position, at, kind, project, cluster, op, actor, body FROM changes WHERE position >= ?1 ORDER BY position",
+            )
+            .map_err(failed)?;
+        let rows = read.query_map([rows::position(known + 1)], read_row).map_err(failed)?;
+        let rows = rows.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        rows::without_gap(rows::commits_of(rows)?, known, head)
+    }
+
+    fn write(&self, net: &Net) -> rusqlite::Result<()> {
+        let db = &self.connection;
+        for (subnet, address) in &net.address_deletes {
+            db.prepare_cached("DELETE FROM port_addresses WHERE subnet = ?1 AND address = ?2")?
+                .execute(params![subnet, address])?;
+        }
+        for (kind, rows) in &net.kinds {
+            if !rows.deletes.is_empty() {
+                let mut delete = db.prepare_cached(&format!("DELETE FROM {} WHERE id = ?1", kind.table()))?;
+                for id in &rows.deletes {
+                    delete.execute(params![id])?;
+                }
+            }
+            if !rows.updates.is_empty() {
+                let mut update = db.prepare_cached(&format!(
+                    "UPDATE {} SET project = ?2, revision = ?3, body = ?4 WHERE id = ?1",
+                    kind.table()
+                ))?;
+                for row in &rows.updates {
+                    bind_object(&mut update, net, row, false)?;
+                    update.raw_execute()?;
+                }
+            }
+        }
+        // All that is deleted goes before anything is inserted: unique values may change hands.
+        for (kind, rows) in &net.kinds {
+            if !rows.inserts.is_empty() {
+                let mut insert = db.prepare_cached(&insert_sql(*kind))?;
+                for row in &rows.inserts {
+                    bind_object(&mut insert, net, row, true)?;
+                    insert.raw_execute()?;
+                }
+            }
+        }
+        if !net.address_inserts.is_empty() {
+            let mut insert =
+                db.prepare_cached("INSERT INTO port_addresses (subnet, address, port) VALUES (?1, ?2, ?3)")?;
+            for (subnet, address, port) in &net.address_inserts {
+                insert.execute(params![subnet, address, port])?;
+            }
+        }
+        let mut insert = db.prepare_cached(
+            "INSERT INTO changes (position, at, kind, id, project, cluster, op, actor, body, body_version) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?;
+        for c in &net.changes {
+            insert.execute(params![
+                c.position,
+                c.at,
+                c.kind.table(),
+                c.id,
+                c.project,
+                c.cluster,
+                c.op,
+                &c.actor[..],
+                c.body,
+                rows::BODY_VERSION
+            ])?;
+        }
+        db.prepare_cached("UPDATE head SET revision = ?1, change_rows = change_rows + ?2 WHERE one = 1")?
+            .execute(params![
+                i64::try_from(net.revision).unwrap_or(i64::MAX),
+                net.changes.len() as i64
+            ])?;
+        Ok(())
+    }
+
+    /// Lets checkpoints follow the log.
+    fn after_commit(&mut self) {
+        let Some(checkpointer) = &mut self.checkpointer else {
+            return;
+        };
+        let pages = self.log_pages.load(Ordering::Relaxed);
+        let bound = self.options.checkpoint_pages;
+        if checkpointer.finished() || pages > bound.saturating_mul(LOG_BOUND) {
+            // What the background has left is little: with it done the log starts over.
+            if let Err(error) = self
+                .connection
+                .pragma_query(None, "wal_checkpoint(PASSIVE)", |_| Ok(()))
+            {
+                tracing::warn!(%error, "a checkpoint failed; the log goes on growing");
+            }
+        } else if pages > bound {
+            checkpointer.ask();
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    fn load(&mut self, each: &mut dyn FnMut(Object)) -> Result<Loaded, StoreError> {
+        for kind in ObjectKind::ALL {
+            let mut read = self
+                .connection
+                .prepare(&format!("SELECT body FROM {} ORDER BY rowid", kind.table()))
+                .map_err(failed)?;
+            let mut rows = read.query([]).map_err(failed)?;
+            while let Some(row) = rows.next().map_err(failed)? {
+                let body = row.get_ref(0).and_then(|value| Ok(value.as_blob()?)).map_err(failed)?;
+                let object = Object::from_body(*kind, body)
+                    .map_err(|e| StoreError::Corrupt(format!("{}: {e}", kind.table())))?;
+                each(object);
+            }
+        }
+        let store_id: Vec<u8> = self
+            .connection
+            .query_row("SELECT store_id FROM head WHERE one = 1", [], |row| row.get(0))
+            .map_err(failed)?;
+        let store_id = store_id
+            .try_into()
+            .map_err(|_| StoreError::Corrupt("the store's id".to_owned()))?;
+        Ok(Loaded {
+            store_id,
+            revision: self.head()?,
+        })
+    }
+
+    fn recent(&mut self, limit: usize) -> Result<Vec<Commit>, StoreError> {
+        let mut read = self
+            .connection
+            .prepare(
+                "SELECT position, at, kind, project, cluster, op, actor, body FROM changes ORDER BY position DESC LIMIT ?1",
+            )
+            .map_err(failed)?;
+        let rows = read.query_map([limit as i64], read_row).map_err(failed)?;
+        let mut rows = rows.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        whole(&mut rows, limit);
+        rows::commits_of(rows)
+    }
+
+    fn begin(&mut self, known: Revision) -> Result<Vec<Commit>, StoreError> {
+        self.connection
+            .prepare_cached("BEGIN IMMEDIATE")
+            .and_then(|mut s| s.execute([]))
+            .map_err(failed)?;
+        self.writing = true;
+        self.changes_after(known).inspect_err(|_| {
+            let _ = self.connection.execute_batch("ROLLBACK");
+        })
+    }
+
+    fn commit(&mut self, commits: &[Arc<Commit>]) -> Result<(), StoreError> {
+        self.writing = false;
+        let net = match Net::of(commits) {
+            Ok(net) => net,
+            Err(error) => {
+                let _ = self.connection.execute_batch("ROLLBACK");
+                return Err(error);
+            }
+        };
+        if let Err(error) = self.write(&net) {
+            let _ = self.connection.execute_batch("ROLLBACK");
+            return Err(failed(error));
+        }
+        match self.connection.prepare_cached("COMMIT").and_then(|mut s| s.execute([])) {
+            Ok(_) => {
+                self.after_commit();
+                Ok(())
+            }
+            // The log may hold the commit even so: what failed may have been the sync after it.
+            Err(error) => {
+                let _ = self.connection.execute_batch("ROLLBACK");
+                Err(StoreError::Unknown(error.to_string()))
+            }
+        }
+    }
+
+    fn rollback(&mut self) {
+        if self.writing {
+            self.writing = false;
+            if let Err(error) = self.connection.execute_batch("ROLLBACK") {
+                tracing::warn!(%error, "a rollback failed");
+            }
+        }
+    }
+
+    fn follow(&mut self, known: Revision) -> Result<Vec<Commit>, StoreError> {
+        self.changes_after(known)
+    }
+
+    fn shared(&self) -> bool {
+        false
+    }
+
+    fn trim(&mut self, keep: u64, before: Micros, step: u64) -> Result<u64, StoreError> {
+        let rows: i64 = self
+            .connection
+            .prepare_cached("SELECT change_rows FROM head WHERE one = 1")
+            .and_then(|mut s| s.query_row([], |row| row.get(0)))
+            .map_err(failed)?;
+        let excess = u64::try_from(rows).unwrap_or(0).saturating_sub(keep).min(step);
+        if excess == 0 {
+            return Ok(0);
+        }
+        let last: Option<(i64, i64)> = self
+            .connection
+            .prepare_cached("SELECT position, at FROM changes ORDER BY position LIMIT 1 OFFSET ?1")
+            .and_then(|mut s| {
+                s.query_row([excess as i64 - 1], |row| Ok((row.get(0)?, row.get(1)?)))
+                    .map(Some)
+            })
+            .or_else(|e| {
+                if e == rusqlite::Error::QueryReturnedNoRows {
+                    Ok(None)
+                } else {
+                    Err(e)
+                }
+            })
+            .map_err(failed)?;
+        let Some((position, at)) = last else { return Ok(0) };
+        if at >= before {
+            return Ok(0);
+        }
+        let write = self
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+            .map_err(failed)?;
+        // Whole commits only: the one that the last row belongs to stays.
+        let floor = rows::position(rows::revision_at(position));
+        let gone = write
+            .execute("DELETE FROM changes WHERE position < ?1", [floor])
+            .map_err(failed)?;
+        write
+            .execute(
+                "UPDATE head SET change_rows = change_rows - ?1 WHERE one = 1",
+                [gone as i64],
+            )
+            .map_err(failed)?;
+        write.commit().map_err(failed)?;
+        self.after_commit();
+        Ok(gone as u64)
+    }
+
+    fn recover(&mut self) -> Result<(), StoreError> {
+        self.writing = false;
+        self.connection = connect(&self.options, &self.log_pages)?;
+        Ok(())
+    }
+}
+
+/// Opens a connection that writes.
+fn connect(options: &SqliteOptions, log_pages: &Arc<AtomicI32>) -> Result<Connection, StoreError> {
+    let mut connection = open(options)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    let set = |name: &str, value: &str| {
+        connection.pragma_update(None, name, value).or_else(|e| match e {
+            rusqlite::Error::ExecuteReturnedResults => Ok(()),
+            other => Err(other),
+        })
+    };
+    connection
+        .busy_timeout(std::time::Duration::from_secs(5))
+        .map_err(failed)?;
+    if options.path != Path::new(":memory:") {
+        set("journal_mode", "WAL").map_err(failed)?;
+    }
+    set("synchronous", options.synchronous).map_err(failed)?;
+    // KiB, negative: what is written stays in memory for the next batch.
+    set("cache_size", "-65536").map_err(failed)?;
+    set("temp_store", "MEMORY").map_err(failed)?;
+    set("wal_autocheckpoint", "0").map_err(failed)?;
+    let pages = Arc::clone(log_pages);
+    connection
+        .wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, in_log| {
+            pages.store(in_log, Ordering::Relaxed);
+            Ok(())
+        }))
+        .map_err(failed)?;
+    Ok(connection)
+}
+
+fn open(options: &SqliteOptions) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    match &options.vfs {
+        None => Connection::open_with_flags(&options.path, flags),
+        Some(vfs) => Connection::open_with_flags_and_vfs(&options.path, flags, vfs.as_str()),
+    }
+    .map_err(|e| StoreError::Failed(format!("{}: {e}", options.path.display())))
+}
+
+/// Keeps other processes out as long as the file is held.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = PathBuf::from(name);
+    let failed = |e: std::io::Error| StoreError::Failed(format!("{}: {e}", name.display()));
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&name)
+        .map_err(failed)?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::InUse(path.display().to_string())),
+        Err(errno) => Err(failed(errno.into())),
+    }
+}
+
+/// Copies the log into the file on a thread of its own.
+struct Checkpointer {
+    ask: Option<mpsc::SyncSender<()>>,
+    done: mpsc::Receiver<()>,
+    asked: bool,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Checkpointer {
+    fn start(options: &SqliteOptions) -> Result<Self, StoreError> {
+        let connection = open(options)?;
+        connection
+            .busy_timeout(std::time::Duration::from_secs(5))
+            .map_err(failed)?;
+        connection
+            .pragma_update(None, "synchronous", options.synchronous)
+            .map_err(failed)?;
+        let (ask, asked) = mpsc::sync_channel::<()>(1);
+        let (tell, done) = mpsc::sync_channel::<()>(1);
+        let run = move || {
+            while asked.recv().is_ok() {
+                if let Err(error) = connection.pragma_query(None, "wal_checkpoint(PASSIVE)", |_| Ok(())) {
+                    tracing::warn!(%error, "a checkpoint failed; the log goes on growing");
+                }
+                let _ = tell.try_send(());
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("checkpoints".to_owned())
+            .spawn(run)
+            .map_err(|e| StoreError::Failed(e.to_string()))?;
+        Ok(Self {
+            ask: Some(ask),
+            done,
+            asked: false,
+            thread: Some(thread),
+        })
+    }
+
+    /// Starts one, unless one runs.
+    fn ask(&mut self) {
+        if !self.asked
+            && let Some(ask) = &self.ask
+        {
+            self.asked = ask.try_send(()).is_ok();
+        }
+    }
+
+    /// Whether one has ended since it was asked for.
+    fn finished(&mut self) -> bool {
+        let finished = self.asked && self.done.try_recv().is_ok();
+        self.asked &= !finished;
+        finished
+    }
+}
+
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        self.ask = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn insert_sql(kind: ObjectKind) -> String {
+    let extra = rows::extra_columns(kind);
+    let names: String = extra.iter().map(|(name, _)| format!(", {name}")).collect();
+    let marks: String = (0..extra.len()).map(|n| format!(", ?{}", n + 5)).collect();
+    format!(
+        "INSERT INTO {} (id, project, revision, body{names}) VALUES (?1, ?2, ?3, ?4{marks})",
+        kind.table()
+    )
+}
+
+fn bind_object(
+    statement: &mut rusqlite::CachedStatement<'_>,
+    net: &Net,
+    row: &ObjectRow,
+    with_extra: bool,
+) -> rusqlite::Result<()> {
+    let change = &net.changes[row.change];
+    statement.raw_bind_parameter(1, &change.id)?;
+    statement.raw_bind_parameter(2, &change.project)?;
+    statement.raw_bind_parameter(3, row.revision)?;
+    statement.raw_bind_parameter(4, &change.body)?;
+    if with_extra {
+        for (n, value) in row.extra.iter().enumerate() {
+            match value {
+                Value::Bytes(bytes) => statement.raw_bind_parameter(n + 5, bytes)?,
+                Value::Int(int) => statement.raw_bind_parameter(n + 5, int)?,
+                Value::Text(text) => statement.raw_bind_parameter(n + 5, text)?,
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<ReadRow> {
+    Ok(ReadRow {
+        position: row.get(0)?,
+        at: row.get(1)?,
+        kind: row.get(2)?,
+        project: row.get(3)?,
+        cluster: row.get(4)?,
+        op: row.get(5)?,
+        actor: row.get(6)?,
+        body: row.get(7)?,
+    })
+}
+
+/// Rows newest first, at most `limit`: puts them in order and drops the oldest commit if it may be cut.
+fn whole(rows: &mut Vec<ReadRow>, limit: usize) {
+    rows.reverse();
+    if rows.len() == limit
+        && let Some(cut) = rows.first().map(|row| rows::revision_at(row.position))
+    {
+        rows.retain(|row| rows::revision_at(row.position) != cut);
+    }
+}
+
+fn failed(error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::ConstraintViolation) => StoreError::Backstop(error.to_string()),
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+            StoreError::Retry(error.to_string())
+        }
+        _ => StoreError::Failed(error.to_string()),
+    }
+}

@@ -1,0 +1,693 @@
+//! What the commands of a batch have decided so far, over the view: reads see both, and what a
+//! refused command did is taken back.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use portolan_shared::addr::Cidr;
+use portolan_shared::ids::{BlockId, ClusterId, JoinTokenId, NetworkId, NodeId, PortId, ProjectId, SubnetId, UserId};
+use portolan_shared::mac::MacAddress;
+use portolan_shared::v1::PortKind;
+use uuid::Uuid;
+
+use crate::alloc::{Mark, Pools};
+use crate::feed::{Change, Op};
+use crate::model::{
+    Block, Cluster, Idempotency, JoinToken, Key, Meta, Micros, Network, Node, NodeStatus, Object, ObjectKind, Port,
+    Project, Purpose, Revision, Subnet, User,
+};
+use crate::quotas::Quotas;
+use crate::sources::Ids;
+use crate::view::{PortScope, View, port_kind};
+
+/// What of a project a quota counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Counted {
+    /// Networks.
+    Networks,
+    /// Subnets.
+    Subnets,
+    /// Ports that are no pods'.
+    Ports,
+    /// Pods' ports.
+    Pods,
+    /// Clusters.
+    Clusters,
+}
+
+/// The view with what a batch has decided on top.
+pub struct Draft<'a> {
+    view: &'a View,
+    pools: &'a mut Pools,
+    ids: &'a Ids,
+    /// The limits.
+    pub quotas: Quotas,
+    /// The time of the batch.
+    pub now: Micros,
+    revision: Revision,
+    start: Mark,
+    objects: HashMap<Key, Option<Object>>,
+    /// Keys put by this batch, by kind (some may be gone again).
+    touched: HashMap<ObjectKind, Vec<Key>>,
+    addresses: HashMap<(SubnetId, IpAddr), Option<PortId>>,
+    macs: HashMap<(NetworkId, MacAddress), Option<PortId>>,
+    names: HashMap<(ObjectKind, String), Option<Key>>,
+    counts: HashMap<(ProjectId, Counted), i64>,
+    network_ports: HashMap<NetworkId, i64>,
+    subnet_ports: HashMap<SubnetId, i64>,
+    mac_cursors: HashMap<ProjectId, u64>,
+    command: InCommand,
+}
+
+/// What the command being decided has done.
+#[derive(Default)]
+struct InCommand {
+    /// Touched keys in order, with what the overlay held before (`None`: nothing).
+    undo: Vec<(Key, Option<Option<Object>>)>,
+    /// Keys whose change is no news.
+    quiet: HashSet<Key>,
+    mark: Option<Mark>,
+}
+
+impl<'a> Draft<'a> {
+    /// An empty one over `view`.
+    pub fn new(view: &'a View, pools: &'a mut Pools, ids: &'a Ids, quotas: Quotas, now: Micros) -> Self {
+        let start = pools.mark();
+        Self {
+            view,
+            revision: view.head(),
+            start,
+            pools,
+            ids,
+            quotas,
+            now,
+            objects: HashMap::new(),
+            touched: HashMap::new(),
+            addresses: HashMap::new(),
+            macs: HashMap::new(),
+            names: HashMap::new(),
+            counts: HashMap::new(),
+            network_ports: HashMap::new(),
+            subnet_ports: HashMap::new(),
+            mac_cursors: HashMap::new(),
+            command: InCommand::default(),
+        }
+    }
+
+    /// The revision of the commit that is being decided.
+    pub fn revision(&self) -> Revision {
+        self.revision + 1
+    }
+
+    /// The newest revision: the view's head, or that of the batch's last commit.
+    pub fn head(&self) -> Revision {
+        self.revision
+    }
+
+    /// A fresh id.
+    pub fn new_id(&self) -> Uuid {
+        self.ids.next()
+    }
+
+    /// Meta of something made now.
+    pub fn new_meta(&self, project: ProjectId) -> Meta {
+        Meta {
+            project,
+            revision: self.revision(),
+            revision_number: 0,
+            created_at: self.now,
+            updated_at: self.now,
+        }
+    }
+
+    /// Meta of something changed now.
+    pub fn changed(&self, meta: &Meta) -> Meta {
+        Meta {
+            revision: self.revision(),
+            revision_number: meta.revision_number + 1,
+            updated_at: self.now.max(meta.updated_at),
+            ..*meta
+        }
+    }
+
+    // ---- one command ----
+
+    /// Begins a command.
+    pub fn begin(&mut self) {
+        self.command = InCommand {
+            mark: Some(self.pools.mark()),
+            ..InCommand::default()
+        };
+    }
+
+    /// Takes back what the command did.
+    pub fn refuse(&mut self) {
+        let command = std::mem::take(&mut self.command);
+        for (key, before) in command.undo.into_iter().rev() {
+            let shown = match &before {
+                Some(entry) => entry.clone(),
+                None => self.view.object(&key),
+            };
+            self.relink(&key, shown.as_ref());
+            match before {
+                Some(entry) => self.objects.insert(key, entry),
+                None => self.objects.remove(&key),
+            };
+        }
+        if let Some(mark) = command.mark {
+            self.pools.rollback(mark);
+        }
+    }
+
+    /// What the command changed, each object once, in the order first touched; ends the command.
+    pub fn accept(&mut self) -> Vec<Change> {
+        let command = std::mem::take(&mut self.command);
+        let mut seen = HashSet::with_capacity(command.undo.len());
+        let mut changes = Vec::with_capacity(command.undo.len());
+        for (key, before) in command.undo {
+            if !seen.insert(key) {
+                continue;
+            }
+            let before = before.unwrap_or_else(|| self.view.object(&key));
+            let after = self.object(&key);
+            let op = match (&before, &after) {
+                (None, None) => continue,
+                (Some(before), Some(after)) if before == after => continue,
+                (Some(_), None) => Op::Delete,
+                (_, Some(_)) if command.quiet.contains(&key) => Op::Quiet,
+                (_, Some(_)) => Op::Put,
+            };
+            let Some(object) = after.or_else(|| before.clone()) else {
+                continue;
+            };
+            changes.push(self.change(op, object, before));
+        }
+        if !changes.is_empty() {
+            self.revision += 1;
+        }
+        changes
+    }
+
+    /// How many objects the command being decided has touched.
+    pub fn touched_by_command(&self) -> usize {
+        self.command.undo.len()
+    }
+
+    fn change(&self, op: Op, object: Object, before: Option<Object>) -> Change {
+        Change::of(
+            op,
+            object,
+            before,
+            |node| {
+                self.node(node)
+                    .map(|n| n.cluster)
+                    .or_else(|| self.view.node(node).map(|n| n.cluster))
+            },
+            |network| self.view.clusters_in(network).next().map(|c| c.id),
+        )
+    }
+
+    /// Cursors that have moved, as changes of the batch's last commit.
+    pub fn cursors(&mut self) -> Vec<Change> {
+        let mut moved = Vec::new();
+        for id in self.pools.walked_since(self.start) {
+            if let Some(cursor) = self.pools.cursor_to_store(id)
+                && let Some(subnet) = self.subnet(id)
+            {
+                moved.push(Object::from(Subnet {
+                    cursor: Some(cursor),
+                    ..(*subnet).clone()
+                }));
+            }
+        }
+        let mut cursors: Vec<(ProjectId, u64)> = self.mac_cursors.iter().map(|(id, c)| (*id, *c)).collect();
+        cursors.sort_unstable();
+        for (id, mac_cursor) in cursors {
+            if let Some(project) = self.project(id).filter(|p| p.mac_cursor != mac_cursor) {
+                moved.push(Object::from(Project {
+                    mac_cursor,
+                    ..(*project).clone()
+                }));
+            }
+        }
+        let quiet = |object: Object| {
+            let before = self.object(&object.key());
+            self.change(Op::Quiet, object, before)
+        };
+        moved.into_iter().map(quiet).collect()
+    }
+
+    /// Takes back the whole batch.
+    pub fn abandon(self) {
+        self.pools.rollback(self.start);
+    }
+
+    // ---- reads ----
+
+    /// The view without the batch: for what is only named in sentences.
+    pub fn view(&self) -> &'a View {
+        self.view
+    }
+
+    /// Any object.
+    pub fn object(&self, key: &Key) -> Option<Object> {
+        match self.objects.get(key) {
+            Some(entry) => entry.clone(),
+            None => self.view.object(key),
+        }
+    }
+
+    /// How many a project has.
+    pub fn count(&self, project: ProjectId, counted: Counted) -> u64 {
+        let pods = || self.view.pod_count(PortScope::Project(project));
+        let stored = match counted {
+            Counted::Networks => self.view.network_count(project),
+            Counted::Subnets => self.view.subnet_count(project),
+            Counted::Ports => self.view.port_count(PortScope::Project(project)) - pods(),
+            Counted::Pods => pods(),
+            Counted::Clusters => self.view.cluster_count(project),
+        };
+        stored.saturating_add_signed(self.counts.get(&(project, counted)).copied().unwrap_or(0))
+    }
+
+    /// How many ports a network has.
+    pub fn ports_in_network(&self, id: NetworkId) -> u64 {
+        let delta = self.network_ports.get(&id).copied().unwrap_or(0);
+        self.view
+            .port_count(PortScope::Network(id))
+            .saturating_add_signed(delta)
+    }
+
+    /// How many ports have addresses from a subnet.
+    pub fn ports_in_subnet(&self, id: SubnetId) -> u64 {
+        let delta = self.subnet_ports.get(&id).copied().unwrap_or(0);
+        self.view.port_count(PortScope::Subnet(id)).saturating_add_signed(delta)
+    }
+
+    /// Who has an address.
+    pub fn port_at(&self, subnet: SubnetId, address: IpAddr) -> Option<Arc<Port>> {
+        match self.addresses.get(&(subnet, address)) {
+            Some(holder) => holder.and_then(|id| self.port(id)),
+            None => self.view.port_at(subnet, address).cloned(),
+        }
+    }
+
+    /// Who has a MAC address.
+    pub fn port_with_mac(&self, network: NetworkId, mac: MacAddress) -> Option<Arc<Port>> {
+        match self.macs.get(&(network, mac)) {
+            Some(holder) => holder.and_then(|id| self.port(id)),
+            None => self.view.port_with_mac(network, mac).cloned(),
+        }
+    }
+
+    /// Ports in a scope, in id order; all of them, so only for what deletes or names them.
+    pub fn ports(&self, scope: PortScope) -> Vec<Arc<Port>> {
+        let inside = |port: &Port| match scope {
+            PortScope::All => true,
+            PortScope::Project(id) => port.meta.project == id,
+            PortScope::Network(id) => port.network == id,
+            PortScope::Subnet(id) => port.fixed_ips.iter().any(|ip| ip.subnet == id),
+            PortScope::Node(id) => port.node == Some(id),
+            PortScope::Cluster(id) => port
+                .node
+                .and_then(|node| self.node(node))
+                .is_some_and(|node| node.cluster == id),
+        };
+        let stored = self.view.ports(scope, None).map(|port| Key::Port(port.id));
+        self.merged(stored, ObjectKind::Port, |object| match object {
+            Object::Port(port) if inside(&port) => Some(port),
+            _ => None,
+        })
+    }
+
+    /// Subnets of a network, in id order.
+    pub fn subnets_of(&self, network: NetworkId) -> Vec<Arc<Subnet>> {
+        let stored = self.view.subnets_of(network).map(|subnet| Key::Subnet(subnet.id));
+        self.merged(stored, ObjectKind::Subnet, |object| match object {
+            Object::Subnet(subnet) if subnet.network == network => Some(subnet),
+            _ => None,
+        })
+    }
+
+    /// Clusters of a project, in id order.
+    pub fn clusters_of(&self, project: ProjectId) -> Vec<Arc<Cluster>> {
+        let stored = self
+            .view
+            .clusters(Some(project))
+            .map(|cluster| Key::Cluster(cluster.id));
+        self.merged(stored, ObjectKind::Cluster, |object| match object {
+            Object::Cluster(cluster) if cluster.meta.project == project => Some(cluster),
+            _ => None,
+        })
+    }
+
+    /// Clusters in a network, in id order.
+    pub fn clusters_in(&self, network: NetworkId) -> Vec<Arc<Cluster>> {
+        let stored = self.view.clusters_in(network).map(|cluster| Key::Cluster(cluster.id));
+        self.merged(stored, ObjectKind::Cluster, |object| match object {
+            Object::Cluster(cluster) if cluster.network == network => Some(cluster),
+            _ => None,
+        })
+    }
+
+    /// Subnets of a project, in id order.
+    pub fn subnets_in_project(&self, project: ProjectId) -> Vec<Arc<Subnet>> {
+        let stored = self.view.subnets(Some(project)).map(|subnet| Key::Subnet(subnet.id));
+        self.merged(stored, ObjectKind::Subnet, |object| match object {
+            Object::Subnet(subnet) if subnet.meta.project == project => Some(subnet),
+            _ => None,
+        })
+    }
+
+    /// Nodes of a cluster, in id order.
+    pub fn nodes_of(&self, cluster: ClusterId) -> Vec<Arc<Node>> {
+        let stored = self.view.nodes_of(cluster).map(|node| Key::Node(node.id));
+        self.merged(stored, ObjectKind::Node, |object| match object {
+            Object::Node(node) if node.cluster == cluster => Some(node),
+            _ => None,
+        })
+    }
+
+    /// Blocks of a node, in id order.
+    pub fn blocks_of_node(&self, node: NodeId) -> Vec<Arc<Block>> {
+        let stored = self.view.blocks_of_node(node).map(|block| Key::Block(block.id));
+        self.merged(stored, ObjectKind::Block, |object| match object {
+            Object::Block(block) if block.node == node => Some(block),
+            _ => None,
+        })
+    }
+
+    /// Blocks of a cluster, in id order.
+    pub fn blocks_of(&self, cluster: ClusterId) -> Vec<Arc<Block>> {
+        let stored = self.view.blocks_of(cluster).map(|block| Key::Block(block.id));
+        self.merged(stored, ObjectKind::Block, |object| match object {
+            Object::Block(block) if block.cluster == cluster => Some(block),
+            _ => None,
+        })
+    }
+
+    /// Join tokens of a cluster, in id order.
+    pub fn join_tokens_of(&self, cluster: ClusterId) -> Vec<Arc<JoinToken>> {
+        let stored = self.view.join_tokens_of(cluster).map(|token| Key::JoinToken(token.id));
+        self.merged(stored, ObjectKind::JoinToken, |object| match object {
+            Object::JoinToken(token) if token.cluster == cluster => Some(token),
+            _ => None,
+        })
+    }
+
+    /// The stored keys and those this batch put, as they are now, in key order.
+    pub fn merged<T>(
+        &self,
+        stored: impl Iterator<Item = Key>,
+        kind: ObjectKind,
+        wanted: impl Fn(Object) -> Option<Arc<T>>,
+    ) -> Vec<Arc<T>> {
+        let mut keys: Vec<Key> = stored.collect();
+        if let Some(touched) = self.touched.get(&kind) {
+            keys.extend(touched);
+            keys.sort_unstable();
+            keys.dedup();
+        }
+        keys.iter().filter_map(|key| wanted(self.object(key)?)).collect()
+    }
+
+    /// The project of a name.
+    pub fn project_by_name(&self, name: &str) -> Option<ProjectId> {
+        match self.names.get(&(ObjectKind::Project, name.to_owned())) {
+            Some(Some(Key::Project(id))) => Some(*id),
+            Some(_) => None,
+            None => self.view.project_by_name(name).map(|p| p.id),
+        }
+    }
+
+    /// The user of a name.
+    pub fn user_by_name(&self, name: &str) -> Option<UserId> {
+        match self.names.get(&(ObjectKind::User, name.to_owned())) {
+            Some(Some(Key::User(id))) => Some(*id),
+            Some(_) => None,
+            None => self.view.user_by_name(name).map(|u| u.id),
+        }
+    }
+
+    /// The block of a pod subnet that holds an address.
+    pub fn block_at(&self, subnet: SubnetId, address: IpAddr) -> Option<Arc<Block>> {
+        let holds = |block: &Block| block.subnet == subnet && block.cidr.contains(address);
+        let stored = self
+            .view
+            .block_at(subnet, address)
+            .and_then(|block| self.block(block.id));
+        stored.filter(|block| holds(block)).or_else(|| {
+            let touched = self.touched.get(&ObjectKind::Block)?;
+            touched.iter().find_map(|key| match self.object(key) {
+                Some(Object::Block(block)) if holds(&block) => Some(block),
+                _ => None,
+            })
+        })
+    }
+
+    /// A subnet of a network that shares an address with `cidr`.
+    pub fn overlapping(&self, network: NetworkId, cidr: Cidr) -> Option<Arc<Subnet>> {
+        let stands = |subnet: &Arc<Subnet>| self.subnet(subnet.id).is_some();
+        if let Some(stored) = self.view.overlapping(network, cidr).find(|s| stands(s)) {
+            return Some(Arc::clone(stored));
+        }
+        self.touched
+            .get(&ObjectKind::Subnet)?
+            .iter()
+            .find_map(|key| match self.object(key) {
+                Some(Object::Subnet(s)) if s.network == network && s.cidr.overlaps(&cidr) => Some(s),
+                _ => None,
+            })
+    }
+
+    /// Clusters whose agents are sent something because of the command being decided.
+    pub fn clusters_concerned(&self) -> Vec<ClusterId> {
+        let mut concerned = Vec::new();
+        for (key, before) in &self.command.undo {
+            let kinds = [
+                ObjectKind::Cluster,
+                ObjectKind::Node,
+                ObjectKind::Block,
+                ObjectKind::Network,
+            ];
+            if !kinds.contains(&key.kind()) || self.command.quiet.contains(key) {
+                continue;
+            }
+            let before = before.clone().unwrap_or_else(|| self.view.object(key));
+            if let Some(object) = self.object(key).or(before) {
+                concerned.extend(self.change(Op::Put, object, None).cluster);
+            }
+        }
+        concerned.sort_unstable();
+        concerned.dedup();
+        concerned
+    }
+
+    // ---- allocation ----
+
+    /// The address the walk of a subnet gives next; the first of a block, for a pod subnet.
+    pub fn next_address(&self, subnet: SubnetId) -> Option<IpAddr> {
+        self.pools.next(subnet)
+    }
+
+    /// The same, passing over `taken`.
+    pub fn next_address_but(&mut self, subnet: SubnetId, taken: &[IpAddr]) -> Option<IpAddr> {
+        let mark = self.pools.mark();
+        for address in taken {
+            self.pools.take(subnet, *address);
+        }
+        let next = self.pools.next(subnet);
+        self.pools.rollback(mark);
+        next
+    }
+
+    /// Says that the walk gave this address. It is taken by the port or block that is put with it.
+    pub fn walked_to(&mut self, subnet: SubnetId, address: IpAddr) {
+        self.pools.walked_to(subnet, address);
+    }
+
+    /// The next MAC address of a project's walk that is free in a network.
+    pub fn next_mac(&mut self, project: &Project, network: NetworkId) -> MacAddress {
+        let mut cursor = self.mac_cursors.get(&project.id).copied().unwrap_or(project.mac_cursor);
+        let mac = loop {
+            let mac = MacAddress::from_u64(cursor);
+            cursor = mac_after(cursor);
+            if self.port_with_mac(network, mac).is_none() {
+                break mac;
+            }
+        };
+        self.mac_cursors.insert(project.id, cursor);
+        mac
+    }
+
+    // ---- writes ----
+
+    /// Puts an object in, or in place of the one with its key.
+    pub fn put(&mut self, object: impl Into<Object>) -> Object {
+        let object = object.into();
+        self.command.quiet.remove(&object.key());
+        self.replace(object.key(), Some(object.clone()));
+        object
+    }
+
+    /// The same, but it is no news for anybody.
+    pub fn put_quiet(&mut self, object: impl Into<Object>) {
+        let object = object.into();
+        let key = object.key();
+        if !self.command.undo.iter().any(|(touched, _)| *touched == key) {
+            self.command.quiet.insert(key);
+        }
+        self.replace(key, Some(object));
+    }
+
+    /// Takes an object out.
+    pub fn delete(&mut self, key: Key) {
+        self.command.quiet.remove(&key);
+        self.replace(key, None);
+    }
+
+    fn replace(&mut self, key: Key, object: Option<Object>) {
+        let before = self.objects.get(&key).cloned();
+        let shown = match &before {
+            Some(entry) => entry.clone(),
+            None => self.view.object(&key),
+        };
+        self.reallocate(shown.as_ref(), object.as_ref());
+        self.relink(&key, object.as_ref());
+        if before.is_none() {
+            self.touched.entry(key.kind()).or_default().push(key);
+        }
+        self.command.undo.push((key, before));
+        self.objects.insert(key, object);
+    }
+
+    /// Moves what the pools know from one state of an object to another.
+    fn reallocate(&mut self, from: Option<&Object>, to: Option<&Object>) {
+        let used = match (from, to) {
+            (Some(Object::Subnet(from)), Some(Object::Subnet(to))) if from.pools != to.pools => self.used_addresses(to),
+            _ => Vec::new(),
+        };
+        self.pools.change(from, to, |_| used);
+    }
+
+    /// Addresses of a general subnet in use, sorted.
+    fn used_addresses(&self, subnet: &Subnet) -> Vec<IpAddr> {
+        if matches!(subnet.purpose, Purpose::Pods(_)) {
+            return Vec::new();
+        }
+        let stored = self.view.ports_by_address(subnet.id, None).map(|(address, _)| address);
+        let mut used: Vec<IpAddr> = stored
+            .filter(|address| self.addresses.get(&(subnet.id, *address)) != Some(&None))
+            .collect();
+        used.extend(
+            self.addresses
+                .iter()
+                .filter(|((id, _), holder)| *id == subnet.id && holder.is_some())
+                .map(|((_, address), _)| *address),
+        );
+        used.sort_unstable();
+        used.dedup();
+        used
+    }
+
+    /// Moves the overlay's indexes from the object as it is seen now to `to`.
+    fn relink(&mut self, key: &Key, to: Option<&Object>) {
+        if let Some(from) = self.object(key) {
+            self.link(&from, -1);
+        }
+        if let Some(to) = to {
+            self.link(to, 1);
+        }
+    }
+
+    fn link(&mut self, object: &Object, by: i64) {
+        let here = by > 0;
+        let mut count = |project, counted| *self.counts.entry((project, counted)).or_default() += by;
+        match object {
+            Object::Network(o) => count(o.meta.project, Counted::Networks),
+            Object::Subnet(o) => count(o.meta.project, Counted::Subnets),
+            Object::Cluster(o) => count(o.meta.project, Counted::Clusters),
+            Object::Port(o) => {
+                let pod = port_kind(o) == PortKind::Pod;
+                count(o.meta.project, if pod { Counted::Pods } else { Counted::Ports });
+                let holder = here.then_some(o.id);
+                self.macs.insert((o.network, o.mac), holder);
+                *self.network_ports.entry(o.network).or_default() += by;
+                for (n, ip) in o.fixed_ips.iter().enumerate() {
+                    self.addresses.insert((ip.subnet, ip.address), holder);
+                    if o.fixed_ips[..n].iter().all(|before| before.subnet != ip.subnet) {
+                        *self.subnet_ports.entry(ip.subnet).or_default() += by;
+                    }
+                }
+            }
+            Object::Project(o) => {
+                self.names.insert(
+                    (ObjectKind::Project, o.name.clone()),
+                    here.then_some(Key::Project(o.id)),
+                );
+            }
+            Object::User(o) => {
+                self.names
+                    .insert((ObjectKind::User, o.name.clone()), here.then_some(Key::User(o.id)));
+            }
+            _ => {}
+        }
+    }
+}
+
+macro_rules! getters {
+    ($($(#[$doc:meta])* $get:ident($id:ty) -> $kind:ident;)*) => {
+        impl Draft<'_> {
+            $($(#[$doc])*
+            pub fn $get(&self, id: $id) -> Option<Arc<$kind>> {
+                match self.object(&Key::$kind(id)) {
+                    Some(Object::$kind(object)) => Some(object),
+                    _ => None,
+                }
+            })*
+        }
+    };
+}
+
+getters! {
+    /// A project.
+    project(ProjectId) -> Project;
+    /// A user.
+    user(UserId) -> User;
+    /// What a client-made key made.
+    idempotency([u8; 32]) -> Idempotency;
+    /// A network.
+    network(NetworkId) -> Network;
+    /// A subnet.
+    subnet(SubnetId) -> Subnet;
+    /// A cluster.
+    cluster(ClusterId) -> Cluster;
+    /// A node.
+    node(NodeId) -> Node;
+    /// A block.
+    block(BlockId) -> Block;
+    /// A port.
+    port(PortId) -> Port;
+    /// How a node is doing.
+    node_status(NodeId) -> NodeStatus;
+    /// A join token.
+    join_token(JoinTokenId) -> JoinToken;
+}
+
+/// OpenStack's prefix of MAC addresses, fa:16:3e.
+const MAC_PREFIX: u64 = 0xfa16_3e00_0000;
+/// Addresses under that prefix.
+const MAC_MASK: u64 = 0xff_ffff;
+
+/// Where a project's walk over MAC addresses starts: apart from others', by the random end of its id.
+/// Where two walks meet in one network, what is taken is skipped.
+pub fn mac_base(project: ProjectId) -> u64 {
+    let bytes = project.as_bytes();
+    MAC_PREFIX | u64::from_be_bytes([0, 0, 0, 0, 0, bytes[13], bytes[14], 0])
+}
+
+/// The next MAC address after this, round and round under the prefix.
+fn mac_after(mac: u64) -> u64 {
+    MAC_PREFIX | ((mac + 1) & MAC_MASK)
+}

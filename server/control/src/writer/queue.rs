@@ -1,0 +1,178 @@
+//! What waits for the writer.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use portolan_shared::refusal::Refusal;
+use tokio::sync::oneshot;
+
+use crate::command::{Command, Outcome, Request};
+
+/// Most commands that may wait; more are refused at once.
+const MOST_WAITING: usize = 65_536;
+/// Most objects that one batch makes, so that its neighbours do not wait for long.
+const MOST_OBJECTS: usize = 8_192;
+
+/// A request, and who waits for its outcome.
+pub(crate) struct Job {
+    pub(crate) request: Request,
+    answer: Option<oneshot::Sender<Result<Outcome, Refusal>>>,
+}
+
+impl Job {
+    /// A request of the writer's own.
+    pub(crate) fn unanswered(request: Request) -> Self {
+        Self { request, answer: None }
+    }
+
+    pub(crate) fn answer(self, outcome: Result<Outcome, Refusal>) {
+        if let Some(answer) = self.answer {
+            // Whoever asked may be gone.
+            let _ = answer.send(outcome);
+        }
+    }
+
+    /// How many objects it makes, about.
+    fn weight(&self) -> usize {
+        match &self.request.command {
+            Command::CreateNetworks(new) => new.len(),
+            Command::CreateSubnets(new) => new.len(),
+            Command::CreatePorts(new) => new.len(),
+            Command::ReportPods {
+                allocations, releases, ..
+            } => allocations.len() + releases.len(),
+            Command::ReportNodes(reports) => reports.len(),
+            _ => 1,
+        }
+    }
+}
+
+/// What the writer does next.
+pub(crate) struct Work {
+    pub(crate) jobs: Vec<Job>,
+    /// Those who want the view at the head as it is now.
+    pub(crate) waiting: Vec<oneshot::Sender<Result<(), Refusal>>>,
+    /// Nothing comes after this.
+    pub(crate) closing: bool,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    waiting: Vec<oneshot::Sender<Result<(), Refusal>>>,
+    closing: bool,
+    /// The writer is gone.
+    closed: bool,
+    closers: Vec<oneshot::Sender<()>>,
+}
+
+/// The writer's queue.
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    wake: Condvar,
+    /// Most commands of a batch.
+    batch: usize,
+}
+
+impl Queue {
+    pub(crate) fn new(batch: usize) -> Self {
+        Self {
+            state: Mutex::default(),
+            wake: Condvar::new(),
+            batch: batch.max(1),
+        }
+    }
+
+    /// Puts a request in line.
+    pub(crate) fn write(&self, request: Request) -> Result<oneshot::Receiver<Result<Outcome, Refusal>>, Refusal> {
+        let (answer, outcome) = oneshot::channel();
+        let mut state = self.state.lock();
+        if state.closing || state.closed {
+            return Err(closing());
+        }
+        if state.jobs.len() >= MOST_WAITING {
+            return Err(Refusal::StoreUnavailable {
+                reason: format!("{MOST_WAITING} requests are waiting already"),
+            });
+        }
+        state.jobs.push_back(Job {
+            request,
+            answer: Some(answer),
+        });
+        drop(state);
+        self.wake.notify_one();
+        Ok(outcome)
+    }
+
+    /// Asks for the view to be brought up to the head.
+    pub(crate) fn current(&self) -> Result<oneshot::Receiver<Result<(), Refusal>>, Refusal> {
+        let (answer, reached) = oneshot::channel();
+        let mut state = self.state.lock();
+        if state.closing || state.closed {
+            return Err(closing());
+        }
+        state.waiting.push(answer);
+        drop(state);
+        self.wake.notify_one();
+        Ok(reached)
+    }
+
+    /// Takes nothing more; told when the writer is done with what it has.
+    pub(crate) fn close(&self) -> oneshot::Receiver<()> {
+        let (done, told) = oneshot::channel();
+        let mut state = self.state.lock();
+        state.closing = true;
+        if !state.closed {
+            state.closers.push(done);
+        }
+        drop(state);
+        self.wake.notify_one();
+        told
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        let state = self.state.lock();
+        state.jobs.is_empty() && state.waiting.is_empty()
+    }
+
+    /// What waits, at most a batch; waits for it, at most `patience`.
+    pub(crate) fn take(&self, patience: Duration) -> Work {
+        let mut state = self.state.lock();
+        if state.jobs.is_empty() && state.waiting.is_empty() && !state.closing {
+            self.wake.wait_for(&mut state, patience);
+        }
+        let mut jobs = Vec::with_capacity(state.jobs.len().min(self.batch));
+        let mut objects = 0;
+        while jobs.len() < self.batch && objects < MOST_OBJECTS {
+            let Some(job) = state.jobs.pop_front() else { break };
+            objects += job.weight();
+            jobs.push(job);
+        }
+        let closing = state.closing && state.jobs.is_empty();
+        Work {
+            jobs,
+            waiting: std::mem::take(&mut state.waiting),
+            closing,
+        }
+    }
+}
+
+fn closing() -> Refusal {
+    Refusal::StoreUnavailable {
+        reason: "the control plane is closing".to_owned(),
+    }
+}
+
+/// While it lives, the writer does; nobody waits for one that is gone.
+pub(crate) struct Running(pub(crate) std::sync::Arc<Queue>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.closed = true;
+        state.jobs.clear();
+        state.waiting.clear();
+        state.closers.clear();
+    }
+}
