@@ -1,0 +1,285 @@
+//! A read model that a page shows, kept up to date.
+//!
+//! Asked for when its address is known, again when a change concerns it, and again by itself after
+//! a failure that passes. Old data stays while new data is on its way or cannot be had.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use portolan_shared::v1::{Changed, Kind};
+use serde::de::DeserializeOwned;
+use web_sys::AbortController;
+
+use super::failure::Failure;
+use crate::live::{self, Heard, Live};
+use crate::session::Session;
+use crate::{browser, live::link};
+
+/// Shortest time between two requests of one read (milliseconds): changes in between share one.
+const PAUSE: i32 = 120;
+
+/// Which changes make a page look again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interest {
+    /// Kinds of things.
+    pub kinds: &'static [Kind],
+    /// Only in this network or subnet, or of this id; empty: everywhere in the project.
+    ///
+    /// A change that does not say where it is counts as being here.
+    pub within: Signal<String>,
+}
+
+impl Interest {
+    /// Everything of these kinds in the project.
+    pub fn anywhere(kinds: &'static [Kind]) -> Self {
+        Self { kinds, within: Signal::stored(String::new()) }
+    }
+
+    /// These kinds in a network or subnet, or of a cluster.
+    pub fn within(kinds: &'static [Kind], within: Signal<String>) -> Self {
+        Self { kinds, within }
+    }
+}
+
+/// Whether a change concerns what is within `within`; see [`Interest::within`].
+pub fn concerns(kinds: &[Kind], within: &str, change: &Changed) -> bool {
+    if !kinds.contains(&change.kind) {
+        return false;
+    }
+    // How a node is doing shows in the status of ports anywhere.
+    if within.is_empty() || change.id == within || change.kind == Kind::Node {
+        return true;
+    }
+    let mut places = change
+        .network
+        .map(|id| id.to_string())
+        .into_iter()
+        .chain(change.subnets.iter().map(ToString::to_string))
+        .chain(change.cluster.map(|id| id.to_string()))
+        .peekable();
+    places.peek().is_none() || places.any(|place| place == within)
+}
+
+/// What a page shows of a read model.
+pub struct Read<T: Send + Sync + 'static> {
+    /// The newest data there is.
+    pub data: RwSignal<Option<T>>,
+    /// Why the last request brought nothing, until one brings something.
+    pub failure: RwSignal<Option<Failure>>,
+    /// When `data` was had.
+    pub fetched: RwSignal<i64>,
+    ask: StoredValue<Arc<dyn Fn() + Send + Sync>>,
+}
+
+impl<T: Send + Sync + 'static> Clone for Read<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Send + Sync + 'static> Copy for Read<T> {}
+
+impl<T: Send + Sync + 'static> Read<T> {
+    /// Asks again, as *Try again* does.
+    pub fn again(&self) {
+        if let Some(ask) = self.ask.try_get_value() {
+            ask();
+        }
+    }
+}
+
+/// Reads `url` while the caller's owner lives; an empty address is not asked for yet.
+pub fn use_read<T>(url: Signal<String>, interest: Interest) -> Read<T>
+where
+    T: DeserializeOwned + Send + Sync + 'static,
+{
+    let data = RwSignal::new(None);
+    let failure = RwSignal::new(None);
+    let fetched = RwSignal::new(0);
+    let settle = move |answer: Result<String, Failure>| {
+        let read = answer.and_then(|text| {
+            serde_json::from_str::<T>(&text).map_err(|error| Failure::unreadable(&error.to_string()))
+        });
+        match read {
+            Ok(read) => {
+                fetched.try_set(browser::now());
+                failure.try_set(None);
+                data.try_set(Some(read));
+            }
+            Err(error) => {
+                // What is gone is gone: old rows of it would be a lie.
+                if error.status == 404 || error.status == 403 {
+                    data.try_set(None);
+                }
+                failure.try_set(Some(error));
+            }
+        }
+    };
+    let forget = move || {
+        data.try_set(None);
+        failure.try_set(None);
+    };
+    let ask = run(url, interest, Arc::new(settle), Arc::new(forget));
+    Read { data, failure, fetched, ask: StoredValue::new(ask) }
+}
+
+/// The revision a read model begins with.
+fn revision_of(text: &str) -> Option<u64> {
+    let rest = text.strip_prefix("{\"revision\":")?;
+    rest[..rest.find(|c: char| !c.is_ascii_digit())?].parse().ok()
+}
+
+/// Whether what was read at `revision` may lack changes that the stream, from `started` on, did not tell.
+fn older(revision: Option<u64>, started: Option<u64>) -> bool {
+    matches!((revision, started), (Some(revision), Some(started)) if revision < started)
+}
+
+/// What of a running read is not data.
+#[derive(Clone, Copy, Default)]
+struct Flight {
+    /// A request is out.
+    out: bool,
+    /// Something changed since it went out.
+    stale: bool,
+    /// How often in a row it failed.
+    failures: u32,
+    /// Counts addresses: an answer to an older one is dropped.
+    turn: u32,
+    /// The revision of the newest answer.
+    revision: Option<u64>,
+}
+
+/// The part of [`use_read`] that does not know the type.
+fn run(
+    url: Signal<String>,
+    interest: Interest,
+    settle: Arc<dyn Fn(Result<String, Failure>) + Send + Sync>,
+    forget: Arc<dyn Fn() + Send + Sync>,
+) -> Arc<dyn Fn() + Send + Sync> {
+    let session = expect_context::<Session>();
+    let stream = expect_context::<Live>();
+    let flight = StoredValue::new(Flight::default());
+    let abort = StoredValue::new_local(None::<AbortController>);
+    let again = StoredValue::new(None::<Arc<dyn Fn() + Send + Sync>>);
+    let later = move |millis| {
+        browser::after(millis, move || {
+            if let Some(Some(ask)) = again.try_get_value() {
+                ask();
+            }
+        });
+    };
+
+    let ask: Arc<dyn Fn() + Send + Sync> = Arc::new(move || {
+        let Some(now) = flight.try_get_value() else { return };
+        if now.out {
+            flight.update_value(|flight| flight.stale = true);
+            return;
+        }
+        let url = url.get_untracked();
+        if url.is_empty() {
+            return;
+        }
+        flight.update_value(|flight| (flight.out, flight.stale) = (true, false));
+        let settle = settle.clone();
+        leptos::task::spawn_local(async move {
+            let controller = AbortController::new().ok();
+            let signal = controller.as_ref().map(AbortController::signal);
+            abort.try_set_value(controller);
+            let answer = super::client::get(&url, signal.as_ref()).await;
+            let Some(after) = flight.try_get_value() else { return };
+            if after.turn != now.turn {
+                return;
+            }
+            let failed = answer.as_ref().err().cloned();
+            let failures = if failed.is_some() { after.failures + 1 } else { 0 };
+            let revision = answer.as_ref().ok().and_then(|text| revision_of(text));
+            let stale = after.stale || older(revision, stream.started());
+            flight.update_value(|flight| {
+                (flight.out, flight.failures, flight.revision) = (false, failures, revision);
+            });
+            settle(answer);
+            match failed {
+                Some(failure) if failure.status == 401 => session.expired(),
+                Some(failure) if failure.passes() => later(link::pause(failures, browser::random())),
+                _ if stale => later(PAUSE),
+                _ => {}
+            }
+        });
+    });
+    again.set_value(Some(ask.clone()));
+
+    // A new address: what was shown belongs to the old one.
+    let first = ask.clone();
+    Effect::new(move |previous: Option<String>| {
+        let url = url.get();
+        if previous.as_ref() != Some(&url) {
+            if previous.is_some() {
+                abort.with_value(|abort| abort.as_ref().map(|abort| abort.abort()));
+                forget();
+            }
+            flight.update_value(|flight| *flight = Flight { turn: flight.turn + 1, ..Flight::default() });
+            first();
+        }
+        url
+    });
+
+    let look = ask.clone();
+    live::listen(move |heard| {
+        let concerned = match heard {
+            Heard::Changes(changes) => {
+                let within = interest.within.get_untracked();
+                changes.iter().any(|change| concerns(interest.kinds, &within, change))
+            }
+            Heard::Reset => true,
+            Heard::Started(from) => {
+                flight.try_get_value().is_some_and(|flight| !flight.out && older(flight.revision, Some(*from)))
+            }
+        };
+        if concerned {
+            look();
+        }
+    });
+    on_cleanup(move || {
+        abort.with_value(|abort| abort.as_ref().map(|abort| abort.abort()));
+    });
+    ask
+}
+
+#[cfg(test)]
+mod tests {
+    use portolan_shared::v1::Op;
+
+    use super::*;
+
+    const SUBNET: &str = "01930000-0000-7000-8000-000000000001";
+    const OTHER: &str = "01930000-0000-7000-8000-000000000002";
+
+    fn change(kind: Kind) -> Changed {
+        Changed { kind, op: Op::Put, id: "x".into(), network: None, subnets: vec![], cluster: None, actor: None }
+    }
+
+    #[test]
+    fn a_page_looks_again_when_something_of_its_own_changes() {
+        let port = Changed { subnets: vec![SUBNET.parse().unwrap()], ..change(Kind::Port) };
+        assert!(concerns(&[Kind::Port], SUBNET, &port));
+        assert!(!concerns(&[Kind::Port], OTHER, &port), "another subnet");
+        assert!(!concerns(&[Kind::Subnet], SUBNET, &port), "another kind");
+        assert!(concerns(&[Kind::Port], "", &port), "anywhere in the project");
+        assert!(concerns(&[Kind::Port], OTHER, &change(Kind::Port)), "it does not say where");
+        assert!(concerns(&[Kind::Subnet], "x", &Changed { network: OTHER.parse().ok(), ..change(Kind::Subnet) }));
+    }
+
+    #[test]
+    fn what_was_read_before_the_stream_began_is_read_again() {
+        assert_eq!(revision_of(r#"{"revision":17,"items":[]}"#), Some(17));
+        assert_eq!(revision_of("[]"), None);
+        assert!(older(Some(16), Some(17)));
+        assert!(!older(Some(17), Some(17)) && !older(None, Some(17)) && !older(Some(1), None));
+    }
+
+    #[test]
+    fn a_node_concerns_ports_wherever_they_are() {
+        let node = Changed { cluster: OTHER.parse().ok(), ..change(Kind::Node) };
+        assert!(concerns(&[Kind::Port, Kind::Node], SUBNET, &node));
+    }
+}

@@ -1,0 +1,206 @@
+//! Label, control, hint and message, tied together for those who see them and those who do not.
+
+use leptos::prelude::*;
+
+use super::icon::{Icon, icon};
+use super::unique_id;
+use crate::i18n::{Key, t};
+
+/// What a message under a field is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// It cannot be sent like this.
+    Error,
+    /// It can, and one should know.
+    Warning,
+    /// It is right, and here is how.
+    Good,
+}
+
+/// What stands under a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// How it is meant.
+    pub weight: Weight,
+    /// The sentence.
+    pub text: String,
+}
+
+impl Message {
+    /// It cannot be sent like this.
+    pub fn error(text: impl Into<String>) -> Self {
+        Self { weight: Weight::Error, text: text.into() }
+    }
+
+    /// It can, and one should know.
+    pub fn warning(text: impl Into<String>) -> Self {
+        Self { weight: Weight::Warning, text: text.into() }
+    }
+
+    /// It is right, and here is how.
+    pub fn good(text: impl Into<String>) -> Self {
+        Self { weight: Weight::Good, text: text.into() }
+    }
+}
+
+/// How a field looks and behaves besides its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// For addresses.
+    pub mono: bool,
+    /// More than one: a text area.
+    pub lines: u32,
+    /// May be left empty, and says so.
+    pub optional: bool,
+    /// Gets the focus when its panel opens.
+    pub first: bool,
+    /// `password`, or plain text.
+    pub secret: bool,
+    /// What browsers may fill in by themselves.
+    pub autocomplete: &'static str,
+}
+
+/// A plain line of text.
+pub const LINE: Look =
+    Look { mono: false, lines: 1, optional: false, first: false, secret: false, autocomplete: "off" };
+
+/// A field of text.
+///
+/// `name` is the field's name in the API, by which an error of the server finds it.
+pub fn text_field(
+    name: &'static str,
+    label: Key,
+    look: Look,
+    value: RwSignal<String>,
+    message: Signal<Option<Message>>,
+    hint: Option<Key>,
+    touched: impl Fn() + Copy + 'static,
+) -> impl IntoView {
+    let id = unique_id(name);
+    let (hint_id, message_id) = (format!("{id}-hint"), format!("{id}-message"));
+    let described = match hint {
+        Some(_) => format!("{hint_id} {message_id}"),
+        None => message_id.clone(),
+    };
+    let invalid = move || {
+        message.with(|message| message.as_ref().is_some_and(|message| message.weight == Weight::Error)).to_string()
+    };
+    let class = if look.mono { "input input--mono" } else { "input" };
+    let control = if look.lines > 1 {
+        view! {
+            <textarea
+                id=id.clone()
+                class=class
+                name=name
+                rows=look.lines
+                spellcheck="false"
+                autocomplete="off"
+                aria-invalid=invalid
+                aria-describedby=described
+                prop:value=value
+                on:input:target=move |event| value.set(event.target().value())
+                on:blur=move |_| touched()
+            ></textarea>
+        }
+        .into_any()
+    } else {
+        view! {
+            <input
+                id=id.clone()
+                class=class
+                type=if look.secret { "password" } else { "text" }
+                name=name
+                spellcheck="false"
+                autocapitalize="off"
+                autocomplete=look.autocomplete
+                data-first=look.first.then_some("")
+                aria-invalid=invalid
+                aria-describedby=described
+                prop:value=value
+                on:input:target=move |event| value.set(event.target().value())
+                on:blur=move |_| touched()
+            />
+        }
+        .into_any()
+    };
+    view! {
+        <div class="field">
+            <label class="field__label" for=id>
+                {t(label)}
+                {look.optional.then(|| view! { <span class="field__optional">" "{t(Key::Optional)}</span> })}
+            </label>
+            {control}
+            {hint.map(|hint| view! { <p class="field__hint" id=hint_id>{t(hint)}</p> })}
+            <div id=message_id aria-live="polite">{move || message.get().map(|message| message_view(&message))}</div>
+        </div>
+    }
+}
+
+/// The message alone, where no control of its own carries it.
+pub fn message_view(message: &Message) -> impl IntoView + use<> {
+    let (class, mark) = match message.weight {
+        Weight::Error => ("field__message field__message--error", Icon::Warning),
+        Weight::Warning => ("field__message field__message--warning", Icon::Warning),
+        Weight::Good => ("field__message field__message--good", Icon::Check),
+    };
+    view! {
+        <p class=class>
+            <span class="field__mark">{icon(mark)}</span>
+            <span>{message.text.clone()}</span>
+        </p>
+    }
+}
+
+/// A box to tick.
+pub fn check_field(label: Key, hint: Option<Key>, value: RwSignal<bool>) -> impl IntoView {
+    let id = unique_id("check");
+    let hint_id = format!("{id}-hint");
+    view! {
+        <div class="check">
+            <input
+                id=id.clone()
+                type="checkbox"
+                aria-describedby=hint.map(|_| hint_id.clone())
+                prop:checked=value
+                on:change:target=move |event| value.set(event.target().checked())
+            />
+            <span class="check__text">
+                <label for=id>{t(label)}</label>
+                {hint.map(|hint| view! { <span class="field__hint" id=hint_id>{t(hint)}</span> })}
+            </span>
+        </div>
+    }
+}
+
+/// One of a few.
+pub fn choice_field<T: Copy + PartialEq + Send + Sync + 'static>(
+    legend: Key,
+    choices: &[(T, Key)],
+    value: RwSignal<T>,
+) -> impl IntoView + use<T> {
+    let name = unique_id("choice");
+    let radios = choices
+        .iter()
+        .map(|(choice, label)| {
+            let (choice, id) = (*choice, unique_id("radio"));
+            view! {
+                <div class="check">
+                    <input
+                        id=id.clone()
+                        type="radio"
+                        name=name.clone()
+                        prop:checked=move || value.get() == choice
+                        on:change=move |_| value.set(choice)
+                    />
+                    <label for=id>{t(*label)}</label>
+                </div>
+            }
+        })
+        .collect_view();
+    view! {
+        <fieldset class="field choice">
+            <legend class="choice__legend">{t(legend)}</legend>
+            {radios}
+        </fieldset>
+    }
+}

@@ -1,0 +1,113 @@
+//! What is around every page of a project: navigation, live mark, theme, account.
+
+use leptos::prelude::*;
+use leptos_router::components::{A, Outlet};
+
+use super::icon::{Icon, icon};
+use super::keyboard;
+use super::live_mark::live_mark;
+use super::rose::rose;
+use super::switcher::project_switcher;
+use super::theme::theme_switch;
+use crate::browser;
+use crate::i18n::{Key, t};
+use crate::live::Live;
+use crate::paths;
+use crate::session::{State, require_log_in, use_project, use_session};
+
+/// The frame of a project's pages.
+#[component]
+pub fn Frame() -> impl IntoView {
+    let session = use_session();
+    let project = use_project();
+    let live = expect_context::<Live>();
+    let open = RwSignal::new(false);
+    require_log_in(session);
+    keyboard::listen();
+    Effect::new(move |_| {
+        let logged_in = matches!(session.state(), State::In(_));
+        live.follow(if logged_in { project.get() } else { String::new() });
+    });
+    on_cleanup(move || live.follow(String::new()));
+    let log_out = move |_| {
+        leptos::task::spawn_local(async move { session.log_out().await });
+    };
+    let item = move |href: Signal<String>, drawing: Icon, title: Key| {
+        view! {
+            <li>
+                <A href=move || href.get() attr:class="nav__link" on:click=move |_| open.set(false)>
+                    {icon(drawing)}
+                    {t(title)}
+                </A>
+            </li>
+        }
+    };
+    view! {
+        <div class="frame" class:frame--open=open>
+            <a class="skip button" href="#main" on:click=move |event| {
+                event.prevent_default();
+                browser::focus("h1");
+            }>{t(Key::SkipToContent)}</a>
+            <div class="scrim" on:click=move |_| open.set(false)></div>
+            <aside
+                class="nav"
+                on:keydown=move |event| {
+                    if event.key() == "Escape" {
+                        open.set(false);
+                    }
+                }
+            >
+                <div class="nav__brand">
+                    {rose(24, false)} {t(Key::AppName)}
+                    <button
+                        type="button"
+                        class="nav__close button button--quiet button--icon"
+                        aria-label=t(Key::Close)
+                        on:click=move |_| open.set(false)
+                    >
+                        {icon(Icon::Cross)}
+                    </button>
+                </div>
+                {project_switcher()}
+                <nav aria-label=t(Key::MainNavigation)>
+                    <ul class="nav__list">
+                        {item(Signal::derive(move || paths::networks(&project.get())), Icon::Network, Key::Networks)}
+                        {item(Signal::derive(move || paths::clusters(&project.get())), Icon::Cluster, Key::Clusters)}
+                    </ul>
+                </nav>
+            </aside>
+            <div class="main">
+                <div class="topbar">
+                    <button
+                        type="button"
+                        class="topbar__menu button button--quiet button--icon"
+                        aria-label=t(Key::MainNavigation)
+                        aria-expanded=move || open.get().to_string()
+                        on:click=move |_| open.set(true)
+                    >
+                        {icon(Icon::Menu)}
+                    </button>
+                    {live_mark()}
+                    {theme_switch()}
+                    <div class="topbar__account">
+                        <span class="topbar__name">{move || session.user()}</span>
+                        <button
+                            type="button"
+                            class="button button--quiet button--icon"
+                            aria-label=t(Key::LogOut)
+                            title=t(Key::LogOut)
+                            on:click=log_out
+                        >
+                            {icon(Icon::Leave)}
+                        </button>
+                    </div>
+                </div>
+                <main id="main" class="page">
+                    <Show when=move || matches!(session.state(), State::In(_))>
+                        <Outlet />
+                    </Show>
+                </main>
+            </div>
+        </div>
+    }
+}

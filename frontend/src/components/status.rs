@@ -1,0 +1,106 @@
+//! A shape, a word, and the reason under it.
+
+use leptos::prelude::*;
+use portolan_shared::status::Reason;
+
+use super::time::use_clock;
+use crate::i18n::format;
+use crate::i18n::{self, Key, t};
+use crate::table::Tone;
+
+/// The shape of a tone: each one is told from the others without colour.
+pub fn shape(tone: Tone) -> impl IntoView {
+    let path = match tone {
+        Tone::Active => "M6 1a5 5 0 1 0 0 10A5 5 0 0 0 6 1z",
+        Tone::Building => "M6 1a5 5 0 1 0 0 10A5 5 0 0 0 6 1zm0 2v6a3 3 0 0 1 0-6z",
+        Tone::Idle => "M6 1a5 5 0 1 0 0 10A5 5 0 0 0 6 1zm0 2a3 3 0 1 1 0 6 3 3 0 0 1 0-6z",
+        Tone::Disabled => "M1.5 1.5h9v9h-9zM3.5 3.5v5h5v-5z",
+        Tone::Down => "M6 .8L11.8 11H.2z",
+        Tone::Error => "M6 0l6 6-6 6-6-6z",
+    };
+    view! {
+        <svg width="12" height="12" viewBox="0 0 12 12" fill="currentColor" fill-rule="evenodd" aria-hidden="true">
+            <path d=path></path>
+        </svg>
+    }
+}
+
+/// The word with its shape, and the reason when there is one.
+pub fn status(tone: Tone, word: Key, reason: Option<Reason>) -> impl IntoView {
+    let clock = use_clock();
+    view! {
+        <span class=format!("status status--{}", tone.as_str()) data-testid="cell-status">
+            <span class="status__line">{shape(tone)} <span>{t(word)}</span></span>
+            {reason
+                .map(|reason| {
+                    let code = reason.code.clone();
+                    view! {
+                        <span class="status__reason" data-code=code>
+                            {move || reason_text(&reason, clock.now(), clock.zone())}
+                        </span>
+                    }
+                })}
+        </span>
+    }
+}
+
+/// A reason in the reader's language: by its code, else as the server says it.
+pub fn reason_text(reason: &Reason, now: i64, zone: i64) -> String {
+    let Some((_, key)) = i18n::en::REASONS.iter().find(|(code, _)| *code == reason.code) else {
+        return reason.sentence.clone();
+    };
+    let since = reason.since.as_deref().and_then(format::parse_time);
+    let (clock, length) = match since {
+        // Of another day, the time alone would mislead.
+        Some(since) if now - since > 43_200_000 => (format::date(since, zone), format::duration(now - since)),
+        Some(since) => (format::clock(since, zone), format::duration(now - since)),
+        None => (String::new(), String::new()),
+    };
+    let mut params: Vec<(&str, &str)> = vec![("since", &clock), ("for", &length)];
+    params.extend(reason.params.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let text = i18n::tp(*key, &params);
+    if text.contains('{') { reason.sentence.clone() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use portolan_shared::status::Cause;
+
+    use super::*;
+
+    /// 2026-11-21 12:04:31.250 UTC.
+    const NOON: i64 = 1_795_262_671_250;
+
+    #[test]
+    fn every_cause_has_a_sentence_with_all_its_params() {
+        let node = || "node-2".to_owned();
+        let causes = [
+            Cause::Disabled,
+            Cause::NoAddress,
+            Cause::NotAttached,
+            Cause::NodeExpected(node()),
+            Cause::NodeSilent(node(), 0),
+            Cause::NodeBehind(node()),
+            Cause::KernelRefused(node(), "File exists".into(), 4),
+        ];
+        assert_eq!(causes.len(), Cause::CODES.len());
+        for cause in causes {
+            let reason = cause.reason(|_| "2026-11-21T12:01:31Z".to_owned());
+            let text = reason_text(&reason, NOON, 0);
+            assert!(i18n::en::REASONS.iter().any(|(code, _)| *code == reason.code), "{} has no text", reason.code);
+            assert!(!text.contains('{') && !text.is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_silent_node_is_named_with_since_when_and_for_how_long() {
+        let reason = Cause::NodeSilent("node-2".into(), 0).reason(|_| "2026-11-21T12:01:31Z".to_owned());
+        assert_eq!(reason_text(&reason, NOON, 0), "node-2 has not reported since 12:01:31 (3 min)");
+    }
+
+    #[test]
+    fn an_unknown_code_is_said_as_the_server_says_it() {
+        let reason = Reason { code: "x".into(), params: vec![], sentence: "So it is.".into(), since: None };
+        assert_eq!(reason_text(&reason, 0, 0), "So it is.");
+    }
+}

@@ -1,0 +1,51 @@
+//! Times that go on by themselves.
+
+use std::time::Duration;
+
+use leptos::prelude::*;
+
+use crate::browser;
+use crate::i18n::format;
+
+/// Now, as the page shows it.
+#[derive(Clone, Copy)]
+pub struct Clock {
+    now: RwSignal<i64>,
+    zone: i64,
+}
+
+impl Clock {
+    /// Provides the clock to everything below; it ticks every 5 s.
+    pub fn provide() {
+        let now = RwSignal::new(browser::now());
+        set_interval(move || now.set(browser::now()), Duration::from_secs(5));
+        provide_context(Clock { now, zone: browser::zone() });
+    }
+
+    /// Milliseconds, UTC; what reads it is drawn again as it goes on.
+    pub fn now(self) -> i64 {
+        self.now.get()
+    }
+
+    /// Minutes east of UTC.
+    pub fn zone(self) -> i64 {
+        self.zone
+    }
+}
+
+/// The clock of this application.
+pub fn use_clock() -> Clock {
+    expect_context::<Clock>()
+}
+
+/// A time: relative up to a day, whole on hover.
+pub fn time(rfc3339: String) -> impl IntoView {
+    let clock = use_clock();
+    let at = format::parse_time(&rfc3339);
+    let whole = at.map(|at| format::whole(at, clock.zone()));
+    view! {
+        <time class="nowrap" datetime=rfc3339 title=whole>
+            {move || at.map(|at| format::ago(at, clock.now(), clock.zone()))}
+        </time>
+    }
+}

@@ -1,0 +1,259 @@
+//! *Add port*: any free address, or these.
+
+use std::net::IpAddr;
+
+use portolan_shared::addr::{Cidr, IpRange};
+use portolan_shared::check;
+use portolan_shared::mac::MacAddress;
+use portolan_shared::refusal::Refusal;
+use portolan_shared::v1::{PortRow, SubnetRow};
+
+use super::words;
+use crate::api::Failure;
+use crate::api::bodies::PortSpec;
+use crate::components::field::{Message, Weight};
+use crate::i18n::{Key, t, tp};
+
+/// Which addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Addresses {
+    /// Any free one of the subnet.
+    #[default]
+    Any,
+    /// These.
+    Fixed,
+}
+
+/// The form as typed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Typed {
+    /// May be empty.
+    pub name: String,
+    /// Which addresses.
+    pub choice: Addresses,
+    /// The addresses, when they are fixed.
+    pub addresses: String,
+    /// Empty: given by the server.
+    pub mac: String,
+    /// `admin_state_up`.
+    pub enabled: bool,
+    /// Free text.
+    pub description: String,
+}
+
+/// What the form is checked against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Around {
+    /// The subnet's network.
+    pub cidr: Cidr,
+    /// The subnet's name.
+    pub subnet: String,
+    /// Its gateway.
+    pub gateway: Option<IpAddr>,
+    /// Its pools.
+    pub pools: Vec<(IpAddr, IpAddr)>,
+    /// Who holds which address, as far as the reader may see.
+    pub holders: Vec<(IpAddr, String)>,
+    /// Who has which MAC in this subnet.
+    pub macs: Vec<(MacAddress, String)>,
+}
+
+impl Around {
+    /// From the subnet's card and its ports.
+    pub fn new(subnet: &SubnetRow, ports: &[PortRow]) -> Self {
+        let holders = ports
+            .iter()
+            .flat_map(|port| port.fixed_ips.iter().map(|fixed| (fixed.address, holder(port))))
+            .collect();
+        Self {
+            cidr: subnet.cidr,
+            subnet: if subnet.name.is_empty() { subnet.cidr.to_string() } else { subnet.name.clone() },
+            gateway: subnet.gateway,
+            pools: subnet.pools.clone(),
+            holders,
+            macs: ports.iter().map(|port| (port.mac, holder(port))).collect(),
+        }
+    }
+}
+
+/// Who has a port, for "taken by …".
+pub fn holder(port: &PortRow) -> String {
+    let node = port.attached.node.as_ref().map(|node| node.name.as_str());
+    match (&port.attached.pod, node) {
+        (Some((namespace, name)), Some(node)) => {
+            tp(Key::HolderPodOn, &[("pod", &format!("{namespace}/{name}")), ("node", node)])
+        }
+        (Some((namespace, name)), None) => tp(Key::HolderPod, &[("pod", &format!("{namespace}/{name}"))]),
+        (None, Some(node)) => tp(Key::HolderNode, &[("node", node)]),
+        (None, None) if !port.name.is_empty() => tp(Key::HolderPort, &[("port", &port.name)]),
+        (None, None) => tp(Key::HolderPort, &[("port", &port.id.to_string())]),
+    }
+}
+
+/// What is to be said about the form.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// What would be sent; `None` while something is wrong.
+    pub spec: Option<PortSpec>,
+    /// Under the name.
+    pub name: Option<Message>,
+    /// Under the addresses.
+    pub addresses: Option<Message>,
+    /// Under the MAC.
+    pub mac: Option<Message>,
+    /// Under the description.
+    pub description: Option<Message>,
+}
+
+/// Everything there is to say about the form.
+pub fn check(typed: &Typed, around: &Around) -> Checked {
+    let said = |refusal: &Refusal| Message::error(Failure::from_refusal(refusal).sentence());
+    let mut checked = Checked::default();
+    let name = check::text("name", &typed.name, check::NAME_MAX).map_err(|refusal| checked.name = Some(said(&refusal)));
+    let description = check::text("description", &typed.description, check::NAME_MAX)
+        .map_err(|refusal| checked.description = Some(said(&refusal)));
+    let addresses = match typed.choice {
+        Addresses::Any => Ok(Vec::new()),
+        Addresses::Fixed => match addresses(&typed.addresses, around) {
+            Ok((addresses, message)) => {
+                checked.addresses = message;
+                Ok(addresses)
+            }
+            Err(message) => {
+                checked.addresses = Some(message);
+                Err(())
+            }
+        },
+    };
+    let mac = mac(&typed.mac, around).map_err(|message| checked.mac = Some(message));
+    if let (Ok(name), Ok(description), Ok(addresses), Ok(mac)) = (name, description, addresses, mac) {
+        checked.spec = Some(PortSpec { name, description, enabled: typed.enabled, addresses, mac });
+    }
+    checked
+}
+
+/// The addresses typed, with what is to be said of them; or what is wrong.
+fn addresses(text: &str, around: &Around) -> Result<(Vec<IpAddr>, Option<Message>), Message> {
+    let refused = |refusal: Refusal| Message::error(Failure::from_refusal(&refusal).sentence());
+    let words = words(text);
+    if words.is_empty() {
+        return Err(Message::error(t(Key::AddressNeeded)));
+    }
+    if words.len() > check::FIXED_IPS_MAX {
+        let (max, count) = (check::FIXED_IPS_MAX, words.len());
+        return Err(refused(Refusal::TooMany { field: "fixed_ips".to_owned(), max, count }));
+    }
+    let mut found: Vec<IpAddr> = Vec::new();
+    let mut outside = Vec::new();
+    for word in &words {
+        let address = check::address("fixed_ips", word).map_err(refused)?;
+        if !around.cidr.hosts().contains(address) {
+            let (subnet, cidr) = (around.subnet.clone(), around.cidr);
+            return Err(refused(Refusal::AddressOutside { address, subnet, cidr }));
+        }
+        if found.contains(&address) {
+            return Err(refused(Refusal::AddressTwice { address }));
+        }
+        if let Some((_, holder)) = around.holders.iter().find(|(held, _)| *held == address) {
+            let (subnet, holder) = (around.subnet.clone(), holder.clone());
+            return Err(refused(Refusal::AddressTaken { address, subnet, holder }));
+        }
+        let in_pool = |pool: &(IpAddr, IpAddr)| IpRange::new(pool.0, pool.1).is_ok_and(|pool| pool.contains(address));
+        if !around.pools.iter().any(in_pool) {
+            outside.push(address);
+        }
+        found.push(address);
+    }
+    let message = match outside.first() {
+        Some(address) if around.gateway == Some(*address) => {
+            Message::warning(tp(Key::AddressIsGateway, &[("address", &address.to_string())]))
+        }
+        Some(address) => Message::warning(tp(Key::AddressOutsidePools, &[("address", &address.to_string())])),
+        None => Message::good(t(if found.len() == 1 { Key::AddressFree } else { Key::AddressesFree })),
+    };
+    Ok((found, Some(message)))
+}
+
+/// The MAC typed; `None` for an empty field.
+fn mac(text: &str, around: &Around) -> Result<Option<String>, Message> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let refused = |refusal: Refusal| Message::error(Failure::from_refusal(&refusal).sentence());
+    let mac: MacAddress = text.parse().map_err(|_| {
+        refused(Refusal::NotAMac { field: "mac_address".to_owned(), given: check::shortened(text) })
+    })?;
+    match around.macs.iter().find(|(held, _)| *held == mac) {
+        Some((_, holder)) => {
+            Err(refused(Refusal::MacTaken { mac, network: around.subnet.clone(), holder: holder.clone() }))
+        }
+        None => Ok(Some(mac.to_string())),
+    }
+}
+
+/// Whether a message forbids sending.
+pub fn forbids(message: Option<&Message>) -> bool {
+    message.is_some_and(|message| message.weight == Weight::Error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn around() -> Around {
+        Around {
+            cidr: "10.0.0.0/24".parse().unwrap(),
+            subnet: "web".into(),
+            gateway: "10.0.0.1".parse().ok(),
+            pools: vec![("10.0.0.2".parse().unwrap(), "10.0.0.99".parse().unwrap())],
+            holders: vec![("10.0.0.9".parse().unwrap(), "pod default/web-1 on node-2".into())],
+            macs: vec![("fa:16:3e:00:00:01".parse().unwrap(), "port a".into())],
+        }
+    }
+
+    fn fixed(addresses: &str) -> Checked {
+        let typed = Typed { choice: Addresses::Fixed, addresses: addresses.into(), enabled: true, ..Typed::default() };
+        check(&typed, &around())
+    }
+
+    #[test]
+    fn any_free_address_needs_nothing_typed() {
+        let checked = check(&Typed { enabled: true, ..Typed::default() }, &around());
+        assert_eq!(checked.spec.map(|spec| spec.addresses), Some(vec![]));
+    }
+
+    #[test]
+    fn a_taken_address_names_who_has_it() {
+        let checked = fixed("10.0.0.9");
+        assert_eq!(checked.spec, None);
+        let text = checked.addresses.unwrap().text;
+        assert!(text.contains("10.0.0.9") && text.contains("pod default/web-1 on node-2"), "{text}");
+    }
+
+    #[test]
+    fn a_free_one_is_said_to_be_and_one_outside_the_pools_too() {
+        let checked = fixed("10.0.0.10, 10.0.0.11");
+        assert_eq!(checked.addresses.map(|message| message.weight), Some(Weight::Good));
+        assert_eq!(checked.spec.map(|spec| spec.addresses.len()), Some(2));
+        let checked = fixed("10.0.0.200");
+        assert_eq!(checked.addresses.map(|message| message.weight), Some(Weight::Warning));
+        assert!(checked.spec.is_some());
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        for bad in ["", "x", "10.0.1.1", "10.0.0.255", "10.0.0.10 10.0.0.10"] {
+            let checked = fixed(bad);
+            assert!(checked.spec.is_none() && forbids(checked.addresses.as_ref()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn macs_are_checked_for_form_and_twins() {
+        let with = |mac: &str| check(&Typed { mac: mac.into(), ..Typed::default() }, &around());
+        assert_eq!(with("FA-16-3E-00-00-02").spec.and_then(|spec| spec.mac).as_deref(), Some("fa:16:3e:00:00:02"));
+        assert!(with("fa:16:3e:00:00:01").mac.unwrap().text.contains("port a"));
+        assert!(with("01:00:5e:00:00:01").spec.is_none());
+    }
+}

@@ -1,0 +1,402 @@
+//! *Add subnet*: checked while typing by the same code as on the server.
+
+use std::net::IpAddr;
+
+use portolan_shared::addr::{BadCidr, Cidr, Family, next_free_block};
+use portolan_shared::check::{self, GatewayInput, SubnetInput, SubnetSpec, UsedRange};
+use portolan_shared::ids::NetworkId;
+use portolan_shared::refusal::Refusal;
+
+use super::{pairs, words};
+use crate::api::Failure;
+use crate::components::field::Message;
+use crate::i18n::{Key, format, t, tp};
+
+/// Prefix length offered first.
+pub const FIRST_SIZE: u8 = 24;
+/// Prefix length of IPv6 subnets offered (RFC 4291: interfaces have 64 bits).
+const FIRST_SIZE_V6: u8 = 64;
+/// Sizes the stepper goes through, largest network first.
+const SIZES: std::ops::RangeInclusive<u8> = 16..=29;
+
+/// The form as typed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Typed {
+    /// Name.
+    pub name: String,
+    /// Network in CIDR form.
+    pub cidr: String,
+    /// Empty: the first address.
+    pub gateway: String,
+    /// Whether there is to be none.
+    pub no_gateway: bool,
+    /// Recorded for clients that ask.
+    pub dhcp: bool,
+    /// `a - b`, one a line; empty: everything but the gateway.
+    pub pools: String,
+    /// Addresses.
+    pub dns: String,
+    /// `CIDR - hop`, one a line.
+    pub routes: String,
+    /// Free text.
+    pub description: String,
+}
+
+/// Another subnet that is in the way, or that one should know of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overlap {
+    /// The network being typed.
+    pub mine: Cidr,
+    /// The one that is there.
+    pub theirs: UsedRange,
+    /// In the same network: it cannot be made.
+    pub forbidden: bool,
+}
+
+/// What is to be said about the form.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// What would be sent; `None` while something is wrong.
+    pub spec: Option<SubnetSpec>,
+    /// Under the name.
+    pub name: Option<Message>,
+    /// Under the CIDR.
+    pub cidr: Option<Message>,
+    /// Under the gateway.
+    pub gateway: Option<Message>,
+    /// Under the pools.
+    pub pools: Option<Message>,
+    /// Under the DNS servers.
+    pub dns: Option<Message>,
+    /// Under the routes.
+    pub routes: Option<Message>,
+    /// Under the description.
+    pub description: Option<Message>,
+    /// To be drawn.
+    pub overlap: Option<Overlap>,
+    /// A network that would do instead, one click away.
+    pub offered: Option<Cidr>,
+    /// `256 addresses, 253 to give`.
+    pub size: Option<String>,
+    /// The gateway there would be, for the empty field.
+    pub default_gateway: Option<IpAddr>,
+}
+
+/// Everything there is to say about the form; `space` is everything in the project that uses addresses.
+pub fn check(typed: &Typed, network: Option<NetworkId>, space: &[UsedRange], names: &[String]) -> Checked {
+    let input = SubnetInput {
+        name: typed.name.clone(),
+        description: typed.description.clone(),
+        cidr: typed.cidr.clone(),
+        ip_version: None,
+        gateway: match (typed.no_gateway, typed.gateway.trim()) {
+            (true, _) => GatewayInput::None,
+            (false, "") => GatewayInput::Default,
+            (false, address) => GatewayInput::Address(address.to_owned()),
+        },
+        pools: Some(pairs(&typed.pools)).filter(|pools| !pools.is_empty()),
+        dns: words(&typed.dns),
+        routes: pairs(&typed.routes),
+        enable_dhcp: typed.dhcp,
+    };
+    let mut checked = Checked::default();
+    let mut wrong = match check::subnet(&input) {
+        Ok(spec) => {
+            checked.spec = Some(spec);
+            Vec::new()
+        }
+        Err(wrong) => wrong,
+    };
+    if let Ok(cidr) = typed.cidr.trim().parse::<Cidr>() {
+        checked.default_gateway = Some(cidr.default_gateway());
+        checked.size = Some(size_text(cidr, checked.spec.as_ref()));
+        if let Some(network) = network {
+            wrong.extend(check::overlap(cidr, network, space));
+        }
+        checked.overlap = overlap(cidr, network, space);
+        checked.cidr = warning(cidr, checked.overlap.as_ref());
+    }
+    for refusal in &wrong {
+        let place = match refusal.field().as_deref() {
+            Some("name") => &mut checked.name,
+            Some("gateway_ip") => &mut checked.gateway,
+            Some("allocation_pools") => &mut checked.pools,
+            Some("dns_nameservers") => &mut checked.dns,
+            Some("host_routes") => &mut checked.routes,
+            Some("description") => &mut checked.description,
+            _ => &mut checked.cidr,
+        };
+        // The first error of a field stands; a warning gives way to it.
+        if !place.as_ref().is_some_and(|message| message.weight == crate::components::field::Weight::Error) {
+            *place = Some(Message::error(Failure::from_refusal(refusal).sentence()));
+        }
+    }
+    if !wrong.is_empty() {
+        checked.spec = None;
+    }
+    if typed.name.trim().is_empty() {
+        checked.name = Some(Message::error(t(Key::NameNeeded)));
+        checked.spec = None;
+    } else if checked.name.is_none() && names.iter().any(|name| *name == typed.name.trim()) {
+        checked.name = Some(Message::warning(tp(Key::NameTakenWarning, &[("name", typed.name.trim())])));
+    }
+    checked.offered = offered(typed, &wrong, checked.overlap.as_ref(), space);
+    checked
+}
+
+/// `256 addresses, 253 to give`; what the pools hold where they are given.
+fn size_text(cidr: Cidr, spec: Option<&SubnetSpec>) -> String {
+    let to_give = match spec {
+        Some(spec) => spec.pools.iter().map(|pool| pool.size()).fold(0, u128::saturating_add),
+        None => cidr.hosts().size().saturating_sub(1),
+    };
+    let (all, to_give) = (format::big_number(cidr.size()), format::big_number(to_give));
+    let text = tp(Key::SizeOf, &[("all", &all), ("give", &to_give)]);
+    let note = match (cidr.family(), cidr.prefix()) {
+        (Family::V4, 31) | (Family::V6, 127) => t(Key::SizePair),
+        (Family::V4, 32) | (Family::V6, 128) => t(Key::SizeOne),
+        _ => return text,
+    };
+    format!("{text}. {note}")
+}
+
+/// What overlaps first: in the same network it forbids, elsewhere in the project one should know.
+fn overlap(mine: Cidr, network: Option<NetworkId>, space: &[UsedRange]) -> Option<Overlap> {
+    let find = |forbidden: bool| {
+        let theirs = space
+            .iter()
+            .find(|range| (Some(range.network_id) == network) == forbidden && range.cidr.overlaps(&mine))?;
+        Some(Overlap { mine, theirs: theirs.clone(), forbidden })
+    };
+    find(true).or_else(|| find(false))
+}
+
+/// Why one may not want this network although one may have it.
+fn warning(cidr: Cidr, overlap: Option<&Overlap>) -> Option<Message> {
+    if let Some(Overlap { mine, theirs, forbidden: false }) = overlap {
+        let shared = mine.range().intersection(&theirs.cidr.range())?;
+        return Some(Message::warning(tp(
+            Key::OverlapElsewhere,
+            &[
+                ("cidr", &mine.to_string()),
+                ("name", &theirs.name),
+                ("other", &theirs.cidr.to_string()),
+                ("network", &theirs.network),
+                ("shared", &shared.to_string()),
+            ],
+        )));
+    }
+    let key = match cidr.first() {
+        IpAddr::V4(_) => {
+            let within = |network: &str| network.parse::<Cidr>().is_ok_and(|network| network.overlaps(&cidr));
+            if within("100.64.0.0/10") {
+                Key::WarnCarrier
+            } else if within("198.18.0.0/15") {
+                Key::WarnProvider
+            } else if ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"].iter().any(|private| holds(private, cidr)) {
+                return None;
+            } else {
+                Key::WarnPublic
+            }
+        }
+        // Unique local addresses are fc00::/7 (RFC 4193), documentation 2001:db8::/32 (RFC 3849).
+        IpAddr::V6(first) if first.segments()[0] & 0xfe00 == 0xfc00 => return None,
+        IpAddr::V6(first) if first.segments()[..2] == [0x2001, 0xdb8] => return None,
+        IpAddr::V6(_) => Key::WarnPublic,
+    };
+    Some(Message::warning(tp(key, &[("cidr", &cidr.to_string())])))
+}
+
+/// Whether all of `inner` lies in `outer`.
+fn holds(outer: &str, inner: Cidr) -> bool {
+    outer.parse::<Cidr>().is_ok_and(|outer| outer.contains(inner.first()) && outer.contains(inner.last()))
+}
+
+/// A network to take instead: the one meant where host bits are set, the next free where it overlaps.
+fn offered(typed: &Typed, wrong: &[Refusal], overlap: Option<&Overlap>, space: &[UsedRange]) -> Option<Cidr> {
+    for refusal in wrong {
+        if let Refusal::HostBits { offered, .. } = refusal {
+            return Some(*offered);
+        }
+    }
+    // An address alone: most likely its network of the usual size is meant.
+    if let Ok(address) = typed.cidr.trim().parse::<IpAddr>() {
+        let prefix = if address.is_ipv4() { FIRST_SIZE } else { FIRST_SIZE_V6 };
+        return Cidr::containing(address, prefix);
+    }
+    overlap.and_then(|overlap| next_free(Some(overlap.mine), overlap.mine.prefix(), space))
+}
+
+/// The next free network of that size, near `meant` first: in the same private range.
+pub fn next_free(meant: Option<Cidr>, prefix: u8, space: &[UsedRange]) -> Option<Cidr> {
+    let taken: Vec<Cidr> = space.iter().map(|range| range.cidr).collect();
+    let mut within: Vec<Cidr> = Vec::new();
+    match meant {
+        Some(meant) if meant.family() == Family::V6 => {
+            within.extend(Cidr::containing(meant.first(), prefix.saturating_sub(16).max(1)));
+            within.extend("fd00::/8".parse::<Cidr>());
+        }
+        _ => {
+            let private = ["192.168.0.0/16", "172.16.0.0/12", "10.0.0.0/8"];
+            let same = private.iter().find(|range| meant.is_some_and(|meant| holds(range, meant)));
+            within.extend(same.and_then(|range| range.parse::<Cidr>().ok()));
+            within.extend("10.0.0.0/8".parse::<Cidr>());
+        }
+    }
+    within.into_iter().find_map(|within| next_free_block(within, prefix, &taken))
+}
+
+/// The CIDR the stepper makes of the one there is: `larger` network or smaller, next free of that size.
+pub fn stepped(cidr: &str, larger: bool, space: &[UsedRange]) -> Option<Cidr> {
+    let meant = match cidr.trim().parse::<Cidr>() {
+        Ok(cidr) => Some(cidr),
+        Err(BadCidr::HostBits(cidr)) => Some(cidr),
+        Err(BadCidr::Syntax) => None,
+    };
+    let now = meant.map_or(FIRST_SIZE, |cidr| cidr.prefix());
+    let next = match (meant.map(|cidr| cidr.family()), larger) {
+        (Some(Family::V6), true) => now.checked_sub(4)?.max(48),
+        (Some(Family::V6), false) => (now + 4).min(120),
+        (_, true) => now.checked_sub(1)?.clamp(*SIZES.start(), *SIZES.end()),
+        (_, false) => (now + 1).clamp(*SIZES.start(), *SIZES.end()),
+    };
+    next_free(meant, next, space)
+}
+
+/// The form as it opens: the next free name and network.
+pub fn fresh(space: &[UsedRange], names: &[String]) -> Typed {
+    Typed {
+        name: super::next_name("subnet", names),
+        cidr: next_free(None, FIRST_SIZE, space).map(|cidr| cidr.to_string()).unwrap_or_default(),
+        dhcp: true,
+        ..Typed::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::components::field::Weight;
+
+    const NETWORK: &str = "01930000-0000-7000-8000-000000000001";
+    const OTHER: &str = "01930000-0000-7000-8000-000000000002";
+
+    fn used(cidr: &str, name: &str, network: &str) -> UsedRange {
+        UsedRange {
+            cidr: cidr.parse().unwrap(),
+            name: name.into(),
+            network_id: network.parse().unwrap(),
+            network: if network == NETWORK { "shop" } else { "lab" }.into(),
+            subnet_id: None,
+        }
+    }
+
+    fn space() -> Vec<UsedRange> {
+        vec![used("10.0.0.0/23", "db", NETWORK), used("10.9.0.0/24", "other", OTHER)]
+    }
+
+    fn typed(cidr: &str) -> Typed {
+        Typed { name: "web".into(), cidr: cidr.into(), dhcp: true, ..Typed::default() }
+    }
+
+    fn look(typed: &Typed) -> Checked {
+        check(typed, NETWORK.parse().ok(), &space(), &[])
+    }
+
+    #[test]
+    fn an_overlap_names_the_other_and_offers_the_next_free() {
+        let checked = look(&typed("10.0.1.0/24"));
+        let message = checked.cidr.unwrap();
+        assert_eq!(message.weight, Weight::Error);
+        for part in ["10.0.1.0/24", "db", "10.0.0.0/23", "shop", "10.0.1.0-10.0.1.255"] {
+            assert!(message.text.contains(part), "{part} in {}", message.text);
+        }
+        assert_eq!(checked.offered, "10.0.2.0/24".parse().ok());
+        assert!(checked.overlap.is_some_and(|overlap| overlap.forbidden));
+        assert_eq!(checked.spec, None);
+        assert!(look(&typed("10.0.2.0/24")).spec.is_some());
+    }
+
+    #[test]
+    fn an_overlap_in_another_network_is_a_warning() {
+        let checked = look(&typed("10.9.0.0/25"));
+        assert_eq!(checked.cidr.unwrap().weight, Weight::Warning);
+        assert!(checked.spec.is_some());
+        assert!(checked.overlap.is_some_and(|overlap| !overlap.forbidden));
+    }
+
+    #[test]
+    fn host_bits_and_lone_addresses_offer_the_network_meant() {
+        assert_eq!(look(&typed("10.5.1.7/24")).offered, "10.5.1.0/24".parse().ok());
+        assert_eq!(look(&typed("10.5.1.7")).offered, "10.5.1.0/24".parse().ok());
+        assert_eq!(look(&typed("fd00::7")).offered, "fd00::/64".parse().ok());
+        assert_eq!(look(&typed("nonsense")).offered, None);
+        assert!(look(&typed("")).cidr.is_some());
+    }
+
+    #[test]
+    fn every_field_gets_its_own_message() {
+        let form = Typed {
+            gateway: "10.6.0.1".into(),
+            pools: "10.5.0.9 - 10.5.0.3".into(),
+            dns: "10.5.0.2 10.5.0.2".into(),
+            routes: "10.5.0.0/24 - 10.5.0.1".into(),
+            description: "x".repeat(256),
+            ..typed("10.5.0.0/24")
+        };
+        let checked = look(&form);
+        for message in [&checked.gateway, &checked.pools, &checked.dns, &checked.routes, &checked.description] {
+            assert_eq!(message.as_ref().map(|message| message.weight), Some(Weight::Error));
+        }
+        assert_eq!(checked.cidr, None);
+    }
+
+    #[test]
+    fn a_name_is_needed_and_twice_is_a_warning() {
+        let names = ["web".to_owned()];
+        let twice = check(&typed("10.5.0.0/24"), None, &[], &names);
+        assert_eq!(twice.name.unwrap().weight, Weight::Warning);
+        assert!(twice.spec.is_some());
+        let none = check(&Typed { name: " ".into(), ..typed("10.5.0.0/24") }, None, &[], &names);
+        assert_eq!((none.name.unwrap().weight, none.spec), (Weight::Error, None));
+    }
+
+    #[test]
+    fn ranges_that_are_not_ones_own_are_warned_of() {
+        for (cidr, warned) in [
+            ("8.8.8.0/24", true),
+            ("100.64.0.0/24", true),
+            ("198.18.0.0/24", true),
+            ("192.168.0.0/24", false),
+            ("fd00::/64", false),
+            ("2a00::/64", true),
+        ] {
+            let message = look(&typed(cidr)).cidr;
+            assert_eq!(message.is_some(), warned, "{cidr}");
+            assert!(message.is_none_or(|message| message.weight == Weight::Warning), "{cidr}");
+        }
+    }
+
+    #[test]
+    fn the_stepper_offers_the_next_free_of_the_next_size() {
+        assert_eq!(stepped("10.0.2.0/24", true, &space()), "10.0.2.0/23".parse().ok());
+        assert_eq!(stepped("10.0.2.0/24", false, &space()), "10.0.2.0/25".parse().ok());
+        assert_eq!(stepped("10.0.2.0/29", false, &space()).map(|cidr| cidr.prefix()), Some(29));
+        assert_eq!(stepped("192.168.0.0/24", true, &space()), "192.168.0.0/23".parse().ok());
+        assert_eq!(stepped("", true, &[]), "10.0.0.0/23".parse().ok());
+    }
+
+    #[test]
+    fn sizes_are_told_in_words() {
+        assert_eq!(look(&typed("10.5.0.0/24")).size.as_deref(), Some("256 addresses, 253 to give"));
+        assert!(look(&typed("10.5.0.0/31")).size.unwrap().starts_with("2 addresses, 1 to give. "));
+        assert_eq!(look(&typed("fd00:5::/64")).size.as_deref(), Some("2^64 addresses, 2^64 to give"));
+    }
+
+    #[test]
+    fn it_opens_with_what_is_free() {
+        let form = fresh(&space(), &["subnet-1".to_owned()]);
+        assert_eq!((form.name.as_str(), form.cidr.as_str(), form.dhcp), ("subnet-2", "10.0.2.0/24", true));
+        assert!(look(&form).spec.is_some());
+    }
+}

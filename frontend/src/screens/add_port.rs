@@ -1,0 +1,216 @@
+//! *Add port*: a panel over the *Ports* tab.
+
+use gloo_net::http::Method;
+use leptos::prelude::*;
+use portolan_shared::v1::{PortRow, SubnetRow};
+
+use super::subnet::name_of;
+use crate::api::bodies::CreatePort;
+use crate::api::{self, Failure, url};
+use crate::browser;
+use crate::components::error::error_block;
+use crate::components::field::{LINE, Look, Message, check_field, choice_field, text_field};
+use crate::components::panel::{Closing, panel};
+use crate::components::toast::use_toasts;
+use crate::forms::port::{Addresses, Around, Checked, Typed, check};
+use crate::i18n::{Key, t, tp};
+use crate::session::use_session;
+
+/// The panel, in `subnet`; `ports` are those one may see there, live.
+pub fn add_port(
+    project: Signal<String>,
+    subnet: Signal<Option<SubnetRow>>,
+    ports: Signal<Vec<PortRow>>,
+    close: Callback<()>,
+) -> impl IntoView {
+    let session = use_session();
+    let toasts = use_toasts();
+    let text = || RwSignal::new(String::new());
+    let (name, addresses, mac, description) = (text(), text(), text(), text());
+    let choice = RwSignal::new(Addresses::Any);
+    let (enabled, another) = (RwSignal::new(true), RwSignal::new(false));
+    // Errors of an empty field wait until one has tried.
+    let tried = RwSignal::new(false);
+    let (busy, failure) = (RwSignal::new(false), RwSignal::new(None::<Failure>));
+
+    let typed = move || Typed {
+        name: name.get(),
+        choice: choice.get(),
+        addresses: addresses.get(),
+        mac: mac.get(),
+        enabled: enabled.get(),
+        description: description.get(),
+    };
+    let around = Memo::new(move |_| {
+        subnet.with(|subnet| subnet.as_ref().map(|subnet| ports.with(|ports| Around::new(subnet, ports))))
+    });
+    let checked = Memo::new(move |_| {
+        around.with(|around| around.as_ref().map(|around| check(&typed(), around)).unwrap_or_default())
+    });
+    let dirty = Signal::derive(move || typed() != Typed { enabled: true, ..Typed::default() });
+    let closing = Closing::new(dirty, close);
+    let said = move |pick: fn(&Checked) -> &Option<Message>| {
+        Signal::derive(move || checked.with(|checked| pick(checked).clone()))
+    };
+    // What the server says of the addresses stands under them, until they are changed.
+    let refused = RwSignal::new(None::<(String, Message)>);
+    let addresses_said = Signal::derive(move || {
+        let now = addresses.get();
+        match refused.get() {
+            Some((then, message)) if then == now => Some(message),
+            _ if now.trim().is_empty() && !tried.get() => None,
+            _ => checked.with(|checked| checked.addresses.clone()),
+        }
+    });
+
+    let submit = move || {
+        if busy.get_untracked() {
+            return;
+        }
+        tried.set(true);
+        let (Some(spec), Some(subnet)) = (checked.get_untracked().spec, subnet.get_untracked()) else {
+            browser::soon(|| {
+                browser::focus(".panel [aria-invalid=true]");
+            });
+            return;
+        };
+        busy.set(true);
+        failure.set(None);
+        leptos::task::spawn_local(async move {
+            let (network, id) = (subnet.network.id.to_string(), subnet.id.to_string());
+            let body = CreatePort::new(&network, &id, &spec);
+            let project = project.get_untracked();
+            let answer = api::send(session, &project, Method::POST, &url::networking("ports"), Some(&body)).await;
+            busy.try_set(false);
+            match answer {
+                Ok(answer) => {
+                    toasts.show(made_text(&answer, &spec.name));
+                    if another.get_untracked() {
+                        tried.set(false);
+                        (name.set(String::new()), addresses.set(String::new()), mac.set(String::new()));
+                        browser::focus(".panel [data-first]");
+                    } else {
+                        close.run(());
+                    }
+                }
+                Err(error) if error.field.as_deref() == Some("fixed_ips") && choice.get_untracked() == Addresses::Fixed => {
+                    refused.try_set(Some((addresses.get_untracked(), Message::error(error.sentence()))));
+                    browser::soon(|| {
+                        browser::focus(".panel [aria-invalid=true]");
+                    });
+                }
+                Err(error) => {
+                    failure.try_set(Some(error));
+                }
+            }
+        });
+    };
+    let none = || ();
+    let body = view! {
+        <form
+            on:submit=move |event| {
+                event.prevent_default();
+                submit();
+            }
+            novalidate
+        >
+            {move || failure.get().map(|failure| view! { <div class="error--inline">{error_block(&failure, None)}</div> })}
+            {text_field(
+                "name",
+                Key::Name,
+                Look { first: true, optional: true, ..LINE },
+                name,
+                said(|c| &c.name),
+                None,
+                none,
+            )}
+            {choice_field(
+                Key::Addresses,
+                &[(Addresses::Any, Key::AnyFree), (Addresses::Fixed, Key::FixedAddresses)],
+                choice,
+            )}
+            {move || {
+                (choice.get() == Addresses::Fixed)
+                    .then(|| {
+                        text_field(
+                            "fixed_ips",
+                            Key::IpAddresses,
+                            Look { mono: true, ..LINE },
+                            addresses,
+                            addresses_said,
+                            Some(Key::FixedHint),
+                            none,
+                        )
+                    })
+            }}
+            {text_field(
+                "mac_address",
+                Key::Mac,
+                Look { mono: true, optional: true, ..LINE },
+                mac,
+                said(|c| &c.mac),
+                Some(Key::MacHint),
+                none,
+            )}
+            <div class="field">{check_field(Key::Enabled, Some(Key::EnabledHint), enabled)}</div>
+            {text_field(
+                "description",
+                Key::Description,
+                Look { optional: true, ..LINE },
+                description,
+                said(|c| &c.description),
+                None,
+                none,
+            )}
+            <button type="submit" hidden></button>
+        </form>
+    };
+    let foot = move || {
+        view! {
+            {check_field(Key::CreateAnother, None, another)}
+            <button type="button" class="button" on:click=move |_| closing.request()>
+                {t(Key::Cancel)}
+            </button>
+            <button
+                type="button"
+                class="button button--primary"
+                aria-disabled=move || busy.get().then_some("true")
+                on:click=move |_| submit()
+            >
+                {move || if busy.get() { t(Key::Sending) } else { t(Key::CreatePort) }}
+            </button>
+        }
+        .into_any()
+    };
+    let title = Signal::derive(move || {
+        let subnet = subnet.with(|subnet| subnet.as_ref().map(name_of).unwrap_or_default());
+        tp(Key::AddPortTo, &[("subnet", &subnet)])
+    });
+    panel(title, closing, body, foot)
+}
+
+/// What the answer says was made: its name, else its address.
+fn made_text(answer: &str, name: &str) -> String {
+    let address = || {
+        let answer: serde_json::Value = serde_json::from_str(answer).ok()?;
+        Some(answer["port"]["fixed_ips"][0]["ip_address"].as_str()?.to_owned())
+    };
+    match address() {
+        Some(address) if name.is_empty() => tp(Key::PortMade, &[("address", &address)]),
+        Some(address) => tp(Key::PortMadeNamed, &[("name", name), ("address", &address)]),
+        None => tp(Key::Created1, &[("name", name)]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_says_which_address_was_given() {
+        let answer = r#"{"port":{"fixed_ips":[{"ip_address":"10.0.0.9"}]}}"#;
+        assert!(made_text(answer, "").contains("10.0.0.9"));
+        assert!(made_text(answer, "web").contains("web"));
+        assert!(made_text("{}", "web").contains("web"));
+    }
+}

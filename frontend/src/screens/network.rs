@@ -1,0 +1,326 @@
+//! A network: its subnets, and what is to be known of it.
+
+use std::collections::HashSet;
+
+use leptos::prelude::*;
+use leptos_router::components::Outlet;
+use leptos_router::hooks::use_navigate;
+use portolan_shared::v1::{AddressSpace, Kind, List, NetworkRow, One, SubnetRow};
+
+use super::add_subnet::add_subnet;
+use super::delete::{Doomed, delete_panel};
+use super::not_found::missing;
+use super::{address_param, words};
+use crate::api::{Interest, Read, url, use_read};
+use crate::components::copy::copyable;
+use crate::components::error::error_block;
+use crate::components::page::{Crumb, Figure, create_button, glance, page_head};
+use crate::components::status::status;
+use crate::components::tabs::{Tab, tabs};
+use crate::components::time::time;
+use crate::i18n::{Key, format, t, tn, tnp};
+use crate::paths;
+use crate::session::{use_param, use_project, use_session};
+use crate::table::cell::Align;
+use crate::table::{Cell, Column, Row, TableSpec, table};
+
+/// What a change must be of to show on the network's page.
+const KINDS: &[Kind] = &[Kind::Network, Kind::Subnet, Kind::Port, Kind::Cluster, Kind::Node, Kind::Block];
+/// What changes which addresses are used.
+const SPACE: &[Kind] = &[Kind::Subnet, Kind::Cluster, Kind::Network];
+
+const COLUMNS: &[Column] = &[
+    Column::new("name", Key::Name, Align::Name),
+    Column::new("cidr", Key::Cidr, Align::Tight),
+    Column::spare("gateway", Key::Gateway, Align::Tight),
+    Column::spare("dhcp", Key::Dhcp, Align::Start),
+    Column::spare("dns", Key::Dns, Align::Tight),
+    Column::spare("pools", Key::Pools, Align::Tight),
+    Column::new("used", Key::Used, Align::Tight),
+    Column::new("ports", Key::Ports, Align::End),
+];
+
+/// The rows of the subnets' table.
+pub fn rows(subnets: &[SubnetRow], project: &str) -> Vec<Row> {
+    subnets
+        .iter()
+        .map(|subnet| {
+            let id = subnet.id.to_string();
+            let cells = vec![
+                Cell::Link(
+                    words::name_or_id(&subnet.name, &id),
+                    paths::subnet(project, &id),
+                    t(words::purpose(subnet.purpose)).to_owned(),
+                ),
+                Cell::Codes(vec![subnet.cidr.to_string()]),
+                match subnet.gateway {
+                    Some(gateway) => Cell::Codes(vec![gateway.to_string()]),
+                    None => Cell::Text(t(Key::NoGateway).to_owned()),
+                },
+                Cell::Text(t(if subnet.dhcp { Key::On } else { Key::Off }).to_owned()),
+                if subnet.dns.is_empty() {
+                    Cell::Text(t(Key::DnsOfProvider).to_owned())
+                } else {
+                    Cell::Codes(subnet.dns.iter().map(ToString::to_string).collect())
+                },
+                Cell::Lines(subnet.pools.iter().map(|(first, last)| format!("{first} – {last}")).collect()),
+                Cell::Bar(subnet.used, subnet.capacity),
+                Cell::Number(subnet.ports),
+            ];
+            Row::new(id, cells)
+        })
+        .collect()
+}
+
+/// First glance.
+pub fn figures(network: &NetworkRow) -> Vec<Figure> {
+    let mut figures = vec![
+        Figure::plain(tn(Key::CountSubnets, network.subnets.len() as u64)),
+        Figure::plain(tn(Key::CountPorts, network.ports)),
+    ];
+    if network.capacity > 0 {
+        figures.push(Figure::plain(crate::components::bar::text(network.used, network.capacity)));
+    }
+    if network.ports_not_active > 0 {
+        figures.push(Figure::wrong(tnp(Key::PortsNotActive, network.ports_not_active, &[])));
+    } else if network.ports > 0 {
+        figures.push(Figure::plain(t(Key::AllActive).to_owned()));
+    }
+    figures
+}
+
+/// What the tabs of the page share.
+#[derive(Clone, Copy)]
+struct Page {
+    network: Signal<Option<NetworkRow>>,
+    open: Callback<()>,
+    may_write: Signal<bool>,
+}
+
+/// The page around its tabs.
+#[component]
+pub fn Network() -> impl IntoView {
+    let session = use_session();
+    let project = use_project();
+    let id = use_param("id");
+    let navigate = use_navigate();
+    let read = use_read::<One<NetworkRow>>(
+        Signal::derive(move || url::of_project(&project.get(), &format!("networks/{}", id.get()))),
+        Interest::within(KINDS, id),
+    );
+    let network = Signal::derive(move || read.data.with(|data| data.as_ref().map(|one| one.item.clone())));
+    let (panel, set_panel) = address_param("panel");
+    let open = Callback::new(move |()| set_panel.set(Some("new".to_owned())));
+    let close = Callback::new(move |()| set_panel.set(None));
+    let may_write = Signal::derive(move || session.may_write(&project.get()));
+    provide_context(Page { network, open, may_write });
+    let name = Signal::derive(move || {
+        network.with(|network| {
+            network.as_ref().map_or_else(String::new, |network| words::name_or_id(&network.name, &network.id.to_string()))
+        })
+    });
+    let gone = Memo::new(move |_| {
+        read.failure.with(|failure| failure.as_ref().is_some_and(|failure| matches!(failure.status, 400 | 404)))
+    });
+    let deleted = Callback::new(move |()| navigate(&paths::networks(&project.get_untracked()), Default::default()));
+    let doomed = move || Doomed {
+        name: name.get_untracked(),
+        url: url::networking_one("networks", &id.get_untracked()),
+        consequence: Key::DeleteNetworkText,
+    };
+    move || {
+        if gone.get() {
+            return missing(Key::NoSuchNetwork, paths::networks(&project.get()), Key::ToNetworks).into_any();
+        }
+        view! {
+            {page_head(
+                name,
+                Signal::derive(move || {
+                    vec![Crumb::link(t(Key::Networks), paths::networks(&project.get())), Crumb::here(name.get())]
+                }),
+                glance(move || network.with(|network| network.as_ref().map(figures).unwrap_or_default())),
+                move || {
+                    may_write
+                        .get()
+                        .then(|| {
+                            view! {
+                                <button
+                                    type="button"
+                                    class="button"
+                                    on:click=move |_| set_panel.set(Some("delete".to_owned()))
+                                >
+                                    {t(Key::Delete)}
+                                </button>
+                                {create_button(Key::AddSubnet, move || open.run(()))}
+                            }
+                        })
+                },
+            )}
+            {move || {
+                read.failure
+                    .get()
+                    .filter(|_| read.data.with(Option::is_none))
+                    .map(|failure| error_block(&failure, Some(Callback::new(move |()| read.again()))))
+            }}
+            {tabs(
+                Key::NetworkTabs,
+                vec![
+                    Tab {
+                        title: Key::Subnets,
+                        href: Signal::derive(move || paths::network(&project.get(), &id.get())),
+                        count: Signal::derive(move || {
+                            network.with(|network| network.as_ref().map(|network| network.subnets.len() as u64))
+                        }),
+                    },
+                    Tab {
+                        title: Key::Information,
+                        href: Signal::derive(move || paths::network_settings(&project.get(), &id.get())),
+                        count: Signal::stored(None),
+                    },
+                ],
+            )}
+            <div class="page__body" id="tab-panel" role="tabpanel">
+                <Outlet />
+            </div>
+            {move || match panel.get().as_deref() {
+                Some("new") if may_write.get() => {
+                    add_subnet(project, network, space(project), close).into_any()
+                }
+                Some("delete") if may_write.get() => {
+                    delete_panel(project, doomed(), close, deleted).into_any()
+                }
+                _ => ().into_any(),
+            }}
+        }
+        .into_any()
+    }
+}
+
+/// Everything in the project that uses addresses, live while the panel is open.
+fn space(project: Signal<String>) -> Signal<Option<AddressSpace>> {
+    let read: Read<AddressSpace> = use_read(
+        Signal::derive(move || url::of_project(&project.get(), "address-space")),
+        Interest::anywhere(SPACE),
+    );
+    read.data.into()
+}
+
+/// *Subnets*.
+#[component]
+pub fn Subnets() -> impl IntoView {
+    let project = use_project();
+    let id = use_param("id");
+    let page = expect_context::<Page>();
+    let read = use_read::<List<SubnetRow>>(
+        Signal::derive(move || url::of_project(&project.get(), &format!("networks/{}/subnets", id.get()))),
+        Interest::within(KINDS, id),
+    );
+    move || {
+        table(TableSpec {
+            name: Key::Subnets,
+            kind: "subnet",
+            columns: COLUMNS,
+            rows: Signal::derive(move || {
+                read.data.with(|data| data.as_ref().map(|list| rows(&list.items, &project.get())))
+            }),
+            failure: read.failure.into(),
+            fetched: read.fetched.into(),
+            again: Callback::new(move |()| read.again()),
+            count: Key::CountSubnets,
+            empty: Key::SubnetsEmpty,
+            empty_action: page.may_write.get().then_some((Key::AddSubnet, page.open)),
+            actions: None,
+            deleted: RwSignal::new(HashSet::new()),
+        })
+    }
+}
+
+/// *Settings*: what is to be known; nothing to change yet.
+#[component]
+pub fn Settings() -> impl IntoView {
+    let project = use_project();
+    let page = expect_context::<Page>();
+    move || {
+        page.network.get().map(|network| {
+            let (tone, word) = words::status(network.status);
+            let cluster = network.cluster.clone().map(|cluster| {
+                let href = paths::cluster(&project.get(), &cluster.id.to_string());
+                let note = network.cluster_owned.then(|| view! { <span class="facts__note">{t(Key::MadeByCluster)}</span> });
+                view! {
+                    <dt>{t(Key::Cluster)}</dt>
+                    <dd>
+                        <a href=href>{cluster.name}</a>
+                        {note}
+                    </dd>
+                }
+            });
+            view! {
+                <section class="card">
+                    <dl class="facts">
+                        <dt>{t(Key::Status)}</dt>
+                        <dd>{status(tone, word, network.reason.clone())}</dd>
+                        <dt>{t(Key::Id)}</dt>
+                        <dd>{copyable(network.id.to_string())}</dd>
+                        <dt>{t(Key::Description)}</dt>
+                        <dd>
+                            {if network.description.is_empty() {
+                                t(Key::None).to_owned()
+                            } else {
+                                network.description.clone()
+                            }}
+                        </dd>
+                        <dt>{t(Key::Internet)}</dt>
+                        <dd>{t(if network.internet { Key::Yes } else { Key::No })}</dd>
+                        <dt>{t(Key::Mtu)}</dt>
+                        <dd>{format::number(u64::from(network.mtu))}</dd>
+                        {cluster}
+                        <dt>{t(Key::Created)}</dt>
+                        <dd>{time(network.created_at.clone())}</dd>
+                    </dl>
+                </section>
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portolan_shared::v1::SubnetPurpose;
+
+    use super::*;
+
+    /// A subnet for tests of rows.
+    pub(crate) fn subnet() -> SubnetRow {
+        let id = "01930000-0000-7000-8000-000000000001";
+        SubnetRow {
+            id: id.parse().unwrap(),
+            name: String::new(),
+            description: String::new(),
+            network: portolan_shared::v1::Ref { id: id.parse().unwrap(), name: "shop".into() },
+            cidr: "10.0.0.0/24".parse().unwrap(),
+            gateway: None,
+            dhcp: true,
+            dns: vec![],
+            pools: vec![("10.0.0.2".parse().unwrap(), "10.0.0.9".parse().unwrap())],
+            routes: vec![],
+            used: 1,
+            provider: 0,
+            capacity: 8,
+            ports: 1,
+            used_by: vec![],
+            purpose: SubnetPurpose::General,
+            cluster: None,
+            created_at: "2026-11-21T12:04:31Z".into(),
+            revision_number: 1,
+        }
+    }
+
+    #[test]
+    fn a_row_says_in_words_what_is_not_there() {
+        let rows = rows(&[subnet()], "p");
+        assert_eq!(rows[0].cells.len(), COLUMNS.len());
+        assert_eq!(rows[0].cells[2], Cell::Text("No gateway".into()));
+        assert_eq!(rows[0].cells[4], Cell::Text("Provider's".into()));
+        assert!(matches!(&rows[0].cells[0], Cell::Link(name, _, _) if name == "01930000"));
+    }
+}

@@ -1,0 +1,210 @@
+//! A subnet's *Ports*: everything attached to it, with how it is and why.
+
+use std::collections::HashSet;
+
+use leptos::prelude::*;
+use portolan_shared::v1::{Kind, List, PortKind, PortRow};
+
+use super::add_port::add_port;
+use super::port::port_panel;
+use super::subnet::Card;
+use super::{address_param, words};
+use crate::api::{Interest, url, use_read};
+use crate::components::error::notice;
+use crate::i18n::{Key, format, t, tp};
+use crate::paths;
+use crate::session::{use_param, use_project};
+use crate::table::cell::Align;
+use crate::table::{Cell, Column, Row, TableSpec, table};
+
+/// What a change must be of to show here.
+const KINDS: &[Kind] = &[Kind::Port, Kind::Node, Kind::Block];
+
+const COLUMNS: &[Column] = &[
+    Column::new("status", Key::Status, Align::Start),
+    Column::new("name", Key::Name, Align::Name),
+    Column::new("kind", Key::Kind, Align::Tight),
+    Column::new("ip", Key::IpAddresses, Align::Tight),
+    Column::spare("mac", Key::Mac, Align::Tight),
+    Column::new("attached", Key::AttachedTo, Align::Start),
+    Column::spare("created", Key::Created, Align::Tight),
+];
+
+/// What to call a port: its name, its pod's, its node's, else the beginning of its id.
+pub fn port_name(port: &PortRow) -> String {
+    if !port.name.is_empty() {
+        return port.name.clone();
+    }
+    match (&port.attached.pod, &port.attached.node) {
+        (Some((_, name)), _) => name.clone(),
+        (None, Some(node)) => node.name.clone(),
+        (None, None) => words::name_or_id("", &port.id.to_string()),
+    }
+}
+
+/// What a port is attached to, as a way of links.
+pub fn attached(port: &PortRow, project: &str) -> Cell {
+    let mut parts: Vec<(String, Option<String>)> = Vec::new();
+    if let Some(cluster) = &port.attached.cluster {
+        parts.push((cluster.name.clone(), Some(paths::cluster(project, &cluster.id.to_string()))));
+    }
+    if let Some(node) = &port.attached.node {
+        let href = port.attached.cluster.as_ref().map(|cluster| paths::cluster_nodes(project, &cluster.id.to_string()));
+        parts.push((node.name.clone(), href));
+    }
+    if let Some((namespace, name)) = &port.attached.pod {
+        parts.push((format!("{namespace}/{name}"), None));
+    }
+    match &port.attached.device {
+        Some(device) if !device.is_empty() => parts.push((device.clone(), None)),
+        _ => {}
+    }
+    if parts.is_empty() { Cell::Text(t(Key::NotAttached).to_owned()) } else { Cell::Trail(parts) }
+}
+
+/// The table's rows. Pods are folded under their node.
+pub fn rows(ports: &[PortRow], project: &str) -> Vec<Row> {
+    ports
+        .iter()
+        .map(|port| {
+            let id = port.id.to_string();
+            let (tone, word) = words::port_status(port);
+            let cells = vec![
+                Cell::Status(tone, word, port.reason.clone()),
+                Cell::Open(port_name(port), "port", id.clone()),
+                Cell::Text(t(words::kind(port.kind)).to_owned()),
+                Cell::Codes(port.fixed_ips.iter().map(|fixed| fixed.address.to_string()).collect()),
+                Cell::Codes(vec![port.mac.to_string()]),
+                attached(port, project),
+                Cell::Time(port.created_at.clone()),
+            ];
+            let mut row = Row::new(id, cells);
+            match (&port.attached.node, port.kind) {
+                (Some(node), PortKind::Pod) => row.fold = Some((node.id.to_string(), node.name.clone())),
+                (Some(node), PortKind::Node) => row.anchor = Some(node.id.to_string()),
+                _ => {}
+            }
+            row
+        })
+        .collect()
+}
+
+/// The tab.
+#[component]
+pub fn Ports() -> impl IntoView {
+    let project = use_project();
+    let id = use_param("id");
+    let card = expect_context::<Card>();
+    let read = use_read::<List<PortRow>>(
+        Signal::derive(move || {
+            url::of_project(&project.get(), &format!("subnets/{}/ports?limit={}", id.get(), url::PAGE))
+        }),
+        Interest::within(KINDS, id),
+    );
+    let ports = Signal::derive(move || read.data.with(|data| data.as_ref().map(|list| list.items.clone()).unwrap_or_default()));
+    let (panel, set_panel) = address_param("panel");
+    let (port, set_port) = address_param("port");
+    let deleted = RwSignal::new(HashSet::new());
+    let open = Callback::new(move |()| set_panel.set(Some("new".to_owned())));
+    let close = Callback::new(move |()| set_panel.set(None));
+    let close_port = Callback::new(move |()| set_port.set(None));
+    let more = move || {
+        read.data.with(|data| {
+            let list = data.as_ref()?;
+            let shown = list.items.len() as u64;
+            (list.total > shown).then(|| {
+                let (shown, total) = (format::number(shown), format::number(list.total));
+                notice(tp(Key::FirstOf, &[("shown", &shown), ("total", &total)]))
+            })
+        })
+    };
+    view! {
+        {more}
+        {move || {
+            table(TableSpec {
+                name: Key::Ports,
+                kind: "port",
+                columns: COLUMNS,
+                rows: Signal::derive(move || {
+                    read.data.with(|data| data.as_ref().map(|list| rows(&list.items, &project.get())))
+                }),
+                failure: read.failure.into(),
+                fetched: read.fetched.into(),
+                again: Callback::new(move |()| read.again()),
+                count: Key::CountPorts,
+                empty: Key::PortsEmpty,
+                empty_action: card.may_write.get().then_some((Key::AddPort, open)),
+                actions: None,
+                deleted,
+            })
+        }}
+        {move || {
+            (panel.get().as_deref() == Some("new") && card.may_write.get())
+                .then(|| add_port(project, card.subnet, ports, close))
+        }}
+        {move || {
+            port.get().map(|port| port_panel(project, Signal::stored(port), card.may_write, deleted, close_port))
+        }}
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use portolan_shared::status::PortStatus;
+    use portolan_shared::v1::{Attached, FixedIp, Ref};
+
+    use super::*;
+
+    const ID: &str = "01930000-0000-7000-8000-000000000001";
+
+    /// A reserved port for tests of rows.
+    pub(crate) fn port() -> PortRow {
+        PortRow {
+            id: ID.parse().unwrap(),
+            name: String::new(),
+            description: String::new(),
+            network: Ref { id: ID.parse().unwrap(), name: "shop".into() },
+            kind: PortKind::Reserved,
+            status: PortStatus::Active,
+            reason: None,
+            fixed_ips: vec![FixedIp {
+                address: "10.0.0.9".parse().unwrap(),
+                subnet: Ref { id: ID.parse().unwrap(), name: "web".into() },
+            }],
+            mac: "fa:16:3e:00:00:01".parse().unwrap(),
+            attached: Attached::default(),
+            enabled: true,
+            locked: None,
+            created_at: "2026-11-21T12:04:31Z".into(),
+            updated_at: "2026-11-21T12:04:31Z".into(),
+            revision_number: 1,
+        }
+    }
+
+    fn pod() -> PortRow {
+        PortRow {
+            kind: PortKind::Pod,
+            attached: Attached {
+                cluster: Some(Ref { id: ID.parse().unwrap(), name: "shop".into() }),
+                node: Some(Ref { id: ID.parse().unwrap(), name: "node-2".into() }),
+                pod: Some(("default".into(), "web-1".into())),
+                device: None,
+            },
+            ..port()
+        }
+    }
+
+    #[test]
+    fn an_unattached_port_says_so() {
+        assert_eq!(attached(&port(), "p"), Cell::Text("Reserved, not attached".into()));
+    }
+
+    #[test]
+    fn a_pod_is_named_and_stands_under_its_node() {
+        let rows = rows(&[pod()], "p");
+        assert_eq!(rows[0].cells.len(), COLUMNS.len());
+        assert_eq!(rows[0].cells[5].words(), "shop / node-2 / default/web-1");
+        assert!(matches!(&rows[0].cells[1], Cell::Open(name, ..) if name == "web-1"));
+        assert_eq!(rows[0].fold, Some((ID.to_owned(), "node-2".to_owned())));
+    }
+}

@@ -1,0 +1,142 @@
+//! Who is logged in, and in which project a page is.
+
+use gloo_net::http::Method;
+use leptos::prelude::*;
+use leptos_router::NavigateOptions;
+use leptos_router::hooks::{use_navigate, use_params_map};
+use portolan_shared::v1;
+
+use crate::api::{self, Failure, url};
+use crate::{browser, paths};
+
+/// What is known of the log-in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum State {
+    /// Not asked yet.
+    #[default]
+    Unknown,
+    /// Asked, and no answer came.
+    Failed(Failure),
+    /// Nobody.
+    Out,
+    /// This user.
+    In(v1::Session),
+}
+
+/// The log-in, shared by all pages.
+#[derive(Clone, Copy)]
+pub struct Session {
+    state: RwSignal<State>,
+}
+
+impl Session {
+    /// Provides the session to everything below, and asks the server who it is.
+    pub fn provide() -> Self {
+        let session = Self { state: RwSignal::new(State::Unknown) };
+        provide_context(session);
+        session.ask();
+        session
+    }
+
+    /// Asks the server again.
+    pub fn ask(self) {
+        leptos::task::spawn_local(async move {
+            let state = match api::client::get(url::SESSION, None).await {
+                Ok(text) => match serde_json::from_str(&text) {
+                    Ok(session) => State::In(session),
+                    Err(error) => State::Failed(Failure::unreadable(&error.to_string())),
+                },
+                Err(failure) if failure.status == 401 => State::Out,
+                Err(failure) => State::Failed(failure),
+            };
+            self.state.set(state);
+        });
+    }
+
+    /// What is known.
+    pub fn state(self) -> State {
+        self.state.get()
+    }
+
+    /// Logs in.
+    pub async fn log_in(self, user: String, password: String) -> Result<(), Failure> {
+        let body = v1::LogIn { user, password };
+        let text = api::send(self, "", Method::POST, url::SESSION, Some(&body)).await?;
+        let session = serde_json::from_str(&text).map_err(|error| Failure::unreadable(&error.to_string()))?;
+        self.state.set(State::In(session));
+        Ok(())
+    }
+
+    /// Logs out; the page forgets the user whatever the server says.
+    pub async fn log_out(self) {
+        let _ = api::send(self, "", Method::DELETE, url::SESSION, None::<&()>).await;
+        self.state.set(State::Out);
+    }
+
+    /// The server does not know the session any more.
+    pub fn expired(self) {
+        self.state.set(State::Out);
+    }
+
+    /// The token that every write carries.
+    pub fn csrf(self) -> String {
+        self.state.with_untracked(|state| match state {
+            State::In(session) => session.csrf.clone(),
+            _ => String::new(),
+        })
+    }
+
+    /// The user's name.
+    pub fn user(self) -> String {
+        self.state.with(|state| match state {
+            State::In(session) => session.user.name.clone(),
+            _ => String::new(),
+        })
+    }
+
+    /// The user's projects.
+    pub fn projects(self) -> Vec<v1::ProjectRef> {
+        self.state.with(|state| match state {
+            State::In(session) => session.projects.clone(),
+            _ => Vec::new(),
+        })
+    }
+
+    /// Whether the user may change things in `project`.
+    pub fn may_write(self, project: &str) -> bool {
+        self.projects().iter().any(|known| {
+            known.id.to_string() == project && known.roles.iter().any(|role| role == "member" || role == "admin")
+        })
+    }
+}
+
+/// The session of this application.
+pub fn use_session() -> Session {
+    expect_context::<Session>()
+}
+
+/// The project in the page's address.
+pub fn use_project() -> Signal<String> {
+    let params = use_params_map();
+    Memo::new(move |_| params.with(|params| params.get("project").unwrap_or_default())).into()
+}
+
+/// A parameter of the page's address, such as its `id`.
+pub fn use_param(name: &'static str) -> Signal<String> {
+    let params = use_params_map();
+    Memo::new(move |_| params.with(|params| params.get(name).unwrap_or_default())).into()
+}
+
+/// Goes to the log-in page as soon as nobody is logged in, to come back afterwards.
+pub fn require_log_in(session: Session) {
+    let navigate = use_navigate();
+    Effect::new(move |_| {
+        if session.state.with(|state| *state == State::Out) {
+            let here = browser::here();
+            if !here.starts_with("/login") {
+                let next = if here == "/" { String::new() } else { browser::escape(&here) };
+                navigate(&paths::login(&next), NavigateOptions { replace: true, ..Default::default() });
+            }
+        }
+    });
+}
