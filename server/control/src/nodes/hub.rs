@@ -100,11 +100,14 @@ impl Hub {
             .lost(node, place.number, last_contact, self.control.now());
     }
 
-    /// What a node's kernel holds, and what it refused. Written only when it is news.
+    /// What a node's kernel holds, and what it refused. Written only when it is news: a node whose
+    /// kernel holds what its cluster needs does not move with every commit of others.
     pub(super) fn applied(&self, node: NodeId, revision: Revision, exceptions: Vec<Exception>) {
         let known = self.control.read(|view| {
-            view.node_status(node)
-                .is_some_and(|s| s.applied_revision >= revision && s.exceptions == exceptions)
+            view.node_status(node).is_some_and(|status| {
+                let needed = view.cluster_revision(status.cluster).max(1);
+                status.exceptions == exceptions && status.applied_revision >= revision.min(needed)
+            })
         });
         if !known || self.reports.waits(node) {
             let applied = Some((revision, exceptions));

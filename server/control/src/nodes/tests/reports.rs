@@ -1,0 +1,225 @@
+use std::net::IpAddr;
+
+use portolan_shared::ids::PortId;
+use portolan_wire::agent::from_agent::Message as Out;
+use portolan_wire::agent::{
+    Applied, BlockRequest, Exception, PodAck, PodAllocation, PodRelease, PodReport, RenewRequest, to_agent::Message as In,
+};
+use portolan_wire::field::address_bytes;
+use rustls::pki_types::CertificateDer;
+
+use super::client::{Agent, Host, Stream, hello};
+use super::world::{World, eventually};
+use crate::command::Command;
+use crate::model::Block;
+use crate::nodes::pki;
+use crate::view::PortScope;
+
+async fn online(world: &World, agent: &Agent) {
+    eventually("online", || world.status(agent.id).filter(|status| status.online)).await;
+}
+
+#[tokio::test]
+async fn a_node_is_online_at_once_and_silent_after_a_grace_since_its_last_contact() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let (stream, ..) = agent.fresh(&world).await;
+    online(&world, &agent).await;
+    let status = world.status(agent.id).unwrap();
+    assert_eq!(status.agent_version, "test");
+    drop(stream);
+
+    // It comes back within the grace: nothing is written.
+    let (stream, ..) = agent.fresh(&world).await;
+    let (head, heard_by) = (world.head(), world.control.now());
+    drop(stream);
+    // The loss is noticed before the clock moves on: the node's next stream would end this one, and
+    // there is none, so wait until the endpoint has seen the end.
+    world.clock.advance(2);
+    let (stream, ..) = agent.fresh(&world).await;
+    assert_eq!(world.head(), head);
+    drop(stream);
+
+    let silent = eventually("silent", || {
+        world.clock.advance(1);
+        world.status(agent.id).filter(|status| !status.online)
+    });
+    let silent = silent.await;
+    assert!(silent.since >= heard_by && silent.since <= world.control.now() - 3_000_000, "since its last contact");
+
+    // One more stream, and it is online again.
+    let _stream = agent.fresh(&world).await;
+    online(&world, &agent).await;
+}
+
+#[tokio::test]
+async fn after_a_restart_nodes_that_do_not_come_back_become_silent() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let one = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let two = Agent::joined(&world, cluster, "node-2", [10, 0, 0, 12]).await;
+    let streams = (one.fresh(&world).await, two.fresh(&world).await);
+    online(&world, &one).await;
+    online(&world, &two).await;
+    let world = world.restart().await;
+    drop(streams);
+    assert!(world.status(one.id).unwrap().online, "an end of the control plane is none of the nodes'");
+    let started = world.control.now();
+    let _stream = one.fresh(&world).await;
+    world.clock.advance(10);
+    let silent = eventually("silent", || world.status(two.id).filter(|status| !status.online)).await;
+    assert!(silent.since <= started);
+    assert!(world.status(one.id).unwrap().online);
+}
+
+#[tokio::test]
+async fn what_the_kernel_holds_is_recorded_once() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let (mut stream, _, snapshot) = agent.fresh(&world).await;
+    online(&world, &agent).await;
+    let exception = Exception {
+        kind: "block".into(),
+        id: snapshot.blocks[0].id.clone(),
+        reason: "the kernel refused the route: File exists".into(),
+        attempts: 2,
+    };
+    let failed = Applied { revision: snapshot.revision, exceptions: vec![exception.clone()] };
+    stream.send(Out::Applied(failed.clone())).await;
+    let status = eventually("recorded", || {
+        world.status(agent.id).filter(|status| status.applied_revision == snapshot.revision)
+    });
+    let status = status.await;
+    assert_eq!((status.exceptions[0].reason.as_str(), status.exceptions[0].attempts), (&exception.reason[..], 2));
+
+    // The same again is no news, and neither is a revision from the future or one that the cluster
+    // does not need; a barrier shows that it was looked at.
+    let head = world.head();
+    stream.send(Out::Applied(failed)).await;
+    let later = Applied { revision: 1 << 40, exceptions: vec![exception] };
+    stream.send(Out::Applied(later)).await;
+    stream.send(Out::Pods(PodReport::default())).await;
+    assert!(matches!(stream.news().await, Some(In::PodAck(_))));
+    stream.send(Out::Applied(Applied { revision: snapshot.revision, exceptions: vec![] })).await;
+    eventually("mended", || world.status(agent.id).filter(|status| status.exceptions.is_empty())).await;
+    assert_eq!(world.head(), head + 1);
+}
+
+fn allocation(id: u8, seq: u64, address: IpAddr) -> PodAllocation {
+    PodAllocation {
+        id: vec![id; 16],
+        seq,
+        container_id: format!("c{id}"),
+        interface: "eth0".into(),
+        pod_namespace: "default".into(),
+        pod_name: format!("web-{id}"),
+        pod_uid: String::new(),
+        addresses: vec![address_bytes(address)],
+        mac: vec![0x0a, 0x58, 0, 0, 0, id],
+    }
+}
+
+/// The `n`th address of a block.
+fn address(block: &Block, n: u8) -> IpAddr {
+    match block.cidr.first() {
+        IpAddr::V4(first) => IpAddr::V4((u32::from(first) + u32::from(n)).into()),
+        IpAddr::V6(first) => IpAddr::V6((u128::from(first) + u128::from(n)).into()),
+    }
+}
+
+async fn report(stream: &mut Stream, report: PodReport) -> PodAck {
+    stream.send(Out::Pods(report)).await;
+    match stream.news().await {
+        Some(In::PodAck(ack)) => ack,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn pods_become_ports_of_their_node() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let other = Agent::joined(&world, cluster, "node-2", [10, 0, 0, 12]).await;
+    let (block, theirs) = (world.blocks(agent.id)[0].clone(), world.blocks(other.id)[0].clone());
+    let (mut stream, welcome, _) = agent.fresh(&world).await;
+    assert_eq!(welcome.pod_seq, 0);
+    online(&world, &agent).await;
+
+    let allocations =
+        vec![allocation(1, 1, address(&block, 0)), allocation(2, 2, address(&block, 1)), allocation(3, 3, address(&theirs, 5))];
+    let ack = report(&mut stream, PodReport { seq: 3, allocations: allocations.clone(), ..PodReport::default() }).await;
+    assert_eq!(ack.seq, 3);
+    assert_eq!(ack.refused.len(), 1, "an address of another node's block");
+    assert_eq!(ack.refused[0].id, vec![3; 16]);
+    let pods = || world.control.read(|view| view.pod_count(PortScope::Node(agent.id)));
+    assert_eq!(pods(), 2);
+    let port = world.control.read(|view| view.port(PortId::from_bytes([1; 16])).cloned()).unwrap();
+    assert_eq!((&*port.name, port.node), ("web-1", Some(agent.id)));
+
+    // Told again, nothing is made; released, it goes; a full report ends what it does not name.
+    let head = world.head();
+    let again = PodReport { seq: 3, allocations: allocations[..2].to_vec(), ..PodReport::default() };
+    assert_eq!(report(&mut stream, again).await.refused, []);
+    assert_eq!(world.head(), head);
+    let release = PodRelease { id: vec![1; 16], allocation_seq: 1, seq: 4 };
+    report(&mut stream, PodReport { seq: 4, releases: vec![release], ..PodReport::default() }).await;
+    assert_eq!(pods(), 1);
+    report(&mut stream, PodReport { full: true, seq: 5, ..PodReport::default() }).await;
+    assert_eq!(pods(), 0);
+    drop(stream);
+    let (_, welcome, _) = agent.fresh(&world).await;
+    assert_eq!(welcome.pod_seq, 5, "the agent knows from where to go on");
+}
+
+#[tokio::test]
+async fn blocks_are_leased_one_at_a_time() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let (mut stream, ..) = agent.fresh(&world).await;
+    for _ in 0..3 {
+        stream.send(Out::Blocks(BlockRequest { have: 1 })).await;
+    }
+    let Some(In::Change(change)) = stream.news().await else { panic!() };
+    assert_eq!(change.put_blocks[0].node_id, agent.id.as_bytes());
+    report(&mut stream, PodReport::default()).await;
+    assert_eq!(world.blocks(agent.id).len(), 2, "asked three times with one block, it has two");
+}
+
+#[tokio::test]
+async fn when_no_block_is_free_the_agent_is_told() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let all = 1 << (26 - 16);
+    for have in 1..all {
+        world.write(Command::LeaseBlock { node: agent.id, have }).await;
+    }
+    let mut stream = agent.stream(&world, hello()).await;
+    stream.begin().await;
+    stream.send(Out::Blocks(BlockRequest { have: all })).await;
+    let Some(In::BlockRefused(refused)) = stream.news().await else { panic!() };
+    assert_eq!(refused.code, "node.no_free_block");
+}
+
+#[tokio::test]
+async fn a_certificate_is_renewed_for_its_own_key_only() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let (mut stream, ..) = agent.fresh(&world).await;
+    world.clock.advance(3600);
+    stream.send(Out::Renew(RenewRequest { csr: agent.host.csr() })).await;
+    let Some(In::Renewed(renewed)) = stream.news().await else { panic!() };
+    let identity = |der: &[u8]| pki::identity(&CertificateDer::from(der.to_vec())).unwrap();
+    let (old, new) = (identity(&agent.certificate), identity(&renewed.certificate));
+    assert_eq!((old.node, old.key_hash), (new.node, new.key_hash));
+    assert!(new.not_after > old.not_after);
+
+    let another = Host::new("node-1", [10, 0, 0, 11]);
+    stream.send(Out::Renew(RenewRequest { csr: another.csr() })).await;
+    assert_eq!(stream.refused().await.unwrap().code, "body.malformed");
+}

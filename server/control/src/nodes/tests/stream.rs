@@ -1,0 +1,227 @@
+use futures_util::SinkExt as _;
+use portolan_wire::MAX_AGENT_FRAME;
+use portolan_wire::agent::{from_agent, to_agent::Message as In};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::client::{Agent, digest_of, hello, hello_with};
+use super::world::World;
+use crate::command::{Command, NetworkChange};
+
+#[tokio::test]
+async fn an_empty_agent_gets_a_snapshot_and_then_changes() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let (mut stream, welcome, snapshot) = agent.fresh(&world).await;
+    assert!(!welcome.resumed);
+    assert_eq!(welcome.store_id, world.control.store_id());
+    let sent = snapshot.cluster.as_ref().unwrap();
+    assert_eq!((sent.name.as_str(), sent.pod_ranges[0].length), ("shop", 16));
+    assert!(sent.mtu > 0);
+    assert_eq!(snapshot.nodes[0].id, agent.id.as_bytes());
+    assert_eq!(snapshot.blocks[0].node_id, agent.id.as_bytes());
+
+    let node = world.expected(cluster, "node-2").await;
+    let Some(In::Change(change)) = stream.news().await else { panic!() };
+    assert_eq!(change.put_nodes[0].id, node.id.as_bytes());
+    assert_eq!(change.revision, world.head());
+    world.write(Command::DeleteNode(node.id)).await;
+    let Some(In::Change(change)) = stream.news().await else { panic!() };
+    assert_eq!(change.drop_nodes, [node.id.as_bytes().to_vec()]);
+    // What the network's links carry concerns agents too.
+    let network = world.control.read(|view| view.cluster(cluster).unwrap().network);
+    let smaller = NetworkChange { mtu: Some(1400), ..NetworkChange::default() };
+    world.write(Command::UpdateNetwork(network, smaller)).await;
+    let Some(In::Change(change)) = stream.news().await else { panic!() };
+    assert_eq!(change.cluster.unwrap().mtu, 1400);
+}
+
+#[tokio::test]
+async fn an_agent_that_is_current_gets_nothing_and_one_that_is_behind_only_changes() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let (stream, welcome, snapshot) = agent.fresh(&world).await;
+    drop(stream);
+    let has = hello_with(&welcome.store_id, &snapshot);
+    let (again, frames) = agent.stream(&world, has.clone()).await.begin().await;
+    assert!(again.resumed && frames.is_empty(), "{frames:?}");
+
+    let (first, second) = (world.expected(cluster, "node-2").await, world.expected(cluster, "node-3").await);
+    let (behind, frames) = agent.stream(&world, has.clone()).await.begin().await;
+    assert!(behind.resumed);
+    let [In::Change(one), In::Change(two)] = &frames[..] else { panic!("{frames:?}") };
+    assert_eq!(one.put_nodes[0].id, first.id.as_bytes());
+    assert_eq!(two.put_nodes[0].id, second.id.as_bytes());
+
+    // Changed and changed back is current, whatever the revision.
+    world.write(Command::DeleteNode(first.id)).await;
+    world.write(Command::DeleteNode(second.id)).await;
+    let (back, frames) = agent.stream(&world, has.clone()).await.begin().await;
+    assert!(back.resumed && frames.is_empty(), "{frames:?}");
+
+    // Another store's state, and one that is not what it should be, are replaced.
+    let mut other = has.clone();
+    other.store_id = vec![1; 16];
+    assert!(!agent.stream(&world, other).await.begin().await.0.resumed);
+    let mut different = has;
+    (different.desired_revision, different.desired_digest) = (world.head(), vec![1; 32]);
+    assert!(!agent.stream(&world, different).await.begin().await.0.resumed);
+}
+
+#[tokio::test]
+async fn after_a_restart_agents_go_on_without_a_snapshot() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let one = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let two = Agent::joined(&world, cluster, "node-2", [10, 0, 0, 12]).await;
+    let (_stream, welcome, snapshot) = one.fresh(&world).await;
+    let (_other, _, second) = two.fresh(&world).await;
+    assert_eq!(digest_of(&snapshot), digest_of(&second), "one state for the whole cluster");
+    // One more change, which only the stored changes know of after the restart.
+    let node = world.expected(cluster, "node-3").await;
+
+    let world = world.restart().await;
+    assert_eq!(world.control.store_id().to_vec(), welcome.store_id);
+    let (resumed, frames) = one.stream(&world, hello_with(&welcome.store_id, &snapshot)).await.begin().await;
+    assert!(resumed.resumed, "no snapshot");
+    let [In::Change(change)] = &frames[..] else { panic!("{frames:?}") };
+    assert_eq!(change.put_nodes[0].id, node.id.as_bytes());
+    let (_, _, fresh) = two.fresh(&world).await;
+    let (current, frames) = two.stream(&world, hello_with(&welcome.store_id, &fresh)).await.begin().await;
+    assert!(current.resumed && frames.is_empty());
+}
+
+#[tokio::test]
+async fn a_removed_node_is_told_at_once_and_does_not_come_back() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let one = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let two = Agent::joined(&world, cluster, "node-2", [10, 0, 0, 12]).await;
+    let (mut stream, ..) = one.fresh(&world).await;
+    let (mut other, ..) = two.fresh(&world).await;
+    world.write(Command::DeleteNode(one.id)).await;
+    let refused = stream.refused().await.unwrap();
+    assert_eq!((refused.code.as_str(), refused.retry), ("node.removed", false));
+    assert!(stream.next().await.is_none(), "closed");
+    // Also on the session that is resumed.
+    let refused = one.stream(&world, hello()).await.refused().await.unwrap();
+    assert_eq!((refused.code.as_str(), refused.retry), ("node.removed", false));
+    let Some(In::Change(change)) = other.news().await else { panic!() };
+    assert_eq!(change.drop_nodes, [one.id.as_bytes().to_vec()]);
+    assert_eq!(change.drop_blocks.len(), 1, "its routes go with it");
+
+    world.write(Command::DeleteCluster(cluster)).await;
+    assert_eq!(other.refused().await.unwrap().code, "node.removed");
+}
+
+#[tokio::test]
+async fn a_host_that_takes_a_nodes_place_ends_the_old_stream() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let (mut stream, ..) = agent.fresh(&world).await;
+    let token = world.token(cluster, Some(agent.id)).await;
+    let host = super::client::Host::new("node-1", [10, 0, 0, 11]);
+    let joined = host.join(&world, &token).await.unwrap();
+    assert_eq!(joined.node_id, agent.id.as_bytes());
+    assert_eq!(stream.refused().await.unwrap().code, "node.removed");
+    let successor = Agent::of(&world, host, &joined);
+    successor.fresh(&world).await;
+    assert_eq!(agent.stream(&world, hello()).await.refused().await.unwrap().code, "node.removed");
+}
+
+#[tokio::test]
+async fn a_node_has_one_stream_the_newest() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let (mut old, ..) = agent.fresh(&world).await;
+    let (mut new, ..) = agent.fresh(&world).await;
+    assert!(old.refused().await.is_none(), "closed without a refusal");
+    world.expected(cluster, "node-2").await;
+    assert!(matches!(new.news().await, Some(In::Change(_))));
+}
+
+#[tokio::test]
+async fn agents_hear_of_their_own_cluster_only() {
+    let world = World::new().await;
+    let (mine, others) = (world.cluster("shop").await, world.cluster("bank").await);
+    let agent = Agent::joined(&world, mine, "node-1", [10, 0, 0, 11]).await;
+    let (mut stream, _, snapshot) = agent.fresh(&world).await;
+    assert_eq!(snapshot.nodes.len(), 1);
+    world.expected(others, "node-2").await;
+    let node = world.expected(mine, "node-3").await;
+    let Some(In::Change(change)) = stream.news().await else { panic!() };
+    assert_eq!(change.put_nodes.len(), 1);
+    assert_eq!(change.put_nodes[0].id, node.id.as_bytes());
+}
+
+#[tokio::test]
+async fn a_slow_agent_holds_nobody_and_misses_nothing() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let slow = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let quick = Agent::joined(&world, cluster, "node-2", [10, 0, 0, 12]).await;
+    let (mut slow, ..) = slow.fresh(&world).await;
+    let (mut quick, ..) = quick.fresh(&world).await;
+    let (network, mut revisions) = (world.control.read(|view| view.cluster(cluster).unwrap().network), Vec::new());
+    for at in 0..200 {
+        let change = NetworkChange { mtu: Some(1300 + at % 100), ..NetworkChange::default() };
+        world.write(Command::UpdateNetwork(network, change)).await;
+        let Some(In::Change(change)) = quick.news().await else { panic!() };
+        revisions.push(change.revision);
+    }
+    for revision in revisions {
+        let Some(In::Change(change)) = slow.news().await else { panic!() };
+        assert_eq!(change.revision, revision);
+    }
+}
+
+#[tokio::test]
+async fn what_the_protocol_does_not_allow_ends_the_stream() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+
+    let mut unspoken = super::client::Stream(agent.connect(&world).await.unwrap());
+    unspoken.send(from_agent::Message::Applied(portolan_wire::agent::Applied::default())).await;
+    assert_eq!(unspoken.refused().await.unwrap().code, "body.malformed");
+
+    let (mut twice, ..) = agent.fresh(&world).await;
+    twice.send(from_agent::Message::Hello(hello())).await;
+    assert_eq!(twice.refused().await.unwrap().code, "body.malformed");
+
+    let old = portolan_wire::agent::Hello { protocol: 0, ..hello() };
+    assert_eq!(agent.stream(&world, old).await.refused().await.unwrap().code, "agent.protocol");
+
+    let (mut large, ..) = agent.fresh(&world).await;
+    // Sending may fail already, when the other side does not read on.
+    let _ = large.0.send(Message::Binary(vec![0; MAX_AGENT_FRAME + 1].into())).await;
+    assert!(large.refused().await.is_none());
+
+    let (mut text, ..) = agent.fresh(&world).await;
+    text.0.send(Message::Text("hello".into())).await.unwrap();
+    assert!(text.refused().await.is_none());
+}
+
+#[tokio::test]
+async fn a_large_cluster_comes_in_parts() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let blocks = u32::try_from(portolan_wire::SNAPSHOT_PART - 1).unwrap();
+    for have in 1..=blocks {
+        world.write(Command::LeaseBlock { node: agent.id, have }).await;
+    }
+    let mut stream = agent.stream(&world, hello()).await;
+    let (_, frames) = stream.begin().await;
+    let parts: Vec<_> = frames
+        .iter()
+        .map(|frame| match frame {
+            In::Snapshot(part) => (part.cluster.is_some(), part.nodes.len() + part.blocks.len(), part.more),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(parts, [(true, portolan_wire::SNAPSHOT_PART, true), (false, 1, false)]);
+}

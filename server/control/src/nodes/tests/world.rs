@@ -1,0 +1,177 @@
+//! A control plane with its agent endpoint, on a folder of the test's own.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use portolan_shared::ids::{ClusterId, NodeId, ProjectId};
+use portolan_shared::v1::PathKind;
+use portolan_wire::token::JoinToken;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::command::{Command, NewCluster, Outcome};
+use crate::control::{Control, OpenOptions};
+use crate::model::{Block, Micros, Node, NodeStatus, Object, Revision};
+use crate::nodes::hub::system_request;
+use crate::nodes::{Endpoint, Listen, Options, Tokens};
+use crate::sources::{Clock, SystemClock};
+
+/// How long a test waits for what must happen.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The machine's clock, with hands.
+#[derive(Default)]
+pub(super) struct Hands(AtomicI64);
+
+impl Hands {
+    pub(super) fn advance(&self, seconds: i64) {
+        self.0.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Hands {
+    fn now(&self) -> Micros {
+        SystemClock.now() + self.0.load(Ordering::SeqCst)
+    }
+}
+
+pub(super) struct World {
+    pub(super) control: Control,
+    pub(super) clock: Arc<Hands>,
+    pub(super) tokens: Tokens,
+    pub(super) address: std::net::SocketAddr,
+    pub(super) folder: Arc<TempDir>,
+    serving: JoinHandle<()>,
+    end: Option<oneshot::Sender<()>>,
+}
+
+impl World {
+    pub(super) async fn new() -> Self {
+        Self::on(Arc::new(tempfile::tempdir().unwrap()), Arc::default())
+    }
+
+    fn on(folder: Arc<TempDir>, clock: Arc<Hands>) -> Self {
+        let database = folder.path().join("portolan.db");
+        let mut options = OpenOptions::new(format!("sqlite:{}", database.display()));
+        options.clock = Arc::clone(&clock) as Arc<dyn Clock>;
+        let control = Control::open(options).unwrap();
+        // Clients of the tests connect to where it really listens; the name is what is verified.
+        let options = Options {
+            listen: Listen::Address(([127, 0, 0, 1], 0).into()),
+            advertise: "127.0.0.1:7443".to_owned(),
+            ca_key: folder.path().join("portolan.db.ca.key"),
+        };
+        let endpoint = Endpoint::open(control.clone(), &options).unwrap();
+        let (tokens, address) = (endpoint.tokens(), endpoint.local_addr());
+        let (end, ended) = oneshot::channel::<()>();
+        let serving = tokio::spawn(async move {
+            let shutdown = async { drop(ended.await) };
+            endpoint.serve(shutdown).await.unwrap();
+        });
+        Self { control, clock, tokens, address, folder, serving, end: Some(end) }
+    }
+
+    /// Ends the control plane and starts it again on the same database.
+    pub(super) async fn restart(mut self) -> Self {
+        self.stop().await;
+        let (folder, clock) = (Arc::clone(&self.folder), Arc::clone(&self.clock));
+        drop(self);
+        Self::on(folder, clock)
+    }
+
+    pub(super) async fn stop(&mut self) {
+        drop(self.end.take());
+        (&mut self.serving).await.unwrap();
+        self.control.close().await;
+    }
+
+    pub(super) async fn write(&self, command: Command) -> Outcome {
+        self.control.write(system_request(command)).await.unwrap()
+    }
+
+    pub(super) async fn cluster(&self, name: &str) -> ClusterId {
+        let made = self.write(Command::CreateProject { name: format!("of-{name}"), description: String::new() }).await;
+        let project = made.objects.iter().find_map(|object| match object {
+            Object::Project(project) => Some(project.id),
+            _ => None,
+        });
+        self.cluster_in(project.unwrap(), name).await
+    }
+
+    async fn cluster_in(&self, project: ProjectId, name: &str) -> ClusterId {
+        let cluster = NewCluster {
+            project,
+            name: name.to_owned(),
+            node_range: Some("10.0.0.0/24".parse().unwrap()),
+            pod_range: Some("10.1.0.0/16".parse().unwrap()),
+            service_range: Some("10.2.0.0/20".parse().unwrap()),
+            path: PathKind::Auto,
+        };
+        let made = self.write(Command::CreateCluster(cluster)).await;
+        let id = made.objects.iter().find_map(|object| match object {
+            Object::Cluster(cluster) => Some(cluster.id),
+            _ => None,
+        });
+        id.unwrap()
+    }
+
+    /// A node that is expected.
+    pub(super) async fn expected(&self, cluster: ClusterId, name: &str) -> Arc<Node> {
+        let made = self.write(Command::CreateNode { cluster, name: name.to_owned(), address: None }).await;
+        made.objects.iter().find_map(node_of).unwrap()
+    }
+
+    pub(super) async fn token(&self, cluster: ClusterId, node: Option<NodeId>) -> JoinToken {
+        let (command, secret) = self.tokens.issue(cluster, node, self.control.now());
+        let made = self.write(command).await;
+        let Some(Object::JoinToken(token)) = made.objects.first() else { panic!("no token: {made:?}") };
+        JoinToken::parse(&self.tokens.text(token, &secret)).unwrap()
+    }
+
+    pub(super) fn node(&self, id: NodeId) -> Option<Arc<Node>> {
+        self.control.read(|view| view.node(id).cloned())
+    }
+
+    pub(super) fn status(&self, id: NodeId) -> Option<Arc<NodeStatus>> {
+        self.control.read(|view| view.node_status(id).cloned())
+    }
+
+    pub(super) fn blocks(&self, id: NodeId) -> Vec<Arc<Block>> {
+        self.control.read(|view| view.blocks_of_node(id).cloned().collect())
+    }
+
+    pub(super) fn head(&self) -> Revision {
+        self.control.read(crate::view::View::head)
+    }
+
+    pub(super) fn ca_certificate(&self) -> Vec<u8> {
+        ca_certificate(self.folder.path())
+    }
+}
+
+pub(super) fn ca_certificate(folder: &Path) -> Vec<u8> {
+    let pem = std::fs::read(folder.join("portolan.db.ca.crt")).unwrap();
+    x509_parser::pem::parse_x509_pem(&pem).unwrap().1.contents
+}
+
+fn node_of(object: &Object) -> Option<Arc<Node>> {
+    match object {
+        Object::Node(node) => Some(Arc::clone(node)),
+        _ => None,
+    }
+}
+
+/// Polls until something holds.
+pub(super) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let by = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < by, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
