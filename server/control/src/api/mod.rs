@@ -1,0 +1,149 @@
+//! The HTTP surface: `/v3` (Identity), `/v2.0` (Networking), `/portolan/v1` (the console's).
+//!
+//! [`router`] is the whole of it. [`outer`] is around everything: request id, panics, error bodies,
+//! security headers, counters. [`context`] is the one extractor that says who calls, in which
+//! project and with what rights. [`fields`] reads bodies attribute by attribute; [`error`] writes
+//! refusals in each API's shape. Handlers are short: extract, authorise, read the view or ask the
+//! writer, convert.
+//!
+//! Never here: a decision about objects (the writer's), SQL, or a cache.
+
+pub mod context;
+pub mod error;
+pub mod fields;
+pub mod metrics;
+pub mod outer;
+pub mod reply;
+pub mod status;
+pub mod v1;
+pub mod v2;
+pub mod v3;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::sync::watch;
+
+use crate::console;
+use crate::control::Control;
+use crate::identity::password::Passwords;
+use crate::nodes::Tokens;
+use error::Failure;
+use metrics::Metrics;
+
+/// Largest request body in bytes.
+pub const BODY_MAX: usize = 1 << 20;
+
+/// Everything handlers share.
+pub struct Api {
+    /// The core.
+    pub control: Control,
+    /// Checks log-ins.
+    pub passwords: Passwords,
+    /// Makes join tokens; `None` without an agent endpoint.
+    pub tokens: Option<Tokens>,
+    /// `scheme://host` that clients use, when it is not what their requests say; no slash at the end.
+    pub public_url: Option<String>,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Turns true when the server ends: streams end then.
+    pub ending: watch::Receiver<bool>,
+}
+
+impl Api {
+    /// Whether clients reach us by TLS (somebody in front of us speaks it).
+    pub fn secure(&self) -> bool {
+        self.public_url
+            .as_deref()
+            .is_some_and(|url| url.starts_with("https://"))
+    }
+
+    /// `scheme://host` of links in answers: as configured, else as the client has it.
+    pub fn base(&self, headers: &HeaderMap) -> String {
+        if let Some(url) = &self.public_url {
+            return url.clone();
+        }
+        let host = headers
+            .get("host")
+            .and_then(|host| host.to_str().ok())
+            .filter(|host| plain_host(host));
+        format!("http://{}", host.unwrap_or("localhost"))
+    }
+}
+
+/// A `Host` that may be put into a link: a name or address, with a port.
+fn plain_host(host: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']' | b'_');
+    !host.is_empty() && host.len() <= 255 && host.bytes().all(fits)
+}
+
+/// The whole HTTP surface.
+pub fn router(api: Arc<Api>) -> Router {
+    Router::new()
+        .nest("/portolan/v1", v1::router())
+        .nest("/v3", v3::router())
+        .nest("/v2.0", v2::router())
+        .route("/v3/", get(v3::version))
+        .route("/v2.0/", get(v2::resources))
+        .route("/", get(root))
+        .route("/healthz", get(healthz))
+        .route("/metrics", get(metrics::show))
+        .fallback(elsewhere)
+        .method_not_allowed_fallback(async || Failure::Method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&api), outer::around))
+        .with_state(api)
+}
+
+/// A browser gets the console, an OpenStack client the versions of the Networking API.
+async fn root(State(api): State<Arc<Api>>, headers: HeaderMap, uri: Uri) -> Response {
+    let accepts = |what: &str| {
+        headers
+            .get("accept")
+            .and_then(|accept| accept.to_str().ok())
+            .is_some_and(|accept| accept.contains(what))
+    };
+    let mut response = if accepts("text/html") {
+        console::serve(uri.path(), &headers)
+    } else {
+        v2::versions(&api, &headers)
+    };
+    response
+        .headers_mut()
+        .append("vary", axum::http::HeaderValue::from_static("accept"));
+    response
+}
+
+/// Every other path of a browser's is the console's; below an API there is nothing else.
+async fn elsewhere(method: axum::http::Method, headers: HeaderMap, uri: Uri) -> Response {
+    let ours = ["/v2.0", "/v3", "/portolan", "/healthz", "/metrics"];
+    if ours.iter().any(|prefix| uri.path().starts_with(prefix)) {
+        return Failure::NoRoute.into_response();
+    }
+    match method.as_str() {
+        "GET" | "HEAD" => console::serve(uri.path(), &headers),
+        _ => Failure::Method.into_response(),
+    }
+}
+
+/// Once it answers, the store is loaded.
+async fn healthz() -> &'static str {
+    "ok"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_that_go_into_links() {
+        assert!(plain_host("127.0.0.1:8080") && plain_host("[::1]:8080") && plain_host("portolan.example"));
+        for bad in ["", "a b", "a/b", "a\"b", "a<b", "a@b"] {
+            assert!(!plain_host(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Around every request: its id, panics, error bodies, security headers, counters, the log.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+
+use super::Api;
+use super::error::{Failure, Shape};
+
+/// The id of a request, in its extensions, in the answer and in the log.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub Arc<str>);
+
+/// What the console may load and talk to: itself. Leptos needs `wasm-unsafe-eval`.
+pub const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
+     img-src 'self' data:; connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; \
+     frame-ancestors 'none'";
+
+/// Headers of every answer.
+const HEADERS: [(HeaderName, &str); 5] = [
+    (header::CONTENT_SECURITY_POLICY, POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+];
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
+
+/// The outermost layer.
+pub async fn around(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let id: Arc<str> = format!("req-{}", api.control.new_id()).into();
+    let shape = Shape::of(request.uri().path());
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let auth_url = format!("{}/v3", api.base(request.headers()));
+    request.extensions_mut().insert(RequestId(Arc::clone(&id)));
+
+    let mut response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(panic) => {
+            let what = panic
+                .downcast_ref::<&str>()
+                .map(ToString::to_string)
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_default();
+            tracing::error!(request = %id, %method, %path, panic = what, "a handler panicked");
+            api.metrics.panicked();
+            Failure::Internal.into_response()
+        }
+    };
+    let failure = response.extensions_mut().remove::<Failure>();
+    let bare = failure.is_none() && response.status().is_server_error();
+    if let Some(failure) = failure.or(bare.then_some(Failure::Internal)) {
+        response = failure.write(shape, &id, &auth_url, response);
+    }
+    let status = response.status();
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if api.secure() {
+        let value = HeaderValue::from_static("max-age=31536000; includeSubDomains");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
+    }
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    api.metrics.answered(status.as_u16(), micros);
+    if status.is_server_error() {
+        tracing::warn!(request = %id, %method, %path, status = status.as_u16(), micros, "failed");
+    } else {
+        tracing::debug!(request = %id, %method, %path, status = status.as_u16(), micros);
+    }
+    response
+}

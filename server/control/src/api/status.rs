@@ -1,0 +1,153 @@
+//! A port's status from what the view knows: the port, its node, and how that is doing.
+//!
+//! [`Nodes`] takes out of the view, in one go, what the status of many ports depends on; the
+//! derivation itself ([`portolan_shared::status`]) then runs without the lock.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use portolan_shared::ids::{BlockId, NodeId, PortId};
+use portolan_shared::status::{Cause, NodeFacts, PortFacts, PortStatus, Reason, derive};
+use portolan_shared::time::Time;
+
+use crate::model::{Block, Node, NodeStatus, Port, Revision, owner};
+use crate::view::View;
+
+/// What the status of a node's ports depends on.
+#[derive(Debug, Clone)]
+pub struct NodeState {
+    /// The node.
+    pub node: Arc<Node>,
+    /// How it is doing; `None` if it never reported.
+    pub status: Option<Arc<NodeStatus>>,
+    /// Blocks it leases.
+    pub blocks: Vec<Arc<Block>>,
+    /// The last commit that changed what its cluster's agents are sent.
+    pub cluster_revision: Revision,
+}
+
+impl NodeState {
+    /// From the view.
+    pub fn of(view: &View, node: &Arc<Node>) -> Self {
+        Self {
+            node: Arc::clone(node),
+            status: view.node_status(node.id).cloned(),
+            blocks: view.blocks_of_node(node.id).cloned().collect(),
+            cluster_revision: view.cluster_revision(node.cluster),
+        }
+    }
+
+    /// Facts of the node itself: it should have everything its cluster's agents are sent.
+    pub fn facts(&self) -> NodeFacts {
+        self.facts_for(self.cluster_revision, |kind, id| {
+            kind == "node" && id == self.node.id.as_bytes()
+        })
+    }
+
+    /// Whether its kernel refused anything at all, and what first.
+    pub fn first_exception(&self) -> Option<(String, u32)> {
+        let status = self.status.as_ref()?;
+        status.exceptions.first().map(|e| (e.reason.clone(), e.attempts))
+    }
+
+    fn facts_for(&self, wanted_revision: Revision, concerns: impl Fn(&str, &[u8; 16]) -> bool) -> NodeFacts {
+        let status = self.status.as_ref();
+        let exception = status.and_then(|s| s.exceptions.iter().find(|e| concerns(&e.kind, &e.id)));
+        NodeFacts {
+            name: self.node.name.clone(),
+            joined: self.node.joined_at.is_some(),
+            online: status.is_some_and(|s| s.online),
+            since: status
+                .map(|s| s.since)
+                .or(self.node.joined_at)
+                .unwrap_or(self.node.meta.created_at),
+            applied_revision: status.map_or(0, |s| s.applied_revision),
+            wanted_revision,
+            exception: exception.map(|e| (e.reason.clone(), e.attempts)),
+        }
+    }
+
+    /// The block that holds an address.
+    fn block_of(&self, address: IpAddr) -> Option<&Arc<Block>> {
+        self.blocks.iter().find(|block| block.cidr.contains(address))
+    }
+
+    /// Facts of a port of this node. A pod's port is there once its block is: the agent gave the
+    /// address out of it. Any other is there once the node's row is.
+    fn port_facts(&self, port: &Port) -> NodeFacts {
+        let block = match &*port.device_owner {
+            owner::POD => port.fixed_ips.first().and_then(|ip| self.block_of(ip.address)),
+            _ => None,
+        };
+        let wanted = block.map_or(self.node.meta.revision, |block| block.meta.revision);
+        let block: Option<BlockId> = block.map(|block| block.id);
+        let (node, port): (NodeId, PortId) = (self.node.id, port.id);
+        self.facts_for(wanted, |kind, id| match kind {
+            "port" => id == port.as_bytes(),
+            "block" => block.is_some_and(|block| id == block.as_bytes()),
+            "node" => id == node.as_bytes(),
+            _ => false,
+        })
+    }
+}
+
+/// The nodes that some ports are bound to.
+#[derive(Debug, Clone, Default)]
+pub struct Nodes(HashMap<NodeId, NodeState>);
+
+impl Nodes {
+    /// Takes out of the view what the status of these ports depends on.
+    pub fn of<'a>(view: &View, ports: impl IntoIterator<Item = &'a Arc<Port>>) -> Self {
+        let mut nodes = HashMap::new();
+        for id in ports.into_iter().filter_map(|port| port.node) {
+            if let std::collections::hash_map::Entry::Vacant(place) = nodes.entry(id)
+                && let Some(node) = view.node(id)
+            {
+                place.insert(NodeState::of(view, node));
+            }
+        }
+        Self(nodes)
+    }
+
+    /// A node.
+    pub fn get(&self, id: NodeId) -> Option<&NodeState> {
+        self.0.get(&id)
+    }
+
+    /// Facts of a port.
+    pub fn facts(&self, port: &Port) -> PortFacts {
+        PortFacts {
+            enabled: port.admin_state_up,
+            has_address: !port.fixed_ips.is_empty(),
+            node: port.node.and_then(|id| self.get(id)).map(|node| node.port_facts(port)),
+        }
+    }
+
+    /// Status of a port, and why when it is not active.
+    pub fn status(&self, port: &Port) -> (PortStatus, Option<Cause>) {
+        derive(&self.facts(port))
+    }
+
+    /// Name of the node a port is bound to, or the host a client set.
+    pub fn host<'a>(&'a self, port: &'a Port) -> &'a str {
+        port.node
+            .and_then(|id| self.get(id))
+            .map_or(&*port.host, |node| &*node.node.name)
+    }
+}
+
+/// The word of the Networking API: what is switched off is `DOWN` there.
+pub const fn networking_word(status: PortStatus) -> &'static str {
+    match status {
+        PortStatus::Active => "ACTIVE",
+        PortStatus::Build => "BUILD",
+        PortStatus::Down | PortStatus::Disabled => "DOWN",
+        PortStatus::Error => "ERROR",
+    }
+}
+
+/// A cause as it goes on the wire.
+pub fn reason(cause: &Cause) -> Reason {
+    cause.reason(|micros| Time(micros).to_string())
+}

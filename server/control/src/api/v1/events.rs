@@ -1,0 +1,260 @@
+//! `GET /portolan/v1/events`: what changes, as it changes (server-sent events).
+//!
+//! A stream holds a place in the feed and pulls from there, so that a slow reader holds up nobody.
+//! It resumes after the revision in `Last-Event-ID` or `after`; what is gone by then is answered
+//! with `reset`. Rights are looked at again for every commit and every mark: a stream ends with its
+//! session or role, and with the server.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{OriginalUri, Query};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
+use portolan_shared::ids::ProjectId;
+use portolan_shared::refusal::Refusal;
+use portolan_shared::v1::{ChangeEvent, Changed, Kind, Op, ProgressEvent};
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::super::Api;
+use super::super::context::{Caller, alive};
+use super::super::error::Failure;
+use super::super::v2::not_found;
+use crate::command::Actor;
+use crate::feed::{self, Change, Commit, Next, Subscription};
+use crate::identity::rights::rights;
+use crate::model::{Object, Session};
+use crate::view::View;
+
+/// How often a stream says how far it is.
+const PROGRESS: Duration = Duration::from_secs(5);
+
+/// Bytes of events put into one write.
+const CHUNK: usize = 32 * 1024;
+
+#[derive(serde::Deserialize)]
+struct Asked {
+    project: Option<String>,
+    after: Option<String>,
+}
+
+/// One reader.
+struct Reader {
+    api: Arc<Api>,
+    session: Arc<Session>,
+    project: ProjectId,
+    feed: Subscription,
+    mark: Interval,
+    ending: watch::Receiver<bool>,
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.api.metrics.stream(-1);
+    }
+}
+
+fn allowed(view: &View, session: &Session, project: ProjectId, now: i64) -> bool {
+    view.session(&session.hash).is_some() && alive(view, session, now) && rights(view, session, project).read
+}
+
+/// `GET /portolan/v1/events?project=ID[&after=REVISION]`.
+pub async fn stream(caller: Caller, headers: HeaderMap, OriginalUri(uri): OriginalUri) -> Result<Response, Failure> {
+    let Query(asked) = Query::<Asked>::try_from_uri(&uri).map_err(|_| Refusal::Malformed {
+        detail: "its query is no query".to_owned(),
+    })?;
+    let project = asked.project.ok_or_else(|| Refusal::Required {
+        field: "project".to_owned(),
+    })?;
+    let project: ProjectId = project.parse().map_err(|_| not_found("project", &project))?;
+    let Caller { api, session, now, .. } = caller;
+    let seen = api
+        .control
+        .read(|view| view.project(project).is_some() && allowed(view, &session, project, now));
+    if !seen {
+        return Err(not_found("project", &project.to_string()));
+    }
+    let last = headers
+        .get("last-event-id")
+        .map(|value| value.to_str().unwrap_or_default().to_owned());
+    let after = match last.filter(|id| !id.is_empty()).or(asked.after) {
+        None => None,
+        Some(text) => Some(text.parse().map_err(|_| Refusal::WrongType {
+            field: "after".to_owned(),
+            expected: "a revision".to_owned(),
+        })?),
+    };
+    let mut mark = interval(PROGRESS);
+    mark.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    api.metrics.stream(1);
+    let reader = Reader {
+        feed: api.control.feed().subscribe(after),
+        ending: api.ending.clone(),
+        session,
+        project,
+        mark,
+        api,
+    };
+    let events = stream::unfold(reader, async |mut reader| {
+        let text = reader.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(Bytes::from(text)), reader))
+    });
+    let mut response = Response::new(Body::from_stream(events));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Proxies that buffer would hold events back.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+impl Reader {
+    /// The next events; `None` at the end of the stream.
+    async fn next(&mut self) -> Option<String> {
+        loop {
+            let mut text = String::new();
+            let next = tokio::select! {
+                biased;
+                _ = self.ending.wait_for(|ending| *ending) => return None,
+                _ = self.mark.tick() => None,
+                next = self.feed.next() => Some(next),
+            };
+            match next {
+                None => {
+                    if !self.allowed() {
+                        return None;
+                    }
+                    write(
+                        &mut text,
+                        "progress",
+                        &ProgressEvent {
+                            revision: self.feed.cursor(),
+                        },
+                        self.feed.cursor(),
+                    );
+                }
+                Some(next) => {
+                    let mut next = Some(next);
+                    while let Some(now) = next {
+                        if !self.tell(&mut text, now) {
+                            return (!text.is_empty()).then_some(text);
+                        }
+                        next = if text.len() < CHUNK { self.feed.try_next() } else { None };
+                    }
+                }
+            }
+            if !text.is_empty() {
+                return Some(text);
+            }
+        }
+    }
+
+    fn allowed(&self) -> bool {
+        let now = self.api.control.now();
+        self.api
+            .control
+            .read(|view| allowed(view, &self.session, self.project, now))
+    }
+
+    /// Writes what the reader may see of it; false at the end of the stream.
+    fn tell(&self, text: &mut String, next: Next) -> bool {
+        match next {
+            Next::Closed => false,
+            Next::Reset { head } => {
+                write(text, "reset", &ProgressEvent { revision: head }, head);
+                self.allowed()
+            }
+            Next::Commit(commit) => {
+                if !self.allowed() {
+                    return false;
+                }
+                let changes = self.changes(&commit);
+                if !changes.is_empty() {
+                    let revision = commit.revision;
+                    write(text, "change", &ChangeEvent { revision, changes }, revision);
+                }
+                true
+            }
+        }
+    }
+
+    fn changes(&self, commit: &Commit) -> Vec<Changed> {
+        let mine: Vec<&Change> = commit
+            .changes
+            .iter()
+            .filter(|change| change.project == Some(self.project) && change.op != feed::Op::Quiet)
+            .collect();
+        if mine.is_empty() {
+            return Vec::new();
+        }
+        let actor = self.actor(commit.actor);
+        mine.into_iter()
+            .filter_map(|change| changed(change, actor.as_deref()))
+            .collect()
+    }
+
+    /// Who did it, if it is somebody of the project.
+    fn actor(&self, actor: Actor) -> Option<String> {
+        let Actor::User(id) = actor else { return None };
+        self.api.control.read(|view| {
+            let known = id == self.session.user || !view.roles(id, self.project).is_empty();
+            view.user(id).filter(|_| known).map(|user| user.name.clone())
+        })
+    }
+}
+
+fn write(text: &mut String, event: &str, data: &impl Serialize, id: u64) {
+    // Writing to a String cannot fail, and our events serialise.
+    let data = serde_json::to_string(data).unwrap_or_default();
+    let _ = write!(text, "event: {event}\nid: {id}\ndata: {data}\n\n");
+}
+
+/// A change as a reader is told of it; `None` for kinds that no screen shows.
+fn changed(change: &Change, actor: Option<&str>) -> Option<Changed> {
+    let op = match change.op {
+        feed::Op::Put => Op::Put,
+        feed::Op::Delete => Op::Delete,
+        feed::Op::Quiet => return None,
+    };
+    let (kind, id, network, subnets) = match &change.object {
+        Object::Network(network) => (Kind::Network, network.id.to_string(), Some(network.id), Vec::new()),
+        Object::Subnet(subnet) => (
+            Kind::Subnet,
+            subnet.id.to_string(),
+            Some(subnet.network),
+            vec![subnet.id],
+        ),
+        Object::Port(port) => {
+            let mut subnets: Vec<_> = port.fixed_ips.iter().map(|ip| ip.subnet).collect();
+            subnets.dedup();
+            (Kind::Port, port.id.to_string(), Some(port.network), subnets)
+        }
+        Object::Cluster(cluster) => (Kind::Cluster, cluster.id.to_string(), Some(cluster.network), Vec::new()),
+        Object::Node(node) => (Kind::Node, node.id.to_string(), None, Vec::new()),
+        // How a node is doing is gone with it, or about to be told anew: never by itself.
+        Object::NodeStatus(status) if op == Op::Put => (Kind::Node, status.node.to_string(), None, Vec::new()),
+        Object::Block(block) => (Kind::Block, block.id.to_string(), None, vec![block.subnet]),
+        Object::NodeStatus(_)
+        | Object::Project(_)
+        | Object::User(_)
+        | Object::Assignment(_)
+        | Object::Session(_)
+        | Object::Idempotency(_)
+        | Object::JoinToken(_) => return None,
+    };
+    Some(Changed {
+        kind,
+        op,
+        id,
+        network,
+        subnets,
+        cluster: change.cluster,
+        actor: actor.map(ToOwned::to_owned),
+    })
+}

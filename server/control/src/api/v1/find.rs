@@ -1,0 +1,50 @@
+//! Objects of the project in the path. An object of another project is not there, also for those
+//! who see everything: the path says where to look.
+
+use std::sync::Arc;
+
+use super::super::context::{Call, Segments};
+use super::super::error::Failure;
+use super::super::v2::not_found;
+use crate::model::{Cluster, Meta, Network, Node, Port, Subnet};
+use crate::view::View;
+
+fn here<T>(call: &Call, found: Option<&Arc<T>>, meta: impl Fn(&T) -> &Meta) -> Option<Arc<T>> {
+    found.filter(|object| meta(object).project == call.project.id).cloned()
+}
+
+macro_rules! finders {
+    ($($(#[$doc:meta])* $name:ident($word:literal, $param:literal, $get:ident) -> $type:ty;)*) => {
+        $($(#[$doc])*
+        ///
+        /// # Errors
+        /// If it is not there.
+        pub fn $name(call: &Call, view: &View, path: &Segments) -> Result<Arc<$type>, Failure> {
+            let id = path.id($param, $word)?;
+            here(call, view.$get(id), |object| &object.meta).ok_or_else(|| not_found($word, path.text($param)))
+        })*
+    };
+}
+
+finders! {
+    /// The network in the path.
+    network("network", "id", network) -> Network;
+    /// The subnet in the path.
+    subnet("subnet", "id", subnet) -> Subnet;
+    /// The port in the path.
+    port("port", "id", port) -> Port;
+    /// The cluster in the path.
+    cluster("cluster", "id", cluster) -> Cluster;
+}
+
+/// The node in the path, of the cluster in the path.
+///
+/// # Errors
+/// If one of them is not there.
+pub fn node(call: &Call, view: &View, path: &Segments) -> Result<Arc<Node>, Failure> {
+    let cluster = cluster(call, view, path)?;
+    let found = view
+        .node(path.id("node", "node")?)
+        .filter(|node| node.cluster == cluster.id);
+    found.cloned().ok_or_else(|| not_found("node", path.text("node")))
+}

@@ -1,0 +1,51 @@
+//! Networks of the console's screens, and which addresses are used where.
+
+use axum::extract::OriginalUri;
+use portolan_shared::v1::{AddressSpace, List, NetworkRow, One};
+
+use super::super::context::{Call, Segments};
+use super::super::error::{Answer, Failure};
+use super::super::reply;
+use super::find;
+use super::rows::NetworkFacts;
+
+/// `GET …/networks`: all of the project's, by name.
+pub async fn list(call: Call, _: OriginalUri) -> Answer {
+    let (revision, facts) = call.control().read(|view| {
+        let networks = view.networks(Some(call.project.id));
+        (
+            view.head(),
+            networks
+                .map(|network| NetworkFacts::of(view, network))
+                .collect::<Vec<_>>(),
+        )
+    });
+    let mut items: Vec<NetworkRow> = facts.iter().map(NetworkFacts::row).collect();
+    items.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+    reply::ok(&List {
+        revision,
+        total: u64::try_from(items.len()).unwrap_or(u64::MAX),
+        items,
+        next: None,
+    })
+}
+
+/// `GET …/networks/{id}`.
+pub async fn show(call: Call, path: Segments) -> Answer {
+    let (revision, facts) = call.control().read(|view| {
+        let network = find::network(&call, view, &path)?;
+        Ok::<_, Failure>((view.head(), NetworkFacts::of(view, &network)))
+    })?;
+    reply::ok(&One {
+        revision,
+        item: facts.row(),
+    })
+}
+
+/// `GET …/address-space`.
+pub async fn address_space(call: Call) -> Answer {
+    let (revision, ranges) = call
+        .control()
+        .read(|view| (view.head(), view.used_ranges(call.project.id)));
+    reply::ok(&AddressSpace { revision, ranges })
+}

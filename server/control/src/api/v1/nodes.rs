@@ -1,0 +1,110 @@
+//! Nodes of a cluster, and the tokens by which hosts join as them.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use portolan_shared::check;
+use portolan_shared::ids::NodeId;
+use portolan_shared::refusal::Refusal;
+use portolan_shared::v1::{CreateNode, JoinToken, List, NodeRow};
+
+use super::super::context::{Call, Segments};
+use super::super::error::{Answer, Failure};
+use super::super::fields::Body;
+use super::super::reply;
+use super::clusters::tokens;
+use super::find;
+use super::rows::{NodeFacts, moment};
+use crate::command::Command;
+use crate::model::{Cluster, Object};
+
+/// `GET …/clusters/{id}/nodes`: by name, numbers in their order.
+pub async fn list(call: Call, path: Segments) -> Answer {
+    let (revision, facts) = call.control().read(|view| {
+        let cluster = find::cluster(&call, view, &path)?;
+        let facts: Vec<_> = view
+            .nodes_of(cluster.id)
+            .map(|node| NodeFacts::of(view, node))
+            .collect();
+        Ok::<_, Failure>((view.head(), facts))
+    })?;
+    let mut items: Vec<NodeRow> = facts.iter().map(|facts| facts.row(call.caller.now)).collect();
+    items.sort_by(|a, b| (a.name.len(), &a.name).cmp(&(b.name.len(), &b.name)));
+    reply::ok(&List {
+        revision,
+        total: u64::try_from(items.len()).unwrap_or(u64::MAX),
+        items,
+        next: None,
+    })
+}
+
+/// A new token for a cluster, or for one node of it: recorded by its hash, answered in full, once.
+async fn issue(call: &Call, cluster: &Arc<Cluster>, node: Option<NodeId>) -> Answer {
+    let tokens = tokens(call)?;
+    let (command, secret) = tokens.issue(cluster.id, node, call.caller.now);
+    let outcome = call.write(command).await?;
+    let made = outcome.objects.iter().find_map(|object| match object {
+        Object::JoinToken(token) => Some(token),
+        _ => None,
+    });
+    let made = made.ok_or(Failure::Internal)?;
+    let (facts, prefix, mtu) = call.control().read(|view| {
+        let facts = node.and_then(|id| view.node(id)).map(|node| NodeFacts::of(view, node));
+        let prefix = view.subnet(cluster.node_subnet).map(|subnet| subnet.cidr.prefix());
+        (
+            facts,
+            prefix,
+            view.network(cluster.network).map_or(0, |network| network.mtu),
+        )
+    });
+    reply::created(&JoinToken {
+        token: tokens.text(made, &secret),
+        expires_at: moment(made.expires_at),
+        node: facts.map(|facts| facts.row(call.caller.now)),
+        prefix,
+        mtu,
+    })
+}
+
+/// `POST …/clusters/{id}/nodes`: a node that is expected, its port, and the token for it. Repeated
+/// with the same `Idempotency-Key`, it is the same node and a new token.
+pub async fn create(call: Call, path: Segments, body: Body) -> Answer {
+    let cluster = call.control().read(|view| find::cluster(&call, view, &path))?;
+    call.to_write("add nodes")?;
+    tokens(&call)?;
+    let asked: CreateNode = body.read()?;
+    let name = check::label("name", &asked.name)?;
+    let command = Command::CreateNode {
+        cluster: cluster.id,
+        name,
+        address: None,
+    };
+    let outcome = call.create(command, &body.0).await?;
+    let made = outcome.objects.iter().find_map(|object| match object {
+        Object::Node(node) => Some(node.id),
+        _ => None,
+    });
+    issue(&call, &cluster, Some(made.ok_or(Failure::Internal)?)).await
+}
+
+/// `POST …/clusters/{id}/join-tokens`: for any host that has an address of the node subnet.
+pub async fn join_token(call: Call, path: Segments, body: Body) -> Answer {
+    let cluster = call.control().read(|view| find::cluster(&call, view, &path))?;
+    call.to_write("make join tokens")?;
+    tokens(&call)?;
+    if !body.0.is_empty() && !body.object()?.is_empty() {
+        return Err(Refusal::UnknownAttribute {
+            field: "body".to_owned(),
+        }
+        .into());
+    }
+    issue(&call, &cluster, None).await
+}
+
+/// `DELETE …/clusters/{id}/nodes/{node}`.
+pub async fn delete(call: Call, path: Segments) -> Result<Response, Failure> {
+    let node = call.control().read(|view| find::node(&call, view, &path))?;
+    call.to_write("remove nodes")?;
+    call.write(Command::DeleteNode(node.id)).await?;
+    Ok(reply::nothing())
+}

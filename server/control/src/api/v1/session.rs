@@ -1,0 +1,103 @@
+//! `/portolan/v1/session`: the console's log-in.
+//!
+//! The secret is in a cookie that scripts cannot read and other sites cannot send; the CSRF secret
+//! is in the answer and comes back in a header.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use portolan_shared::refusal::Refusal;
+use portolan_shared::v1::{LogIn, ProjectRef, Session as Answered, UserRef};
+
+use super::super::Api;
+use super::super::context::{COOKIE, Caller};
+use super::super::error::{Answer, Failure};
+use super::super::fields::Body;
+use super::super::reply;
+use crate::command::Command;
+use crate::identity::login::{Kind, SESSION_LIFETIME, begin, by_password};
+use crate::identity::rights::everywhere;
+use crate::model::{Role, Session, User};
+use crate::view::View;
+
+/// Projects of a user, by name: those with a role, and all for who sees all.
+fn projects(view: &View, user: &User) -> Vec<ProjectRef> {
+    let everywhere = everywhere(view, user.id);
+    let names = |roles: &mut Vec<Role>| -> Vec<String> {
+        roles.extend(&everywhere);
+        roles.sort_unstable();
+        roles.dedup();
+        roles.iter().map(|role| role.name().to_owned()).collect()
+    };
+    let reference = |project: &crate::model::Project, mut roles: Vec<Role>| ProjectRef {
+        id: project.id,
+        name: project.name.clone(),
+        roles: names(&mut roles),
+    };
+    let mut found: Vec<ProjectRef> = if everywhere.is_empty() {
+        let mine = view
+            .projects_of(user.id)
+            .into_iter()
+            .filter(|(project, _)| project.enabled);
+        mine.map(|(project, roles)| reference(&project, roles)).collect()
+    } else {
+        view.projects()
+            .map(|project| reference(project, view.roles(user.id, project.id)))
+            .collect()
+    };
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    found
+}
+
+fn answer(api: &Api, user: &User, session: &Session) -> Result<Answered, Failure> {
+    let csrf = session.csrf.clone().ok_or(Refusal::AuthRequired {})?;
+    let projects = api.control.read(|view| projects(view, user));
+    Ok(Answered {
+        user: UserRef {
+            id: user.id,
+            name: user.name.clone(),
+        },
+        projects,
+        csrf,
+    })
+}
+
+fn set_cookie(api: &Api, response: &mut Response, secret: &str, seconds: i64) -> Result<(), Failure> {
+    let secure = if api.secure() { "; Secure" } else { "" };
+    let cookie = format!("{COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
+    let mut value = HeaderValue::from_str(&cookie).map_err(|_| Failure::Internal)?;
+    value.set_sensitive(true);
+    response.headers_mut().insert(header::SET_COOKIE, value);
+    Ok(())
+}
+
+/// `POST /portolan/v1/session`.
+pub async fn create(State(api): State<Arc<Api>>, body: Body) -> Answer {
+    let log_in: LogIn = body.read()?;
+    api.control.current().await?;
+    let user = api.control.read(|view| view.user_by_name(&log_in.user).cloned());
+    let user = by_password(&api.control, &api.passwords, user, &log_in.password).await?;
+    let begun = begin(&api.control, &user, Kind::Console).await?;
+    let mut response = reply::ok(&answer(&api, &user, &begun.session)?)?;
+    set_cookie(&api, &mut response, &begun.secret, SESSION_LIFETIME / 1_000_000)?;
+    Ok(response)
+}
+
+/// `GET /portolan/v1/session`.
+pub async fn show(caller: Caller) -> Answer {
+    reply::ok(&answer(&caller.api, &caller.user, &caller.session)?)
+}
+
+/// `DELETE /portolan/v1/session`.
+pub async fn delete(caller: Caller) -> Result<Response, Failure> {
+    // A token has no session of the console's to end; it is ended at `/v3/auth/tokens`.
+    if caller.session.csrf.is_none() {
+        return Err(Refusal::AuthRequired {}.into());
+    }
+    caller.administer(Command::DeleteSession(caller.session.hash)).await?;
+    let mut response = reply::nothing();
+    set_cookie(&caller.api, &mut response, "", 0)?;
+    Ok(response)
+}

@@ -1,0 +1,237 @@
+//! `/v2.0`: OpenStack Networking. One file a resource; [`list`] has what lists share (filters, sort,
+//! pages, fields).
+
+pub mod list;
+pub mod many;
+pub mod networks;
+pub mod ports;
+pub mod select;
+pub mod subnets;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use portolan_shared::refusal::Refusal;
+use serde::Serialize;
+
+use super::Api;
+use super::context::{Call, Segments};
+use super::error::{Answer, Failure};
+use super::reply;
+
+/// The routes below `/v2.0`.
+pub fn router() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/", get(resources))
+        .route("/extensions", get(extensions))
+        .route("/extensions/{alias}", get(extension))
+        .route("/networks", get(networks::list).post(networks::create))
+        .route(
+            "/networks/{id}",
+            get(networks::show).put(networks::update).delete(networks::delete),
+        )
+        .route("/subnets", get(subnets::list).post(subnets::create))
+        .route(
+            "/subnets/{id}",
+            get(subnets::show).put(subnets::update).delete(subnets::delete),
+        )
+        .route("/ports", get(ports::list).post(ports::create))
+        .route("/ports/{id}", get(ports::show).put(ports::update).delete(ports::delete))
+}
+
+#[derive(Serialize)]
+struct Link {
+    rel: &'static str,
+    href: String,
+}
+
+#[derive(Serialize)]
+struct Versions {
+    versions: [Version; 1],
+}
+
+#[derive(Serialize)]
+struct Version {
+    id: &'static str,
+    status: &'static str,
+    links: [Link; 1],
+}
+
+/// `GET /` for a program: which versions there are.
+pub fn versions(api: &Api, headers: &HeaderMap) -> Response {
+    let href = format!("{}/v2.0/", api.base(headers));
+    let version = Version {
+        id: "v2.0",
+        status: "CURRENT",
+        links: [Link { rel: "self", href }],
+    };
+    reply::ok(&Versions { versions: [version] }).unwrap_or_else(IntoResponse::into_response)
+}
+
+#[derive(Serialize)]
+struct Resources {
+    resources: [Resource; 4],
+}
+
+#[derive(Serialize)]
+struct Resource {
+    name: &'static str,
+    collection: &'static str,
+    links: [Link; 1],
+}
+
+/// `GET /v2.0`: which resources there are.
+pub async fn resources(State(api): State<Arc<Api>>, headers: HeaderMap) -> Answer {
+    let base = api.base(&headers);
+    let resource = |name, collection| {
+        let href = format!("{base}/v2.0/{collection}");
+        Resource {
+            name,
+            collection,
+            links: [Link { rel: "self", href }],
+        }
+    };
+    reply::ok(&Resources {
+        resources: [
+            resource("network", "networks"),
+            resource("subnet", "subnets"),
+            resource("port", "ports"),
+            resource("extension", "extensions"),
+        ],
+    })
+}
+
+/// Alias, name and description of what we have beyond the core: only what is true.
+const EXTENSIONS: &[(&str, &str, &str)] = &[
+    ("binding", "Port Binding", "Shows the host that a port is bound to"),
+    (
+        "empty-string-filtering",
+        "Empty String Filtering Extension",
+        "Filters by attributes with an empty value",
+    ),
+    (
+        "filter-validation",
+        "Filter parameters validation",
+        "Refuses unknown filters",
+    ),
+    (
+        "ip-substring-filtering",
+        "IP address substring filtering",
+        "Filters ports by a part of an address",
+    ),
+    ("net-mtu", "Network MTU", "Shows the MTU of a network"),
+    (
+        "net-mtu-writable",
+        "Network MTU (writable)",
+        "Lets the MTU of a network be set",
+    ),
+    ("pagination", "Pagination support", "Lists in pages"),
+    ("project-id", "project_id field enabled", "project_id beside tenant_id"),
+    (
+        "revision-if-match",
+        "If-Match constraints based on revision_number",
+        "Refuses changes of what changed meanwhile",
+    ),
+    ("sorting", "Sorting support", "Lists in an order asked for"),
+    (
+        "standard-attr-description",
+        "standard-attr-description",
+        "A description of every resource",
+    ),
+    (
+        "standard-attr-revisions",
+        "Resource revision numbers",
+        "A revision number of every resource",
+    ),
+    (
+        "standard-attr-timestamp",
+        "Resource timestamps",
+        "When a resource was made and last changed",
+    ),
+];
+
+/// When the list of extensions last changed.
+const EXTENSIONS_UPDATED: &str = "2026-08-01T00:00:00-00:00";
+
+#[derive(Serialize)]
+struct Extension {
+    alias: &'static str,
+    name: &'static str,
+    description: &'static str,
+    updated: &'static str,
+    links: [(); 0],
+}
+
+fn extension_of((alias, name, description): (&'static str, &'static str, &'static str)) -> Extension {
+    Extension {
+        alias,
+        name,
+        description,
+        updated: EXTENSIONS_UPDATED,
+        links: [],
+    }
+}
+
+/// `GET /v2.0/extensions`.
+async fn extensions(_: Call) -> Answer {
+    #[derive(Serialize)]
+    struct Many {
+        extensions: Vec<Extension>,
+    }
+    reply::ok(&Many {
+        extensions: EXTENSIONS.iter().copied().map(extension_of).collect(),
+    })
+}
+
+/// `GET /v2.0/extensions/{alias}`.
+async fn extension(_: Call, path: Segments) -> Answer {
+    #[derive(Serialize)]
+    struct One {
+        extension: Extension,
+    }
+    let found = EXTENSIONS
+        .iter()
+        .copied()
+        .find(|(known, ..)| *known == path.text("alias"));
+    let found = found.ok_or_else(|| not_found("Extension", path.text("alias")))?;
+    reply::ok(&One {
+        extension: extension_of(found),
+    })
+}
+
+/// An object that is not there, or not the caller's to see.
+pub(crate) fn not_found(kind: &str, id: &str) -> Failure {
+    Refusal::NotFound {
+        kind: kind.to_owned(),
+        id: portolan_shared::check::shortened(id),
+    }
+    .into()
+}
+
+/// The project a new object will be in: the call's, or the one an administrator names.
+pub(crate) fn owner(
+    call: &Call,
+    fields: &mut super::fields::Fields,
+    thing: &str,
+) -> Result<portolan_shared::ids::ProjectId, Refusal> {
+    let tenant = fields.id("tenant_id")?;
+    let project = fields.id("project_id")?.or(tenant);
+    match project {
+        Some(project) if project != call.project.id => {
+            call.rights
+                .to_administer(&format!("make a {thing} in another project"))?;
+            call.control()
+                .read(|view| view.project(project).is_some())
+                .then_some(project)
+                .ok_or_else(|| Refusal::NotFound {
+                    kind: "project".to_owned(),
+                    id: project.to_string(),
+                })
+        }
+        _ => Ok(call.project.id),
+    }
+}

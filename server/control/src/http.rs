@@ -1,0 +1,98 @@
+//! Connections: accepted, served over HTTP/1.1, and ended in an orderly way.
+//!
+//! Limits that a stranger meets: connections at once, time to send a request's head, size of it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// Connections at once; more wait to be accepted.
+const CONNECTIONS: usize = 16_384;
+/// How long a connection may take to send a request's head, or be idle.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+/// Largest head of a request in bytes.
+const HEAD_MAX: usize = 64 * 1024;
+/// Most headers of a request.
+const HEADERS_MAX: usize = 100;
+/// How long data may stay unacknowledged before the peer counts as gone, in milliseconds.
+const UNACKNOWLEDGED: u32 = 60_000;
+/// How long requests under way may take once the server ends.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// Serves until `ending` is true, then lets requests under way finish.
+pub async fn serve(listener: TcpListener, app: Router, mut ending: watch::Receiver<bool>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = async {
+            let permit = Arc::clone(&room).acquire_owned().await;
+            (permit, listener.accept().await)
+        };
+        tokio::select! {
+            biased;
+            () = ended(&mut ending) => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            (permit, accepted) = accepted => match accepted {
+                Ok((stream, _)) => {
+                    let (app, ending) = (app.clone(), ending.clone());
+                    connections.spawn(async move {
+                        let _permit = permit;
+                        connection(stream, app, ending).await;
+                    });
+                }
+                Err(error) => {
+                    // Out of descriptors, as a rule: whoever is served now will give some back.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    sleep(Duration::from_millis(50)).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let by = Instant::now() + GOODBYE;
+    while let Ok(Some(_)) = timeout_at(by, connections.join_next()).await {}
+}
+
+/// Waits for the end of the server.
+async fn ended(ending: &mut watch::Receiver<bool>) {
+    // Whoever could say it is gone: that is an end, too.
+    let _ = ending.wait_for(|ending| *ending).await;
+}
+
+async fn connection(stream: TcpStream, app: Router, mut ending: watch::Receiver<bool>) {
+    // A connection that cannot be tuned still works.
+    let _ = stream.set_nodelay(true);
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, UNACKNOWLEDGED);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_MAX)
+        .max_headers(HEADERS_MAX)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+    tokio::pin!(connection);
+    let ended: Result<(), hyper::Error> = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = ended(&mut ending) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Handlers never fail: every failure is an answer.
+const _: fn() = || {
+    fn infallible<S: tower::Service<axum::extract::Request, Error = Infallible>>() {}
+    infallible::<Router>();
+};

@@ -1,0 +1,104 @@
+//! From a password or a token to a session.
+
+use std::sync::Arc;
+
+use portolan_shared::ids::ProjectId;
+use portolan_shared::refusal::Refusal;
+
+use super::password::Passwords;
+use super::secret;
+use crate::command::{Actor, Command, Request};
+use crate::control::Control;
+use crate::model::{Micros, Session, User};
+
+/// How long a token works: 12 h, in microseconds.
+pub const TOKEN_LIFETIME: Micros = 12 * 3_600_000_000;
+/// How long a session of the console works: 12 h, in microseconds.
+pub const SESSION_LIFETIME: Micros = 12 * 3_600_000_000;
+
+/// The user with this password.
+///
+/// # Errors
+/// One and the same refusal for an unknown user, a wrong password and a disabled user, after the
+/// same work; or that too many log in at once.
+pub async fn by_password(
+    control: &Control,
+    passwords: &Passwords,
+    user: Option<Arc<User>>,
+    password: &str,
+) -> Result<Arc<User>, Refusal> {
+    let known = user.as_ref().map(|user| user.password_hash.as_str());
+    let right = passwords.verify(password, known).await?;
+    // Read again: the user may have changed while its password was being checked.
+    let user = user.and_then(|user| {
+        control
+            .read(|view| view.user(user.id).cloned())
+            .filter(|now| **now == *user)
+    });
+    user.filter(|user| right && user.enabled).ok_or(Refusal::AuthFailed {})
+}
+
+/// A new session or token; its secret is in the answer and nowhere else.
+pub struct Begun {
+    /// To be sent with every call.
+    pub secret: String,
+    /// What is stored.
+    pub session: Session,
+}
+
+/// What kind of session begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The console's, with a CSRF secret, for every project of the user's.
+    Console,
+    /// A token scoped to a project, or to none; it ends no later than `until`, if given.
+    Token {
+        /// Scope.
+        project: Option<ProjectId>,
+        /// When the token ends that it was made from.
+        until: Option<Micros>,
+    },
+}
+
+/// Begins a session or token of a user.
+///
+/// # Errors
+/// If the store does not take it.
+pub async fn begin(control: &Control, user: &User, kind: Kind) -> Result<Begun, Refusal> {
+    let draw = || {
+        let mut random = [0; 32];
+        control.random(&mut random);
+        secret::text(random)
+    };
+    let (text, now) = (draw(), control.now());
+    let (project, csrf, expires_at) = match kind {
+        Kind::Console => (None, Some(draw()), now + SESSION_LIFETIME),
+        Kind::Token { project, until } => {
+            let end = now + TOKEN_LIFETIME;
+            (project, None, until.map_or(end, |until| until.min(end)))
+        }
+    };
+    let session = Session {
+        hash: secret::hash(&text),
+        user: user.id,
+        project,
+        csrf,
+        issued_at: now,
+        expires_at,
+    };
+    let command = Command::PutSession(session.clone());
+    control.write(request(Actor::User(user.id), command)).await?;
+    Ok(Begun { secret: text, session })
+}
+
+/// A request about identity: in no project, by the control plane's own rights.
+pub fn request(actor: Actor, command: Command) -> Request {
+    Request {
+        actor,
+        project: ProjectId::from_bytes([0; 16]),
+        everywhere: true,
+        if_match: None,
+        idempotency: None,
+        command,
+    }
+}
