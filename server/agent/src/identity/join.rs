@@ -103,3 +103,87 @@ pub async fn join(
         None => Err(JoinError::NoAnswer),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use portolan_shared::ids::{ClusterId, JoinTokenId, NodeId};
+    use portolan_wire::agent::Role;
+    use portolan_wire::token::Secret;
+
+    use super::*;
+    use crate::identity::testing::Authority;
+
+    const NODE: NodeId = NodeId::from_bytes([1; 16]);
+
+    fn token(authority: &Authority, ca_sha256: [u8; 32]) -> JoinToken {
+        JoinToken {
+            endpoint: authority.address.to_string(),
+            ca_sha256,
+            cluster: ClusterId::from_bytes([2; 16]),
+            role: Role::Node,
+            expires_at: 0,
+            id: JoinTokenId::from_bytes([3; 16]),
+            secret: Secret::new([4; 32]),
+        }
+    }
+
+    /// Answers one request to join, or hangs up.
+    async fn answer(authority: &Authority, answer: impl FnOnce(&JoinRequest) -> Option<Outcome>) -> JoinRequest {
+        let mut peer = authority.accept().await;
+        let frame = peer.next().await.unwrap().unwrap();
+        let request = JoinRequest::decode(frame.into_data()).unwrap();
+        if let Some(outcome) = answer(&request) {
+            let reply = JoinReply { outcome: Some(outcome) };
+            peer.send(Message::Binary(reply.encode_to_vec().into())).await.unwrap();
+        }
+        request
+    }
+
+    #[tokio::test]
+    async fn a_host_that_is_let_in_keeps_its_identity_and_a_lost_answer_is_asked_for_again() {
+        let (authority, home) = (Authority::listen().await, tempfile::tempdir().unwrap());
+        let token = token(&authority, authority.key_sha256());
+        let addresses = ["10.0.0.11".parse().unwrap()];
+        let ask = || join(home.path(), &token, "node-1", &addresses, 1000);
+        let (lost, first) = tokio::join!(ask(), answer(&authority, |_| None));
+        assert!(lost.err().unwrap().may_pass());
+        assert!(Identity::load(home.path()).unwrap().is_none());
+        let let_in = |request: &JoinRequest| Some(Outcome::Joined(authority.joined(&request.csr, NODE)));
+        let (joined, second) = tokio::join!(ask(), answer(&authority, let_in));
+        assert_eq!(joined.unwrap().node(), NODE);
+        assert_eq!(Identity::load(home.path()).unwrap().unwrap().endpoint(), token.endpoint);
+        assert_eq!((second.node_name.as_str(), &second.secret[..]), ("node-1", &[4; 32][..]));
+        assert_eq!(second.addresses, [vec![10, 0, 0, 11]]);
+        // Signatures differ, the key does not. It is what a request holds after 3 bytes that tell the
+        // length of the whole.
+        assert_eq!(first.csr[3..100], second.csr[3..100]);
+    }
+
+    #[tokio::test]
+    async fn another_ca_than_the_pinned_one_is_told_nothing() {
+        let (authority, home) = (Authority::listen().await, tempfile::tempdir().unwrap());
+        let wrong = token(&authority, [9; 32]);
+        let error = tokio::select! {
+            joined = join(home.path(), &wrong, "node-1", &[], 1000) => joined.err().unwrap(),
+            _ = authority.accept() => panic!("the handshake must fail"),
+        };
+        assert!(matches!(error, JoinError::Connect { source: ConnectError::Tls(_), .. }), "{error:?}");
+        assert!(!error.may_pass(), "nobody else will answer there");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_final_unless_it_says_otherwise() {
+        let (authority, home) = (Authority::listen().await, tempfile::tempdir().unwrap());
+        let token = token(&authority, authority.key_sha256());
+        for retry in [false, true] {
+            let refused = Refused { code: "token.spent".into(), sentence: "Used.".into(), retry };
+            let (joined, _) = tokio::join!(
+                join(home.path(), &token, "node-1", &[], 1000),
+                answer(&authority, |_| Some(Outcome::Refused(refused)))
+            );
+            let error = joined.err().unwrap();
+            assert_eq!(error.may_pass(), retry);
+            assert_eq!(error.to_string(), "the control plane refuses: Used. (token.spent)");
+        }
+    }
+}

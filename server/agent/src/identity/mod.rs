@@ -5,6 +5,8 @@
 //! `ca.pem`, and `node.json`, which is written last: without it the host has not joined.
 
 mod join;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tls;
 
 use std::io;

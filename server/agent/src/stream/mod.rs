@@ -8,6 +8,8 @@ pub mod backoff;
 pub mod connect;
 mod reporter;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

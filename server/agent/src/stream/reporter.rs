@@ -97,7 +97,8 @@ impl<'a> Reporter<'a> {
         let mut standing = self.node.standing.clone();
         let mut desired = self.node.desired.subscribe();
         let known = known(&mut stored).await;
-        self.catch_up(known, *newest.borrow()).await?;
+        let own = *newest.borrow();
+        self.catch_up(known, own).await?;
         standing.mark_changed();
         let mut ticks = interval(LOOK_EVERY);
         loop {
@@ -237,11 +238,8 @@ pub(super) fn frame(message: Out) -> Message {
 
 /// What the control plane has stored, once it has said so.
 async fn known(stored: &mut watch::Receiver<Option<u64>>) -> u64 {
-    match stored.wait_for(Option::is_some).await {
-        Ok(seq) => seq.unwrap_or(0),
-        // The sender lives as long as the session.
-        Err(_) => std::future::pending().await,
-    }
+    // The sender lives as long as the session: this does not fail.
+    stored.wait_for(Option::is_some).await.map_or(None, |seq| *seq).unwrap_or(0)
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, ReportError> {
