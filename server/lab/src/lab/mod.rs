@@ -159,11 +159,13 @@ impl Lab {
         private_dir(&state.join("logs"))?;
         self.options.state_dir = fs::canonicalize(&state).map_err(at(state.display().to_string()))?;
 
-        tell(&format!(
-            "networks: {hosts} hosts, a switch, the provider's service network"
-        ));
         let names: Vec<String> = (1..=hosts).map(|index| format!("node-{index}")).collect();
-        self.plug(&names)?;
+        if hosts > 0 {
+            tell(&format!(
+                "networks: {hosts} hosts, a switch, the provider's service network"
+            ));
+            self.plug(&names)?;
+        }
 
         tell("control plane");
         let api = Api::new(self.options.listen);
@@ -209,26 +211,26 @@ impl Lab {
     }
 
     fn start_control(&mut self) -> Result<(), LabError> {
-        let endpoint = SocketAddr::from((topology::ENDPOINT, topology::ENDPOINT_PORT));
-        let bound = self.runtime.id().provider().within(|| TcpListener::bind(endpoint));
-        let listener: OwnedFd = bound
-            .and_then(|bound| bound)
-            .map_err(at(format!("listen on {endpoint}")))?
-            .into();
         let mut command = Command::new(&self.binaries.control);
         command
             .arg("serve")
             .args(["--listen", &self.options.listen.to_string()]);
-        command.arg("--database").arg(format!(
-            "sqlite:{}",
-            self.options.state_dir.join("portolan.db").display()
-        ));
-        command
-            .arg("--agent-listen")
-            .arg(format!("fd:{}", listener.as_raw_fd()));
-        command.args(["--agent-advertise", &endpoint.to_string()]);
+        let database = self.options.state_dir.join("portolan.db");
+        command.arg("--database").arg(format!("sqlite:{}", database.display()));
         command.env("PORTOLAN_ADMIN_PASSWORD", crate::api::ADMIN_PASSWORD);
-        inherit(&mut command, listener);
+        if self.options.hosts > 0 {
+            let endpoint = SocketAddr::from((topology::ENDPOINT, topology::ENDPOINT_PORT));
+            let bound = self.runtime.id().provider().within(|| TcpListener::bind(endpoint));
+            let listener: OwnedFd = bound
+                .and_then(|bound| bound)
+                .map_err(at(format!("listen on {endpoint}")))?
+                .into();
+            command
+                .arg("--agent-listen")
+                .arg(format!("fd:{}", listener.as_raw_fd()));
+            command.args(["--agent-advertise", &endpoint.to_string()]);
+            inherit(&mut command, listener);
+        }
         self.control = Some(Running::start(
             "the control plane",
             command,
