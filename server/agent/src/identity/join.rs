@@ -152,7 +152,10 @@ mod tests {
         let (joined, second) = tokio::join!(ask(), answer(&authority, let_in));
         assert_eq!(joined.unwrap().node(), NODE);
         assert_eq!(Identity::load(home.path()).unwrap().unwrap().endpoint(), token.endpoint);
-        assert_eq!((second.node_name.as_str(), &second.secret[..]), ("node-1", &[4; 32][..]));
+        assert_eq!(
+            (second.node_name.as_str(), &second.secret[..]),
+            ("node-1", &[4; 32][..])
+        );
         assert_eq!(second.addresses, [vec![10, 0, 0, 11]]);
         // Signatures differ, the key does not. It is what a request holds after 3 bytes that tell the
         // length of the whole.
@@ -167,7 +170,16 @@ mod tests {
             joined = join(home.path(), &wrong, "node-1", &[], 1000) => joined.err().unwrap(),
             _ = authority.accept() => panic!("the handshake must fail"),
         };
-        assert!(matches!(error, JoinError::Connect { source: ConnectError::Tls(_), .. }), "{error:?}");
+        assert!(
+            matches!(
+                error,
+                JoinError::Connect {
+                    source: ConnectError::Tls(_),
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
         assert!(!error.may_pass(), "nobody else will answer there");
     }
 
@@ -176,7 +188,11 @@ mod tests {
         let (authority, home) = (Authority::listen().await, tempfile::tempdir().unwrap());
         let token = token(&authority, authority.key_sha256());
         for retry in [false, true] {
-            let refused = Refused { code: "token.spent".into(), sentence: "Used.".into(), retry };
+            let refused = Refused {
+                code: "token.spent".into(),
+                sentence: "Used.".into(),
+                retry,
+            };
             let (joined, _) = tokio::join!(
                 join(home.path(), &token, "node-1", &[], 1000),
                 answer(&authority, |_| Some(Outcome::Refused(refused)))

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use portolan_shared::ids::NodeId;
 use portolan_wire::agent::Joined;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer, IsCa, KeyPair, PublicKeyData as _,
-    SanType,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer, IsCa, KeyPair,
+    PublicKeyData as _, SanType,
 };
 use rustls::pki_types::{CertificateSigningRequestDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -60,7 +60,12 @@ impl Authority {
             .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        Self { ca, listener, address, acceptor: TlsAcceptor::from(Arc::new(config)) }
+        Self {
+            ca,
+            listener,
+            address,
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+        }
     }
 
     /// What a join token pins.
@@ -72,7 +77,9 @@ impl Authority {
     pub(crate) async fn accept(&self) -> Peer {
         loop {
             let (tcp, _) = self.listener.accept().await.unwrap();
-            let Ok(tls) = self.acceptor.accept(tcp).await else { continue };
+            let Ok(tls) = self.acceptor.accept(tcp).await else {
+                continue;
+            };
             if let Ok(socket) = accept_async(tls).await {
                 return socket;
             }

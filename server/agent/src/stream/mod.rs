@@ -132,13 +132,16 @@ fn chance() -> u32 {
     getrandom::u32().unwrap_or(u32::MAX)
 }
 
-/// An error with what caused it, in one line.
+/// An error with what caused it, in one line; what a cause repeats is said once.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut words = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
-        words.push_str(": ");
-        words.push_str(&error.to_string());
+        let cause = error.to_string();
+        if !words.contains(&cause) {
+            words.push_str(": ");
+            words.push_str(&cause);
+        }
         source = error.source();
     }
     words

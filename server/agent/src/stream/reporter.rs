@@ -239,7 +239,11 @@ pub(super) fn frame(message: Out) -> Message {
 /// What the control plane has stored, once it has said so.
 async fn known(stored: &mut watch::Receiver<Option<u64>>) -> u64 {
     // The sender lives as long as the session: this does not fail.
-    stored.wait_for(Option::is_some).await.map_or(None, |seq| *seq).unwrap_or(0)
+    stored
+        .wait_for(Option::is_some)
+        .await
+        .map_or(None, |seq| *seq)
+        .unwrap_or(0)
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, ReportError> {

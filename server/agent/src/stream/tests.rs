@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use portolan_wire::agent::{
-    Block, Change, Cluster, FromAgent, Hello, PodAck, PodReport, Prefix, Progress, Refused, Renewed, Snapshot,
-    ToAgent, Welcome, from_agent::Message as In, to_agent::Message as Out,
+    Block, Change, Cluster, FromAgent, Hello, PodAck, PodReport, Prefix, Progress, Refused, Renewed, Snapshot, ToAgent,
+    Welcome, from_agent::Message as In, to_agent::Message as Out,
 };
 use prost::Message as _;
 use tempfile::TempDir;
@@ -61,14 +61,26 @@ impl Rigged {
         let rounds = Rounds::new(Arc::new(Willing), OWN, path, kept);
         let (pods, seen) = (Arc::new(pods), desired.subscribe());
         let (standing, work) = (rounds.standing(), rounds.run(desired.subscribe()));
-        let node = Node { own: OWN, desired, standing, pods: Arc::clone(&pods), kernel: "6.1".to_owned() };
+        let node = Node {
+            own: OWN,
+            desired,
+            standing,
+            pods: Arc::clone(&pods),
+            kernel: "6.1".to_owned(),
+        };
         let running = tokio::spawn(async move {
             tokio::select! {
                 () = work => {}
                 () = run(&node, identity) => {}
             }
         });
-        Self { authority, home, pods, desired: seen, running }
+        Self {
+            authority,
+            home,
+            pods,
+            desired: seen,
+            running,
+        }
     }
 
     /// The next connection, up to its hello.
@@ -92,7 +104,11 @@ impl Rigged {
                 In::Applied(told) => applied = told.revision == revision,
                 In::Pods(report) => {
                     reported = true;
-                    peer.send(Out::PodAck(PodAck { seq: report.seq, refused: vec![] })).await;
+                    peer.send(Out::PodAck(PodAck {
+                        seq: report.seq,
+                        refused: vec![],
+                    }))
+                    .await;
                 }
                 other => panic!("{other:?}"),
             }
@@ -118,7 +134,12 @@ impl Peer {
 
     async fn next(&mut self) -> In {
         loop {
-            match timeout(PATIENCE, self.0.next()).await.expect("a frame").expect("no end").unwrap() {
+            match timeout(PATIENCE, self.0.next())
+                .await
+                .expect("a frame")
+                .expect("no end")
+                .unwrap()
+            {
                 Message::Binary(frame) => return FromAgent::decode(frame).unwrap().message.unwrap(),
                 Message::Close(_) => panic!("closed"),
                 _ => {}
@@ -140,15 +161,38 @@ impl Peer {
 }
 
 fn welcome(resumed: bool, pod_seq: u64) -> Welcome {
-    Welcome { protocol: 1, store_id: STORE.to_vec(), head: 5, resumed, pod_seq }
+    Welcome {
+        protocol: 1,
+        store_id: STORE.to_vec(),
+        head: 5,
+        resumed,
+        pod_seq,
+    }
 }
 
 /// A cluster in which this node leases a block with 64 addresses.
 fn snapshot(revision: u64) -> Snapshot {
-    let prefix = |last: u8, length| Prefix { address: vec![10, 1, 0, last], length };
-    let block = Block { id: vec![10; 16], node_id: OWN.as_bytes().to_vec(), prefix: Some(prefix(0, 26)) };
-    let cluster = Cluster { id: vec![9; 16], pod_ranges: vec![prefix(0, 16)], mtu: 1500, ..Cluster::default() };
-    Snapshot { revision, cluster: Some(cluster), blocks: vec![block], ..Snapshot::default() }
+    let prefix = |last: u8, length| Prefix {
+        address: vec![10, 1, 0, last],
+        length,
+    };
+    let block = Block {
+        id: vec![10; 16],
+        node_id: OWN.as_bytes().to_vec(),
+        prefix: Some(prefix(0, 26)),
+    };
+    let cluster = Cluster {
+        id: vec![9; 16],
+        pod_ranges: vec![prefix(0, 16)],
+        mtu: 1500,
+        ..Cluster::default()
+    };
+    Snapshot {
+        revision,
+        cluster: Some(cluster),
+        blocks: vec![block],
+        ..Snapshot::default()
+    }
 }
 
 fn roomy() -> Pods {
@@ -171,8 +215,17 @@ async fn the_state_is_taken_kept_told_and_gone_on_from() {
         }
     };
     assert!(report.full, "the first report of a process is of everything");
-    peer.send(Out::PodAck(PodAck { seq: 0, refused: vec![] })).await;
-    peer.send(Out::Change(Change { revision: 8, drop_blocks: vec![vec![10; 16]], ..Change::default() })).await;
+    peer.send(Out::PodAck(PodAck {
+        seq: 0,
+        refused: vec![],
+    }))
+    .await;
+    peer.send(Out::Change(Change {
+        revision: 8,
+        drop_blocks: vec![vec![10; 16]],
+        ..Change::default()
+    }))
+    .await;
     loop {
         if let In::Applied(told) = peer.next().await
             && told.revision == 8
@@ -206,14 +259,26 @@ async fn an_older_state_of_the_same_store_is_refused() {
     drop(rig.settled(5).await);
     let (mut peer, _) = rig.connection().await;
     peer.send(Out::Welcome(welcome(false, 0))).await;
-    peer.send(Out::Snapshot(Snapshot { blocks: vec![], ..snapshot(4) })).await;
+    peer.send(Out::Snapshot(Snapshot {
+        blocks: vec![],
+        ..snapshot(4)
+    }))
+    .await;
     peer.ends().await;
     assert_eq!(rig.desired.borrow().own_blocks(OWN), 1);
     // Another store begins anew.
     let (mut peer, hello) = rig.connection().await;
     assert_eq!(hello.desired_revision, 5);
-    peer.send(Out::Welcome(Welcome { store_id: vec![8; 16], ..welcome(false, 0) })).await;
-    peer.send(Out::Snapshot(Snapshot { blocks: vec![], ..snapshot(2) })).await;
+    peer.send(Out::Welcome(Welcome {
+        store_id: vec![8; 16],
+        ..welcome(false, 0)
+    }))
+    .await;
+    peer.send(Out::Snapshot(Snapshot {
+        blocks: vec![],
+        ..snapshot(2)
+    }))
+    .await;
     let mut desired = rig.desired.clone();
     let anew = timeout(PATIENCE, desired.wait_for(|state| state.revision() == 2)).await;
     assert_eq!(anew.unwrap().unwrap().own_blocks(OWN), 0);
@@ -245,7 +310,11 @@ async fn a_torn_state_on_disk_leads_to_a_snapshot() {
 async fn a_removed_node_stays_away_and_remembers() {
     let mut rig = Rigged::new(roomy(), now()).await;
     let mut peer = rig.settled(5).await;
-    let refused = Refused { code: "node.removed".into(), sentence: "Removed.".into(), retry: false };
+    let refused = Refused {
+        code: "node.removed".into(),
+        sentence: "Removed.".into(),
+        retry: false,
+    };
     peer.send(Out::Refused(refused)).await;
     timeout(PATIENCE, &mut rig.running).await.unwrap().unwrap();
     assert!(Identity::load(rig.home.path()).unwrap().unwrap().is_removed());
@@ -278,7 +347,11 @@ async fn pods_are_told_until_they_are_acknowledged() {
     assert!(report.seq > first && !report.full);
     assert_eq!(report.allocations.len(), 1);
     assert_eq!(report.releases[0].id, added.allocation.id.as_bytes());
-    peer.send(Out::PodAck(PodAck { seq: report.seq, refused: vec![] })).await;
+    peer.send(Out::PodAck(PodAck {
+        seq: report.seq,
+        refused: vec![],
+    }))
+    .await;
     let newest = report.seq;
     drop(peer);
     // The control plane has all of it: there is nothing to tell but what the kernel holds.
@@ -303,7 +376,11 @@ async fn a_lost_log_goes_on_after_what_the_control_plane_knows() {
     peer.send(Out::Welcome(welcome(false, 40))).await;
     let report = peer.report().await;
     assert!(report.full && report.seq >= 40);
-    peer.send(Out::PodAck(PodAck { seq: report.seq, refused: vec![] })).await;
+    peer.send(Out::PodAck(PodAck {
+        seq: report.seq,
+        refused: vec![],
+    }))
+    .await;
     rig.pods.add(&sandbox).unwrap();
     let report = peer.report().await;
     assert!(report.seq > 40 && report.allocations[0].seq > 40);
@@ -319,14 +396,28 @@ async fn a_block_is_asked_for_at_low_water_and_once() {
     let asked = loop {
         match peer.next().await {
             In::Blocks(request) => break request,
-            In::Pods(report) => peer.send(Out::PodAck(PodAck { seq: report.seq, refused: vec![] })).await,
+            In::Pods(report) => {
+                peer.send(Out::PodAck(PodAck {
+                    seq: report.seq,
+                    refused: vec![],
+                }))
+                .await
+            }
             _ => {}
         }
     };
     assert_eq!(asked.have, 1);
     // With two blocks, of which the pods know one only yet, it does not ask for a third.
-    let block = Block { id: vec![11; 16], ..snapshot(5).blocks[0].clone() };
-    peer.send(Out::Change(Change { revision: 6, put_blocks: vec![block], ..Change::default() })).await;
+    let block = Block {
+        id: vec![11; 16],
+        ..snapshot(5).blocks[0].clone()
+    };
+    peer.send(Out::Change(Change {
+        revision: 6,
+        put_blocks: vec![block],
+        ..Change::default()
+    }))
+    .await;
     loop {
         match peer.next().await {
             In::Applied(told) if told.revision == 6 => break,
@@ -345,15 +436,27 @@ async fn a_certificate_is_renewed_at_half_its_life_and_used_next() {
     let csr = loop {
         match peer.next().await {
             In::Renew(request) => break request.csr,
-            In::Pods(report) => peer.send(Out::PodAck(PodAck { seq: report.seq, refused: vec![] })).await,
+            In::Pods(report) => {
+                peer.send(Out::PodAck(PodAck {
+                    seq: report.seq,
+                    refused: vec![],
+                }))
+                .await
+            }
             _ => {}
         }
     };
     let certificate = rig.authority.sign(&csr);
-    peer.send(Out::Renewed(Renewed { certificate: certificate.clone() })).await;
+    peer.send(Out::Renewed(Renewed {
+        certificate: certificate.clone(),
+    }))
+    .await;
     drop(peer);
     let (peer, _) = rig.connection().await;
-    assert_eq!(peer.0.get_ref().get_ref().1.peer_certificates().unwrap()[0].as_ref(), certificate);
+    assert_eq!(
+        peer.0.get_ref().get_ref().1.peer_certificates().unwrap()[0].as_ref(),
+        certificate
+    );
     assert!(Identity::load(rig.home.path()).unwrap().unwrap().certificate_age(now()) < 3600);
 }
 
@@ -369,7 +472,11 @@ async fn what_the_protocol_does_not_allow_ends_the_connection() {
     peer.ends().await;
     let (mut peer, _) = rig.connection().await;
     peer.send(Out::Welcome(welcome(false, 0))).await;
-    peer.send(Out::Snapshot(Snapshot { cluster: None, ..snapshot(5) })).await;
+    peer.send(Out::Snapshot(Snapshot {
+        cluster: None,
+        ..snapshot(5)
+    }))
+    .await;
     peer.ends().await;
     assert_eq!(rig.desired.borrow().revision(), 0);
 }

@@ -38,11 +38,19 @@ pub(super) struct Host {
 impl Host {
     pub(super) fn new(name: &str, address: [u8; 4]) -> Self {
         let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
-        Self { key, name: name.to_owned(), addresses: vec![address.into()] }
+        Self {
+            key,
+            name: name.to_owned(),
+            addresses: vec![address.into()],
+        }
     }
 
     pub(super) fn csr(&self) -> Vec<u8> {
-        CertificateParams::default().serialize_request(&self.key).unwrap().der().to_vec()
+        CertificateParams::default()
+            .serialize_request(&self.key)
+            .unwrap()
+            .der()
+            .to_vec()
     }
 
     pub(super) fn request(&self, token: &JoinToken) -> JoinRequest {
@@ -93,7 +101,9 @@ pub(super) fn config(
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
             let key = PrivatePkcs8KeyDer::from(key.serialize_der());
-            builder.with_client_auth_cert(vec![certificate.to_vec().into()], key.into()).unwrap()
+            builder
+                .with_client_auth_cert(vec![certificate.to_vec().into()], key.into())
+                .unwrap()
         }
     }
 }
@@ -143,7 +153,12 @@ impl Agent {
         let id = NodeId::from_bytes(joined.node_id.as_slice().try_into().unwrap());
         let identity = Some((&joined.certificate[..], &host.key));
         let tls = Arc::new(config(&world.ca_certificate(), identity, &rustls::version::TLS13));
-        Self { id, host, certificate: joined.certificate.clone(), tls }
+        Self {
+            id,
+            host,
+            certificate: joined.certificate.clone(),
+            tls,
+        }
     }
 
     pub(super) async fn connect(&self, world: &World) -> Result<Socket, tungstenite::Error> {
@@ -161,13 +176,19 @@ impl Agent {
     pub(super) async fn fresh(&self, world: &World) -> (Stream, Welcome, Snapshot) {
         let mut stream = self.stream(world, hello()).await;
         let (welcome, frames) = stream.begin().await;
-        let [In::Snapshot(snapshot)] = &frames[..] else { panic!("no snapshot: {frames:?}") };
+        let [In::Snapshot(snapshot)] = &frames[..] else {
+            panic!("no snapshot: {frames:?}")
+        };
         (stream, welcome, snapshot.clone())
     }
 }
 
 pub(super) fn hello() -> Hello {
-    Hello { protocol: PROTOCOL, agent_version: "test".to_owned(), ..Hello::default() }
+    Hello {
+        protocol: PROTOCOL,
+        agent_version: "test".to_owned(),
+        ..Hello::default()
+    }
 }
 
 /// The hello of an agent that has this state of this store.
@@ -219,7 +240,9 @@ impl Stream {
 
     /// Welcome and what follows, up to the first mark.
     pub(super) async fn begin(&mut self) -> (Welcome, Vec<In>) {
-        let Some(In::Welcome(welcome)) = self.next().await else { panic!("no welcome") };
+        let Some(In::Welcome(welcome)) = self.next().await else {
+            panic!("no welcome")
+        };
         let mut frames = Vec::new();
         loop {
             match self.next().await {

@@ -59,19 +59,34 @@ async fn what_does_not_let_in_says_why() {
     let token = world.token(cluster, None).await;
     let host = Host::new("node-1", [10, 0, 0, 11]);
 
-    let guessed = JoinToken { secret: Secret::new([1; 32]), ..token.clone() };
+    let guessed = JoinToken {
+        secret: Secret::new([1; 32]),
+        ..token.clone()
+    };
     assert_eq!(code(host.join(&world, &guessed).await), "token.unknown");
-    let unknown = JoinToken { id: portolan_shared::ids::JoinTokenId::from_bytes([1; 16]), ..token.clone() };
+    let unknown = JoinToken {
+        id: portolan_shared::ids::JoinTokenId::from_bytes([1; 16]),
+        ..token.clone()
+    };
     assert_eq!(code(host.join(&world, &unknown).await), "token.unknown");
 
-    let outside = Host { addresses: vec!["192.0.2.1".parse().unwrap()], ..Host::new("node-1", [0; 4]) };
+    let outside = Host {
+        addresses: vec!["192.0.2.1".parse().unwrap()],
+        ..Host::new("node-1", [0; 4])
+    };
     assert_eq!(code(outside.join(&world, &token).await), "node.address_mismatch");
-    let misnamed = Host { name: "Node 1".to_owned(), ..Host::new("", [10, 0, 0, 11]) };
+    let misnamed = Host {
+        name: "Node 1".to_owned(),
+        ..Host::new("", [10, 0, 0, 11])
+    };
     assert_eq!(code(misnamed.join(&world, &token).await), "value.not_a_label");
     let mut request = host.request(&token);
     request.csr.truncate(20);
     assert_eq!(code(join_with(&world, request).await), "body.malformed");
-    let old = portolan_wire::agent::JoinRequest { protocol: 0, ..host.request(&token) };
+    let old = portolan_wire::agent::JoinRequest {
+        protocol: 0,
+        ..host.request(&token)
+    };
     assert_eq!(code(join_with(&world, old).await), "agent.protocol");
     assert_eq!(code(join_frame(&world, vec![0xff; 100]).await), "body.malformed");
 
@@ -101,7 +116,10 @@ async fn only_joining_needs_no_certificate() {
         other => panic!("{:?}", other.err()),
     };
     assert_eq!(status(connect(world.address, STREAM_PATH, anonymous()).await), 401);
-    assert_eq!(status(connect(world.address, "/agent/v1/other", anonymous()).await), 404);
+    assert_eq!(
+        status(connect(world.address, "/agent/v1/other", anonymous()).await),
+        404
+    );
     assert!(connect(world.address, JOIN_PATH, anonymous()).await.is_ok());
 }
 
@@ -140,7 +158,9 @@ async fn a_certificate_that_has_expired_opens_no_stream_also_not_a_resumed_one()
     // its certificate looked at again: in both cases there is no stream.
     if let Ok(socket) = agent.connect(&world).await {
         let mut stream = super::client::Stream(socket);
-        stream.send(portolan_wire::agent::from_agent::Message::Hello(hello())).await;
+        stream
+            .send(portolan_wire::agent::from_agent::Message::Hello(hello()))
+            .await;
         let refused = stream.refused().await;
         assert!(refused.is_none_or(|refused| refused.code == "certificate.expired"));
     }

@@ -3,14 +3,15 @@ use std::net::IpAddr;
 use portolan_shared::ids::PortId;
 use portolan_wire::agent::from_agent::Message as Out;
 use portolan_wire::agent::{
-    Applied, BlockRequest, Exception, PodAck, PodAllocation, PodRelease, PodReport, RenewRequest, to_agent::Message as In,
+    Applied, BlockRequest, Exception, PodAck, PodAllocation, PodRelease, PodReport, RenewRequest,
+    to_agent::Message as In,
 };
 use portolan_wire::field::address_bytes;
 use rustls::pki_types::CertificateDer;
 
 use super::client::{Agent, Host, Stream, hello};
 use super::world::{World, eventually};
-use crate::command::Command;
+use crate::command::{Command, NodeReport};
 use crate::model::Block;
 use crate::nodes::pki;
 use crate::view::PortScope;
@@ -46,10 +47,32 @@ async fn a_node_is_online_at_once_and_silent_after_a_grace_since_its_last_contac
         world.status(agent.id).filter(|status| !status.online)
     });
     let silent = silent.await;
-    assert!(silent.since >= heard_by && silent.since <= world.control.now() - 3_000_000, "since its last contact");
+    assert!(
+        silent.since >= heard_by && silent.since <= world.control.now() - 3_000_000,
+        "since its last contact"
+    );
 
     // One more stream, and it is online again.
     let _stream = agent.fresh(&world).await;
+    online(&world, &agent).await;
+}
+
+#[tokio::test]
+async fn a_node_that_somebody_calls_silent_while_it_is_connected_is_online_again() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let _stream = agent.fresh(&world).await;
+    online(&world, &agent).await;
+    // As another replica would, to which the node was connected before.
+    let said = NodeReport {
+        node: agent.id,
+        online: Some((false, 1)),
+        applied: None,
+        agent_version: None,
+    };
+    world.write(Command::ReportNodes(vec![said])).await;
+    assert!(!world.status(agent.id).unwrap().online);
     online(&world, &agent).await;
 }
 
@@ -64,7 +87,10 @@ async fn after_a_restart_nodes_that_do_not_come_back_become_silent() {
     online(&world, &two).await;
     let world = world.restart().await;
     drop(streams);
-    assert!(world.status(one.id).unwrap().online, "an end of the control plane is none of the nodes'");
+    assert!(
+        world.status(one.id).unwrap().online,
+        "an end of the control plane is none of the nodes'"
+    );
     let started = world.control.now();
     let _stream = one.fresh(&world).await;
     world.clock.advance(10);
@@ -86,24 +112,43 @@ async fn what_the_kernel_holds_is_recorded_once() {
         reason: "the kernel refused the route: File exists".into(),
         attempts: 2,
     };
-    let failed = Applied { revision: snapshot.revision, exceptions: vec![exception.clone()] };
+    let failed = Applied {
+        revision: snapshot.revision,
+        exceptions: vec![exception.clone()],
+    };
     stream.send(Out::Applied(failed.clone())).await;
     let status = eventually("recorded", || {
-        world.status(agent.id).filter(|status| status.applied_revision == snapshot.revision)
+        world
+            .status(agent.id)
+            .filter(|status| status.applied_revision == snapshot.revision)
     });
     let status = status.await;
-    assert_eq!((status.exceptions[0].reason.as_str(), status.exceptions[0].attempts), (&exception.reason[..], 2));
+    assert_eq!(
+        (status.exceptions[0].reason.as_str(), status.exceptions[0].attempts),
+        (&exception.reason[..], 2)
+    );
 
     // The same again is no news, and neither is a revision from the future or one that the cluster
     // does not need; a barrier shows that it was looked at.
     let head = world.head();
     stream.send(Out::Applied(failed)).await;
-    let later = Applied { revision: 1 << 40, exceptions: vec![exception] };
+    let later = Applied {
+        revision: 1 << 40,
+        exceptions: vec![exception],
+    };
     stream.send(Out::Applied(later)).await;
     stream.send(Out::Pods(PodReport::default())).await;
     assert!(matches!(stream.news().await, Some(In::PodAck(_))));
-    stream.send(Out::Applied(Applied { revision: snapshot.revision, exceptions: vec![] })).await;
-    eventually("mended", || world.status(agent.id).filter(|status| status.exceptions.is_empty())).await;
+    stream
+        .send(Out::Applied(Applied {
+            revision: snapshot.revision,
+            exceptions: vec![],
+        }))
+        .await;
+    eventually("mended", || {
+        world.status(agent.id).filter(|status| status.exceptions.is_empty())
+    })
+    .await;
     assert_eq!(world.head(), head + 1);
 }
 
@@ -148,26 +193,64 @@ async fn pods_become_ports_of_their_node() {
     assert_eq!(welcome.pod_seq, 0);
     online(&world, &agent).await;
 
-    let allocations =
-        vec![allocation(1, 1, address(&block, 0)), allocation(2, 2, address(&block, 1)), allocation(3, 3, address(&theirs, 5))];
-    let ack = report(&mut stream, PodReport { seq: 3, allocations: allocations.clone(), ..PodReport::default() }).await;
+    let allocations = vec![
+        allocation(1, 1, address(&block, 0)),
+        allocation(2, 2, address(&block, 1)),
+        allocation(3, 3, address(&theirs, 5)),
+    ];
+    let ack = report(
+        &mut stream,
+        PodReport {
+            seq: 3,
+            allocations: allocations.clone(),
+            ..PodReport::default()
+        },
+    )
+    .await;
     assert_eq!(ack.seq, 3);
     assert_eq!(ack.refused.len(), 1, "an address of another node's block");
     assert_eq!(ack.refused[0].id, vec![3; 16]);
     let pods = || world.control.read(|view| view.pod_count(PortScope::Node(agent.id)));
     assert_eq!(pods(), 2);
-    let port = world.control.read(|view| view.port(PortId::from_bytes([1; 16])).cloned()).unwrap();
+    let port = world
+        .control
+        .read(|view| view.port(PortId::from_bytes([1; 16])).cloned())
+        .unwrap();
     assert_eq!((&*port.name, port.node), ("web-1", Some(agent.id)));
 
     // Told again, nothing is made; released, it goes; a full report ends what it does not name.
     let head = world.head();
-    let again = PodReport { seq: 3, allocations: allocations[..2].to_vec(), ..PodReport::default() };
+    let again = PodReport {
+        seq: 3,
+        allocations: allocations[..2].to_vec(),
+        ..PodReport::default()
+    };
     assert_eq!(report(&mut stream, again).await.refused, []);
     assert_eq!(world.head(), head);
-    let release = PodRelease { id: vec![1; 16], allocation_seq: 1, seq: 4 };
-    report(&mut stream, PodReport { seq: 4, releases: vec![release], ..PodReport::default() }).await;
+    let release = PodRelease {
+        id: vec![1; 16],
+        allocation_seq: 1,
+        seq: 4,
+    };
+    report(
+        &mut stream,
+        PodReport {
+            seq: 4,
+            releases: vec![release],
+            ..PodReport::default()
+        },
+    )
+    .await;
     assert_eq!(pods(), 1);
-    report(&mut stream, PodReport { full: true, seq: 5, ..PodReport::default() }).await;
+    report(
+        &mut stream,
+        PodReport {
+            full: true,
+            seq: 5,
+            ..PodReport::default()
+        },
+    )
+    .await;
     assert_eq!(pods(), 0);
     drop(stream);
     let (_, welcome, _) = agent.fresh(&world).await;
@@ -183,10 +266,16 @@ async fn blocks_are_leased_one_at_a_time() {
     for _ in 0..3 {
         stream.send(Out::Blocks(BlockRequest { have: 1 })).await;
     }
-    let Some(In::Change(change)) = stream.news().await else { panic!() };
+    let Some(In::Change(change)) = stream.news().await else {
+        panic!()
+    };
     assert_eq!(change.put_blocks[0].node_id, agent.id.as_bytes());
     report(&mut stream, PodReport::default()).await;
-    assert_eq!(world.blocks(agent.id).len(), 2, "asked three times with one block, it has two");
+    assert_eq!(
+        world.blocks(agent.id).len(),
+        2,
+        "asked three times with one block, it has two"
+    );
 }
 
 #[tokio::test]
@@ -201,7 +290,9 @@ async fn when_no_block_is_free_the_agent_is_told() {
     let mut stream = agent.stream(&world, hello()).await;
     stream.begin().await;
     stream.send(Out::Blocks(BlockRequest { have: all })).await;
-    let Some(In::BlockRefused(refused)) = stream.news().await else { panic!() };
+    let Some(In::BlockRefused(refused)) = stream.news().await else {
+        panic!()
+    };
     assert_eq!(refused.code, "node.no_free_block");
 }
 
@@ -213,7 +304,9 @@ async fn a_certificate_is_renewed_for_its_own_key_only() {
     let (mut stream, ..) = agent.fresh(&world).await;
     world.clock.advance(3600);
     stream.send(Out::Renew(RenewRequest { csr: agent.host.csr() })).await;
-    let Some(In::Renewed(renewed)) = stream.news().await else { panic!() };
+    let Some(In::Renewed(renewed)) = stream.news().await else {
+        panic!()
+    };
     let identity = |der: &[u8]| pki::identity(&CertificateDer::from(der.to_vec())).unwrap();
     let (old, new) = (identity(&agent.certificate), identity(&renewed.certificate));
     assert_eq!((old.node, old.key_hash), (new.node, new.key_hash));

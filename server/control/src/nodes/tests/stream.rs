@@ -22,17 +22,26 @@ async fn an_empty_agent_gets_a_snapshot_and_then_changes() {
     assert_eq!(snapshot.blocks[0].node_id, agent.id.as_bytes());
 
     let node = world.expected(cluster, "node-2").await;
-    let Some(In::Change(change)) = stream.news().await else { panic!() };
+    let Some(In::Change(change)) = stream.news().await else {
+        panic!()
+    };
     assert_eq!(change.put_nodes[0].id, node.id.as_bytes());
     assert_eq!(change.revision, world.head());
     world.write(Command::DeleteNode(node.id)).await;
-    let Some(In::Change(change)) = stream.news().await else { panic!() };
+    let Some(In::Change(change)) = stream.news().await else {
+        panic!()
+    };
     assert_eq!(change.drop_nodes, [node.id.as_bytes().to_vec()]);
     // What the network's links carry concerns agents too.
     let network = world.control.read(|view| view.cluster(cluster).unwrap().network);
-    let smaller = NetworkChange { mtu: Some(1400), ..NetworkChange::default() };
+    let smaller = NetworkChange {
+        mtu: Some(1400),
+        ..NetworkChange::default()
+    };
     world.write(Command::UpdateNetwork(network, smaller)).await;
-    let Some(In::Change(change)) = stream.news().await else { panic!() };
+    let Some(In::Change(change)) = stream.news().await else {
+        panic!()
+    };
     assert_eq!(change.cluster.unwrap().mtu, 1400);
 }
 
@@ -47,10 +56,15 @@ async fn an_agent_that_is_current_gets_nothing_and_one_that_is_behind_only_chang
     let (again, frames) = agent.stream(&world, has.clone()).await.begin().await;
     assert!(again.resumed && frames.is_empty(), "{frames:?}");
 
-    let (first, second) = (world.expected(cluster, "node-2").await, world.expected(cluster, "node-3").await);
+    let (first, second) = (
+        world.expected(cluster, "node-2").await,
+        world.expected(cluster, "node-3").await,
+    );
     let (behind, frames) = agent.stream(&world, has.clone()).await.begin().await;
     assert!(behind.resumed);
-    let [In::Change(one), In::Change(two)] = &frames[..] else { panic!("{frames:?}") };
+    let [In::Change(one), In::Change(two)] = &frames[..] else {
+        panic!("{frames:?}")
+    };
     assert_eq!(one.put_nodes[0].id, first.id.as_bytes());
     assert_eq!(two.put_nodes[0].id, second.id.as_bytes());
 
@@ -77,18 +91,32 @@ async fn after_a_restart_agents_go_on_without_a_snapshot() {
     let two = Agent::joined(&world, cluster, "node-2", [10, 0, 0, 12]).await;
     let (_stream, welcome, snapshot) = one.fresh(&world).await;
     let (_other, _, second) = two.fresh(&world).await;
-    assert_eq!(digest_of(&snapshot), digest_of(&second), "one state for the whole cluster");
+    assert_eq!(
+        digest_of(&snapshot),
+        digest_of(&second),
+        "one state for the whole cluster"
+    );
     // One more change, which only the stored changes know of after the restart.
     let node = world.expected(cluster, "node-3").await;
 
     let world = world.restart().await;
     assert_eq!(world.control.store_id().to_vec(), welcome.store_id);
-    let (resumed, frames) = one.stream(&world, hello_with(&welcome.store_id, &snapshot)).await.begin().await;
+    let (resumed, frames) = one
+        .stream(&world, hello_with(&welcome.store_id, &snapshot))
+        .await
+        .begin()
+        .await;
     assert!(resumed.resumed, "no snapshot");
-    let [In::Change(change)] = &frames[..] else { panic!("{frames:?}") };
+    let [In::Change(change)] = &frames[..] else {
+        panic!("{frames:?}")
+    };
     assert_eq!(change.put_nodes[0].id, node.id.as_bytes());
     let (_, _, fresh) = two.fresh(&world).await;
-    let (current, frames) = two.stream(&world, hello_with(&welcome.store_id, &fresh)).await.begin().await;
+    let (current, frames) = two
+        .stream(&world, hello_with(&welcome.store_id, &fresh))
+        .await
+        .begin()
+        .await;
     assert!(current.resumed && frames.is_empty());
 }
 
@@ -107,7 +135,9 @@ async fn a_removed_node_is_told_at_once_and_does_not_come_back() {
     // Also on the session that is resumed.
     let refused = one.stream(&world, hello()).await.refused().await.unwrap();
     assert_eq!((refused.code.as_str(), refused.retry), ("node.removed", false));
-    let Some(In::Change(change)) = other.news().await else { panic!() };
+    let Some(In::Change(change)) = other.news().await else {
+        panic!()
+    };
     assert_eq!(change.drop_nodes, [one.id.as_bytes().to_vec()]);
     assert_eq!(change.drop_blocks.len(), 1, "its routes go with it");
 
@@ -128,7 +158,10 @@ async fn a_host_that_takes_a_nodes_place_ends_the_old_stream() {
     assert_eq!(stream.refused().await.unwrap().code, "node.removed");
     let successor = Agent::of(&world, host, &joined);
     successor.fresh(&world).await;
-    assert_eq!(agent.stream(&world, hello()).await.refused().await.unwrap().code, "node.removed");
+    assert_eq!(
+        agent.stream(&world, hello()).await.refused().await.unwrap().code,
+        "node.removed"
+    );
 }
 
 #[tokio::test]
@@ -152,7 +185,9 @@ async fn agents_hear_of_their_own_cluster_only() {
     assert_eq!(snapshot.nodes.len(), 1);
     world.expected(others, "node-2").await;
     let node = world.expected(mine, "node-3").await;
-    let Some(In::Change(change)) = stream.news().await else { panic!() };
+    let Some(In::Change(change)) = stream.news().await else {
+        panic!()
+    };
     assert_eq!(change.put_nodes.len(), 1);
     assert_eq!(change.put_nodes[0].id, node.id.as_bytes());
 }
@@ -165,15 +200,25 @@ async fn a_slow_agent_holds_nobody_and_misses_nothing() {
     let quick = Agent::joined(&world, cluster, "node-2", [10, 0, 0, 12]).await;
     let (mut slow, ..) = slow.fresh(&world).await;
     let (mut quick, ..) = quick.fresh(&world).await;
-    let (network, mut revisions) = (world.control.read(|view| view.cluster(cluster).unwrap().network), Vec::new());
+    let (network, mut revisions) = (
+        world.control.read(|view| view.cluster(cluster).unwrap().network),
+        Vec::new(),
+    );
     for at in 0..200 {
-        let change = NetworkChange { mtu: Some(1300 + at % 100), ..NetworkChange::default() };
+        let change = NetworkChange {
+            mtu: Some(1300 + at % 100),
+            ..NetworkChange::default()
+        };
         world.write(Command::UpdateNetwork(network, change)).await;
-        let Some(In::Change(change)) = quick.news().await else { panic!() };
+        let Some(In::Change(change)) = quick.news().await else {
+            panic!()
+        };
         revisions.push(change.revision);
     }
     for revision in revisions {
-        let Some(In::Change(change)) = slow.news().await else { panic!() };
+        let Some(In::Change(change)) = slow.news().await else {
+            panic!()
+        };
         assert_eq!(change.revision, revision);
     }
 }
@@ -185,7 +230,9 @@ async fn what_the_protocol_does_not_allow_ends_the_stream() {
     let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
 
     let mut unspoken = super::client::Stream(agent.connect(&world).await.unwrap());
-    unspoken.send(from_agent::Message::Applied(portolan_wire::agent::Applied::default())).await;
+    unspoken
+        .send(from_agent::Message::Applied(portolan_wire::agent::Applied::default()))
+        .await;
     assert_eq!(unspoken.refused().await.unwrap().code, "body.malformed");
 
     let (mut twice, ..) = agent.fresh(&world).await;
@@ -193,7 +240,10 @@ async fn what_the_protocol_does_not_allow_ends_the_stream() {
     assert_eq!(twice.refused().await.unwrap().code, "body.malformed");
 
     let old = portolan_wire::agent::Hello { protocol: 0, ..hello() };
-    assert_eq!(agent.stream(&world, old).await.refused().await.unwrap().code, "agent.protocol");
+    assert_eq!(
+        agent.stream(&world, old).await.refused().await.unwrap().code,
+        "agent.protocol"
+    );
 
     let (mut large, ..) = agent.fresh(&world).await;
     // Sending may fail already, when the other side does not read on.

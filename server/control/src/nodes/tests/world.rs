@@ -71,7 +71,15 @@ impl World {
             let shutdown = async { drop(ended.await) };
             endpoint.serve(shutdown).await.unwrap();
         });
-        Self { control, clock, tokens, address, folder, serving, end: Some(end) }
+        Self {
+            control,
+            clock,
+            tokens,
+            address,
+            folder,
+            serving,
+            end: Some(end),
+        }
     }
 
     /// Ends the control plane and starts it again on the same database.
@@ -93,7 +101,12 @@ impl World {
     }
 
     pub(super) async fn cluster(&self, name: &str) -> ClusterId {
-        let made = self.write(Command::CreateProject { name: format!("of-{name}"), description: String::new() }).await;
+        let made = self
+            .write(Command::CreateProject {
+                name: format!("of-{name}"),
+                description: String::new(),
+            })
+            .await;
         let project = made.objects.iter().find_map(|object| match object {
             Object::Project(project) => Some(project.id),
             _ => None,
@@ -120,14 +133,22 @@ impl World {
 
     /// A node that is expected.
     pub(super) async fn expected(&self, cluster: ClusterId, name: &str) -> Arc<Node> {
-        let made = self.write(Command::CreateNode { cluster, name: name.to_owned(), address: None }).await;
+        let made = self
+            .write(Command::CreateNode {
+                cluster,
+                name: name.to_owned(),
+                address: None,
+            })
+            .await;
         made.objects.iter().find_map(node_of).unwrap()
     }
 
     pub(super) async fn token(&self, cluster: ClusterId, node: Option<NodeId>) -> JoinToken {
         let (command, secret) = self.tokens.issue(cluster, node, self.control.now());
         let made = self.write(command).await;
-        let Some(Object::JoinToken(token)) = made.objects.first() else { panic!("no token: {made:?}") };
+        let Some(Object::JoinToken(token)) = made.objects.first() else {
+            panic!("no token: {made:?}")
+        };
         JoinToken::parse(&self.tokens.text(token, &secret)).unwrap()
     }
 

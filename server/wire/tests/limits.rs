@@ -1,0 +1,164 @@
+//! What both sides rely on: messages come back as they were, whatever arrives is read or refused,
+//! and what the limits promise fits into them.
+
+use portolan_wire::agent::{
+    Applied, Block, Change, Cluster, Exception, FromAgent, Node, PodAllocation, PodReport, Prefix, Snapshot, ToAgent,
+    from_agent, to_agent,
+};
+use portolan_wire::{MAX_AGENT_FRAME, MAX_FRAME, SNAPSHOT_PART};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use prost::Message;
+
+fn bytes(length: usize) -> impl Strategy<Value = Vec<u8>> {
+    vec(any::<u8>(), length)
+}
+
+fn prefix() -> impl Strategy<Value = Prefix> {
+    (bytes(16), 0_u32..=128).prop_map(|(address, length)| Prefix { address, length })
+}
+
+fn node() -> impl Strategy<Value = Node> {
+    (bytes(16), ".{0,63}", vec(bytes(16), 0..3)).prop_map(|(id, name, addresses)| Node { id, name, addresses })
+}
+
+fn block() -> impl Strategy<Value = Block> {
+    (bytes(16), bytes(16), proptest::option::of(prefix())).prop_map(|(id, node_id, prefix)| Block {
+        id,
+        node_id,
+        prefix,
+    })
+}
+
+fn cluster() -> impl Strategy<Value = Cluster> {
+    (bytes(16), ".{0,63}", vec(prefix(), 0..3), any::<u32>()).prop_map(|(id, name, pod_ranges, mtu)| Cluster {
+        id,
+        name,
+        pod_ranges,
+        mtu,
+        ..Cluster::default()
+    })
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let parts = (
+        any::<u64>(),
+        proptest::option::of(cluster()),
+        vec(node(), 0..5),
+        vec(block(), 0..5),
+        vec(bytes(16), 0..5),
+    );
+    parts.prop_map(|(revision, cluster, put_nodes, put_blocks, dropped)| Change {
+        revision,
+        cluster,
+        put_nodes,
+        drop_nodes: dropped.clone(),
+        put_blocks,
+        drop_blocks: dropped,
+    })
+}
+
+fn exception() -> impl Strategy<Value = Exception> {
+    ("(port|block|node)", bytes(16), ".{0,80}", any::<u32>()).prop_map(|(kind, id, reason, attempts)| Exception {
+        kind,
+        id,
+        reason,
+        attempts,
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_sent_to_an_agent_comes_back(change in change()) {
+        let message = ToAgent { message: Some(to_agent::Message::Change(change)) };
+        prop_assert_eq!(ToAgent::decode(&message.encode_to_vec()[..]).unwrap(), message);
+    }
+
+    #[test]
+    fn what_an_agent_sends_comes_back(revision in any::<u64>(), exceptions in vec(exception(), 0..10)) {
+        let message = FromAgent { message: Some(from_agent::Message::Applied(Applied { revision, exceptions })) };
+        prop_assert_eq!(FromAgent::decode(&message.encode_to_vec()[..]).unwrap(), message);
+    }
+
+    #[test]
+    fn any_frame_is_read_or_refused(frame in vec(any::<u8>(), 0..300)) {
+        let _ = ToAgent::decode(&frame[..]);
+        let _ = FromAgent::decode(&frame[..]);
+    }
+
+    /// A torn frame never reads as another message than a prefix of the whole would be.
+    #[test]
+    fn a_frame_that_is_cut_is_refused_or_says_less(change in change(), cut in any::<prop::sample::Index>()) {
+        let whole = ToAgent { message: Some(to_agent::Message::Change(change)) }.encode_to_vec();
+        let cut = cut.index(whole.len());
+        // The outer message names the length of the inner one: a cut is always noticed.
+        prop_assert!(cut == 0 || ToAgent::decode(&whole[..cut]).is_err());
+    }
+}
+
+fn full_block() -> Block {
+    let prefix = Some(Prefix {
+        address: vec![0xff; 16],
+        length: 122,
+    });
+    Block {
+        id: vec![0xff; 16],
+        node_id: vec![0xff; 16],
+        prefix,
+    }
+}
+
+fn full_node() -> Node {
+    Node {
+        id: vec![0xff; 16],
+        name: "n".repeat(63),
+        addresses: vec![vec![0xff; 16]; 2],
+    }
+}
+
+#[test]
+fn a_snapshot_of_a_thousand_nodes_with_sixteen_blocks_each_is_within_the_limit() {
+    let snapshot = Snapshot {
+        revision: u64::MAX,
+        nodes: vec![full_node(); 1000],
+        blocks: vec![full_block(); 16_000],
+        ..Snapshot::default()
+    };
+    assert!(snapshot.encoded_len() < MAX_FRAME, "{}", snapshot.encoded_len());
+}
+
+#[test]
+fn a_part_of_a_snapshot_is_small() {
+    let snapshot = Snapshot {
+        nodes: vec![full_node(); SNAPSHOT_PART],
+        ..Snapshot::default()
+    };
+    assert!(snapshot.encoded_len() < 160 << 10, "{}", snapshot.encoded_len());
+    let snapshot = Snapshot {
+        blocks: vec![full_block(); SNAPSHOT_PART],
+        ..Snapshot::default()
+    };
+    assert!(snapshot.encoded_len() < 64 << 10, "{}", snapshot.encoded_len());
+}
+
+#[test]
+fn a_full_report_of_two_thousand_pods_is_within_the_limit() {
+    let pod = PodAllocation {
+        id: vec![0xff; 16],
+        seq: u64::MAX,
+        container_id: "c".repeat(64),
+        interface: "eth0".into(),
+        pod_namespace: "n".repeat(63),
+        pod_name: "p".repeat(200),
+        pod_uid: "u".repeat(36),
+        addresses: vec![vec![0xff; 4], vec![0xff; 16]],
+        mac: vec![0xff; 6],
+    };
+    let report = PodReport {
+        full: true,
+        seq: u64::MAX,
+        allocations: vec![pod; 2000],
+        releases: vec![],
+    };
+    assert!(report.encoded_len() < MAX_AGENT_FRAME, "{}", report.encoded_len());
+}
