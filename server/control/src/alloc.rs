@@ -496,7 +496,7 @@ mod tests {
     #[test]
     fn freed_last_is_given_last_and_the_only_one_at_once() {
         let mut pool = Pool::new([(1, 3)], [], None);
-        let mut give = |pool: &mut Pool| {
+        let give = |pool: &mut Pool| {
             let n = pool.next()?;
             pool.take(n);
             pool.set_cursor(Some(n));

@@ -1,6 +1,6 @@
 //! The control plane's core in one handle: write through the writer, read from the view, follow the feed.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use parking_lot::RwLock;
 use portolan_shared::refusal::Refusal;
@@ -11,7 +11,7 @@ use crate::feed::Feed;
 use crate::model::Micros;
 use crate::quotas::Quotas;
 use crate::sources::{Clock, Ids, Random, SystemClock, SystemRandom};
-use crate::store::{SqliteOptions, SqliteStore, Store, StoreError};
+use crate::store::{PostgresStore, SqliteOptions, SqliteStore, Store, StoreError};
 use crate::view::View;
 use crate::writer::{self, Queue, Retention, Writer};
 
@@ -62,8 +62,8 @@ pub enum OpenError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The operating system has no thread for the writer.
-    #[error("no thread for the writer: {0}")]
-    Thread(std::io::Error),
+    #[error("the writer's thread did not start: {0}")]
+    Thread(String),
 }
 
 /// The handle; clones share everything.
@@ -92,57 +92,38 @@ impl Drop for Shared {
 }
 
 impl Control {
-    /// Opens the store (made if it is new), loads the view and starts the writer.
+    /// Opens the store (made if it is new), loads the view and starts the writer. Blocks until then.
     ///
     /// # Errors
     /// If the store cannot be opened, read, or belongs to another process.
     pub fn open(options: OpenOptions) -> Result<Self, OpenError> {
         let mut store_id = [0; 16];
         options.random.fill(&mut store_id);
-        let store = open_store(&options.database, store_id)?;
-        Self::over(store, options)
+        let database = options.database.clone();
+        Self::over(move || open_store(&database, store_id), options)
     }
 
-    /// The same over a store that is open already.
+    /// The same over any store; it is opened on the writer's thread, which owns it.
     ///
     /// # Errors
-    /// If the store cannot be read.
-    pub fn over(mut store: Box<dyn Store>, options: OpenOptions) -> Result<Self, OpenError> {
-        let ids = Ids::new(Arc::clone(&options.clock), Arc::clone(&options.random));
-        let (view, pools, store_id) = writer::load(&mut *store)?;
-        let recent = store.recent(options.recent)?;
-        let floor = recent.first().map_or(view.head(), |commit| commit.revision - 1);
-        let feed = Arc::new(Feed::new(floor, options.ring));
-        feed.publish(&recent.into_iter().map(Arc::new).collect::<Vec<_>>());
-        let view = Arc::new(RwLock::new(view));
-        let queue = Arc::new(Queue::new(options.batch));
-        let replicated = store.shared();
-        let writer = Writer {
-            store,
-            view: Arc::clone(&view),
-            feed: Arc::clone(&feed),
-            queue: Arc::clone(&queue),
-            ids: ids.clone(),
-            clock: Arc::clone(&options.clock),
-            quotas: options.quotas,
-            retention: options.retention,
-            pools,
-            cleaned_at: options.clock.now(),
+    /// If the store cannot be opened or read.
+    pub fn over(
+        open: impl FnOnce() -> Result<Box<dyn Store>, OpenError> + Send + 'static,
+        options: OpenOptions,
+    ) -> Result<Self, OpenError> {
+        let (ready, opened) = mpsc::sync_channel(1);
+        let run = move || match start(open, options) {
+            Ok((shared, writer)) => {
+                let _ = ready.send(Ok(shared));
+                writer.run();
+            }
+            Err(error) => {
+                let _ = ready.send(Err(error));
+            }
         };
-        std::thread::Builder::new()
-            .name("writer".to_owned())
-            .spawn(move || writer.run())
-            .map_err(OpenError::Thread)?;
-        let shared = Shared {
-            view,
-            feed,
-            queue,
-            ids,
-            clock: options.clock,
-            random: options.random,
-            store_id,
-            replicated,
-        };
+        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(run);
+        thread.map_err(|e| OpenError::Thread(e.to_string()))?;
+        let shared = opened.recv().map_err(|e| OpenError::Thread(e.to_string()))??;
         Ok(Self {
             shared: Arc::new(shared),
         })
@@ -215,10 +196,52 @@ impl Control {
     }
 }
 
+/// Opens the store and loads everything from it.
+fn start(
+    open: impl FnOnce() -> Result<Box<dyn Store>, OpenError>,
+    options: OpenOptions,
+) -> Result<(Shared, Writer), OpenError> {
+    let mut store = open()?;
+    let ids = Ids::new(Arc::clone(&options.clock), Arc::clone(&options.random));
+    let (view, pools, store_id) = writer::load(&mut *store)?;
+    let recent = store.recent(view.head(), options.recent)?;
+    let floor = recent.first().map_or(view.head(), |commit| commit.revision - 1);
+    let feed = Arc::new(Feed::new(floor, options.ring));
+    feed.publish(&recent.into_iter().map(Arc::new).collect::<Vec<_>>());
+    let view = Arc::new(RwLock::new(view));
+    let queue = Arc::new(Queue::new(options.batch));
+    let shared = Shared {
+        view: Arc::clone(&view),
+        feed: Arc::clone(&feed),
+        queue: Arc::clone(&queue),
+        ids: ids.clone(),
+        clock: Arc::clone(&options.clock),
+        random: options.random,
+        store_id,
+        replicated: store.shared(),
+    };
+    let writer = Writer {
+        store,
+        view,
+        feed,
+        queue,
+        ids,
+        cleaned_at: options.clock.now(),
+        clock: options.clock,
+        quotas: options.quotas,
+        retention: options.retention,
+        pools,
+    };
+    Ok((shared, writer))
+}
+
 fn open_store(database: &str, store_id: [u8; 16]) -> Result<Box<dyn Store>, OpenError> {
     if let Some(path) = database.strip_prefix("sqlite:") {
         let path = path.strip_prefix("//").unwrap_or(path);
         return Ok(Box::new(SqliteStore::open(SqliteOptions::new(path, store_id))?));
+    }
+    if database.starts_with("postgres://") || database.starts_with("postgresql://") {
+        return Ok(Box::new(PostgresStore::open(database, store_id)?));
     }
     Err(OpenError::NotADatabase(database.to_owned()))
 }

@@ -6,6 +6,7 @@
 //! holds while it decides. It decides nothing itself. One mechanism for all kinds: see [`rows`].
 //! The writer's thread owns it, so calls block.
 
+mod postgres;
 mod rows;
 mod schema;
 mod sqlite;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use crate::feed::Commit;
 use crate::model::{Micros, Object, Revision};
 
+pub use postgres::PostgresStore;
 pub(crate) use rows::MAX_CHANGES;
 pub use sqlite::{SqliteOptions, SqliteStore};
 
@@ -24,6 +26,9 @@ pub enum StoreError {
     /// Another transaction was in the way; nothing was written; asking again helps.
     #[error("another transaction was in the way: {0}")]
     Retry(String),
+    /// The store went away before anything was written; connecting again may help.
+    #[error("the store went away: {0}")]
+    Lost(String),
     /// It failed and certainly nothing was written.
     #[error("{0}")]
     Failed(String),
@@ -69,11 +74,11 @@ pub trait Store: Send {
     /// If the store fails or a row cannot be read.
     fn load(&mut self, each: &mut dyn FnMut(Object)) -> Result<Loaded, StoreError>;
 
-    /// The newest commits with at most `limit` changes in all, oldest first.
+    /// The newest commits up to `head` with at most `limit` changes in all, oldest first.
     ///
     /// # Errors
     /// If the store fails or a row cannot be read.
-    fn recent(&mut self, limit: usize) -> Result<Vec<Commit>, StoreError>;
+    fn recent(&mut self, head: Revision, limit: usize) -> Result<Vec<Commit>, StoreError>;
 
     /// Begins a write: takes the head, and gives the commits after `known` that others made.
     ///

@@ -303,6 +303,17 @@ pub(super) struct ReadRow {
     pub(super) body: Vec<u8>,
 }
 
+/// Rows newest first, at most `limit`: in order, without the oldest commit if it may be cut.
+pub(super) fn whole(mut rows: Vec<ReadRow>, limit: usize) -> Vec<ReadRow> {
+    rows.reverse();
+    if rows.len() == limit
+        && let Some(cut) = rows.first().map(|row| revision_at(row.position))
+    {
+        rows.retain(|row| revision_at(row.position) != cut);
+    }
+    rows
+}
+
 /// Rows in order of position, as whole commits.
 pub(super) fn commits_of(rows: Vec<ReadRow>) -> Result<Vec<Commit>, StoreError> {
     let mut commits: Vec<(Revision, i64, Actor, Vec<Change>)> = Vec::new();

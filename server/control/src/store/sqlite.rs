@@ -265,17 +265,19 @@ impl Store for SqliteStore {
         })
     }
 
-    fn recent(&mut self, limit: usize) -> Result<Vec<Commit>, StoreError> {
+    fn recent(&mut self, head: Revision, limit: usize) -> Result<Vec<Commit>, StoreError> {
         let mut read = self
             .connection
             .prepare(
-                "SELECT position, at, kind, project, cluster, op, actor, body FROM changes ORDER BY position DESC LIMIT ?1",
+                "SELECT position, at, kind, project, cluster, op, actor, body FROM changes \
+                 WHERE position < ?1 ORDER BY position DESC LIMIT ?2",
             )
             .map_err(failed)?;
-        let rows = read.query_map([limit as i64], read_row).map_err(failed)?;
-        let mut rows = rows.collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        whole(&mut rows, limit);
-        rows::commits_of(rows)
+        let rows = read
+            .query_map([rows::position(head + 1), limit as i64], read_row)
+            .map_err(failed)?;
+        let rows = rows.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        rows::commits_of(rows::whole(rows, limit))
     }
 
     fn begin(&mut self, known: Revision) -> Result<Vec<Commit>, StoreError> {
@@ -447,6 +449,11 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// Copies what it can of the log into the file, without waiting for anybody.
+fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}
+
 /// Copies the log into the file on a thread of its own.
 struct Checkpointer {
     ask: Option<mpsc::SyncSender<()>>,
@@ -468,7 +475,7 @@ impl Checkpointer {
         let (tell, done) = mpsc::sync_channel::<()>(1);
         let run = move || {
             while asked.recv().is_ok() {
-                if let Err(error) = connection.pragma_query(None, "wal_checkpoint(PASSIVE)", |_| Ok(())) {
+                if let Err(error) = checkpoint(&connection) {
                     tracing::warn!(%error, "a checkpoint failed; the log goes on growing");
                 }
                 let _ = tell.try_send(());
@@ -556,16 +563,6 @@ fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<ReadRow> {
         actor: row.get(6)?,
         body: row.get(7)?,
     })
-}
-
-/// Rows newest first, at most `limit`: puts them in order and drops the oldest commit if it may be cut.
-fn whole(rows: &mut Vec<ReadRow>, limit: usize) {
-    rows.reverse();
-    if rows.len() == limit
-        && let Some(cut) = rows.first().map(|row| rows::revision_at(row.position))
-    {
-        rows.retain(|row| rows::revision_at(row.position) != cut);
-    }
 }
 
 fn failed(error: rusqlite::Error) -> StoreError {

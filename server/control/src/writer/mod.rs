@@ -269,6 +269,10 @@ impl Writer {
                 tracing::debug!(%error, attempts, "deciding the batch again");
                 true
             }
+            StoreError::Lost(_) => {
+                tracing::warn!(%error, attempts, "connecting again");
+                true
+            }
             StoreError::Compacted(_) => {
                 tracing::warn!(%error, "loading everything again");
                 true
@@ -282,7 +286,10 @@ impl Writer {
                 false
             }
         };
-        let reload = !matches!(error, StoreError::Retry(_) | StoreError::Failed(_));
+        let reload = !matches!(
+            error,
+            StoreError::Retry(_) | StoreError::Lost(_) | StoreError::Failed(_)
+        );
         let mended = match &error {
             StoreError::Retry(_) => Ok(()),
             _ => self

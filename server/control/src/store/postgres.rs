@@ -1,0 +1,612 @@
+//! PostgreSQL, and engines that speak its protocol: what several replicas share.
+//!
+//! The head's row, taken `FOR UPDATE`, lets one replica write at a time and makes revisions follow
+//! commits without gaps. Only SQL that PostgreSQL and CockroachDB share: no sequences, no advisory
+//! locks, no LISTEN. Rows go as arrays (`UNNEST`), and all statements of a batch, its COMMIT
+//! included, are sent in one go: should one fail, the server turns the COMMIT into a rollback.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use futures_util::{TryStreamExt, pin_mut};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{ToSql, Type as PgType};
+use tokio_postgres::{Client, NoTls, Statement};
+
+use super::rows::{self, KindRows, Net, ReadRow, Type, Value};
+use super::schema::{self, MIGRATIONS, Types};
+use super::{Loaded, Store, StoreError};
+use crate::feed::Commit;
+use crate::model::{Micros, Object, ObjectKind, Revision};
+
+const TYPES: Types = Types {
+    bytes: "BYTEA",
+    int: "BIGINT",
+    text: "TEXT",
+};
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long a server may leave what was sent unacknowledged.
+const SILENCE: Duration = Duration::from_secs(10);
+/// How often migrations are tried, when several replicas start on a new database at once.
+const MIGRATE_ATTEMPTS: usize = 10;
+
+/// The store.
+pub struct PostgresStore {
+    url: String,
+    store_id: [u8; 16],
+    runtime: tokio::runtime::Runtime,
+    session: Session,
+    writing: bool,
+}
+
+/// A connection with what is prepared on it.
+struct Session {
+    client: Client,
+    take_head: Statement,
+    set_head: Statement,
+    insert_changes: Statement,
+    insert_addresses: Statement,
+    delete_addresses: Statement,
+    /// By kind: delete, update, insert.
+    kinds: Vec<(ObjectKind, [Statement; 3])>,
+}
+
+impl PostgresStore {
+    /// Connects, and makes the tables if they are not there; `store_id` identifies a new store.
+    ///
+    /// # Errors
+    /// If the server does not answer, or the store is newer than this program.
+    pub fn open(url: &str, store_id: [u8; 16]) -> Result<Self, StoreError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| StoreError::Failed(e.to_string()))?;
+        let session = runtime.block_on(async {
+            let client = connect(url).await?;
+            migrate(&client, store_id).await?;
+            prepare(client).await
+        })?;
+        Ok(Self {
+            url: url.to_owned(),
+            store_id,
+            runtime,
+            session,
+            writing: false,
+        })
+    }
+
+    async fn changes_after(client: &Client, known: Revision, head: Revision) -> Result<Vec<Commit>, StoreError> {
+        if head == known {
+            return Ok(Vec::new());
+        }
+        let rows = client
+            .query(
+                "SELECT position, at, kind, project, cluster, op, actor, body FROM changes \
+                 WHERE position >= $1 AND position < $2 ORDER BY position",
+                &[&rows::position(known + 1), &rows::position(head + 1)],
+            )
+            .await
+            .map_err(failed)?;
+        let rows = rows
+            .iter()
+            .map(read_row)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(failed)?;
+        rows::without_gap(rows::commits_of(rows)?, known, head)
+    }
+}
+
+async fn connect(url: &str) -> Result<Client, StoreError> {
+    let mut config: tokio_postgres::Config = url.parse().map_err(|e| StoreError::Failed(format!("{e}")))?;
+    config.connect_timeout(CONNECT);
+    config.tcp_user_timeout(SILENCE);
+    if config.get_application_name().is_none() {
+        config.application_name("portolan");
+    }
+    let (client, connection) = config
+        .connect(NoTls)
+        .await
+        .map_err(|e| StoreError::Failed(with_cause(&e)))?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::warn!(%error, "the connection to the store ended");
+        }
+    });
+    Ok(client)
+}
+
+/// Several replicas may do this at once: the loser tries again and finds it done.
+async fn migrate(client: &Client, store_id: [u8; 16]) -> Result<(), StoreError> {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        match try_migrate(client, store_id).await {
+            Err(StoreError::Failed(_) | StoreError::Retry(_) | StoreError::Backstop(_))
+                if attempts < MIGRATE_ATTEMPTS =>
+            {
+                let _ = client.batch_execute("ROLLBACK").await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+async fn try_migrate(client: &Client, store_id: [u8; 16]) -> Result<(), StoreError> {
+    client.batch_execute("BEGIN").await.map_err(failed)?;
+    client
+        .batch_execute(
+            "CREATE TABLE IF NOT EXISTS schema_version (one BIGINT NOT NULL PRIMARY KEY, version BIGINT NOT NULL)",
+        )
+        .await
+        .map_err(failed)?;
+    let found = client
+        .query_opt("SELECT version FROM schema_version WHERE one = 1", &[])
+        .await
+        .map_err(failed)?;
+    let version: i64 = found.map_or(0, |row| row.get(0));
+    let known = MIGRATIONS.len() as i64;
+    if version > known {
+        client.batch_execute("ROLLBACK").await.map_err(failed)?;
+        return Err(StoreError::Newer { found: version, known });
+    }
+    for migration in &MIGRATIONS[usize::try_from(version).unwrap_or(0)..] {
+        for statement in schema::statements(migration, &TYPES) {
+            client.batch_execute(&statement).await.map_err(failed)?;
+        }
+    }
+    if version == 0 {
+        client
+            .execute(
+                "INSERT INTO head (one, revision, change_rows, store_id) VALUES (1, 0, 0, $1)",
+                &[&&store_id[..]],
+            )
+            .await
+            .map_err(failed)?;
+    }
+    if version < known {
+        client
+            .execute(
+                "INSERT INTO schema_version (one, version) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET version = $1",
+                &[&known],
+            )
+            .await
+            .map_err(failed)?;
+    }
+    client.batch_execute("COMMIT").await.map_err(failed)
+}
+
+async fn prepare(client: Client) -> Result<Session, StoreError> {
+    let (bytes, ints, texts) = (PgType::BYTEA_ARRAY, PgType::INT8_ARRAY, PgType::TEXT_ARRAY);
+    let take_head = client
+        .prepare("SELECT revision FROM head WHERE one = 1 FOR UPDATE")
+        .await
+        .map_err(failed)?;
+    let set_head = client
+        .prepare_typed(
+            "UPDATE head SET revision = $1, change_rows = change_rows + $2 WHERE one = 1",
+            &[PgType::INT8, PgType::INT8],
+        )
+        .await
+        .map_err(failed)?;
+    let insert_changes = client
+        .prepare_typed(
+            "INSERT INTO changes (position, at, kind, id, project, cluster, op, actor, body, body_version) \
+             SELECT position, at, kind, id, project, cluster, op, actor, body, 1 \
+             FROM UNNEST($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+             AS u (position, at, kind, id, project, cluster, op, actor, body)",
+            &[
+                ints.clone(),
+                ints.clone(),
+                texts.clone(),
+                bytes.clone(),
+                bytes.clone(),
+                bytes.clone(),
+                ints.clone(),
+                bytes.clone(),
+                bytes.clone(),
+            ],
+        )
+        .await
+        .map_err(failed)?;
+    let insert_addresses = client
+        .prepare_typed(
+            "INSERT INTO port_addresses (subnet, address, port) \
+             SELECT subnet, address, port FROM UNNEST($1, $2, $3) AS u (subnet, address, port)",
+            &[bytes.clone(), bytes.clone(), bytes.clone()],
+        )
+        .await
+        .map_err(failed)?;
+    let delete_addresses = client
+        .prepare_typed(
+            "DELETE FROM port_addresses USING UNNEST($1, $2) AS u (subnet, address) \
+             WHERE port_addresses.subnet = u.subnet AND port_addresses.address = u.address",
+            &[bytes.clone(), bytes.clone()],
+        )
+        .await
+        .map_err(failed)?;
+    let mut kinds = Vec::new();
+    for kind in ObjectKind::ALL {
+        let table = kind.table();
+        let delete = client
+            .prepare_typed(
+                &format!("DELETE FROM {table} WHERE id = ANY($1)"),
+                std::slice::from_ref(&bytes),
+            )
+            .await
+            .map_err(failed)?;
+        let update = client
+            .prepare_typed(
+                &format!(
+                    "UPDATE {table} SET project = u.project, revision = u.revision, body = u.body \
+                     FROM UNNEST($1, $2, $3, $4) AS u (id, project, revision, body) WHERE {table}.id = u.id"
+                ),
+                &[bytes.clone(), bytes.clone(), ints.clone(), bytes.clone()],
+            )
+            .await
+            .map_err(failed)?;
+        let extra = rows::extra_columns(*kind);
+        let names: String = extra.iter().map(|(name, _)| format!(", {name}")).collect();
+        let marks: String = (0..extra.len()).map(|n| format!(", ${}", n + 5)).collect();
+        let mut types = vec![bytes.clone(), bytes.clone(), ints.clone(), bytes.clone()];
+        types.extend(extra.iter().map(|(_, type_)| match type_ {
+            Type::Bytes => bytes.clone(),
+            Type::Int => ints.clone(),
+            Type::Text => texts.clone(),
+        }));
+        let insert = client
+            .prepare_typed(
+                &format!(
+                    "INSERT INTO {table} (id, project, revision, body{names}) \
+                     SELECT id, project, revision, body{names} FROM UNNEST($1, $2, $3, $4{marks}) \
+                     AS u (id, project, revision, body{names})"
+                ),
+                &types,
+            )
+            .await
+            .map_err(failed)?;
+        kinds.push((*kind, [delete, update, insert]));
+    }
+    Ok(Session {
+        client,
+        take_head,
+        set_head,
+        insert_changes,
+        insert_addresses,
+        delete_addresses,
+        kinds,
+    })
+}
+
+type Params = Vec<Box<dyn ToSql + Sync + Send>>;
+
+/// What a batch comes to as statements with their parameters, in order: all that is deleted goes
+/// before anything is inserted, since unique values may change hands.
+fn statements<'s>(session: &'s Session, net: &Net) -> Vec<(&'s Statement, Params)> {
+    let mut first: Vec<(&Statement, Params)> = Vec::new();
+    let mut then: Vec<(&Statement, Params)> = Vec::new();
+    if !net.address_deletes.is_empty() {
+        let (subnets, addresses): (Vec<_>, Vec<_>) = net.address_deletes.iter().cloned().unzip();
+        first.push((&session.delete_addresses, vec![Box::new(subnets), Box::new(addresses)]));
+    }
+    for (kind, rows) in &net.kinds {
+        let Some((_, [delete, update, insert])) = session.kinds.iter().find(|(k, _)| k == kind) else {
+            continue;
+        };
+        let KindRows {
+            deletes,
+            updates,
+            inserts,
+        } = rows;
+        if !deletes.is_empty() {
+            first.push((delete, vec![Box::new(deletes.clone())]));
+        }
+        if !updates.is_empty() {
+            first.push((update, object_params(net, updates)));
+        }
+        if !inserts.is_empty() {
+            let mut params = object_params(net, inserts);
+            for (n, (_, type_)) in rows::extra_columns(*kind).iter().enumerate() {
+                let values = || inserts.iter().map(|row| &row.extra[n]);
+                params.push(match type_ {
+                    Type::Bytes => Box::new(values().map(bytes_of).collect::<Vec<_>>()),
+                    Type::Int => Box::new(values().map(int_of).collect::<Vec<_>>()),
+                    Type::Text => Box::new(values().map(text_of).collect::<Vec<_>>()),
+                });
+            }
+            then.push((insert, params));
+        }
+    }
+    if !net.address_inserts.is_empty() {
+        let of = |part: fn(&(Vec<u8>, Vec<u8>, Vec<u8>)) -> &Vec<u8>| -> Vec<Vec<u8>> {
+            net.address_inserts.iter().map(part).cloned().collect()
+        };
+        let params: Params = vec![Box::new(of(|a| &a.0)), Box::new(of(|a| &a.1)), Box::new(of(|a| &a.2))];
+        then.push((&session.insert_addresses, params));
+    }
+    let changes = &net.changes;
+    let params: Params = vec![
+        Box::new(changes.iter().map(|c| c.position).collect::<Vec<_>>()),
+        Box::new(changes.iter().map(|c| c.at).collect::<Vec<_>>()),
+        Box::new(changes.iter().map(|c| c.kind.table()).collect::<Vec<_>>()),
+        Box::new(changes.iter().map(|c| c.id.clone()).collect::<Vec<_>>()),
+        Box::new(changes.iter().map(|c| c.project.clone()).collect::<Vec<_>>()),
+        Box::new(changes.iter().map(|c| c.cluster.clone()).collect::<Vec<_>>()),
+        Box::new(changes.iter().map(|c| c.op).collect::<Vec<_>>()),
+        Box::new(changes.iter().map(|c| c.actor.to_vec()).collect::<Vec<_>>()),
+        Box::new(changes.iter().map(|c| c.body.clone()).collect::<Vec<_>>()),
+    ];
+    then.push((&session.insert_changes, params));
+    let head: Params = vec![
+        Box::new(i64::try_from(net.revision).unwrap_or(i64::MAX)),
+        Box::new(net.changes.len() as i64),
+    ];
+    then.push((&session.set_head, head));
+    first.extend(then);
+    first
+}
+
+fn object_params(net: &Net, rows: &[rows::ObjectRow]) -> Params {
+    let changes = || rows.iter().map(|row| &net.changes[row.change]);
+    vec![
+        Box::new(changes().map(|c| c.id.clone()).collect::<Vec<_>>()),
+        Box::new(changes().map(|c| c.project.clone()).collect::<Vec<_>>()),
+        Box::new(rows.iter().map(|row| row.revision).collect::<Vec<_>>()),
+        Box::new(changes().map(|c| c.body.clone()).collect::<Vec<_>>()),
+    ]
+}
+
+fn bytes_of(value: &Value) -> Option<Vec<u8>> {
+    match value {
+        Value::Bytes(bytes) => Some(bytes.clone()),
+        _ => None,
+    }
+}
+
+fn int_of(value: &Value) -> Option<i64> {
+    match value {
+        Value::Int(int) => Some(*int),
+        _ => None,
+    }
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::Text(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+impl Store for PostgresStore {
+    fn load(&mut self, each: &mut dyn FnMut(Object)) -> Result<Loaded, StoreError> {
+        let client = &self.session.client;
+        self.runtime.block_on(async {
+            // One snapshot for all tables.
+            client
+                .batch_execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                .await
+                .map_err(failed)?;
+            let head = client
+                .query_one("SELECT revision, store_id FROM head WHERE one = 1", &[])
+                .await
+                .map_err(failed)?;
+            let store_id: Vec<u8> = head.get(1);
+            let store_id = store_id
+                .try_into()
+                .map_err(|_| StoreError::Corrupt("the store's id".to_owned()))?;
+            let revision = Revision::try_from(head.get::<_, i64>(0)).unwrap_or(0);
+            for kind in ObjectKind::ALL {
+                let sql = format!("SELECT body FROM {} ORDER BY id", kind.table());
+                let rows = client
+                    .query_raw(&sql, std::iter::empty::<i64>())
+                    .await
+                    .map_err(failed)?;
+                pin_mut!(rows);
+                while let Some(row) = rows.try_next().await.map_err(failed)? {
+                    let body: &[u8] = row.try_get(0).map_err(failed)?;
+                    let object = Object::from_body(*kind, body)
+                        .map_err(|e| StoreError::Corrupt(format!("{}: {e}", kind.table())))?;
+                    each(object);
+                }
+            }
+            client.batch_execute("COMMIT").await.map_err(failed)?;
+            Ok(Loaded { store_id, revision })
+        })
+    }
+
+    fn recent(&mut self, head: Revision, limit: usize) -> Result<Vec<Commit>, StoreError> {
+        let client = &self.session.client;
+        self.runtime.block_on(async {
+            let rows = client
+                .query(
+                    "SELECT position, at, kind, project, cluster, op, actor, body FROM changes \
+                     WHERE position < $1 ORDER BY position DESC LIMIT $2",
+                    &[&rows::position(head + 1), &(limit as i64)],
+                )
+                .await
+                .map_err(failed)?;
+            let rows = rows
+                .iter()
+                .map(read_row)
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(failed)?;
+            rows::commits_of(rows::whole(rows, limit))
+        })
+    }
+
+    fn begin(&mut self, known: Revision) -> Result<Vec<Commit>, StoreError> {
+        let Session { client, take_head, .. } = &self.session;
+        let begun = self.runtime.block_on(async {
+            let (begun, head) =
+                futures_util::future::join(client.batch_execute("BEGIN"), client.query_one(take_head, &[])).await;
+            begun.map_err(failed)?;
+            let head = Revision::try_from(head.map_err(failed)?.get::<_, i64>(0)).unwrap_or(0);
+            Self::changes_after(client, known, head).await
+        });
+        self.writing = true;
+        begun.map_err(lost).inspect_err(|_| self.rollback())
+    }
+
+    fn commit(&mut self, commits: &[Arc<Commit>]) -> Result<(), StoreError> {
+        let net = Net::of(commits).inspect_err(|_| self.rollback())?;
+        self.writing = false;
+        let session = &self.session;
+        let statements = statements(session, &net);
+        self.runtime.block_on(async {
+            let client = &session.client;
+            let writes = join_all(statements.iter().map(|(statement, params)| async move {
+                client
+                    .execute_raw(*statement, params.iter().map(|p| &**p as &(dyn ToSql + Sync)))
+                    .await
+            }));
+            // Polled in order, so sent in order: the commit comes last.
+            let (written, committed) = futures_util::future::join(writes, client.batch_execute("COMMIT")).await;
+            let mut first = None;
+            for error in written.into_iter().filter_map(Result::err) {
+                let error = failed(error);
+                // What follows a failed statement only says that the transaction is aborted.
+                first.get_or_insert(error);
+            }
+            match (first, committed) {
+                (None, Ok(())) => Ok(()),
+                // The server has answered a statement with an error: it has not committed.
+                (Some(StoreError::Unknown(cause)), _) => Err(StoreError::Unknown(cause)),
+                (Some(error), _) => Err(error),
+                (None, Err(error)) => Err(match failed(error) {
+                    StoreError::Failed(cause) => StoreError::Unknown(cause),
+                    other => other,
+                }),
+            }
+        })
+    }
+
+    fn rollback(&mut self) {
+        if self.writing {
+            self.writing = false;
+            let done = self.runtime.block_on(self.session.client.batch_execute("ROLLBACK"));
+            if let Err(error) = done {
+                tracing::warn!(%error, "a rollback failed");
+            }
+        }
+    }
+
+    fn follow(&mut self, known: Revision) -> Result<Vec<Commit>, StoreError> {
+        let client = &self.session.client;
+        let followed = self.runtime.block_on(async {
+            let head = client
+                .query_one("SELECT revision FROM head WHERE one = 1", &[])
+                .await
+                .map_err(failed)?;
+            let head = Revision::try_from(head.get::<_, i64>(0)).unwrap_or(0);
+            Self::changes_after(client, known, head).await
+        });
+        followed.map_err(lost)
+    }
+
+    fn shared(&self) -> bool {
+        true
+    }
+
+    fn trim(&mut self, keep: u64, before: Micros, step: u64) -> Result<u64, StoreError> {
+        let client = &self.session.client;
+        self.runtime.block_on(async {
+            let rows: i64 = client
+                .query_one("SELECT change_rows FROM head WHERE one = 1", &[])
+                .await
+                .map_err(failed)?
+                .get(0);
+            let excess = u64::try_from(rows).unwrap_or(0).saturating_sub(keep).min(step);
+            if excess == 0 {
+                return Ok(0);
+            }
+            let sql = "SELECT position, at FROM changes ORDER BY position LIMIT 1 OFFSET $1";
+            let Some(last) = client.query_opt(sql, &[&(excess as i64 - 1)]).await.map_err(failed)? else {
+                return Ok(0);
+            };
+            if last.get::<_, i64>(1) >= before {
+                return Ok(0);
+            }
+            // Whole commits only: the one that the last row belongs to stays.
+            let floor = rows::position(rows::revision_at(last.get(0)));
+            client.batch_execute("BEGIN").await.map_err(failed)?;
+            let trimmed = async {
+                let gone = client
+                    .execute("DELETE FROM changes WHERE position < $1", &[&floor])
+                    .await?;
+                let sql = "UPDATE head SET change_rows = change_rows - $1 WHERE one = 1";
+                client.execute(sql, &[&(gone as i64)]).await?;
+                client.batch_execute("COMMIT").await?;
+                Ok(gone)
+            };
+            match trimmed.await {
+                Ok(gone) => Ok(gone),
+                Err(error) => {
+                    let _ = client.batch_execute("ROLLBACK").await;
+                    Err(failed(error))
+                }
+            }
+        })
+    }
+
+    fn recover(&mut self) -> Result<(), StoreError> {
+        self.writing = false;
+        let Self {
+            runtime, url, store_id, ..
+        } = self;
+        self.session = runtime.block_on(async {
+            let client = connect(url).await?;
+            migrate(&client, *store_id).await?;
+            prepare(client).await
+        })?;
+        Ok(())
+    }
+}
+
+fn read_row(row: &tokio_postgres::Row) -> Result<ReadRow, tokio_postgres::Error> {
+    Ok(ReadRow {
+        position: row.try_get(0)?,
+        at: row.try_get(1)?,
+        kind: row.try_get(2)?,
+        project: row.try_get(3)?,
+        cluster: row.try_get(4)?,
+        op: row.try_get(5)?,
+        actor: row.try_get(6)?,
+        body: row.try_get(7)?,
+    })
+}
+
+/// An error of the server's says that nothing was committed; without one, the connection broke.
+fn failed(error: tokio_postgres::Error) -> StoreError {
+    let cause = with_cause(&error);
+    match error.code() {
+        Some(code) if *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED => {
+            StoreError::Retry(cause)
+        }
+        Some(code) if *code == SqlState::UNIQUE_VIOLATION => StoreError::Backstop(cause),
+        Some(code) if *code == SqlState::ADMIN_SHUTDOWN || *code == SqlState::CRASH_SHUTDOWN => {
+            StoreError::Unknown(cause)
+        }
+        Some(_) => StoreError::Failed(cause),
+        None => StoreError::Unknown(cause),
+    }
+}
+
+/// Where nothing was to be written, nothing is unknown.
+fn lost(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unknown(cause) => StoreError::Lost(cause),
+        other => other,
+    }
+}
+
+fn with_cause(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(db) => format!("{}: {}", db.code().code(), db.message()),
+        None => match std::error::Error::source(error) {
+            Some(cause) => format!("{error}: {cause}"),
+            None => error.to_string(),
+        },
+    }
+}

@@ -1,0 +1,202 @@
+//! What several test binaries need: a control plane on a fresh store, and requests in short words.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+
+pub mod postgres;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use portolan_control::command::{Actor, Command, FixedIpRequest, NewNetwork, NewPort, NewSubnet, Outcome, Request};
+use portolan_control::control::{Control, OpenOptions};
+use portolan_control::model::{Cluster, Network, Node, Object, Port, Project, Subnet};
+use portolan_control::quotas::Quotas;
+use portolan_shared::check::{self, SubnetInput};
+use portolan_shared::ids::{NetworkId, ProjectId, SubnetId};
+use portolan_shared::refusal::Refusal;
+
+/// A control plane with a project, on a store of its own.
+pub struct Kit {
+    pub control: Control,
+    pub project: ProjectId,
+    _folder: Option<tempfile::TempDir>,
+}
+
+/// Options without quotas, over this database.
+pub fn options(database: &str) -> OpenOptions {
+    OpenOptions {
+        quotas: Quotas::NONE,
+        ..OpenOptions::new(database)
+    }
+}
+
+impl Kit {
+    /// On SQLite in a folder of its own.
+    pub async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = format!("sqlite:{}", folder.path().join("portolan.db").display());
+        Self {
+            _folder: Some(folder),
+            ..Self::open(options(&database)).await
+        }
+    }
+
+    /// Over this database, in a new project.
+    pub async fn open(options: OpenOptions) -> Self {
+        let control = Control::open(options).unwrap();
+        let name = format!("project-{}", control.new_id().simple());
+        let nobody = ProjectId::from_bytes([0; 16]);
+        let made = control
+            .write(admin(
+                nobody,
+                Command::CreateProject {
+                    name,
+                    description: String::new(),
+                },
+            ))
+            .await
+            .unwrap();
+        let Object::Project(project) = &made.objects[0] else {
+            panic!("{made:?}")
+        };
+        Self {
+            control,
+            project: project.id,
+            _folder: None,
+        }
+    }
+
+    /// As a user of the project.
+    pub async fn ask(&self, command: Command) -> Result<Outcome, Refusal> {
+        self.control.write(user(self.project, command)).await
+    }
+
+    pub async fn network(&self) -> NetworkId {
+        let made = self
+            .ask(Command::CreateNetworks(vec![new_network(self.project, "web")]))
+            .await
+            .unwrap();
+        network(&made.objects[0]).id
+    }
+
+    pub async fn subnet(&self, network: NetworkId, cidr: &str) -> SubnetId {
+        let made = self
+            .ask(Command::CreateSubnets(vec![new_subnet(self.project, network, cidr)]))
+            .await
+            .unwrap();
+        subnet(&made.objects[0]).id
+    }
+
+    pub async fn port(&self, new: NewPort) -> Result<Arc<Port>, Refusal> {
+        self.ask(Command::CreatePorts(vec![new]))
+            .await
+            .map(|made| port(&made.objects[0]))
+    }
+
+    /// A port with default addresses.
+    pub async fn any_port(&self, network: NetworkId) -> Result<Arc<Port>, Refusal> {
+        self.port(new_port(self.project, network)).await
+    }
+}
+
+pub fn user(project: ProjectId, command: Command) -> Request {
+    Request {
+        actor: Actor::System,
+        project,
+        everywhere: false,
+        if_match: None,
+        idempotency: None,
+        command,
+    }
+}
+
+pub fn admin(project: ProjectId, command: Command) -> Request {
+    Request {
+        everywhere: true,
+        ..user(project, command)
+    }
+}
+
+pub fn new_network(project: ProjectId, name: &str) -> NewNetwork {
+    NewNetwork {
+        project,
+        name: name.to_owned(),
+        description: String::new(),
+        admin_state_up: true,
+        mtu: 1500,
+        port_security_enabled: true,
+        dns_domain: String::new(),
+    }
+}
+
+pub fn new_subnet(project: ProjectId, network: NetworkId, cidr: &str) -> NewSubnet {
+    let input = SubnetInput {
+        cidr: cidr.to_owned(),
+        ..SubnetInput::default()
+    };
+    NewSubnet {
+        project,
+        network,
+        spec: check::subnet(&input).unwrap(),
+    }
+}
+
+pub fn new_port(project: ProjectId, network: NetworkId) -> NewPort {
+    NewPort {
+        project,
+        network,
+        name: "".into(),
+        description: "".into(),
+        mac: None,
+        fixed_ips: None,
+        admin_state_up: true,
+        device_owner: "".into(),
+        device_id: "".into(),
+        host: "".into(),
+        port_security_enabled: None,
+    }
+}
+
+/// A port with exactly this address.
+pub fn port_at(project: ProjectId, network: NetworkId, address: &str) -> NewPort {
+    NewPort {
+        fixed_ips: Some(vec![FixedIpRequest::Address(ip(address))]),
+        ..new_port(project, network)
+    }
+}
+
+pub fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+pub fn addresses(port: &Port) -> Vec<String> {
+    port.fixed_ips.iter().map(|ip| ip.address.to_string()).collect()
+}
+
+macro_rules! unwrap {
+    ($($name:ident -> $kind:ident;)*) => {
+        $(pub fn $name(object: &Object) -> Arc<$kind> {
+            match object {
+                Object::$kind(object) => Arc::clone(object),
+                other => panic!("no {}: {other:?}", stringify!($name)),
+            }
+        })*
+    };
+}
+
+unwrap! {
+    project -> Project;
+    network -> Network;
+    subnet -> Subnet;
+    port -> Port;
+    cluster -> Cluster;
+    node -> Node;
+}
+
+/// Polls until it holds, at most half a minute.
+pub async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !holds() {
+        assert!(tokio::time::Instant::now() < deadline, "not within 30 s: {what}");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}

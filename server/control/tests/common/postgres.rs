@@ -1,0 +1,137 @@
+//! A PostgreSQL of the test's own: its data in a temporary folder, on a free port of 127.0.0.1.
+//!
+//! On a machine without PostgreSQL a test says so and passes; under CI (`CI` is set) it fails.
+
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Stops when dropped.
+pub struct Postgres {
+    folder: tempfile::TempDir,
+    bin: PathBuf,
+    port: u16,
+    databases: std::sync::atomic::AtomicU32,
+}
+
+impl Postgres {
+    /// Starts one; `None` where there is none.
+    pub fn start() -> Option<Self> {
+        let Some(bin) = find() else {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "PostgreSQL is missing, and CI needs it"
+            );
+            println!("SKIP: PostgreSQL is not installed (apt-get install postgresql)");
+            return None;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        if rustix::process::geteuid().is_root() {
+            let status = Command::new("chown").arg("postgres").arg(&data).status().unwrap();
+            assert!(status.success(), "chown postgres");
+        }
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let postgres = Self {
+            folder,
+            bin,
+            port,
+            databases: 0.into(),
+        };
+        postgres.run(
+            "initdb",
+            &[
+                "-D",
+                path(&data),
+                "-U",
+                "portolan",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C",
+            ],
+        );
+        let settings =
+            format!("-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=50");
+        postgres.run(
+            "pg_ctl",
+            &[
+                "-D",
+                path(&data),
+                "-w",
+                "-l",
+                path(&data.join("log")),
+                "-o",
+                &settings,
+                "start",
+            ],
+        );
+        Some(postgres)
+    }
+
+    /// A new, empty database.
+    pub fn database(&self) -> String {
+        let n = self.databases.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let port = self.port.to_string();
+        let name = format!("portolan{n}");
+        self.run("createdb", &["-h", "127.0.0.1", "-p", &port, "-U", "portolan", &name]);
+        format!("postgres://portolan@127.0.0.1:{port}/{name}")
+    }
+
+    /// Stops it as a crash would (`immediate`), and starts it again.
+    pub fn crash(&self) {
+        let data = self.folder.path().join("data");
+        self.run("pg_ctl", &["-D", path(&data), "-w", "-m", "immediate", "restart"]);
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let program = self.bin.join(program);
+        // The server refuses to run as root.
+        let mut command = if rustix::process::geteuid().is_root() {
+            let mut command = Command::new("runuser");
+            command.args(["-u", "postgres", "--"]).arg(&program);
+            command
+        } else {
+            Command::new(&program)
+        };
+        let status = command
+            .args(arguments)
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success(), "{} {arguments:?}: {status}", program.display());
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let data = self.folder.path().join("data");
+        self.run("pg_ctl", &["-D", path(&data), "-w", "-m", "immediate", "stop"]);
+    }
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// The folder of the newest PostgreSQL's programs.
+fn find() -> Option<PathBuf> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+        .filter(|bin| bin.join("initdb").exists())
+        .collect();
+    found.sort();
+    found.pop().or_else(|| {
+        let path = std::env::var_os("PATH")?;
+        std::env::split_paths(&path).find(|folder| folder.join("initdb").exists() && folder.join("pg_ctl").exists())
+    })
+}

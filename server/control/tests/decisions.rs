@@ -1,0 +1,706 @@
+//! What the writer decides, through the handle, on SQLite.
+
+mod common;
+
+use common::{
+    Kit, addresses, admin, cluster, ip, new_network, new_port, new_subnet, node, port, port_at, subnet, user,
+};
+use portolan_control::command::{
+    Command, FixedIpRequest, NetworkChange, NewCluster, NewPort, NodeReport, PodAllocation, PortChange, Request,
+    SubnetChange,
+};
+use portolan_control::control::{Control, OpenOptions};
+use portolan_control::feed::{Next, Op};
+use portolan_control::model::{Key, Object, ObjectKind, Pod, Purpose};
+use portolan_control::quotas::Quotas;
+use portolan_control::view::PortScope;
+use portolan_shared::addr::IpRange;
+use portolan_shared::ids::{ClusterId, NodeId};
+use portolan_shared::refusal::Refusal;
+use portolan_shared::v1::PathKind;
+
+fn code<T: std::fmt::Debug>(result: Result<T, Refusal>) -> String {
+    result.map_or_else(|refusal| refusal.code().to_owned(), |done| format!("done: {done:?}"))
+}
+
+#[tokio::test]
+async fn ports_get_one_address_of_each_family_in_creation_order() {
+    let kit = Kit::new().await;
+    let network = kit.network().await;
+    let bare = kit.any_port(network).await.unwrap();
+    assert!(bare.fixed_ips.is_empty(), "a network without subnets gives none");
+    kit.subnet(network, "10.0.0.0/30").await;
+    kit.subnet(network, "10.0.1.0/24").await;
+    kit.subnet(network, "2001:db8::/64").await;
+    let first = kit.any_port(network).await.unwrap();
+    assert_eq!(addresses(&first), ["10.0.0.2", "2001:db8::2"]);
+    let second = kit.any_port(network).await.unwrap();
+    assert_eq!(
+        addresses(&second),
+        ["10.0.1.2", "2001:db8::3"],
+        "the first subnet is full"
+    );
+    assert_ne!(first.mac, second.mac);
+    assert!(first.mac.to_string().starts_with("fa:16:3e:"));
+}
+
+#[tokio::test]
+async fn explicit_addresses_are_checked_and_do_not_move_the_walk() {
+    let kit = Kit::new().await;
+    let network = kit.network().await;
+    let small = kit.subnet(network, "10.0.0.0/24").await;
+    let at = |address: &str| kit.port(port_at(kit.project, network, address));
+    assert_eq!(addresses(&at("10.0.0.77").await.unwrap()), ["10.0.0.77"]);
+    assert_eq!(addresses(&kit.any_port(network).await.unwrap()), ["10.0.0.2"]);
+    for (address, refusal) in [
+        ("10.0.0.77", "port.address_taken"),
+        ("10.0.0.1", "port.address_taken"),
+        ("10.0.0.0", "port.address_outside"),
+        ("10.0.0.255", "port.address_outside"),
+        ("10.0.1.5", "port.address_outside_network"),
+    ] {
+        assert_eq!(code(at(address).await), refusal, "{address}");
+    }
+    let twice = vec![
+        FixedIpRequest::Address(ip("10.0.0.9")),
+        FixedIpRequest::Both(small, ip("10.0.0.9")),
+    ];
+    let new = NewPort {
+        fixed_ips: Some(twice),
+        ..new_port(kit.project, network)
+    };
+    assert_eq!(code(kit.port(new).await), "port.address_twice");
+    // The walk passes over what the same request asks for.
+    let asked = vec![FixedIpRequest::Subnet(small), FixedIpRequest::Address(ip("10.0.0.3"))];
+    let both = kit
+        .port(NewPort {
+            fixed_ips: Some(asked),
+            ..new_port(kit.project, network)
+        })
+        .await
+        .unwrap();
+    assert_eq!(addresses(&both), ["10.0.0.4", "10.0.0.3"]);
+}
+
+#[tokio::test]
+async fn an_explicit_address_may_be_outside_of_the_pools() {
+    let kit = Kit::new().await;
+    let network = kit.network().await;
+    let id = kit.subnet(network, "10.0.0.0/24").await;
+    let pools = vec![IpRange::new(ip("10.0.0.10"), ip("10.0.0.11")).unwrap()];
+    let change = SubnetChange {
+        pools: Some(pools),
+        ..SubnetChange::default()
+    };
+    kit.ask(Command::UpdateSubnet(id, change)).await.unwrap();
+    kit.port(port_at(kit.project, network, "10.0.0.200")).await.unwrap();
+    kit.any_port(network).await.unwrap();
+    kit.any_port(network).await.unwrap();
+    let refusal = kit.any_port(network).await.unwrap_err();
+    assert_eq!(
+        refusal.to_string(),
+        format!(
+            "Subnet {id} (10.0.0.0/24) has no free address: its pools 10.0.0.10-10.0.0.11 are full with 3 addresses \
+             (3 reserved). Delete ports or add a subnet."
+        )
+    );
+}
+
+#[tokio::test]
+async fn freed_last_is_given_last_and_the_only_free_address_at_once() {
+    let kit = Kit::new().await;
+    let network = kit.network().await;
+    kit.subnet(network, "10.0.0.0/29").await;
+    let mut ports = Vec::new();
+    for _ in 0..4 {
+        ports.push(kit.any_port(network).await.unwrap());
+    }
+    kit.ask(Command::DeletePort(ports[2].id)).await.unwrap();
+    kit.ask(Command::DeletePort(ports[0].id)).await.unwrap();
+    let mut given = Vec::new();
+    while let Ok(port) = kit.any_port(network).await {
+        given.extend(addresses(&port));
+    }
+    assert_eq!(given, ["10.0.0.6", "10.0.0.4", "10.0.0.2"]);
+    kit.ask(Command::DeletePort(ports[1].id)).await.unwrap();
+    assert_eq!(addresses(&kit.any_port(network).await.unwrap()), ["10.0.0.3"]);
+}
+
+#[tokio::test]
+async fn the_walk_goes_on_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}", folder.path().join("p.db").display());
+    let kit = Kit::open(common::options(&database)).await;
+    let network = kit.network().await;
+    kit.subnet(network, "10.0.0.0/24").await;
+    let first = kit.any_port(network).await.unwrap();
+    kit.ask(Command::DeletePort(first.id)).await.unwrap();
+    kit.control.close().await;
+    let control = Control::open(common::options(&database)).unwrap();
+    let made = control
+        .write(user(
+            kit.project,
+            Command::CreatePorts(vec![new_port(kit.project, network)]),
+        ))
+        .await
+        .unwrap();
+    let second = port(&made.objects[0]);
+    assert_eq!(
+        addresses(&second),
+        ["10.0.0.3"],
+        "what was freed before the restart still rests"
+    );
+    assert_eq!(second.mac.to_u64(), first.mac.to_u64() + 1);
+}
+
+#[tokio::test]
+async fn updating_fixed_ips_keeps_what_is_listed() {
+    let kit = Kit::new().await;
+    let network = kit.network().await;
+    let id = kit.subnet(network, "10.0.0.0/24").await;
+    let made = kit.any_port(network).await.unwrap();
+    let update = |fixed_ips: Vec<FixedIpRequest>| {
+        let change = PortChange {
+            fixed_ips: Some(fixed_ips),
+            ..PortChange::default()
+        };
+        kit.ask(Command::UpdatePort(made.id, change))
+    };
+    let both = update(vec![
+        FixedIpRequest::Address(ip("10.0.0.50")),
+        FixedIpRequest::Subnet(id),
+    ])
+    .await
+    .unwrap();
+    assert_eq!(addresses(&port(&both.objects[0])), ["10.0.0.50", "10.0.0.2"]);
+    assert_eq!(port(&both.objects[0]).meta.revision_number, 1);
+    let one = update(vec![FixedIpRequest::Both(id, ip("10.0.0.50"))]).await.unwrap();
+    assert_eq!(addresses(&port(&one.objects[0])), ["10.0.0.50"]);
+    kit.control.read(|view| {
+        assert!(view.port_at(id, ip("10.0.0.2")).is_none());
+        assert_eq!(view.port_at(id, ip("10.0.0.50")).unwrap().id, made.id);
+    });
+    let same = update(vec![FixedIpRequest::Both(id, ip("10.0.0.50"))]).await.unwrap();
+    assert_eq!(port(&same.objects[0]).meta.revision_number, 2, "nothing changed");
+}
+
+#[tokio::test]
+async fn overlap_is_refused_in_a_network_and_allowed_between_networks() {
+    let kit = Kit::new().await;
+    let (one, two) = (kit.network().await, kit.network().await);
+    kit.subnet(one, "10.0.0.0/16").await;
+    kit.subnet(two, "10.0.0.0/16").await;
+    let overlapping = new_subnet(kit.project, one, "10.0.7.0/24");
+    assert_eq!(
+        code(kit.ask(Command::CreateSubnets(vec![overlapping])).await),
+        "subnet.overlap"
+    );
+    // Also between two of one request, and then none of them is made.
+    let pair = vec![
+        new_subnet(kit.project, one, "10.1.0.0/24"),
+        new_subnet(kit.project, one, "10.1.0.0/25"),
+    ];
+    assert_eq!(code(kit.ask(Command::CreateSubnets(pair)).await), "subnet.overlap");
+    assert_eq!(kit.control.read(|view| view.subnet_count(kit.project)), 2);
+    kit.subnet(one, "10.1.0.0/24").await;
+}
+
+#[tokio::test]
+async fn what_is_in_use_is_not_deleted_and_says_by_what() {
+    let kit = Kit::new().await;
+    let network = kit.network().await;
+    let id = kit.subnet(network, "10.0.0.0/24").await;
+    let web = kit
+        .port(NewPort {
+            name: "web-1".into(),
+            ..new_port(kit.project, network)
+        })
+        .await
+        .unwrap();
+    let refusal = kit.ask(Command::DeleteSubnet(id)).await.unwrap_err();
+    assert_eq!(
+        refusal.to_string(),
+        format!("Subnet {id} has 1 ports with addresses from it (port web-1). Delete these first.")
+    );
+    let refusal = kit.ask(Command::DeleteNetwork(network)).await.unwrap_err();
+    assert_eq!(
+        refusal.to_string(),
+        "Network web is in use by port web-1. Delete these first."
+    );
+    kit.ask(Command::DeletePort(web.id)).await.unwrap();
+    let gone = kit.ask(Command::DeleteNetwork(network)).await.unwrap();
+    assert_eq!(gone.objects.len(), 2, "its subnets go with it");
+    assert!(kit.control.read(|view| view.subnet(id).is_none()));
+}
+
+#[tokio::test]
+async fn others_see_nothing_and_are_named_as_such() {
+    let kit = Kit::new().await;
+    let network = kit.network().await;
+    kit.subnet(network, "10.0.0.0/24").await;
+    let other = Command::CreateProject {
+        name: "other".into(),
+        description: String::new(),
+    };
+    let other = kit.control.write(admin(kit.project, other)).await.unwrap();
+    let other = common::project(&other.objects[0]).id;
+    let ask = |command| kit.control.write(user(other, command));
+    assert_eq!(code(ask(Command::DeleteNetwork(network)).await), "not_found");
+    assert_eq!(
+        code(ask(Command::CreatePorts(vec![new_port(other, network)])).await),
+        "not_found"
+    );
+    // An administrator may make a port of the other project there; the owner sees that there is one.
+    kit.control
+        .write(admin(kit.project, Command::CreatePorts(vec![new_port(other, network)])))
+        .await
+        .unwrap();
+    let refusal = kit.ask(Command::DeleteNetwork(network)).await.unwrap_err();
+    assert_eq!(
+        refusal.to_string(),
+        "Network web is in use by a port of another project. Delete these first."
+    );
+}
+
+#[tokio::test]
+async fn reserved_owners_quotas_and_revisions() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}", folder.path().join("p.db").display());
+    let quotas = Quotas {
+        networks: 2,
+        ports: 1,
+        ..Quotas::default()
+    };
+    let kit = Kit::open(OpenOptions {
+        quotas,
+        ..OpenOptions::new(database)
+    })
+    .await;
+    let network = kit.network().await;
+    for (owner, refusal) in [("portolan:pod", "value.not_one_of"), ("network:dhcp", "auth.forbidden")] {
+        let new = NewPort {
+            device_owner: owner.into(),
+            ..new_port(kit.project, network)
+        };
+        assert_eq!(code(kit.port(new).await), refusal);
+    }
+    kit.any_port(network).await.unwrap();
+    assert_eq!(code(kit.any_port(network).await), "quota.exceeded");
+    let three = (0..3).map(|_| new_network(kit.project, "n")).collect();
+    assert_eq!(
+        kit.ask(Command::CreateNetworks(three)).await.unwrap_err().to_string(),
+        "Quota exceeded for resources: ['network'] (2 of 2 used). Delete some or ask for more."
+    );
+    let rename = NetworkChange {
+        name: Some("renamed".into()),
+        ..NetworkChange::default()
+    };
+    let at = |if_match| {
+        kit.control.write(Request {
+            if_match: Some(if_match),
+            ..user(kit.project, Command::UpdateNetwork(network, rename.clone()))
+        })
+    };
+    at(0).await.unwrap();
+    assert_eq!(code(at(0).await), "revision.mismatch");
+    // What the project `admin` has is not counted.
+    let command = Command::CreateProject {
+        name: "admin".into(),
+        description: String::new(),
+    };
+    let made = kit.control.write(admin(kit.project, command)).await.unwrap();
+    let unlimited = common::project(&made.objects[0]).id;
+    let five = (0..5).map(|_| new_network(unlimited, "n")).collect();
+    kit.control
+        .write(user(unlimited, Command::CreateNetworks(five)))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_repeated_create_makes_nothing_twice() {
+    let kit = Kit::new().await;
+    let request = |digest| Request {
+        idempotency: Some(([7; 32], [digest; 32])),
+        ..user(
+            kit.project,
+            Command::CreateNetworks(vec![new_network(kit.project, "once")]),
+        )
+    };
+    let first = kit.control.write(request(1)).await.unwrap();
+    let again = kit.control.write(request(1)).await.unwrap();
+    assert!(again.replayed && !first.replayed);
+    assert_eq!(first.objects, again.objects);
+    assert_eq!(code(kit.control.write(request(2)).await), "idempotency.other_body");
+    assert_eq!(kit.control.read(|view| view.network_count(kit.project)), 1);
+}
+
+#[tokio::test]
+async fn a_refused_command_leaves_its_neighbours_alone() {
+    let kit = Kit::new().await;
+    let network = kit.network().await;
+    let id = kit.subnet(network, "10.0.0.0/24").await;
+    // Half of them ask for an address that is taken, after having been given one by the walk.
+    let bad = || {
+        let asked = vec![FixedIpRequest::Subnet(id)];
+        let fine = NewPort {
+            fixed_ips: Some(asked),
+            ..new_port(kit.project, network)
+        };
+        vec![fine, port_at(kit.project, network, "10.0.0.1")]
+    };
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..200 {
+        let (control, project) = (kit.control.clone(), kit.project);
+        let new = if n % 2 == 0 {
+            vec![new_port(project, network)]
+        } else {
+            bad()
+        };
+        tasks.spawn(async move { control.write(user(project, Command::CreatePorts(new))).await });
+    }
+    let done = tasks.join_all().await;
+    assert_eq!(done.iter().filter(|r| r.is_ok()).count(), 100);
+    kit.control.read(|view| {
+        let given: Vec<String> = view
+            .ports_by_address(id, None)
+            .map(|(address, _)| address.to_string())
+            .collect();
+        let expected: Vec<String> = (2..102).map(|n| format!("10.0.0.{n}")).collect();
+        let mut sorted = expected.clone();
+        sorted.sort_by_key(|a| ip(a));
+        assert_eq!(given, sorted, "no address was lost by a refused command");
+        assert_eq!(view.subnet_use(id).used, 100);
+    });
+}
+
+#[tokio::test]
+async fn the_feed_tells_every_commit_once_and_in_order() {
+    let kit = Kit::new().await;
+    let mut all = kit.control.feed().subscribe(Some(0));
+    let network = kit.network().await;
+    let id = kit.subnet(network, "10.0.0.0/24").await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        let (control, project) = (kit.control.clone(), kit.project);
+        tasks.spawn(async move {
+            control
+                .write(user(project, Command::CreatePorts(vec![new_port(project, network)])))
+                .await
+                .unwrap()
+        });
+    }
+    let revisions: std::collections::BTreeSet<u64> = tasks.join_all().await.iter().map(|o| o.revision).collect();
+    assert_eq!(revisions.len(), 100, "a revision a command");
+    let (mut expected, mut ports) = (0, 0);
+    while let Some(next) = all.try_next() {
+        let Next::Commit(commit) = next else { panic!("{next:?}") };
+        expected += 1;
+        assert_eq!(commit.revision, expected);
+        ports += commit
+            .changes
+            .iter()
+            .filter(|c| c.op == Op::Put && c.key.kind() == ObjectKind::Port)
+            .count();
+        let news = commit.changes.iter().filter(|c| c.op != Op::Quiet);
+        assert!(news.count() <= 1, "a cursor is no news: {commit:?}");
+    }
+    assert_eq!((expected, ports), (kit.control.read(|view| view.head()), 100));
+    let stored = kit.control.read(|view| view.subnet(id).unwrap().cursor);
+    assert_eq!(stored, Some(ip("10.0.0.101")));
+}
+
+async fn shop(kit: &Kit) -> ClusterId {
+    let new = NewCluster {
+        project: kit.project,
+        name: "shop".into(),
+        node_range: None,
+        pod_range: None,
+        service_range: None,
+        path: PathKind::Auto,
+    };
+    cluster(&kit.ask(Command::CreateCluster(new)).await.unwrap().objects[0]).id
+}
+
+async fn joined(kit: &Kit, cluster: ClusterId, name: &str, address: &str) -> NodeId {
+    let token = Command::CreateJoinToken {
+        cluster,
+        node: None,
+        secret_hash: hash(name),
+        expires_at: i64::MAX,
+    };
+    let token = kit.ask(token).await.unwrap();
+    let Object::JoinToken(token) = &token.objects[0] else {
+        panic!()
+    };
+    let join = Command::Join {
+        token: token.id,
+        secret_hash: hash(name),
+        name: name.into(),
+        address: ip(address),
+        key_hash: [1; 32],
+    };
+    let made = kit.ask(join).await.unwrap();
+    assert!(matches!(made.objects[1], Object::Block(_)));
+    node(&made.objects[0]).id
+}
+
+fn hash(text: &str) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash[..text.len()].copy_from_slice(text.as_bytes());
+    hash
+}
+
+fn pod(kit: &Kit, seq: u64, address: &str, mac: u64) -> PodAllocation {
+    PodAllocation {
+        id: kit.control.new_id().into(),
+        pod: Pod {
+            namespace: "default".into(),
+            name: format!("web-{seq}"),
+            container_id: format!("c{seq}"),
+            seq,
+        },
+        addresses: vec![ip(address)],
+        mac: portolan_shared::mac::MacAddress::from_u64(0x0200_0000_0000 + mac),
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_brings_its_network_and_takes_it_away() {
+    let kit = Kit::new().await;
+    let other = kit.network().await;
+    kit.subnet(other, "10.0.0.0/24").await;
+    let id = shop(&kit).await;
+    let made = kit.control.read(|view| view.cluster(id).cloned()).unwrap();
+    let (nodes, pods) = kit.control.read(|view| {
+        (
+            view.subnet(made.node_subnet).cloned().unwrap(),
+            view.subnet(made.pod_subnet).cloned().unwrap(),
+        )
+    });
+    assert_eq!(
+        (
+            nodes.cidr.to_string(),
+            pods.cidr.to_string(),
+            made.service_range.to_string()
+        ),
+        (
+            "10.0.1.0/24".to_owned(),
+            "10.1.0.0/16".to_owned(),
+            "10.0.16.0/20".to_owned()
+        )
+    );
+    assert_eq!((nodes.purpose, pods.gateway), (Purpose::Nodes(id), None));
+    // Services count in overlap checks; what is the cluster's cannot be deleted by hand.
+    let overlapping = new_subnet(kit.project, made.network, "10.0.17.0/24");
+    assert_eq!(
+        code(kit.ask(Command::CreateSubnets(vec![overlapping])).await),
+        "subnet.overlap"
+    );
+    assert_eq!(
+        code(kit.ask(Command::DeleteNetwork(made.network)).await),
+        "network.owned"
+    );
+    assert_eq!(
+        code(kit.ask(Command::DeleteSubnet(made.pod_subnet)).await),
+        "subnet.owned"
+    );
+    let first = joined(&kit, id, "node-1", "10.0.1.11").await;
+    let node_port = kit.control.read(|view| view.node(first).unwrap().port);
+    assert_eq!(code(kit.ask(Command::DeletePort(node_port)).await), "port.owned");
+    // A port of somebody else keeps the network, and so the cluster.
+    let mine = kit.any_port(made.network).await.unwrap();
+    assert_eq!(code(kit.ask(Command::DeleteCluster(id)).await), "cluster.in_use");
+    assert!(kit.control.read(|view| view.node(first).is_some()));
+    kit.ask(Command::DeletePort(mine.id)).await.unwrap();
+    kit.ask(Command::DeleteCluster(id)).await.unwrap();
+    kit.control.read(|view| {
+        assert!(view.network(made.network).is_none() && view.node(first).is_none() && view.port(node_port).is_none());
+        assert_eq!(view.port_count(PortScope::Project(kit.project)), 0);
+    });
+}
+
+#[tokio::test]
+async fn nodes_join_once_and_lease_blocks_that_rest() {
+    let kit = Kit::new().await;
+    let id = shop(&kit).await;
+    let first = joined(&kit, id, "node-1", "10.0.0.11").await;
+    let blocks = |node| {
+        kit.control
+            .read(|v| v.blocks_of_node(node).map(|b| b.cidr.to_string()).collect::<Vec<_>>())
+    };
+    assert_eq!(blocks(first), ["10.1.0.0/26"]);
+    kit.ask(Command::LeaseBlock { node: first, have: 1 }).await.unwrap();
+    kit.ask(Command::LeaseBlock { node: first, have: 1 }).await.unwrap();
+    assert_eq!(
+        blocks(first),
+        ["10.1.0.0/26", "10.1.0.64/26"],
+        "asking twice leases once"
+    );
+    let before = kit.control.read(|view| view.cluster_revision(id));
+    kit.ask(Command::DeleteNode(first)).await.unwrap();
+    let (after, head) = kit.control.read(|view| (view.cluster_revision(id), view.head()));
+    assert!(after > before && after == head);
+    let second = joined(&kit, id, "node-2", "10.0.0.12").await;
+    assert_eq!(blocks(second), ["10.1.0.128/26"], "a released block rests");
+    assert_eq!(
+        code(kit.ask(Command::LeaseBlock { node: first, have: 0 }).await),
+        "node.removed"
+    );
+    // A token works once, and not when it is not known or too old.
+    let token = |expires_at| Command::CreateJoinToken {
+        cluster: id,
+        node: None,
+        secret_hash: [9; 32],
+        expires_at,
+    };
+    let old = kit.ask(token(1)).await.unwrap();
+    let Key::JoinToken(old) = old.objects[0].key() else {
+        panic!()
+    };
+    let join = |token, secret_hash, address| {
+        let name = "node-3".to_owned();
+        kit.ask(Command::Join {
+            token,
+            secret_hash,
+            name,
+            address: ip(address),
+            key_hash: [1; 32],
+        })
+    };
+    assert_eq!(code(join(old, [9; 32], "10.0.0.13").await), "token.expired");
+    assert_eq!(code(join(old, [8; 32], "10.0.0.13").await), "token.unknown");
+    let fresh = kit.ask(token(i64::MAX)).await.unwrap();
+    let Key::JoinToken(fresh) = fresh.objects[0].key() else {
+        panic!()
+    };
+    assert_eq!(code(join(fresh, [9; 32], "10.0.0.12").await), "port.address_taken");
+    join(fresh, [9; 32], "10.0.0.13").await.unwrap();
+    assert_eq!(code(join(fresh, [9; 32], "10.0.0.14").await), "token.spent");
+}
+
+#[tokio::test]
+async fn pods_are_reported_idempotently_and_inside_of_leases() {
+    let kit = Kit::new().await;
+    let id = shop(&kit).await;
+    let node = joined(&kit, id, "node-1", "10.0.0.11").await;
+    let report = |full, seq, allocations: Vec<PodAllocation>, releases| {
+        kit.ask(Command::ReportPods {
+            node,
+            full,
+            seq,
+            allocations,
+            releases,
+        })
+    };
+    let pods = || kit.control.read(|view| view.pod_count(PortScope::Node(node)));
+    let (one, two) = (pod(&kit, 1, "10.1.0.1", 1), pod(&kit, 2, "10.1.0.2", 2));
+    let outside = pod(&kit, 3, "10.1.0.65", 3);
+    let done = report(false, 3, vec![one.clone(), two.clone(), outside], vec![])
+        .await
+        .unwrap();
+    assert_eq!(done.objects.len(), 2, "the one outside of the lease is left out");
+    let again = report(false, 3, vec![one.clone()], vec![]).await.unwrap();
+    assert_eq!((again.objects.len(), pods()), (1, 2));
+    assert_eq!(again.revision, done.revision, "nothing changed");
+    // A late release does not free a successor's address.
+    let three = pod(&kit, 4, "10.1.0.1", 4);
+    report(false, 5, vec![three.clone()], vec![(one.id, 1)]).await.unwrap();
+    let holder = |address: &str| {
+        let subnet = kit.control.read(|view| view.cluster(id).unwrap().pod_subnet);
+        kit.control.read(|view| view.port_at(subnet, ip(address)).map(|p| p.id))
+    };
+    assert_eq!(holder("10.1.0.1"), Some(three.id));
+    report(false, 6, vec![], vec![(one.id, 1), (three.id, 3)])
+        .await
+        .unwrap();
+    assert_eq!(
+        holder("10.1.0.1"),
+        Some(three.id),
+        "that release is of an older allocation"
+    );
+    // A report that comes twice does not bring back what was released since.
+    report(false, 7, vec![], vec![(three.id, 4)]).await.unwrap();
+    assert!(report(false, 5, vec![three], vec![]).await.unwrap().objects.is_empty());
+    assert_eq!(holder("10.1.0.1"), None);
+    // A full report says what is alive.
+    report(true, 8, vec![two.clone()], vec![]).await.unwrap();
+    assert_eq!((pods(), holder("10.1.0.2")), (1, Some(two.id)));
+    let taken = kit
+        .port(port_at(
+            kit.project,
+            kit.control.read(|v| v.cluster(id).unwrap().network),
+            "10.1.0.9",
+        ))
+        .await;
+    assert_eq!(code(taken), "port.address_in_block");
+    let free = kit
+        .port(port_at(
+            kit.project,
+            kit.control.read(|v| v.cluster(id).unwrap().network),
+            "10.1.9.9",
+        ))
+        .await;
+    assert_eq!(code(free), "port.pod_range");
+    assert_eq!(code(kit.ask(Command::DeletePort(two.id)).await), "port.owned");
+    assert_eq!(kit.control.read(|view| view.node_status(node).unwrap().pod_seq), 8);
+}
+
+#[tokio::test]
+async fn a_cluster_feed_wakes_for_its_own_and_nothing_else() {
+    let kit = Kit::new().await;
+    let (one, network) = (shop(&kit).await, kit.network().await);
+    kit.subnet(network, "10.9.0.0/24").await;
+    let mut feed = kit.control.feed().subscribe_cluster(one, None);
+    kit.any_port(network).await.unwrap();
+    assert!(feed.try_next().is_none());
+    let node = joined(&kit, one, "node-1", "10.0.0.11").await;
+    let Some(Next::Commit(commit)) = feed.try_next() else {
+        panic!("the join is told")
+    };
+    let told: Vec<ObjectKind> = commit
+        .changes
+        .iter()
+        .filter(|c| c.concerns_agents())
+        .map(|c| c.key.kind())
+        .collect();
+    assert_eq!(told, [ObjectKind::Node, ObjectKind::Block]);
+    let report = NodeReport {
+        node,
+        online: Some((true, 5)),
+        applied: None,
+        agent_version: None,
+    };
+    kit.ask(Command::ReportNodes(vec![report])).await.unwrap();
+    assert!(feed.try_next().is_none(), "how a node is doing is no news for agents");
+    assert!(kit.control.read(|view| view.node_status(node).unwrap().online));
+}
+
+#[tokio::test]
+async fn subnets_of_every_size_work() {
+    let kit = Kit::new().await;
+    for (cidr, given) in [
+        ("10.0.0.0/31", vec!["10.0.0.1"]),
+        ("10.0.0.4/30", vec!["10.0.0.6"]),
+        ("2001:db8::/127", vec!["2001:db8::1"]),
+        ("2001:db8::8/126", vec!["2001:db8::a", "2001:db8::b"]),
+    ] {
+        let network = kit.network().await;
+        let id = kit.subnet(network, cidr).await;
+        let mut got = Vec::new();
+        while let Ok(port) = kit.any_port(network).await {
+            got.extend(addresses(&port));
+        }
+        assert_eq!(got, given, "{cidr}");
+        assert_eq!(kit.control.read(|view| view.subnet(id).unwrap().cidr.to_string()), cidr);
+    }
+    let made = kit
+        .ask(Command::CreateSubnets(vec![new_subnet(
+            kit.project,
+            kit.network().await,
+            "fd00::/8",
+        )]))
+        .await;
+    let wide = subnet(&made.unwrap().objects[0]);
+    assert_eq!(addresses(&kit.any_port(wide.network).await.unwrap()), ["fd00::2"]);
+}

@@ -1,0 +1,169 @@
+//! Several control planes on one PostgreSQL: no address twice, no gap, every reader complete.
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::postgres::Postgres;
+use common::{Kit, new_port, options, port, user};
+use portolan_control::command::{Command, NetworkChange};
+use portolan_control::control::Control;
+use portolan_control::feed::Next;
+use portolan_control::model::Object;
+use portolan_control::view::PortScope;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_writers_never_give_an_address_twice_and_every_reader_is_complete() {
+    let Some(postgres) = Postgres::start() else { return };
+    let database = postgres.database();
+    let kit = Kit::open(options(&database)).await;
+    let network = kit.network().await;
+    let subnet = kit.subnet(network, "10.0.0.0/22").await;
+    let other = Control::open(options(&database)).unwrap();
+    assert_eq!(kit.control.store_id(), other.store_id());
+    let replicas = [kit.control.clone(), other];
+    let start = kit.control.read(|view| view.head());
+    let mut feeds: Vec<_> = replicas
+        .iter()
+        .map(|replica| replica.feed().subscribe(Some(start)))
+        .collect();
+
+    let (clients, each) = (16, 40);
+    let mut tasks = tokio::task::JoinSet::new();
+    for client in 0..clients {
+        let (replica, project) = (replicas[client % 2].clone(), kit.project);
+        tasks.spawn(async move {
+            let mut made = Vec::new();
+            for n in 0..each {
+                let outcome = replica
+                    .write(user(project, Command::CreatePorts(vec![new_port(project, network)])))
+                    .await;
+                made.push(port(&outcome.unwrap().objects[0]));
+                // Every fourth goes again, so that addresses rest and come back on both.
+                if n % 4 == 3 {
+                    let gone: std::sync::Arc<_> = made.pop().unwrap();
+                    replica
+                        .write(user(project, Command::DeletePort(gone.id)))
+                        .await
+                        .unwrap();
+                }
+            }
+            made
+        });
+    }
+    let made: Vec<_> = tasks.join_all().await.into_iter().flatten().collect();
+    let addresses: BTreeSet<_> = made
+        .iter()
+        .flat_map(|port| port.fixed_ips.iter().map(|ip| ip.address))
+        .collect();
+    assert_eq!(addresses.len(), made.len(), "no address twice");
+    let macs: BTreeSet<_> = made.iter().map(|port| port.mac).collect();
+    assert_eq!(macs.len(), made.len(), "no MAC twice");
+
+    for (replica, feed) in replicas.iter().zip(&mut feeds) {
+        replica.current().await.unwrap();
+        let (count, used, head) = replica.read(|view| {
+            (
+                view.port_count(PortScope::Network(network)),
+                view.subnet_use(subnet).used,
+                view.head(),
+            )
+        });
+        assert_eq!((count, used), (made.len() as u64, made.len() as u64));
+        // The feed told every commit, in order, and they add up to what there is.
+        let mut next = start + 1;
+        let mut alive = BTreeMap::new();
+        while next <= head {
+            let Next::Commit(commit) = feed.next().await else {
+                panic!("the feed is complete")
+            };
+            assert_eq!(commit.revision, next, "no gap");
+            next += 1;
+            for change in &commit.changes {
+                if let Object::Port(port) = &change.object {
+                    match change.op {
+                        portolan_control::feed::Op::Delete => alive.remove(&port.id),
+                        _ => alive.insert(port.id, port.fixed_ips[0].address),
+                    };
+                }
+            }
+        }
+        assert_eq!(alive.values().copied().collect::<BTreeSet<_>>(), addresses);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_sees_what_another_replica_has_acknowledged() {
+    let Some(postgres) = Postgres::start() else { return };
+    let database = postgres.database();
+    let kit = Kit::open(options(&database)).await;
+    let other = Control::open(options(&database)).unwrap();
+    let network = kit.network().await;
+    for n in 0..50 {
+        let name = format!("name-{n}");
+        let change = NetworkChange {
+            name: Some(name.clone()),
+            ..NetworkChange::default()
+        };
+        kit.ask(Command::UpdateNetwork(network, change)).await.unwrap();
+        other.current().await.unwrap();
+        assert_eq!(other.read(|view| view.network(network).unwrap().name.clone()), name);
+    }
+    kit.control.close().await;
+    other.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_of_the_database_loses_nothing_that_was_answered() {
+    let Some(postgres) = Postgres::start() else { return };
+    let database = postgres.database();
+    let kit = Kit::open(options(&database)).await;
+    let network = kit.network().await;
+    kit.subnet(network, "10.0.0.0/20").await;
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let (control, project, stop) = (kit.control.clone(), kit.project, std::sync::Arc::clone(&stop));
+        tasks.spawn(async move {
+            let (mut made, mut failed) = (Vec::new(), 0);
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                match control
+                    .write(user(project, Command::CreatePorts(vec![new_port(project, network)])))
+                    .await
+                {
+                    Ok(outcome) => made.push(port(&outcome.objects[0])),
+                    Err(refusal) => {
+                        assert_eq!(refusal.code(), "store.unavailable", "{refusal}");
+                        failed += 1;
+                    }
+                }
+            }
+            (made, failed)
+        });
+    }
+    let enough = |more: u64| {
+        let control = kit.control.clone();
+        async move {
+            let from = control.read(|view| view.head());
+            common::eventually("commits go on", || control.read(|view| view.head()) > from + more).await;
+        }
+    };
+    for _ in 0..3 {
+        enough(50).await;
+        tokio::task::block_in_place(|| postgres.crash());
+    }
+    enough(50).await;
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let made: Vec<_> = tasks.join_all().await.into_iter().flat_map(|(made, _)| made).collect();
+    // A fresh process knows everything that was answered, and the view agrees with it.
+    let fresh = Control::open(options(&database)).unwrap();
+    kit.control.current().await.unwrap();
+    let listed = |control: &Control| control.read(|view| view.ports(PortScope::All, None).cloned().collect::<Vec<_>>());
+    let (stored, seen) = (listed(&fresh), listed(&kit.control));
+    assert_eq!(stored, seen);
+    for port in &made {
+        assert!(stored.contains(port), "{port:?} was answered");
+    }
+    let addresses: BTreeSet<_> = stored.iter().map(|port| port.fixed_ips[0].address).collect();
+    assert_eq!(addresses.len(), stored.len());
+}

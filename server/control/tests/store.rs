@@ -1,0 +1,357 @@
+//! One suite for both engines: the suite says what a store is.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::postgres::Postgres;
+use portolan_control::command::Actor;
+use portolan_control::feed::{Change, Commit, Op};
+use portolan_control::model::{
+    Assignment, FixedIp, Key, Meta, Network, Object, Port, Project, Revision, Role, Session, Subnet, User,
+};
+use portolan_control::store::{PostgresStore, SqliteOptions, SqliteStore, Store, StoreError};
+use portolan_shared::ids::{NetworkId, PortId, ProjectId, SubnetId, UserId};
+use portolan_shared::mac::MacAddress;
+
+const STORE: [u8; 16] = [3; 16];
+
+/// Opens the same store again and again.
+trait Engine {
+    fn open(&self) -> Box<dyn Store>;
+}
+
+struct Sqlite(tempfile::TempDir);
+
+impl Engine for Sqlite {
+    fn open(&self) -> Box<dyn Store> {
+        Box::new(SqliteStore::open(SqliteOptions::new(self.0.path().join("s.db"), STORE)).unwrap())
+    }
+}
+
+struct OnPostgres(String);
+
+impl Engine for OnPostgres {
+    fn open(&self) -> Box<dyn Store> {
+        Box::new(PostgresStore::open(&self.0, STORE).unwrap())
+    }
+}
+
+fn bytes(n: u8) -> [u8; 16] {
+    [n; 16]
+}
+
+fn meta(revision: Revision) -> Meta {
+    Meta {
+        project: ProjectId::from_bytes(bytes(1)),
+        revision,
+        revision_number: 0,
+        created_at: 5,
+        updated_at: 6,
+    }
+}
+
+fn port(id: u8, mac: u64, address: &str) -> Object {
+    let fixed_ips = match address {
+        "" => Box::default(),
+        text => Box::from([FixedIp {
+            subnet: SubnetId::from_bytes(bytes(8)),
+            address: text.parse().unwrap(),
+        }]),
+    };
+    Object::from(Port {
+        id: PortId::from_bytes(bytes(id)),
+        meta: meta(1),
+        network: NetworkId::from_bytes(bytes(7)),
+        name: "ports' \"names\" \u{0}\u{1F980}".into(),
+        description: "".into(),
+        mac: MacAddress::from_u64(mac),
+        fixed_ips,
+        admin_state_up: true,
+        device_owner: "".into(),
+        device_id: "".into(),
+        node: None,
+        host: "".into(),
+        pod: None,
+        port_security_enabled: true,
+    })
+}
+
+fn network() -> Object {
+    Object::from(Network {
+        id: NetworkId::from_bytes(bytes(7)),
+        meta: meta(1),
+        name: "web".into(),
+        description: String::new(),
+        admin_state_up: true,
+        mtu: 1500,
+        port_security_enabled: true,
+        dns_domain: String::new(),
+        owner: None,
+    })
+}
+
+fn subnet(id: u8, cidr: &str) -> Object {
+    Object::from(Subnet {
+        id: SubnetId::from_bytes(bytes(id)),
+        meta: meta(1),
+        network: NetworkId::from_bytes(bytes(7)),
+        name: String::new(),
+        description: String::new(),
+        cidr: cidr.parse().unwrap(),
+        gateway: None,
+        pools: Vec::new(),
+        dns: Vec::new(),
+        routes: Vec::new(),
+        enable_dhcp: false,
+        purpose: portolan_control::model::Purpose::General,
+        cursor: None,
+    })
+}
+
+fn project(id: u8, name: &str) -> Object {
+    let id = ProjectId::from_bytes(bytes(id));
+    Object::from(Project {
+        id,
+        name: name.into(),
+        description: String::new(),
+        enabled: true,
+        mac_cursor: 9,
+    })
+}
+
+fn put(before: Option<&Object>, object: &Object) -> Change {
+    Change {
+        op: Op::Put,
+        key: object.key(),
+        object: object.clone(),
+        before: before.cloned(),
+        project: Some(ProjectId::from_bytes(bytes(1))),
+        cluster: None,
+    }
+}
+
+fn delete(object: &Object) -> Change {
+    Change {
+        op: Op::Delete,
+        before: Some(object.clone()),
+        ..put(None, object)
+    }
+}
+
+fn commit(revision: Revision, changes: Vec<Change>) -> Arc<Commit> {
+    let actor = if revision % 2 == 0 {
+        Actor::System
+    } else {
+        Actor::User(UserId::from_bytes(bytes(2)))
+    };
+    Arc::new(Commit {
+        revision,
+        at: i64::try_from(revision).unwrap() * 10,
+        actor,
+        changes: changes.into(),
+    })
+}
+
+fn write(store: &mut dyn Store, known: Revision, commits: &[Arc<Commit>]) -> Result<(), StoreError> {
+    assert!(store.begin(known)?.is_empty());
+    store.commit(commits)
+}
+
+fn load(store: &mut dyn Store) -> (Vec<Key>, Vec<Object>, Revision) {
+    let mut objects = Vec::new();
+    let loaded = store.load(&mut |object| objects.push(object)).unwrap();
+    assert_eq!(loaded.store_id, STORE);
+    let mut keys: Vec<Key> = objects.iter().map(Object::key).collect();
+    keys.sort();
+    (keys, objects, loaded.revision)
+}
+
+/// The suite.
+fn behaves(engine: &dyn Engine) {
+    let mut store = engine.open();
+    assert_eq!(load(&mut *store), (vec![], vec![], 0));
+    let (a, b) = (port(20, 1, "10.0.0.2"), port(21, 2, "2001:db8::2"));
+    let user = UserId::from_bytes(bytes(2));
+    let assigned = Object::from(Assignment {
+        user,
+        project: ProjectId::from_bytes(bytes(1)),
+        role: Role::Member,
+    });
+    let session = Object::from(Session {
+        hash: [4; 32],
+        user,
+        project: None,
+        csrf: Some("x".into()),
+        issued_at: 1,
+        expires_at: 2,
+    });
+    let person = Object::from(User {
+        id: user,
+        name: "ann".into(),
+        password_hash: "$argon2id$".into(),
+        enabled: true,
+        default_project: None,
+    });
+    let first = [
+        commit(
+            1,
+            vec![
+                put(None, &project(1, "demo")),
+                put(None, &person),
+                put(None, &assigned),
+                put(None, &session),
+            ],
+        ),
+        commit(2, vec![put(None, &network()), put(None, &subnet(8, "10.0.0.0/24"))]),
+        commit(3, vec![put(None, &a), put(None, &b)]),
+    ];
+    write(&mut *store, 0, &first).unwrap();
+
+    // What was written is read back, in the same process and in the next.
+    for again in [false, true] {
+        if again {
+            drop(store);
+            store = engine.open();
+        }
+        let (keys, objects, head) = load(&mut *store);
+        assert_eq!((keys.len(), head), (8, 3));
+        for object in [&a, &b, &assigned, &session, &person] {
+            assert!(objects.contains(object), "{object:?}");
+        }
+        let told = store.follow(1).unwrap();
+        assert_eq!(told.iter().map(|c| c.revision).collect::<Vec<_>>(), [2, 3]);
+        assert_eq!(
+            (told[1].at, told[1].actor, told[1].changes.len()),
+            (30, Actor::User(user), 2)
+        );
+        assert_eq!((&told[1].changes[0].object, told[1].changes[0].op), (&a, Op::Put));
+        assert_eq!(
+            store
+                .recent(3, 3)
+                .unwrap()
+                .iter()
+                .map(|c| c.revision)
+                .collect::<Vec<_>>(),
+            [3],
+            "whole commits"
+        );
+        assert_eq!(store.recent(2, 100).unwrap().len(), 2);
+    }
+
+    // In one batch: made and deleted again; changed; an address and a MAC that change hands.
+    let passing = port(22, 3, "10.0.0.3");
+    let (a2, b2) = (port(20, 2, "10.0.0.9"), port(21, 1, "10.0.0.2"));
+    let renamed = project(1, "shop");
+    let batch = [
+        commit(4, vec![put(None, &passing)]),
+        commit(5, vec![delete(&passing), put(Some(&a), &a2), put(Some(&b), &b2)]),
+        commit(6, vec![put(Some(&project(1, "demo")), &renamed), delete(&session)]),
+        commit(7, vec![put(None, &project(5, "demo"))]),
+    ];
+    write(&mut *store, 3, &batch).unwrap();
+    let (keys, objects, _) = load(&mut *store);
+    assert_eq!(keys.len(), 8);
+    assert!(objects.contains(&a2) && objects.contains(&b2) && objects.contains(&renamed));
+    assert!(
+        store.follow(3).unwrap()[1].changes[0].before.is_some(),
+        "a delete tells what it was"
+    );
+
+    // What is rolled back, or not finished, has not happened.
+    assert!(store.begin(7).unwrap().is_empty());
+    store.rollback();
+    assert_eq!(store.begin(6).unwrap().len(), 1, "others' commits come with the head");
+    store.rollback();
+
+    // The backstops fire, and then nothing of the batch is written.
+    let head = 7;
+    for (what, clash) in [
+        ("address", port(30, 9, "10.0.0.2")),
+        ("mac", port(30, 1, "10.0.0.77")),
+        ("id", a2.clone()),
+        ("range", subnet(9, "10.0.0.0/25")),
+        ("project name", project(6, "shop")),
+    ] {
+        let batch = [
+            commit(head + 1, vec![put(None, &port(40, 40, "10.0.0.40"))]),
+            commit(head + 2, vec![put(None, &clash)]),
+        ];
+        let refused = write(&mut *store, head, &batch).unwrap_err();
+        assert!(matches!(refused, StoreError::Backstop(_)), "{what}: {refused}");
+        store.recover().unwrap();
+        assert_eq!(load(&mut *store).2, head, "{what}");
+        assert_eq!(load(&mut *store).0.len(), 8, "{what}");
+    }
+
+    // Old changes go, whole commits at a time and not more than allowed.
+    assert_eq!(store.trim(1_000, i64::MAX, 100).unwrap(), 0, "few enough");
+    assert_eq!(store.trim(0, 5, 100).unwrap(), 0, "young enough");
+    assert_eq!(store.trim(0, i64::MAX, 6).unwrap(), 4, "the commit that is cut stays");
+    assert!(matches!(store.follow(0), Err(StoreError::Compacted(0))));
+    assert_eq!(store.follow(1).unwrap().len(), 6);
+    assert_eq!(load(&mut *store).0.len(), 8);
+}
+
+#[test]
+fn sqlite_behaves() {
+    behaves(&Sqlite(tempfile::tempdir().unwrap()));
+}
+
+#[test]
+fn postgres_behaves() {
+    let Some(postgres) = Postgres::start() else { return };
+    behaves(&OnPostgres(postgres.database()));
+}
+
+#[test]
+fn a_second_process_is_refused_in_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let first = SqliteStore::open(SqliteOptions::new(&path, STORE)).unwrap();
+    let second = SqliteStore::open(SqliteOptions::new(&path, STORE)).err().unwrap();
+    assert_eq!(
+        second.to_string(),
+        format!("{} is in use by another process; stop that one first", path.display())
+    );
+    drop(first);
+    SqliteStore::open(SqliteOptions::new(&path, STORE)).unwrap();
+}
+
+#[test]
+fn a_newer_store_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    drop(SqliteStore::open(SqliteOptions::new(&path, STORE)).unwrap());
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    let refused = SqliteStore::open(SqliteOptions::new(&path, STORE)).err().unwrap();
+    assert!(matches!(refused, StoreError::Newer { found: 99, .. }), "{refused}");
+}
+
+#[test]
+fn the_log_of_sqlite_stays_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.db");
+    let options = SqliteOptions {
+        checkpoint_pages: 100,
+        ..SqliteOptions::new(&path, STORE)
+    };
+    let mut store = SqliteStore::open(options).unwrap();
+    let mut before = None;
+    for revision in 1..2_000 {
+        let object = project(1, &format!("name-{revision}"));
+        write(
+            &mut store,
+            revision - 1,
+            &[commit(revision, vec![put(before.as_ref(), &object)])],
+        )
+        .unwrap();
+        before = Some(object);
+    }
+    let log = std::fs::metadata(folder.path().join("s.db-wal")).unwrap().len();
+    // Four times the bound, and what one batch adds.
+    assert!(log < 500 * 4_200, "{log} bytes");
+}
