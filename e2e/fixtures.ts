@@ -110,10 +110,19 @@ export class Console {
     return this.page.getByRole("dialog", { name });
   }
 
+  /** Waits until nothing on the screen is on its way any more, and it has been painted so. */
+  private async settled(): Promise<void> {
+    await this.page.evaluate(async () => {
+      await Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => undefined)));
+      await new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)));
+    });
+  }
+
   /** Looks at the screen in both themes, keeps the pictures, and holds it to the rules of accessibility. */
   async inspect(name: string): Promise<void> {
     for (const theme of THEMES) {
       await this.page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
+      await this.settled();
       await this.page.screenshot({ path: `screenshots/${name}-${theme}.png`, fullPage: true });
       const audit = await new AxeBuilder({ page: this.page })
         .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"])
