@@ -50,9 +50,27 @@ pub fn login(next: &str) -> String {
     if next.is_empty() { "/login".to_owned() } else { format!("/login?next={next}") }
 }
 
-/// The same page in another project: its list, as ids do not carry over.
+/// A section of the navigation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// Networks, with their subnets and ports.
+    Networks,
+    /// Clusters.
+    Clusters,
+}
+
+/// Which section a page belongs to.
+pub fn section(path: &str) -> Option<Section> {
+    match path.split('/').nth(3)? {
+        "networks" | "subnets" | "ports" => Some(Section::Networks),
+        "clusters" => Some(Section::Clusters),
+        _ => None,
+    }
+}
+
+/// The same section in another project: ids do not carry over.
 pub fn in_project(path: &str, project: &str) -> String {
-    if path.split('/').nth(3) == Some("clusters") { clusters(project) } else { networks(project) }
+    if section(path) == Some(Section::Clusters) { clusters(project) } else { networks(project) }
 }
 
 /// Where to go on after log-in: only pages of this console, never another site.

@@ -1,7 +1,8 @@
 //! What is around every page of a project: navigation, live mark, theme, account.
 
 use leptos::prelude::*;
-use leptos_router::components::{A, Outlet};
+use leptos_router::components::Outlet;
+use leptos_router::hooks::use_location;
 
 use super::icon::{Icon, icon};
 use super::keyboard;
@@ -12,7 +13,7 @@ use super::theme::theme_switch;
 use crate::browser;
 use crate::i18n::{Key, t};
 use crate::live::Live;
-use crate::paths;
+use crate::paths::{self, Section};
 use crate::session::{State, require_log_in, use_project, use_session};
 
 /// The frame of a project's pages.
@@ -32,13 +33,20 @@ pub fn Frame() -> impl IntoView {
     let log_out = move |_| {
         leptos::task::spawn_local(async move { session.log_out().await });
     };
-    let item = move |href: Signal<String>, drawing: Icon, title: Key| {
+    let path = use_location().pathname;
+    let section = Memo::new(move |_| paths::section(&path.get()));
+    let item = move |href: Signal<String>, of: Section, drawing: Icon, title: Key| {
         view! {
             <li>
-                <A href=move || href.get() attr:class="nav__link" on:click=move |_| open.set(false)>
+                <a
+                    class="nav__link"
+                    href=href
+                    aria-current=move || (section.get() == Some(of)).then_some("page")
+                    on:click=move |_| open.set(false)
+                >
                     {icon(drawing)}
                     {t(title)}
-                </A>
+                </a>
             </li>
         }
     };
@@ -71,8 +79,18 @@ pub fn Frame() -> impl IntoView {
                 {project_switcher()}
                 <nav aria-label=t(Key::MainNavigation)>
                     <ul class="nav__list">
-                        {item(Signal::derive(move || paths::networks(&project.get())), Icon::Network, Key::Networks)}
-                        {item(Signal::derive(move || paths::clusters(&project.get())), Icon::Cluster, Key::Clusters)}
+                        {item(
+                            Signal::derive(move || paths::networks(&project.get())),
+                            Section::Networks,
+                            Icon::Network,
+                            Key::Networks,
+                        )}
+                        {item(
+                            Signal::derive(move || paths::clusters(&project.get())),
+                            Section::Clusters,
+                            Icon::Cluster,
+                            Key::Clusters,
+                        )}
                     </ul>
                 </nav>
             </aside>

@@ -91,11 +91,32 @@ pub fn page_head(
 
 /// The page's one main button; `n` presses it.
 pub fn create_button(label: Key, press: impl Fn() + 'static) -> impl IntoView {
+    head_button(label, true, None, press)
+}
+
+/// A button of the page's head; with a reason it is disabled, and says why to everybody.
+pub fn head_button(label: Key, create: bool, reason: Option<String>, press: impl Fn() + 'static) -> impl IntoView {
+    let disabled = reason.is_some();
+    let id = super::unique_id("reason");
     view! {
-        <button type="button" class="button button--primary" data-hotkey="create" on:click=move |_| press()>
-            {icon(Icon::Plus)}
+        <button
+            type="button"
+            class="button"
+            class:button--primary=create
+            data-hotkey=create.then_some("create")
+            aria-disabled=disabled.then_some("true")
+            aria-describedby=disabled.then(|| id.clone())
+            title=reason.clone()
+            on:click=move |_| {
+                if !disabled {
+                    press();
+                }
+            }
+        >
+            {create.then(|| icon(Icon::Plus))}
             {t(label)}
         </button>
+        {reason.map(|reason| view! { <span class="visually-hidden" id=id>{reason}</span> })}
     }
 }
 

@@ -138,6 +138,8 @@ texts! {
     Deleted1: "{name} was deleted.",
     DeleteNamed: "Delete {name}?",
     DeleteSure: "Really delete?",
+    OwnedByCluster: "It belongs to cluster {cluster} and goes when that is deleted.",
+    PodsOnly: "Only the nodes of cluster {cluster} give addresses from this subnet.",
     DeleteNetworkText: "The network {name} goes with its subnets. While something has ports in it, it stays.",
     DeleteSubnetText: "The subnet {name} goes. While ports have addresses from it, it stays.",
 
@@ -203,6 +205,8 @@ texts! {
     MacHint: "Empty: one is given.",
     AttachedTo: "Attached to",
     NotAttached: "Reserved, not attached",
+    AttachedGateway: "The subnet's gateway",
+    AttachedProvider: "The provider",
     Addresses: "Address",
     AnyFree: "Any free address",
     FixedAddresses: "These addresses",

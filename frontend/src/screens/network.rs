@@ -14,11 +14,11 @@ use super::{address_param, words};
 use crate::api::{Interest, Read, url, use_read};
 use crate::components::copy::copyable;
 use crate::components::error::error_block;
-use crate::components::page::{Crumb, Figure, create_button, glance, page_head};
+use crate::components::page::{Crumb, Figure, create_button, glance, head_button, page_head};
 use crate::components::status::status;
 use crate::components::tabs::{Tab, tabs};
 use crate::components::time::time;
-use crate::i18n::{Key, format, t, tn, tnp};
+use crate::i18n::{Key, format, t, tn, tnp, tp};
 use crate::paths;
 use crate::session::{use_param, use_project, use_session};
 use crate::table::cell::Align;
@@ -122,6 +122,12 @@ pub fn Network() -> impl IntoView {
     let gone = Memo::new(move |_| {
         read.failure.with(|failure| failure.as_ref().is_some_and(|failure| matches!(failure.status, 400 | 404)))
     });
+    let owner = Memo::new(move |_| {
+        network.with(|network| {
+            let network = network.as_ref().filter(|network| network.cluster_owned)?;
+            network.cluster.as_ref().map(|cluster| cluster.name.clone())
+        })
+    });
     let deleted = Callback::new(move |()| navigate(&paths::networks(&project.get_untracked()), Default::default()));
     let doomed = move || Doomed {
         name: name.get_untracked(),
@@ -143,14 +149,16 @@ pub fn Network() -> impl IntoView {
                     may_write
                         .get()
                         .then(|| {
+                            let owned = owner
+                                .get()
+                                .map(|cluster| tp(Key::OwnedByCluster, &[("cluster", &cluster)]));
                             view! {
-                                <button
-                                    type="button"
-                                    class="button"
-                                    on:click=move |_| set_panel.set(Some("delete".to_owned()))
-                                >
-                                    {t(Key::Delete)}
-                                </button>
+                                {head_button(
+                                    Key::Delete,
+                                    false,
+                                    owned,
+                                    move || set_panel.set(Some("delete".to_owned())),
+                                )}
                                 {create_button(Key::AddSubnet, move || open.run(()))}
                             }
                         })

@@ -7,7 +7,7 @@ use portolan_shared::v1::{Kind, List, PortKind, PortRow};
 
 use super::add_port::add_port;
 use super::port::port_panel;
-use super::subnet::Card;
+use super::subnet::{Card, reasons};
 use super::{address_param, words};
 use crate::api::{Interest, url, use_read};
 use crate::components::error::notice;
@@ -26,7 +26,7 @@ const COLUMNS: &[Column] = &[
     Column::new("kind", Key::Kind, Align::Tight),
     Column::new("ip", Key::IpAddresses, Align::Tight),
     Column::spare("mac", Key::Mac, Align::Tight),
-    Column::new("attached", Key::AttachedTo, Align::Start),
+    Column::new("attached", Key::AttachedTo, Align::Wide),
     Column::spare("created", Key::Created, Align::Tight),
 ];
 
@@ -59,7 +59,15 @@ pub fn attached(port: &PortRow, project: &str) -> Cell {
         Some(device) if !device.is_empty() => parts.push((device.clone(), None)),
         _ => {}
     }
-    if parts.is_empty() { Cell::Text(t(Key::NotAttached).to_owned()) } else { Cell::Trail(parts) }
+    if !parts.is_empty() {
+        return Cell::Trail(parts);
+    }
+    let words = match port.kind {
+        PortKind::Gateway => Key::AttachedGateway,
+        PortKind::Provider => Key::AttachedProvider,
+        _ => Key::NotAttached,
+    };
+    Cell::Text(t(words).to_owned())
 }
 
 /// The table's rows. Pods are folded under their node.
@@ -106,6 +114,10 @@ pub fn Ports() -> impl IntoView {
     let (port, set_port) = address_param("port");
     let deleted = RwSignal::new(HashSet::new());
     let open = Callback::new(move |()| set_panel.set(Some("new".to_owned())));
+    let may_add = Memo::new(move |_| {
+        let free = card.subnet.with(|subnet| subnet.as_ref().is_some_and(|subnet| reasons(subnet).1.is_none()));
+        free && card.may_write.get()
+    });
     let close = Callback::new(move |()| set_panel.set(None));
     let close_port = Callback::new(move |()| set_port.set(None));
     let more = move || {
@@ -133,13 +145,13 @@ pub fn Ports() -> impl IntoView {
                 again: Callback::new(move |()| read.again()),
                 count: Key::CountPorts,
                 empty: Key::PortsEmpty,
-                empty_action: card.may_write.get().then_some((Key::AddPort, open)),
+                empty_action: may_add.get().then_some((Key::AddPort, open)),
                 actions: None,
                 deleted,
             })
         }}
         {move || {
-            (panel.get().as_deref() == Some("new") && card.may_write.get())
+            (panel.get().as_deref() == Some("new") && may_add.get())
                 .then(|| add_port(project, card.subnet, ports, close))
         }}
         {move || {

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos_router::components::Outlet;
 use leptos_router::hooks::use_navigate;
-use portolan_shared::v1::{Kind, One, SubnetRow};
+use portolan_shared::v1::{Kind, One, SubnetPurpose, SubnetRow};
 
 use super::delete::{Doomed, delete_panel};
 use super::not_found::missing;
@@ -12,7 +12,7 @@ use crate::api::{Interest, url, use_read};
 use crate::components::bar::{self, bar};
 use crate::components::copy::copyable;
 use crate::components::error::error_block;
-use crate::components::page::{Crumb, Figure, create_button, glance, page_head};
+use crate::components::page::{Crumb, Figure, glance, head_button, page_head};
 use crate::components::tabs::{Tab, tabs};
 use crate::components::time::time;
 use crate::i18n::{Key, format, t, tn, tp};
@@ -54,6 +54,17 @@ pub fn figures(subnet: &SubnetRow) -> Vec<Figure> {
     ]
 }
 
+/// Why it cannot be deleted here, and why no port can be added by hand.
+pub fn reasons(subnet: &SubnetRow) -> (Option<String>, Option<String>) {
+    let cluster = subnet.cluster.as_ref().map_or("", |cluster| cluster.name.as_str());
+    let owned = || tp(Key::OwnedByCluster, &[("cluster", cluster)]);
+    match subnet.purpose {
+        SubnetPurpose::General => (None, None),
+        SubnetPurpose::Nodes => (Some(owned()), None),
+        SubnetPurpose::Pods => (Some(owned()), Some(tp(Key::PodsOnly, &[("cluster", cluster)]))),
+    }
+}
+
 /// The card around its tabs.
 #[component]
 pub fn Subnet() -> impl IntoView {
@@ -89,6 +100,7 @@ pub fn Subnet() -> impl IntoView {
         steps.push(Crumb::here(name.get()));
         steps
     });
+    let reasons = Memo::new(move |_| subnet.with(|subnet| subnet.as_ref().map(reasons).unwrap_or_default()));
     let close = Callback::new(move |()| set_panel.set(None));
     let deleted = Callback::new(move |()| {
         let project = project.get_untracked();
@@ -116,15 +128,15 @@ pub fn Subnet() -> impl IntoView {
                     may_write
                         .get()
                         .then(|| {
+                            let (owned, pods_only) = reasons.get();
                             view! {
-                                <button
-                                    type="button"
-                                    class="button"
-                                    on:click=move |_| set_panel.set(Some("delete".to_owned()))
-                                >
-                                    {t(Key::Delete)}
-                                </button>
-                                {create_button(Key::AddPort, move || open.run(()))}
+                                {head_button(
+                                    Key::Delete,
+                                    false,
+                                    owned,
+                                    move || set_panel.set(Some("delete".to_owned())),
+                                )}
+                                {head_button(Key::AddPort, true, pods_only, move || open.run(()))}
                             }
                         })
                 },

@@ -184,6 +184,8 @@ pub enum Align {
     Name,
     /// Words that do not wrap.
     Tight,
+    /// Words that wrap, but not one by one.
+    Wide,
 }
 
 impl Align {
@@ -194,6 +196,7 @@ impl Align {
             Align::End => "cell--number",
             Align::Name => "cell--name",
             Align::Tight => "cell--tight",
+            Align::Wide => "cell--wide",
         }
     }
 }

@@ -194,7 +194,7 @@ pub fn table(spec: TableSpec) -> impl IntoView {
     let clock = use_clock();
 
     view! {
-        <div class="table-tools">
+        <div class="table-tools" hidden=move || state.get() == Body::Empty>
             <div class="table-tools__filter">
                 {icon(Icon::Search)}
                 <input
@@ -224,7 +224,7 @@ pub fn table(spec: TableSpec) -> impl IntoView {
                         .map(|total| {
                             let matching = arranged.with(|arranged| arranged.matching);
                             if filter.with(Filter::is_empty) {
-                                tn(count, total as u64)
+                                String::new()
                             } else {
                                 let matching = format::number(matching as u64);
                                 tp(Key::MatchingOf, &[("matching", &matching), ("count", &tn(count, total as u64))])
