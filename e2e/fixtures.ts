@@ -6,8 +6,11 @@ import { Lab } from "./lab";
 
 export { expect };
 
-/** A browser reports every refused request by itself; the first question of a visitor is whether they are logged in. */
-const NOT_LOGGED_IN = /status of 401 .*\/portolan\/v1\/session$/;
+/**
+ * What a browser says by itself and no test need mind: that it reports every refused request (the first question of a
+ * visitor is whether they are logged in), and that a busy machine takes long to compile.
+ */
+const NOISE = [/status of 401 .*\/portolan\/v1\/session$/, /was preloaded using link preload but not used/];
 
 /** The colour schemes that every screen is looked at in. */
 const THEMES = ["light", "dark"] as const;
@@ -166,7 +169,7 @@ export const test = base.extend<Fixtures>({
     });
     page.on("pageerror", (error) => said.push(String(error)));
     await use(new Console(page));
-    const surprising = said.filter((text) => ![NOT_LOGGED_IN, ...expected].some((pattern) => pattern.test(text)));
+    const surprising = said.filter((text) => ![...NOISE, ...expected].some((pattern) => pattern.test(text)));
     expect(surprising, "what the browser's console said").toEqual([]);
   },
 

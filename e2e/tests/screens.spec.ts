@@ -35,6 +35,41 @@ test("networks, a network, a subnet's card, its ports", async ({ app, lab }) => 
   await app.unfold();
   await expect(app.portAt(pods[0].address)).toBeVisible();
   await app.inspect("subnet-ports-pods");
+
+  await app.portAt(pods[0].address).getByRole("link", { name: pods[0].name }).click();
+  const port = app.panel(`Port ${pods[0].name}`);
+  await expect(port).toContainText("The kernel accepted it");
+  await app.inspect("port");
+});
+
+test("a network is made, and says what it is for while it is empty", async ({ app, expected }) => {
+  await app.logIn();
+  await app.page.getByRole("button", { name: "Create network" }).first().click();
+  const panel = app.panel("Create network");
+  await expect(panel.getByLabel("Name")).toBeFocused();
+  await panel.getByLabel("Name").fill("depot");
+  await app.inspect("create-network");
+  await panel.getByRole("button", { name: "Create network" }).click();
+  await expect(app.heading("depot")).toBeVisible();
+  await expect(app.page.getByText("A subnet is a range of addresses of this network.")).toBeVisible();
+  await app.inspect("network-empty");
+  await app.page.getByRole("button", { name: "Delete" }).click();
+  const sure = app.panel("Delete depot?");
+  await app.inspect("delete-network");
+  // The page may ask once more for what has just gone.
+  expected.push(/404 .*\/networks\//);
+  await sure.getByRole("button", { name: "Delete" }).click();
+  await expect(app.heading("Networks")).toBeVisible();
+  await expect(app.rows("network").filter({ hasText: "depot" })).toHaveCount(0);
+});
+
+test("a narrow window shows everything without scrolling sideways", async ({ app }) => {
+  await app.page.setViewportSize({ width: 320, height: 640 });
+  await app.logIn();
+  await expect(app.page.getByRole("table").or(app.page.locator(".empty")).first()).toBeVisible();
+  const [needed, there] = await app.page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+  expect(needed).toBeLessThanOrEqual(there);
+  await app.inspect("networks-narrow");
 });
 
 test("clusters, and a cluster with its nodes", async ({ app, lab }) => {
@@ -46,6 +81,9 @@ test("clusters, and a cluster with its nodes", async ({ app, lab }) => {
   await row.getByRole("link").first().click();
   await expect(app.heading("shop")).toBeVisible();
   await app.inspect("cluster");
+  await app.openTab("Nodes");
+  await expect(app.rows("node")).toHaveCount(3);
+  await app.inspect("cluster-nodes");
 });
 
 test("what is not there says so", async ({ app, expected }) => {
