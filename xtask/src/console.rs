@@ -372,9 +372,7 @@ fn assemble(
     let index = INDEX
         .replace("{boot}", &boot_name)
         .replace("{css}", &css_name)
-        .replace("{js}", &js_name)
-        .replace("{rose}", &rose_name)
-        .replace("{wasm}", &wasm_name);
+        .replace("{rose}", &rose_name);
 
     let mut files = vec![
         ("index.html".to_owned(), index.into_bytes()),
@@ -602,8 +600,6 @@ const INDEX: &str = r##"<!doctype html>
 <link rel="icon" type="image/svg+xml" href="/{rose}">
 <link rel="stylesheet" href="/{css}">
 <script src="/{boot}"></script>
-<link rel="modulepreload" href="/{js}">
-<link rel="preload" as="fetch" type="application/wasm" crossorigin href="/{wasm}">
 </head>
 <body>
 <noscript>Portolan needs JavaScript and WebAssembly.</noscript>
@@ -618,8 +614,9 @@ const BOOT: &str = r#"(() => {
     const theme = localStorage.getItem("portolan.theme");
     if (theme === "light" || theme === "dark") root.dataset.theme = theme;
   } catch {}
+  const wasm = fetch("/{wasm}");
   import("/{js}")
-    .then((console) => console.default({ module_or_path: "/{wasm}" }))
+    .then((shell) => shell.default({ module_or_path: wasm }))
     .catch((error) => { root.dataset.boot = "failed"; console.error(error); });
 })();
 "#;

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::binaries::{self, Profile, SETS};
-use crate::console::Compiler;
+use crate::console::{self, Compiler};
 use crate::process::{Failed, Stream, cargo, in_ci, program, read, root, run, succeeds};
 use crate::tally::{Libtest, Nextest, Tally, playwright};
 use crate::tools::{self, Tool};
@@ -23,9 +23,7 @@ pub fn test(compiler: Compiler) -> Result<(), Failed> {
         sum.add(tally);
     };
     tools::ensure(&[Tool::Iproute2, Tool::Postgres]);
-    if let Err(error) = binaries::console(compiler) {
-        step("console", Err(error));
-    }
+    step("console", binaries::console(compiler).map(|report| size(&report)));
     let built = binaries::dev();
     if let Err(error) = built {
         step("build", Err(error));
@@ -36,6 +34,17 @@ pub fn test(compiler: Compiler) -> Result<(), Failed> {
         step("browser tests", browser_tests());
     }
     conclude(&sum)
+}
+
+/// The test that the console is small enough.
+fn size(report: &console::Report) -> Tally {
+    match report.compressed() {
+        Some(bytes) if bytes > console::BUDGET => Tally::broken(),
+        _ => Tally {
+            passed: 1,
+            ..Tally::default()
+        },
+    }
 }
 
 /// Prints what was skipped and the counts, and says whether that is good.
