@@ -20,6 +20,7 @@ pub mod model;
 pub mod nodes;
 pub mod options;
 pub mod quotas;
+pub mod serve;
 pub mod sources;
 pub mod store;
 pub mod view;

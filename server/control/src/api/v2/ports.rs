@@ -113,7 +113,7 @@ impl<'a> Item<'a> {
             security_groups: [],
             description: Cow::Borrowed(&port.description),
             vnic_type: Cow::Borrowed("normal"),
-            binding: admin.then(|| v2::Binding {
+            binding: admin.then_some(v2::Binding {
                 host_id: Cow::Borrowed(host),
                 vif_type: Cow::Borrowed(if host.is_empty() { "unbound" } else { "other" }),
                 vif_details: v2::Empty {},

@@ -222,6 +222,7 @@ impl Serializer for Key {
 
 #[cfg(test)]
 mod tests {
+    use serde::Serialize;
     use serde_json::to_string;
 
     use super::*;

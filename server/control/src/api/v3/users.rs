@@ -159,23 +159,7 @@ pub async fn create(caller: Caller, headers: HeaderMap, body: Body) -> Answer {
     }
 }
 
-/// Ends every session and token of a user, but `kept`.
-async fn end_sessions(caller: &Caller, user: UserId, kept: Option<[u8; 32]>) -> Result<(), Refusal> {
-    let hashes: Vec<[u8; 32]> = caller
-        .api
-        .control
-        .read(|view| view.sessions_of(user).map(|s| s.hash).collect());
-    for hash in hashes.into_iter().filter(|hash| Some(*hash) != kept) {
-        match caller.administer(Command::DeleteSession(hash)).await {
-            // Ended by itself meanwhile.
-            Ok(_) | Err(Refusal::NotFound { .. }) => {}
-            Err(refusal) => return Err(refusal),
-        }
-    }
-    Ok(())
-}
-
-/// `PATCH /v3/users/{id}`.
+/// `PATCH /v3/users/{id}`. A new password, or being disabled, ends the user's sessions and tokens.
 pub async fn update(caller: Caller, headers: HeaderMap, path: Segments, body: Body) -> Answer {
     caller.to_administer("change users")?;
     let before = find(&caller, &path, "id")?;
@@ -199,9 +183,6 @@ pub async fn update(caller: Caller, headers: HeaderMap, path: Segments, body: Bo
         user.password_hash = caller.api.passwords.hash(secret).await?;
     }
     let outcome = caller.administer(Command::PutUser(user)).await?;
-    if secret.is_some() {
-        end_sessions(&caller, before.id, None).await?;
-    }
     match outcome.objects.first() {
         Some(Object::User(user)) => reply::ok(&One {
             user: wire(&caller.api, &headers, user),
@@ -210,7 +191,8 @@ pub async fn update(caller: Caller, headers: HeaderMap, path: Segments, body: Bo
     }
 }
 
-/// `POST /v3/users/{id}/password`: by whoever knows the old one.
+/// `POST /v3/users/{id}/password`: by whoever knows the old one. Whatever the old one began ends, this
+/// token too.
 pub async fn change_password(caller: Caller, path: Segments, body: Body) -> Result<Response, Failure> {
     let before = find(&caller, &path, "id")?;
     let mut fields = body.one("user")?;
@@ -224,8 +206,6 @@ pub async fn change_password(caller: Caller, path: Segments, body: Body) -> Resu
     let mut user = User::clone(&before);
     user.password_hash = caller.api.passwords.hash(&new).await?;
     caller.administer(Command::PutUser(user)).await?;
-    let kept = (caller.user.id == before.id).then_some(caller.session.hash);
-    end_sessions(&caller, before.id, kept).await?;
     Ok(reply::nothing())
 }
 

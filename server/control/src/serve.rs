@@ -1,0 +1,164 @@
+//! `portolan serve`: everything put together, from the store to an orderly end.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portolan_shared::refusal::Refusal;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::api::metrics::Metrics;
+use crate::api::{Api, router};
+use crate::command::{Actor, Command};
+use crate::control::{Control, OpenError, OpenOptions};
+use crate::http;
+use crate::identity::login::request;
+use crate::identity::password::{Cost, Passwords};
+use crate::identity::seed::{ADMIN, Seeded, seed};
+use crate::nodes::{self, EndpointError};
+use crate::options::Serve;
+use crate::sources::SystemRandom;
+
+/// How often expired sessions and keys are forgotten.
+const EXPIRE_EVERY: Duration = Duration::from_secs(60);
+/// Log-ins that may wait for their turn.
+const LOGINS_WAITING: usize = 256;
+
+/// Why it does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The store.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Project and user `admin` could not be made.
+    #[error("the first start failed: {0}")]
+    Seed(Refusal),
+    /// Options that do not go together.
+    #[error("{0}")]
+    Options(String),
+    /// The agent endpoint.
+    #[error("the agent endpoint")]
+    Agents(#[from] EndpointError),
+    /// The address for clients.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The operating system refuses something that is always there.
+    #[error("the operating system")]
+    System(#[from] std::io::Error),
+    /// A part of the server panicked.
+    #[error("a part of the server failed")]
+    Part(#[from] tokio::task::JoinError),
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Why it does not start, or did not end in order.
+pub fn run(options: Serve) -> Result<(), ServeError> {
+    raise_descriptor_limit();
+    let mut open = OpenOptions::new(options.database.clone());
+    open.quotas = options.quotas.quotas();
+    let control = Control::open(open)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(options, control))
+}
+
+/// Ten thousand streams need as many descriptors; the soft limit is often 1,024.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
+}
+
+async fn serve(options: Serve, control: Control) -> Result<(), ServeError> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let passwords = Passwords::new(Cost::OWASP, cores, LOGINS_WAITING, Arc::new(SystemRandom::default()));
+    match seed(&control, &passwords, options.admin_password.as_deref())
+        .await
+        .map_err(ServeError::Seed)?
+    {
+        Seeded::Random(password) => {
+            eprintln!("portolan: first start. Log in as {ADMIN} with the password {password} (shown only now).");
+        }
+        Seeded::Given => tracing::info!("first start: project and user {ADMIN} are made"),
+        Seeded::Before => {}
+    }
+    let endpoint = match &options.agent_listen {
+        None => None,
+        Some(listen) => {
+            let advertise = options.agent_advertise(listen).map_err(ServeError::Options)?;
+            let options = nodes::Options {
+                listen: listen.clone(),
+                advertise,
+                ca_key: options.ca_key(),
+            };
+            Some(nodes::Endpoint::open(control.clone(), &options)?)
+        }
+    };
+    let failed = |source| ServeError::Listen {
+        address: options.listen,
+        source,
+    };
+    let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
+    let address = listener.local_addr()?;
+    let (end, ending) = watch::channel(false);
+    let api = Arc::new(Api {
+        control: control.clone(),
+        passwords,
+        tokens: endpoint.as_ref().map(nodes::Endpoint::tokens),
+        public_url: options.public_url,
+        metrics: Metrics::default(),
+        ending: ending.clone(),
+    });
+    let http = tokio::spawn(http::serve(listener, router(api), ending.clone()));
+    let agents = endpoint.map(|endpoint| {
+        let mut ending = ending.clone();
+        tokio::spawn(endpoint.serve(async move {
+            let _ = ending.wait_for(|ending| *ending).await;
+        }))
+    });
+    let expiry = tokio::spawn(expire(control.clone(), ending));
+    writeln!(std::io::stdout(), "listening on http://{address}")?;
+
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("ending");
+    end.send_replace(true);
+    http.await?;
+    if let Some(agents) = agents {
+        agents.await??;
+    }
+    expiry.await?;
+    control.close().await;
+    Ok(())
+}
+
+/// Forgets sessions, tokens and idempotency keys whose time is over.
+async fn expire(control: Control, mut ending: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            _ = ending.wait_for(|ending| *ending) => return,
+            () = tokio::time::sleep(EXPIRE_EVERY) => {}
+        }
+        if let Err(error) = control.write(request(Actor::System, Command::Expire)).await {
+            tracing::warn!(%error, "cannot forget what has expired");
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! A server in process, people with roles, and requests in short words.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request};
+use portolan_control::api::metrics::Metrics;
+use portolan_control::api::{Api, router};
+use portolan_control::control::{Control, OpenOptions};
+use portolan_control::identity::password::{Cost, Passwords};
+use portolan_control::identity::seed::seed;
+use portolan_control::model::Role;
+use portolan_control::nodes::Tokens;
+use portolan_control::quotas::Quotas;
+use portolan_control::sources::{Clock, SystemClock, SystemRandom};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+/// Everybody's password.
+pub const PASSWORD: &str = "correct horse";
+
+/// The machine's clock, moved on by a test.
+#[derive(Default)]
+pub struct Later(AtomicI64);
+
+impl Later {
+    pub fn pass(&self, seconds: i64) {
+        self.0.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+}
+
+struct Shifted(Arc<Later>);
+
+impl Clock for Shifted {
+    fn now(&self) -> i64 {
+        SystemClock.now() + self.0.0.load(Ordering::SeqCst)
+    }
+}
+
+/// What a server is told.
+#[derive(Default)]
+pub struct With {
+    pub quotas: Option<Quotas>,
+    pub public_url: Option<&'static str>,
+    pub no_agents: bool,
+}
+
+pub struct Server {
+    pub app: Router,
+    pub control: Control,
+    pub clock: Arc<Later>,
+    pub end: watch::Sender<bool>,
+    _folder: tempfile::TempDir,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map(|value| value.to_str().unwrap())
+            .unwrap_or_default()
+    }
+
+    /// This status, or the test fails with the whole answer.
+    #[track_caller]
+    pub fn is(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{self:?}");
+        self
+    }
+
+    /// Neutron's type of an error.
+    pub fn kind(&self) -> String {
+        self.json()["NeutronError"]["type"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    }
+}
+
+impl Server {
+    pub async fn new() -> Self {
+        Self::with(With::default()).await
+    }
+
+    pub async fn with(with: With) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(Later::default());
+        let mut options = OpenOptions::new(format!("sqlite:{}", folder.path().join("p.db").display()));
+        options.clock = Arc::new(Shifted(Arc::clone(&clock)));
+        options.quotas = with.quotas.unwrap_or(Quotas::NONE);
+        let control = Control::open(options).unwrap();
+        let random = Arc::new(SystemRandom::default());
+        let passwords = Passwords::new(Cost::TESTS, 4, 64, random.clone());
+        seed(&control, &passwords, Some(PASSWORD)).await.unwrap();
+        let (end, ending) = watch::channel(false);
+        let api = Api {
+            control: control.clone(),
+            passwords,
+            tokens: (!with.no_agents).then(|| Tokens::new("198.18.0.1:7443", [7; 32], random)),
+            public_url: with.public_url.map(ToOwned::to_owned),
+            metrics: Metrics::default(),
+            ending,
+        };
+        Self {
+            app: router(Arc::new(api)),
+            control,
+            clock,
+            end,
+            _folder: folder,
+        }
+    }
+
+    /// Asks, and hands out the answer before its body is read.
+    pub async fn raw(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> axum::response::Response {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "portolan.test");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.app
+            .clone()
+            .oneshot(request.body(body.into()).unwrap())
+            .await
+            .unwrap()
+    }
+
+    pub async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Reply {
+        let (parts, body) = self.raw(method, path, headers, body).await.into_parts();
+        let text = to_bytes(body, usize::MAX).await.unwrap();
+        Reply {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            text: String::from_utf8(text.to_vec()).unwrap(),
+        }
+    }
+
+    /// A token of a user in a project.
+    pub async fn token(&self, user: &str, project: &str) -> String {
+        let body = log_in(
+            user,
+            PASSWORD,
+            json!({ "project": { "name": project, "domain": { "name": "Default" } } }),
+        );
+        let reply = self.ask("POST", "/v3/auth/tokens", &[], body.to_string()).await.is(201);
+        reply.header("x-subject-token").to_owned()
+    }
+
+    pub async fn admin(&self) -> User<'_> {
+        let token = self.token("admin", "admin").await;
+        let project = self
+            .control
+            .read(|view| view.project_by_name("admin").unwrap().id.to_string());
+        User {
+            server: self,
+            token,
+            project,
+        }
+    }
+
+    /// A new user with a role in a project, which is made if need be.
+    pub async fn user(&self, name: &str, project: &str, role: Role) -> User<'_> {
+        let admin = self.admin().await;
+        let known = self
+            .control
+            .read(|view| view.project_by_name(project).map(|p| p.id.to_string()));
+        let id = match known {
+            Some(id) => id,
+            None => {
+                let made = admin
+                    .post("/v3/projects", json!({ "project": { "name": project } }))
+                    .await
+                    .is(201);
+                made.json()["project"]["id"].as_str().unwrap().to_owned()
+            }
+        };
+        let body = json!({ "user": { "name": name, "password": PASSWORD, "default_project_id": id } });
+        let user = admin.post("/v3/users", body).await.is(201).json()["user"]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        admin
+            .ask(
+                "PUT",
+                &format!("/v3/projects/{id}/users/{user}/roles/{}", role.id()),
+                "",
+            )
+            .await
+            .is(204);
+        User {
+            server: self,
+            token: self.token(name, project).await,
+            project: id,
+        }
+    }
+
+    /// The newest revision: nothing was made if it is the same.
+    pub fn head(&self) -> u64 {
+        self.control.read(|view| view.head())
+    }
+}
+
+/// Body of a log-in with a password.
+pub fn log_in(user: &str, password: &str, scope: Value) -> Value {
+    let identity = json!({
+        "methods": ["password"],
+        "password": { "user": { "name": user, "domain": { "name": "Default" }, "password": password } },
+    });
+    match scope {
+        Value::Null => json!({ "auth": { "identity": identity } }),
+        scope => json!({ "auth": { "identity": identity, "scope": scope } }),
+    }
+}
+
+/// Somebody with a token.
+pub struct User<'a> {
+    pub server: &'a Server,
+    pub token: String,
+    pub project: String,
+}
+
+impl User<'_> {
+    pub async fn ask(&self, method: &str, path: &str, body: impl Into<Body>) -> Reply {
+        self.server
+            .ask(method, path, &[("x-auth-token", &self.token)], body)
+            .await
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        self.ask("GET", path, "").await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Reply {
+        self.ask("POST", path, body.to_string()).await
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Reply {
+        self.ask("PUT", path, body.to_string()).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Reply {
+        self.ask("DELETE", path, "").await
+    }
+
+    /// Makes something of the Networking API; answers it without its envelope.
+    pub async fn make(&self, thing: &str, attributes: Value) -> Value {
+        let reply = self
+            .post(&format!("/v2.0/{thing}s"), json!({ thing: attributes }))
+            .await
+            .is(201);
+        reply.json()[thing].clone()
+    }
+
+    /// A network with a subnet; their ids.
+    pub async fn network(&self, cidr: &str) -> (String, String) {
+        let network = id(&self.make("network", json!({ "name": "secret-web" })).await);
+        let subnet = json!({ "network_id": network, "cidr": cidr, "ip_version": 4, "name": "secret-subnet" });
+        let subnet = id(&self.make("subnet", subnet).await);
+        (network, subnet)
+    }
+}
+
+/// The id of an object.
+pub fn id(object: &Value) -> String {
+    object["id"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no id in {object}"))
+        .to_owned()
+}
