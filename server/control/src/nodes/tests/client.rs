@@ -92,7 +92,11 @@ pub(super) fn config(
 ) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from(ca.to_vec())).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    // As agents do: with another group first, each handshake would take a round trip more.
+    let provider = Arc::new(rustls::crypto::CryptoProvider {
+        kx_groups: vec![rustls::crypto::aws_lc_rs::kx_group::SECP256R1],
+        ..rustls::crypto::aws_lc_rs::default_provider()
+    });
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[version])
         .unwrap()

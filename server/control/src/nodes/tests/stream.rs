@@ -1,9 +1,10 @@
 use futures_util::SinkExt as _;
 use portolan_wire::MAX_AGENT_FRAME;
 use portolan_wire::agent::{from_agent, to_agent::Message as In};
+use rustls::HandshakeKind;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::client::{Agent, digest_of, hello, hello_with};
+use super::client::{Agent, Stream, digest_of, hello, hello_with};
 use super::world::World;
 use crate::command::{Command, NetworkChange};
 
@@ -162,6 +163,24 @@ async fn a_host_that_takes_a_nodes_place_ends_the_old_stream() {
         agent.stream(&world, hello()).await.refused().await.unwrap().code,
         "node.removed"
     );
+}
+
+#[tokio::test]
+async fn an_agent_that_comes_back_resumes_its_tls_session_and_is_looked_at_all_the_same() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let kind = |stream: &Stream| stream.0.get_ref().get_ref().1.handshake_kind();
+    let (first, ..) = agent.fresh(&world).await;
+    assert_eq!(kind(&first), Some(HandshakeKind::Full));
+    drop(first);
+    let (second, ..) = agent.fresh(&world).await;
+    assert_eq!(kind(&second), Some(HandshakeKind::Resumed));
+    drop(second);
+    world.write(Command::DeleteNode(agent.id)).await;
+    let mut third = agent.stream(&world, hello()).await;
+    assert_eq!(kind(&third), Some(HandshakeKind::Resumed));
+    assert_eq!(third.refused().await.unwrap().code, "node.removed");
 }
 
 #[tokio::test]

@@ -1,0 +1,483 @@
+//! How many agents a control plane carries: streams, memory, changes delivered, everybody back after
+//! a restart. Run in release; the clients are a process of their own on the same machine.
+//!
+//! `cargo run --release -p portolan-control --example agents -- [AGENTS] [CLUSTERS]`
+//!
+//! Prints one line of JSON: times in milliseconds, memory in bytes a stream (of the control plane's
+//! process). Agents have a state; the first connection brings a snapshot, the one after the restart
+//! must not.
+
+use std::error::Error;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command as Process, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use parking_lot::Mutex;
+use portolan_control::command::{Actor, Command, NetworkChange, NewCluster, Request};
+use portolan_control::control::{Control, OpenOptions};
+use portolan_control::model::Object;
+use portolan_control::nodes::pki::{Ca, Requested};
+use portolan_control::nodes::{Endpoint, Listen, Options};
+use portolan_control::quotas::Quotas;
+use portolan_control::sources::{Clock as _, SystemClock, SystemRandom};
+use portolan_shared::ids::{ClusterId, NetworkId, NodeId, ProjectId};
+use portolan_shared::v1::PathKind;
+use portolan_wire::agent::{FromAgent, Hello, Snapshot, ToAgent, from_agent, to_agent::Message as In};
+use portolan_wire::{PROTOCOL, STREAM_PATH, agent::Role, digest};
+use prost::Message as _;
+use rcgen::{CertificateParams, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::{ClientConfig, HandshakeKind, RootCertStore};
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, oneshot};
+use tokio_rustls::TlsConnector;
+use tokio_tungstenite::client_async;
+use tokio_tungstenite::tungstenite::Message;
+
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Commits while everybody listens, each of which concerns one cluster.
+const COMMITS: usize = 500;
+
+/// The time from one of these commits to the next.
+const PACE: Duration = Duration::from_millis(2);
+
+/// Handshakes the clients have under way at once.
+const AT_ONCE: usize = 256;
+
+fn main() -> Outcome<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let runtime = tokio::runtime::Runtime::new()?;
+    if args.first().is_some_and(|arg| arg == "clients") {
+        return runtime.block_on(clients(Path::new(&args[1]), args[2].parse()?));
+    }
+    let number = |at: usize, default: usize| args.get(at).map_or(Ok(default), |text| text.parse());
+    let agents = number(0, 1000)?;
+    runtime.block_on(measure(agents, number(1, agents.div_ceil(100))?))
+}
+
+// ---- the control plane's side ----
+
+async fn measure(agents: usize, clusters: usize) -> Outcome<()> {
+    let folder = tempfile::tempdir()?;
+    let world = World::prepare(folder.path(), agents, clusters).await?;
+    let (endpoint, stop) = world.serve(([127, 0, 0, 1], 0).into())?;
+    let before = resident()?;
+    let mut clients = Clients::start(folder.path(), endpoint)?;
+    let connected = clients.next()?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let stream = (resident()? - before) / agents;
+
+    let started = Instant::now();
+    let mut sent = Vec::new();
+    let mut pace = tokio::time::interval(PACE);
+    for at in 0..COMMITS {
+        pace.tick().await;
+        let (network, mtu) = (world.networks[at % clusters], 1300 + u32::try_from(at)? % 150);
+        let change = NetworkChange {
+            mtu: Some(mtu),
+            ..NetworkChange::default()
+        };
+        let revision = world.write(Command::UpdateNetwork(network, change)).await?.revision;
+        sent.push((revision, now()));
+    }
+    clients.say(&format!("expect {}", COMMITS * agents / clusters))?;
+    let delivered = clients.next()?;
+    let spent = started.elapsed();
+    let late = lateness(folder.path(), &sent)?;
+
+    stop.send(()).map_err(|()| "the endpoint has ended by itself")?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    clients.say("restart")?;
+    let began = Instant::now();
+    let (_, stop) = world.serve(endpoint)?;
+    let back = clients.next()?;
+    let away = began.elapsed();
+    drop(stop);
+    println!(
+        "{{\"agents\":{agents},\"clusters\":{clusters},\"connect\":{connected},\"bytes_a_stream\":{stream},\
+         \"delivered\":{delivered},\"delivering_ms\":{},\"late_ms_p50\":{:.1},\"late_ms_p99\":{:.1},\
+         \"back\":{back},\"back_ms\":{}}}",
+        spent.as_millis(),
+        late.0,
+        late.1,
+        away.as_millis()
+    );
+    Ok(())
+}
+
+struct World {
+    control: Control,
+    options: Options,
+    networks: Vec<NetworkId>,
+}
+
+impl World {
+    /// A database with clusters and joined nodes, and the nodes' certificates, all of one key.
+    async fn prepare(folder: &Path, agents: usize, clusters: usize) -> Outcome<Self> {
+        let mut open = OpenOptions::new(format!("sqlite:{}", folder.join("portolan.db").display()));
+        open.quotas = Quotas {
+            clusters: u64::MAX,
+            networks: u64::MAX,
+            subnets: u64::MAX,
+            ports: u64::MAX,
+            ..open.quotas
+        };
+        let control = Control::open(open)?;
+        let ca_key = folder.join("portolan.db.ca.key");
+        let options = Options {
+            listen: Listen::Fd(0),
+            advertise: "127.0.0.1:7443".to_owned(),
+            ca_key: ca_key.clone(),
+        };
+        let mut world = Self {
+            control,
+            options,
+            networks: Vec::new(),
+        };
+        let ca = Ca::open(&ca_key, world.control.now(), Arc::new(SystemRandom::default()))?;
+        let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
+        std::fs::write(folder.join("agent.key"), key.serialize_der())?;
+        let requested = Requested::parse(CertificateParams::default().serialize_request(&key)?.der())?;
+        let mut certificates = Vec::new();
+        for at in 0..clusters {
+            let cluster = world.cluster(at).await?;
+            for host in 0..agents / clusters + usize::from(at < agents % clusters) {
+                let node = world.node(cluster, host, requested.key_hash()).await?;
+                let certificate = ca.sign_agent(&requested, node, cluster, Role::Node, world.control.now())?;
+                certificates.extend(u32::try_from(certificate.len())?.to_be_bytes());
+                certificates.extend_from_slice(&certificate);
+            }
+        }
+        std::fs::write(folder.join("certificates"), certificates)?;
+        std::fs::write(folder.join("ca"), ca.certificate())?;
+        Ok(world)
+    }
+
+    async fn cluster(&mut self, at: usize) -> Outcome<ClusterId> {
+        let project = Command::CreateProject {
+            name: format!("p{at}"),
+            description: String::new(),
+        };
+        let project = find(&self.write(project).await?.objects, |object| match object {
+            Object::Project(project) => Some(project.id),
+            _ => None,
+        })?;
+        let cluster = NewCluster {
+            project,
+            name: "shop".to_owned(),
+            node_range: Some("10.0.0.0/16".parse()?),
+            pod_range: Some("10.64.0.0/10".parse()?),
+            service_range: None,
+            path: PathKind::Auto,
+        };
+        let made = self.write(Command::CreateCluster(cluster)).await?.objects;
+        let cluster = find(&made, |object| match object {
+            Object::Cluster(cluster) => Some(Arc::clone(cluster)),
+            _ => None,
+        })?;
+        self.networks.push(cluster.network);
+        Ok(cluster.id)
+    }
+
+    async fn node(&self, cluster: ClusterId, host: usize, key_hash: [u8; 32]) -> Outcome<NodeId> {
+        let mut secret_hash = [0; 32];
+        self.control.random(&mut secret_hash);
+        let expires_at = self.control.now() + 3_600_000_000;
+        let token = Command::CreateJoinToken {
+            cluster,
+            node: None,
+            secret_hash,
+            expires_at,
+        };
+        let token = find(&self.write(token).await?.objects, |object| match object {
+            Object::JoinToken(token) => Some(token.id),
+            _ => None,
+        })?;
+        let address = std::net::Ipv4Addr::from(0x0a00_0100 + u32::try_from(host)?).into();
+        let join = Command::Join {
+            token,
+            secret_hash,
+            name: format!("n{host}"),
+            address,
+            key_hash,
+        };
+        find(&self.write(join).await?.objects, |object| match object {
+            Object::Node(node) => Some(node.id),
+            _ => None,
+        })
+    }
+
+    async fn write(&self, command: Command) -> Outcome<portolan_control::command::Outcome> {
+        let project = ProjectId::from_bytes([0; 16]);
+        let (actor, if_match, idempotency) = (Actor::System, None, None);
+        let request = Request {
+            actor,
+            project,
+            everywhere: true,
+            if_match,
+            idempotency,
+            command,
+        };
+        Ok(self.control.write(request).await?)
+    }
+
+    fn serve(&self, address: SocketAddr) -> Outcome<(SocketAddr, oneshot::Sender<()>)> {
+        let options = Options {
+            listen: Listen::Address(address),
+            ..self.options.clone()
+        };
+        let endpoint = Endpoint::open(self.control.clone(), &options)?;
+        let address = endpoint.local_addr();
+        let (stop, stopped) = oneshot::channel();
+        tokio::spawn(endpoint.serve(async { drop(stopped.await) }));
+        Ok((address, stop))
+    }
+}
+
+fn find<T>(objects: &[Object], pick: impl Fn(&Object) -> Option<T>) -> Outcome<T> {
+    objects
+        .iter()
+        .find_map(pick)
+        .ok_or_else(|| "the object was not made".into())
+}
+
+/// Resident memory of this process, in bytes.
+fn resident() -> Outcome<usize> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .ok_or("no VmRSS")?;
+    let kilobytes: usize = line.split_whitespace().nth(1).ok_or("no number")?.parse()?;
+    Ok(kilobytes << 10)
+}
+
+/// Microseconds of a clock that all processes of the machine share.
+fn now() -> u64 {
+    u64::try_from(SystemClock.now()).unwrap_or(0)
+}
+
+/// Median and 99th percentile of the time from the answer to a write to the arrival of its change,
+/// in milliseconds. A change that came before the answer counts as 0.
+fn lateness(folder: &Path, sent: &[(u64, u64)]) -> Outcome<(f64, f64)> {
+    let mut late: Vec<f64> = Vec::new();
+    for record in std::fs::read(folder.join("arrivals"))?.chunks_exact(16) {
+        let (revision, at) = (
+            u64::from_be_bytes(record[..8].try_into()?),
+            u64::from_be_bytes(record[8..].try_into()?),
+        );
+        if let Ok(index) = sent.binary_search_by_key(&revision, |(revision, _)| *revision) {
+            late.push(at.saturating_sub(sent[index].1) as f64 / 1e3);
+        }
+    }
+    late.sort_by(f64::total_cmp);
+    let at = |share: f64| {
+        late.get(((late.len() as f64 - 1.0) * share) as usize)
+            .copied()
+            .unwrap_or(f64::NAN)
+    };
+    Ok((at(0.5), at(0.99)))
+}
+
+/// The clients' process.
+struct Clients {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Clients {
+    fn start(folder: &Path, address: SocketAddr) -> Outcome<Self> {
+        let mut child = Process::new(std::env::current_exe()?)
+            .args(["clients".as_ref(), folder.as_os_str()])
+            .arg(address.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let (input, output) = (
+            child.stdin.take().ok_or("no input")?,
+            child.stdout.take().ok_or("no output")?,
+        );
+        Ok(Self {
+            child,
+            input,
+            output: BufReader::new(output),
+        })
+    }
+
+    fn say(&mut self, line: &str) -> Outcome<()> {
+        Ok(writeln!(self.input, "{line}")?)
+    }
+
+    fn next(&mut self) -> Outcome<String> {
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        Ok(line.trim().to_owned())
+    }
+}
+
+impl Drop for Clients {
+    fn drop(&mut self) {
+        // It may have ended; then there is nothing to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+// ---- the agents' side ----
+
+#[derive(Default)]
+struct Counts {
+    ready: AtomicUsize,
+    snapshots: AtomicUsize,
+    tickets: AtomicUsize,
+    changes: AtomicUsize,
+    arrivals: Mutex<Vec<(u64, u64)>>,
+}
+
+async fn clients(folder: &Path, address: SocketAddr) -> Outcome<()> {
+    let certificates = certificates(&folder.join("certificates"))?;
+    let (key, ca) = (
+        std::fs::read(folder.join("agent.key"))?,
+        std::fs::read(folder.join("ca"))?,
+    );
+    let counts = Arc::new(Counts::default());
+    let room = Arc::new(Semaphore::new(AT_ONCE));
+    let total = certificates.len();
+    let began = Instant::now();
+    for certificate in certificates {
+        let config = Arc::new(config(&ca, certificate, &key)?);
+        tokio::spawn(agent(config, address, Arc::clone(&counts), Arc::clone(&room)));
+    }
+    let report = |counts: &Counts, began: Instant| {
+        let (snapshots, tickets) = (counts.snapshots.swap(0, SeqCst), counts.tickets.swap(0, SeqCst));
+        println!(
+            "{{\"ms\":{},\"snapshots\":{snapshots},\"tickets\":{tickets}}}",
+            began.elapsed().as_millis()
+        );
+    };
+    until(|| counts.ready.load(SeqCst) == total).await;
+    report(&counts, began);
+    let lines = std::io::stdin().lines();
+    for line in lines {
+        let line = line?;
+        if let Some(expected) = line.strip_prefix("expect ") {
+            let expected = expected.parse()?;
+            until(|| counts.changes.load(SeqCst) >= expected).await;
+            let arrivals = std::mem::take(&mut *counts.arrivals.lock());
+            let bytes = arrivals
+                .iter()
+                .flat_map(|(revision, at)| [revision.to_be_bytes(), at.to_be_bytes()].concat());
+            std::fs::write(folder.join("arrivals"), bytes.collect::<Vec<u8>>())?;
+            println!("{expected}");
+        } else {
+            // All streams have ended by now.
+            let began = Instant::now();
+            counts.ready.store(0, SeqCst);
+            room.add_permits(AT_ONCE);
+            until(|| counts.ready.load(SeqCst) == total).await;
+            report(&counts, began);
+        }
+    }
+    Ok(())
+}
+
+async fn until(holds: impl Fn() -> bool) {
+    while !holds() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+fn certificates(path: &PathBuf) -> Outcome<Vec<Vec<u8>>> {
+    let bytes = std::fs::read(path)?;
+    let (mut rest, mut all) = (&bytes[..], Vec::new());
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let (certificate, after) = after.split_at(u32::from_be_bytes(*length) as usize);
+        all.push(certificate.to_vec());
+        rest = after;
+    }
+    Ok(all)
+}
+
+fn config(ca: &[u8], certificate: Vec<u8>, key: &[u8]) -> Outcome<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(ca.to_vec()))?;
+    let provider = Arc::new(rustls::crypto::CryptoProvider {
+        kx_groups: vec![rustls::crypto::aws_lc_rs::kx_group::SECP256R1],
+        ..rustls::crypto::aws_lc_rs::default_provider()
+    });
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(vec![certificate.into()], PrivatePkcs8KeyDer::from(key.to_vec()).into())?;
+    config.resumption = rustls::client::Resumption::in_memory_sessions(2);
+    Ok(config)
+}
+
+/// One agent: connects again for ever, with the state it has.
+async fn agent(config: Arc<ClientConfig>, address: SocketAddr, counts: Arc<Counts>, room: Arc<Semaphore>) {
+    let (mut store, mut state) = (Vec::new(), Snapshot::default());
+    loop {
+        let Err(_) = stream(&config, address, &mut store, &mut state, &counts, &room).await else {
+            return;
+        };
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn stream(
+    config: &Arc<ClientConfig>,
+    address: SocketAddr,
+    store: &mut Vec<u8>,
+    state: &mut Snapshot,
+    counts: &Counts,
+    room: &Semaphore,
+) -> Outcome<()> {
+    let permit = room.acquire().await?;
+    let tcp = TcpStream::connect(address).await?;
+    tcp.set_nodelay(true)?;
+    let tls = TlsConnector::from(Arc::clone(config))
+        .connect(ServerName::try_from("127.0.0.1")?, tcp)
+        .await?;
+    let resumed = tls.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
+    counts.tickets.fetch_add(usize::from(resumed), SeqCst);
+    let (mut socket, _) = client_async(format!("wss://127.0.0.1{STREAM_PATH}"), tls).await?;
+    let hello = Hello {
+        protocol: PROTOCOL,
+        agent_version: "bench".to_owned(),
+        store_id: store.clone(),
+        desired_revision: state.revision,
+        desired_digest: digest::of(state.cluster.as_ref(), &state.nodes, &state.blocks).to_vec(),
+        ..Hello::default()
+    };
+    let first = FromAgent {
+        message: Some(from_agent::Message::Hello(hello)),
+    };
+    socket.send(Message::Binary(first.encode_to_vec().into())).await?;
+    let mut permit = Some(permit);
+    while let Some(message) = socket.next().await {
+        let Message::Binary(frame) = message? else { continue };
+        match ToAgent::decode(frame)?.message {
+            Some(In::Welcome(welcome)) => *store = welcome.store_id,
+            Some(In::Snapshot(snapshot)) => {
+                counts.snapshots.fetch_add(1, SeqCst);
+                *state = snapshot;
+            }
+            Some(In::Change(change)) => {
+                counts.changes.fetch_add(1, SeqCst);
+                counts.arrivals.lock().push((change.revision, now()));
+                state.revision = change.revision;
+                state.cluster = change.cluster.or(state.cluster.take());
+            }
+            Some(In::Progress(_)) if permit.take().is_some() => drop(counts.ready.fetch_add(1, SeqCst)),
+            _ => {}
+        }
+    }
+    Err("the stream has ended".into())
+}
