@@ -225,10 +225,7 @@ impl SqliteStore {
         let bound = self.options.checkpoint_pages;
         if checkpointer.finished() || pages > bound.saturating_mul(LOG_BOUND) {
             // What the background has left is little: with it done the log starts over.
-            if let Err(error) = self
-                .connection
-                .pragma_query(None, "wal_checkpoint(PASSIVE)", |_| Ok(()))
-            {
+            if let Err(error) = checkpoint(&self.connection) {
                 tracing::warn!(%error, "a checkpoint failed; the log goes on growing");
             }
         } else if pages > bound {

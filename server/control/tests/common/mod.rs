@@ -42,7 +42,11 @@ impl Kit {
 
     /// Over this database, in a new project.
     pub async fn open(options: OpenOptions) -> Self {
-        let control = Control::open(options).unwrap();
+        Self::over(Control::open(options).unwrap()).await
+    }
+
+    /// Over this control plane, in a new project.
+    pub async fn over(control: Control) -> Self {
         let name = format!("project-{}", control.new_id().simple());
         let nobody = ProjectId::from_bytes([0; 16]);
         let made = control
