@@ -8,6 +8,9 @@
 //! Where to start reading: [`plan`] (what turns the observed kernel into the desired one, pure),
 //! then [`host`] (reads, plans, applies, reports), [`pods`] (addresses given out, durably),
 //! [`cni`] (the socket the plugin talks to), [`kernel`] (netlink, the only door to the kernel).
+//! Towards the control plane: [`run`] (the agent's life), [`identity`] (key, certificate, join),
+//! [`desired`] (the state as last received, kept on disk), [`stream`] (the connection, what comes
+//! and what is reported), [`mod@converge`] (rounds of the host, by news, failures and the clock).
 //!
 //! # How the parts meet
 //!

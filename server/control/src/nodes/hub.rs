@@ -21,6 +21,9 @@ use crate::model::{Exception, Micros, Revision};
 /// How often is looked who is silent.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// At every which look is compared who is online here and in the store: it costs a read of all.
+const COMPARE_EVERY: u32 = 8;
+
 /// A stream as others see it.
 pub(super) struct Place {
     /// Its number.
@@ -124,35 +127,21 @@ impl Hub {
     pub(super) async fn watch(&self) {
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        for round in 0_u32.. {
             ticks.tick().await;
-            self.look(self.control.now());
+            let now = self.control.now();
+            self.look(now);
+            if round % COMPARE_EVERY == 0 {
+                self.compare(now);
+            }
         }
     }
 
-    /// One look.
-    pub(super) fn look(&self, now: Micros) {
-        let (silent, online): (Vec<(NodeId, Micros)>, Vec<NodeId>) = {
-            let mut liveness = self.liveness.lock();
-            (liveness.silent(now), liveness.online().collect())
-        };
-        // Another replica, or a report on its way, may have said that a node here is silent.
-        let forgotten: Vec<NodeId> = self.control.read(|view| {
-            let offline =
-                |node: &NodeId| view.node_status(*node).is_some_and(|s| !s.online) && view.node(*node).is_some();
-            online.into_iter().filter(offline).collect()
-        });
-        for node in forgotten.into_iter().filter(|node| !self.reports.waits(*node)) {
-            self.reports.add(NodeReport {
-                node,
-                online: Some((true, now)),
-                applied: None,
-                agent_version: None,
-            });
-        }
+    /// Tells who is silent.
+    fn look(&self, now: Micros) {
+        let silent = self.liveness.lock().silent(now);
         for (node, last_contact) in silent {
-            let exists = self.control.read(|view| view.node(node).is_some());
-            if exists {
+            if self.control.read(|view| view.node(node).is_some()) {
                 tracing::warn!(%node, "the node's agent does not report any more");
                 let online = Some((false, last_contact));
                 self.reports.add(NodeReport {
@@ -162,6 +151,24 @@ impl Hub {
                     agent_version: None,
                 });
             }
+        }
+    }
+
+    /// Tells that nodes are online of which another replica, or a report that was on its way, has
+    /// said otherwise.
+    fn compare(&self, now: Micros) {
+        let online: Vec<NodeId> = self.liveness.lock().online().collect();
+        let mistaken: Vec<NodeId> = self.control.read(|view| {
+            let offline = |node: &NodeId| view.node_status(*node).is_some_and(|status| !status.online);
+            online.into_iter().filter(offline).collect()
+        });
+        for node in mistaken.into_iter().filter(|node| !self.reports.waits(*node)) {
+            self.reports.add(NodeReport {
+                node,
+                online: Some((true, now)),
+                applied: None,
+                agent_version: None,
+            });
         }
     }
 }

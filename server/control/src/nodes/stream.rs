@@ -15,7 +15,7 @@ use portolan_wire::agent::{from_agent::Message as In, to_agent::Message as Out};
 use portolan_wire::{DEAD_SECONDS, OLDEST_PROTOCOL, PING_SECONDS, PROTOCOL, digest::Digest};
 use prost::Message as _;
 use tokio::sync::watch;
-use tokio::time::{Instant, interval_at, sleep, timeout};
+use tokio::time::{Instant, interval_at, sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::hub::{Hub, Place};
@@ -220,6 +220,9 @@ impl<'a> Stream<'a> {
                     }
                 }
                 _ = ticks.tick() => self.tick(&feed).await?,
+                () = sleep_until(self.alive + Duration::from_secs(DEAD_SECONDS)), if self.pending.is_none() => {
+                    return Err(Ended::Dead);
+                }
                 () = place.replaced.notified() => return Err(Ended::Replaced),
                 () = over(&mut end) => return Err(Ended::Closing),
             }
@@ -346,9 +349,6 @@ impl<'a> Stream<'a> {
     }
 
     async fn tick(&mut self, feed: &Subscription) -> Result<(), Ended> {
-        if self.pending.is_none() && self.alive.elapsed() > Duration::from_secs(DEAD_SECONDS) {
-            return Err(Ended::Dead);
-        }
         if self.identity.not_after <= self.hub.control.now() {
             return Err(expired().into());
         }
