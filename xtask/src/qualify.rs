@@ -1,5 +1,6 @@
 //! `cargo xtask qualify`: the long runs that `ci` has no time for. Each part takes at most 90 minutes.
 
+use crate::binaries;
 use crate::process::{Failed, cargo, run};
 
 /// A long run: a test binary told by its environment to be thorough.
@@ -10,7 +11,7 @@ struct Part {
     what: &'static str,
     /// The package.
     package: &'static str,
-    /// Which of its tests, as a nextest-independent name filter.
+    /// Which of its tests: what their names must contain.
     filter: &'static str,
     /// What makes them thorough.
     environment: &'static [(&'static str, &'static str)],
@@ -37,6 +38,7 @@ pub fn qualify(names: &[String]) -> Result<(), Failed> {
             known.join(", ")
         )));
     }
+    binaries::release()?;
     for part in PARTS
         .iter()
         .filter(|part| names.is_empty() || names.iter().any(|name| name == part.name))
