@@ -288,8 +288,7 @@ fn statements<'s>(session: &'s Session, net: &Net) -> Vec<(&'s Statement, Params
     let mut first: Vec<(&Statement, Params)> = Vec::new();
     let mut then: Vec<(&Statement, Params)> = Vec::new();
     if !net.address_deletes.is_empty() {
-        let (subnets, addresses): (Vec<_>, Vec<_>) = net.address_deletes.iter().cloned().unzip();
-        first.push((&session.delete_addresses, vec![Box::new(subnets), Box::new(addresses)]));
+        first.push((&session.delete_addresses, address_params(&net.address_deletes, false)));
     }
     for (kind, rows) in &net.kinds {
         let Some((_, [delete, update, insert])) = session.kinds.iter().find(|(k, _)| k == kind) else {
@@ -320,11 +319,7 @@ fn statements<'s>(session: &'s Session, net: &Net) -> Vec<(&'s Statement, Params
         }
     }
     if !net.address_inserts.is_empty() {
-        let of = |part: fn(&(Vec<u8>, Vec<u8>, Vec<u8>)) -> &Vec<u8>| -> Vec<Vec<u8>> {
-            net.address_inserts.iter().map(part).cloned().collect()
-        };
-        let params: Params = vec![Box::new(of(|a| &a.0)), Box::new(of(|a| &a.1)), Box::new(of(|a| &a.2))];
-        then.push((&session.insert_addresses, params));
+        then.push((&session.insert_addresses, address_params(&net.address_inserts, true)));
     }
     let changes = &net.changes;
     let params: Params = vec![
@@ -346,6 +341,17 @@ fn statements<'s>(session: &'s Session, net: &Net) -> Vec<(&'s Statement, Params
     then.push((&session.set_head, head));
     first.extend(then);
     first
+}
+
+fn address_params(rows: &[rows::AddressRow], with_port: bool) -> Params {
+    let mut params: Params = vec![
+        Box::new(rows.iter().map(|row| row.subnet.clone()).collect::<Vec<_>>()),
+        Box::new(rows.iter().map(|row| row.address.clone()).collect::<Vec<_>>()),
+    ];
+    if with_port {
+        params.push(Box::new(rows.iter().map(|row| row.port.clone()).collect::<Vec<_>>()));
+    }
+    params
 }
 
 fn object_params(net: &Net, rows: &[rows::ObjectRow]) -> Params {

@@ -10,7 +10,7 @@ use portolan_shared::ids::{ClusterId, NodeId, ProjectId, UserId};
 use super::StoreError;
 use crate::command::Actor;
 use crate::feed::{Change, Commit, Op};
-use crate::model::{Assignment, Key, Object, ObjectKind, Port, Revision};
+use crate::model::{Assignment, FixedIp, Key, Object, ObjectKind, Port, Revision};
 
 /// Bits of a position in the change table that number a commit's changes.
 const N_BITS: u32 = 20;
@@ -165,14 +165,20 @@ pub(super) struct KindRows {
     pub(super) inserts: Vec<ObjectRow>,
 }
 
+/// An address of a port, for the backstop index.
+pub(super) struct AddressRow {
+    pub(super) subnet: Vec<u8>,
+    pub(super) address: Vec<u8>,
+    pub(super) port: Vec<u8>,
+}
+
 /// What a batch comes to: several changes of one object are one row.
 pub(super) struct Net {
     pub(super) changes: Vec<ChangeRow>,
     pub(super) kinds: Vec<(ObjectKind, KindRows)>,
-    /// Subnet and address.
-    pub(super) address_deletes: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Subnet, address and port.
-    pub(super) address_inserts: Vec<(Vec<u8>, Vec<u8>, Vec<u8>)>,
+    /// By subnet and address; the port does not matter.
+    pub(super) address_deletes: Vec<AddressRow>,
+    pub(super) address_inserts: Vec<AddressRow>,
     /// The new head.
     pub(super) revision: Revision,
 }
@@ -263,15 +269,17 @@ impl Net {
             let (before, after) = (port(path.before.as_ref()), port(path.after.as_ref()));
             let ips = |port: Option<&Port>| port.map_or_else(Vec::new, |p| p.fixed_ips.to_vec());
             let (old, new) = (ips(before), ips(after));
-            for ip in old.iter().filter(|ip| !new.contains(ip)) {
-                self.address_deletes
-                    .push((ip.subnet.as_bytes().to_vec(), address_bytes(ip.address)));
-            }
-            for ip in new.iter().filter(|ip| !old.contains(ip)) {
-                let id = self.changes[path.change].id.clone();
-                self.address_inserts
-                    .push((ip.subnet.as_bytes().to_vec(), address_bytes(ip.address), id));
-            }
+            let row = |ip: &FixedIp| AddressRow {
+                subnet: ip.subnet.as_bytes().to_vec(),
+                address: address_bytes(ip.address),
+                port: self.changes[path.change].id.clone(),
+            };
+            let (gone, come) = (
+                old.iter().filter(|ip| !new.contains(ip)).map(row).collect::<Vec<_>>(),
+                new.iter().filter(|ip| !old.contains(ip)).map(row).collect::<Vec<_>>(),
+            );
+            self.address_deletes.extend(gone);
+            self.address_inserts.extend(come);
         }
     }
 }

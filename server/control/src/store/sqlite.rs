@@ -151,9 +151,9 @@ impl SqliteStore {
 
     fn write(&self, net: &Net) -> rusqlite::Result<()> {
         let db = &self.connection;
-        for (subnet, address) in &net.address_deletes {
+        for row in &net.address_deletes {
             db.prepare_cached("DELETE FROM port_addresses WHERE subnet = ?1 AND address = ?2")?
-                .execute(params![subnet, address])?;
+                .execute(params![row.subnet, row.address])?;
         }
         for (kind, rows) in &net.kinds {
             if !rows.deletes.is_empty() {
@@ -186,8 +186,8 @@ impl SqliteStore {
         if !net.address_inserts.is_empty() {
             let mut insert =
                 db.prepare_cached("INSERT INTO port_addresses (subnet, address, port) VALUES (?1, ?2, ?3)")?;
-            for (subnet, address, port) in &net.address_inserts {
-                insert.execute(params![subnet, address, port])?;
+            for row in &net.address_inserts {
+                insert.execute(params![row.subnet, row.address, row.port])?;
             }
         }
         let mut insert = db.prepare_cached(
