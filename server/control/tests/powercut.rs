@@ -1,4 +1,5 @@
 //! Power cuts under SQLite: what was acknowledged is there afterwards, whatever the disk forgot.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, and helpers of tests")]
 
 mod common;
 #[path = "powercut/vfs.rs"]

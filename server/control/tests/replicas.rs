@@ -1,4 +1,5 @@
 //! Several control planes on one PostgreSQL: no address twice, no gap, every reader complete.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, and helpers of tests")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! One suite for both engines: the suite says what a store is.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, and helpers of tests")]
 
 mod common;
 
@@ -140,7 +141,7 @@ fn delete(object: &Object) -> Change {
 }
 
 fn commit(revision: Revision, changes: Vec<Change>) -> Arc<Commit> {
-    let actor = if revision % 2 == 0 {
+    let actor = if revision.is_multiple_of(2) {
         Actor::System
     } else {
         Actor::User(UserId::from_bytes(bytes(2)))

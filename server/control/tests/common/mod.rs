@@ -1,5 +1,6 @@
 //! What several test binaries need: a control plane on a fresh store, and requests in short words.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
 pub mod postgres;
 
@@ -203,4 +204,9 @@ pub async fn eventually(what: &str, holds: impl Fn() -> bool) {
         assert!(tokio::time::Instant::now() < deadline, "not within 30 s: {what}");
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
+}
+
+/// The code of a refusal, or what was done.
+pub fn code<T: std::fmt::Debug>(result: Result<T, Refusal>) -> String {
+    result.map_or_else(|refusal| refusal.code().to_owned(), |done| format!("done: {done:?}"))
 }

@@ -140,7 +140,7 @@ struct Wrapped {
 }
 
 /// Bytes of [`Wrapped`], rounded up so that what follows is aligned.
-const HEADER: usize = (size_of::<Wrapped>() + 15) / 16 * 16;
+const HEADER: usize = size_of::<Wrapped>().next_multiple_of(16);
 
 /// # Safety
 /// `file` was opened by [`open`].
