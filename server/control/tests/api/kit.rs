@@ -20,14 +20,14 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 /// Everybody's password.
-pub const PASSWORD: &str = "correct horse";
+pub(crate) const PASSWORD: &str = "correct horse";
 
 /// The machine's clock, moved on by a test.
 #[derive(Default)]
-pub struct Later(AtomicI64);
+pub(crate) struct Later(AtomicI64);
 
 impl Later {
-    pub fn pass(&self, seconds: i64) {
+    pub(crate) fn pass(&self, seconds: i64) {
         self.0.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
     }
 }
@@ -42,34 +42,34 @@ impl Clock for Shifted {
 
 /// What a server is told.
 #[derive(Default)]
-pub struct With {
-    pub quotas: Option<Quotas>,
-    pub public_url: Option<&'static str>,
-    pub no_agents: bool,
+pub(crate) struct With {
+    pub(crate) quotas: Option<Quotas>,
+    pub(crate) public_url: Option<&'static str>,
+    pub(crate) no_agents: bool,
 }
 
-pub struct Server {
-    pub app: Router,
-    pub control: Control,
-    pub clock: Arc<Later>,
-    pub end: watch::Sender<bool>,
+pub(crate) struct Server {
+    pub(crate) app: Router,
+    pub(crate) control: Control,
+    pub(crate) clock: Arc<Later>,
+    pub(crate) end: watch::Sender<bool>,
     _folder: tempfile::TempDir,
 }
 
 /// An answer.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub text: String,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Reply {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map(|value| value.to_str().unwrap())
@@ -78,13 +78,13 @@ impl Reply {
 
     /// This status, or the test fails with the whole answer.
     #[track_caller]
-    pub fn is(self, status: u16) -> Self {
+    pub(crate) fn is(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{self:?}");
         self
     }
 
     /// Neutron's type of an error.
-    pub fn kind(&self) -> String {
+    pub(crate) fn kind(&self) -> String {
         self.json()["NeutronError"]["type"]
             .as_str()
             .unwrap_or_default()
@@ -93,11 +93,11 @@ impl Reply {
 }
 
 impl Server {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(With::default()).await
     }
 
-    pub async fn with(with: With) -> Self {
+    pub(crate) async fn with(with: With) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(Later::default());
         let mut options = OpenOptions::new(format!("sqlite:{}", folder.path().join("p.db").display()));
@@ -126,7 +126,7 @@ impl Server {
     }
 
     /// Asks, and hands out the answer before its body is read.
-    pub async fn raw(
+    pub(crate) async fn raw(
         &self,
         method: &str,
         path: &str,
@@ -147,7 +147,7 @@ impl Server {
             .unwrap()
     }
 
-    pub async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Reply {
+    pub(crate) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Reply {
         let (parts, body) = self.raw(method, path, headers, body).await.into_parts();
         let text = to_bytes(body, usize::MAX).await.unwrap();
         Reply {
@@ -158,7 +158,7 @@ impl Server {
     }
 
     /// A token of a user in a project.
-    pub async fn token(&self, user: &str, project: &str) -> String {
+    pub(crate) async fn token(&self, user: &str, project: &str) -> String {
         let body = log_in(
             user,
             PASSWORD,
@@ -168,7 +168,7 @@ impl Server {
         reply.header("x-subject-token").to_owned()
     }
 
-    pub async fn admin(&self) -> User<'_> {
+    pub(crate) async fn admin(&self) -> User<'_> {
         let token = self.token("admin", "admin").await;
         let project = self
             .control
@@ -181,7 +181,7 @@ impl Server {
     }
 
     /// A new user with a role in a project, which is made if need be.
-    pub async fn user(&self, name: &str, project: &str, role: Role) -> User<'_> {
+    pub(crate) async fn user(&self, name: &str, project: &str, role: Role) -> User<'_> {
         let admin = self.admin().await;
         let known = self
             .control
@@ -217,13 +217,13 @@ impl Server {
     }
 
     /// The newest revision: nothing was made if it is the same.
-    pub fn head(&self) -> u64 {
+    pub(crate) fn head(&self) -> u64 {
         self.control.read(|view| view.head())
     }
 }
 
 /// Body of a log-in with a password.
-pub fn log_in(user: &str, password: &str, scope: Value) -> Value {
+pub(crate) fn log_in(user: &str, password: &str, scope: Value) -> Value {
     let identity = json!({
         "methods": ["password"],
         "password": { "user": { "name": user, "domain": { "name": "Default" }, "password": password } },
@@ -235,37 +235,37 @@ pub fn log_in(user: &str, password: &str, scope: Value) -> Value {
 }
 
 /// Somebody with a token.
-pub struct User<'a> {
-    pub server: &'a Server,
-    pub token: String,
-    pub project: String,
+pub(crate) struct User<'a> {
+    pub(crate) server: &'a Server,
+    pub(crate) token: String,
+    pub(crate) project: String,
 }
 
 impl User<'_> {
-    pub async fn ask(&self, method: &str, path: &str, body: impl Into<Body>) -> Reply {
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: impl Into<Body>) -> Reply {
         self.server
             .ask(method, path, &[("x-auth-token", &self.token)], body)
             .await
     }
 
-    pub async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         self.ask("GET", path, "").await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Reply {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Reply {
         self.ask("POST", path, body.to_string()).await
     }
 
-    pub async fn put(&self, path: &str, body: Value) -> Reply {
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Reply {
         self.ask("PUT", path, body.to_string()).await
     }
 
-    pub async fn delete(&self, path: &str) -> Reply {
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
         self.ask("DELETE", path, "").await
     }
 
     /// Makes something of the Networking API; answers it without its envelope.
-    pub async fn make(&self, thing: &str, attributes: Value) -> Value {
+    pub(crate) async fn make(&self, thing: &str, attributes: Value) -> Value {
         let reply = self
             .post(&format!("/v2.0/{thing}s"), json!({ thing: attributes }))
             .await
@@ -274,7 +274,7 @@ impl User<'_> {
     }
 
     /// A network with a subnet; their ids.
-    pub async fn network(&self, cidr: &str) -> (String, String) {
+    pub(crate) async fn network(&self, cidr: &str) -> (String, String) {
         let network = id(&self.make("network", json!({ "name": "secret-web" })).await);
         let subnet = json!({ "network_id": network, "cidr": cidr, "ip_version": 4, "name": "secret-subnet" });
         let subnet = id(&self.make("subnet", subnet).await);
@@ -283,7 +283,7 @@ impl User<'_> {
 }
 
 /// The id of an object.
-pub fn id(object: &Value) -> String {
+pub(crate) fn id(object: &Value) -> String {
     object["id"]
         .as_str()
         .unwrap_or_else(|| panic!("no id in {object}"))
