@@ -7,6 +7,8 @@
 //! process). Agents have a state; the first connection brings a snapshot, the one after the restart
 //! must not.
 
+#![allow(clippy::print_stdout, reason = "its figures are what it is for")]
+
 use std::error::Error;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;

@@ -154,10 +154,15 @@ impl Hub {
         }
     }
 
+    /// Nodes that have a stream here.
+    pub(super) fn online(&self) -> Vec<NodeId> {
+        self.liveness.lock().online().collect()
+    }
+
     /// Tells that nodes are online of which another replica, or a report that was on its way, has
     /// said otherwise.
     fn compare(&self, now: Micros) {
-        let online: Vec<NodeId> = self.liveness.lock().online().collect();
+        let online = self.online();
         let mistaken: Vec<NodeId> = self.control.read(|view| {
             let offline = |node: &NodeId| view.node_status(*node).is_some_and(|status| !status.online);
             online.into_iter().filter(offline).collect()

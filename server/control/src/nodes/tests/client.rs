@@ -1,6 +1,7 @@
 //! An agent as far as the wire sees it.
 
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -17,7 +18,7 @@ use prost::Message as _;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -125,7 +126,10 @@ pub(super) async fn connect_with(
     path: &str,
     config: Arc<ClientConfig>,
 ) -> Result<Socket, tungstenite::Error> {
-    let tcp = TcpStream::connect(address).await?;
+    over(TcpStream::connect(address).await?, path, config).await
+}
+
+async fn over(tcp: TcpStream, path: &str, config: Arc<ClientConfig>) -> Result<Socket, tungstenite::Error> {
     let name = ServerName::try_from("127.0.0.1").unwrap();
     let tls = TlsConnector::from(config).connect(name, tcp).await?;
     let (socket, _) = client_async(format!("wss://127.0.0.1{path}"), tls).await?;
@@ -167,6 +171,22 @@ impl Agent {
 
     pub(super) async fn connect(&self, world: &World) -> Result<Socket, tungstenite::Error> {
         connect_with(world.address, STREAM_PATH, Arc::clone(&self.tls)).await
+    }
+
+    /// A connection that takes few bytes which nobody reads: 4 KiB here, and, since segments are
+    /// small, some 100 KiB at the other end.
+    pub(super) async fn connect_narrow(&self, world: &World) -> Socket {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4 << 10).unwrap();
+        let (size, segment) = (size_of::<libc::c_int>() as libc::socklen_t, 536 as libc::c_int);
+        // SAFETY: the descriptor is open, and the kernel reads the `size` bytes of a live `c_int`.
+        let set = unsafe {
+            let value = (&raw const segment).cast();
+            libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_MAXSEG, value, size)
+        };
+        assert_eq!(set, 0);
+        let tcp = socket.connect(world.address).await.unwrap();
+        over(tcp, STREAM_PATH, Arc::clone(&self.tls)).await.unwrap()
     }
 
     /// A stream that has said hello.

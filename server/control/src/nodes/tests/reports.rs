@@ -284,9 +284,7 @@ async fn when_no_block_is_free_the_agent_is_told() {
     let cluster = world.cluster("shop").await;
     let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
     let all = 1 << (26 - 16);
-    for have in 1..all {
-        world.write(Command::LeaseBlock { node: agent.id, have }).await;
-    }
+    world.lease(agent.id, all).await;
     let mut stream = agent.stream(&world, hello()).await;
     stream.begin().await;
     stream.send(Out::Blocks(BlockRequest { have: all })).await;

@@ -1,12 +1,17 @@
 use futures_util::SinkExt as _;
+use futures_util::future::join_all;
+use portolan_shared::ids::ClusterId;
 use portolan_wire::MAX_AGENT_FRAME;
 use portolan_wire::agent::{from_agent, to_agent::Message as In};
 use rustls::HandshakeKind;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::client::{Agent, Stream, digest_of, hello, hello_with};
-use super::world::World;
+use super::world::{World, eventually};
 use crate::command::{Command, NetworkChange};
+use crate::nodes::socket::WRITE;
+
+const MANY: u32 = 5000;
 
 #[tokio::test]
 async fn an_empty_agent_gets_a_snapshot_and_then_changes() {
@@ -211,35 +216,62 @@ async fn agents_hear_of_their_own_cluster_only() {
     assert_eq!(change.put_nodes[0].id, node.id.as_bytes());
 }
 
+/// Some 300 KB of changes for every agent of a cluster.
+async fn many_changes(world: &World, cluster: ClusterId) {
+    let network = world.control.read(|view| view.cluster(cluster).unwrap().network);
+    let changes = (0..MANY).map(|at| {
+        let change = NetworkChange {
+            mtu: Some(1300 + at % 100),
+            ..NetworkChange::default()
+        };
+        world.write(Command::UpdateNetwork(network, change))
+    });
+    join_all(changes).await;
+}
+
 #[tokio::test]
 async fn a_slow_agent_holds_nobody_and_misses_nothing() {
     let world = World::new().await;
     let cluster = world.cluster("shop").await;
     let slow = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
     let quick = Agent::joined(&world, cluster, "node-2", [10, 0, 0, 12]).await;
-    let (mut slow, ..) = slow.fresh(&world).await;
+    let mut slow = Stream(slow.connect_narrow(&world).await);
+    slow.send(from_agent::Message::Hello(hello())).await;
+    slow.begin().await;
     let (mut quick, ..) = quick.fresh(&world).await;
-    let (network, mut revisions) = (
-        world.control.read(|view| view.cluster(cluster).unwrap().network),
-        Vec::new(),
-    );
-    for at in 0..200 {
-        let change = NetworkChange {
-            mtu: Some(1300 + at % 100),
-            ..NetworkChange::default()
-        };
-        world.write(Command::UpdateNetwork(network, change)).await;
-        let Some(In::Change(change)) = quick.news().await else {
-            panic!()
-        };
-        revisions.push(change.revision);
-    }
-    for revision in revisions {
+    let (mut expected, mut last) = (Vec::new(), 0);
+    let reading = async {
+        for _ in 0..MANY {
+            let Some(In::Change(change)) = quick.news().await else {
+                panic!()
+            };
+            expected.push(change.revision);
+        }
+    };
+    tokio::join!(many_changes(&world, cluster), reading);
+    for revision in expected {
         let Some(In::Change(change)) = slow.news().await else {
             panic!()
         };
-        assert_eq!(change.revision, revision);
+        assert!(change.revision == revision && revision > last);
+        last = revision;
     }
+}
+
+#[tokio::test]
+async fn an_agent_that_does_not_read_is_let_go_when_its_node_is_removed() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let mut stuck = Stream(agent.connect_narrow(&world).await);
+    stuck.send(from_agent::Message::Hello(hello())).await;
+    eventually("connected", || world.hub.online().contains(&agent.id).then_some(())).await;
+    // The peer takes little of it: the stream waits in a write.
+    many_changes(&world, cluster).await;
+    world.write(Command::DeleteNode(agent.id)).await;
+    // Long before a write is given up.
+    let let_go = eventually("let go", || world.hub.online().is_empty().then_some(()));
+    tokio::time::timeout(WRITE / 2, let_go).await.unwrap();
 }
 
 #[tokio::test]
@@ -279,10 +311,9 @@ async fn a_large_cluster_comes_in_parts() {
     let world = World::new().await;
     let cluster = world.cluster("shop").await;
     let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
-    let blocks = u32::try_from(portolan_wire::SNAPSHOT_PART - 1).unwrap();
-    for have in 1..=blocks {
-        world.write(Command::LeaseBlock { node: agent.id, have }).await;
-    }
+    world
+        .lease(agent.id, u32::try_from(portolan_wire::SNAPSHOT_PART).unwrap())
+        .await;
     let mut stream = agent.stream(&world, hello()).await;
     let (_, frames) = stream.begin().await;
     let parts: Vec<_> = frames

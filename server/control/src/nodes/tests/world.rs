@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use crate::command::{Command, NewCluster, Outcome};
 use crate::control::{Control, OpenOptions};
 use crate::model::{Block, Micros, Node, NodeStatus, Object, Revision};
-use crate::nodes::hub::system_request;
+use crate::nodes::hub::{Hub, system_request};
 use crate::nodes::{Endpoint, Listen, Options, Tokens};
 use crate::sources::{Clock, SystemClock};
 
@@ -44,6 +44,7 @@ pub(super) struct World {
     pub(super) tokens: Tokens,
     pub(super) address: std::net::SocketAddr,
     pub(super) folder: Arc<TempDir>,
+    pub(super) hub: Arc<Hub>,
     serving: JoinHandle<()>,
     end: Option<oneshot::Sender<()>>,
 }
@@ -65,7 +66,7 @@ impl World {
             ca_key: folder.path().join("portolan.db.ca.key"),
         };
         let endpoint = Endpoint::open(control.clone(), &options).unwrap();
-        let (tokens, address) = (endpoint.tokens(), endpoint.local_addr());
+        let (tokens, address, hub) = (endpoint.tokens(), endpoint.local_addr(), Arc::clone(&endpoint.hub));
         let (end, ended) = oneshot::channel::<()>();
         let serving = tokio::spawn(async move {
             let shutdown = async { drop(ended.await) };
@@ -77,6 +78,7 @@ impl World {
             tokens,
             address,
             folder,
+            hub,
             serving,
             end: Some(end),
         }
@@ -150,6 +152,14 @@ impl World {
             panic!("no token: {made:?}")
         };
         JoinToken::parse(&self.tokens.text(token, &secret)).unwrap()
+    }
+
+    /// Leases blocks until a node has `count` of them, in few commits.
+    pub(super) async fn lease(&self, node: NodeId, count: u32) {
+        let have = u32::try_from(self.blocks(node).len()).unwrap();
+        let leases = (have..count).map(|have| self.write(Command::LeaseBlock { node, have }));
+        futures_util::future::join_all(leases).await;
+        assert_eq!(self.blocks(node).len(), count as usize);
     }
 
     pub(super) fn node(&self, id: NodeId) -> Option<Arc<Node>> {
