@@ -6,6 +6,7 @@
 //! holds while it decides. It decides nothing itself. One mechanism for all kinds: see [`rows`].
 //! The writer's thread owns it, so calls block.
 
+mod parse;
 mod postgres;
 mod rows;
 mod schema;

@@ -16,7 +16,7 @@ use tokio_postgres::{Client, NoTls, Statement};
 
 use super::rows::{self, KindRows, Net, ReadRow, Type, Value};
 use super::schema::{self, MIGRATIONS, Types};
-use super::{Loaded, Store, StoreError};
+use super::{Loaded, Store, StoreError, parse};
 use crate::feed::Commit;
 use crate::model::{Micros, Object, ObjectKind, Revision};
 
@@ -388,16 +388,12 @@ fn text_of(value: &Value) -> Option<String> {
 impl Store for PostgresStore {
     fn load(&mut self, each: &mut dyn FnMut(Object)) -> Result<Loaded, StoreError> {
         let client = &self.session.client;
-        self.runtime.block_on(async {
+        let read = async |parser: &mut parse::Parser<'_>| {
             // One snapshot for all tables.
-            client
-                .batch_execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                .await
-                .map_err(failed)?;
-            let head = client
-                .query_one("SELECT revision, store_id FROM head WHERE one = 1", &[])
-                .await
-                .map_err(failed)?;
+            let begin = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
+            client.batch_execute(begin).await.map_err(failed)?;
+            let sql = "SELECT revision, store_id FROM head WHERE one = 1";
+            let head = client.query_one(sql, &[]).await.map_err(failed)?;
             let store_id: Vec<u8> = head.get(1);
             let store_id = store_id
                 .try_into()
@@ -411,15 +407,13 @@ impl Store for PostgresStore {
                     .map_err(failed)?;
                 pin_mut!(rows);
                 while let Some(row) = rows.try_next().await.map_err(failed)? {
-                    let body: &[u8] = row.try_get(0).map_err(failed)?;
-                    let object = Object::from_body(*kind, body)
-                        .map_err(|e| StoreError::Corrupt(format!("{}: {e}", kind.table())))?;
-                    each(object);
+                    parser.push(*kind, row.try_get(0).map_err(failed)?)?;
                 }
             }
             client.batch_execute("COMMIT").await.map_err(failed)?;
             Ok(Loaded { store_id, revision })
-        })
+        };
+        parse::beside(each, |parser| self.runtime.block_on(read(parser)))
     }
 
     fn recent(&mut self, head: Revision, limit: usize) -> Result<Vec<Commit>, StoreError> {

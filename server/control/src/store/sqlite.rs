@@ -14,7 +14,7 @@ use rusqlite::{Connection, OpenFlags, params};
 
 use super::rows::{self, Net, ObjectRow, ReadRow, Value};
 use super::schema::{self, MIGRATIONS, Types};
-use super::{Loaded, Store, StoreError};
+use super::{Loaded, Store, StoreError, parse};
 use crate::feed::Commit;
 use crate::model::{Micros, Object, ObjectKind, Revision};
 
@@ -236,19 +236,18 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn load(&mut self, each: &mut dyn FnMut(Object)) -> Result<Loaded, StoreError> {
-        for kind in ObjectKind::ALL {
-            let mut read = self
-                .connection
-                .prepare(&format!("SELECT body FROM {} ORDER BY rowid", kind.table()))
-                .map_err(failed)?;
-            let mut rows = read.query([]).map_err(failed)?;
-            while let Some(row) = rows.next().map_err(failed)? {
-                let body = row.get_ref(0).and_then(|value| Ok(value.as_blob()?)).map_err(failed)?;
-                let object = Object::from_body(*kind, body)
-                    .map_err(|e| StoreError::Corrupt(format!("{}: {e}", kind.table())))?;
-                each(object);
+        parse::beside(each, |parser| {
+            for kind in ObjectKind::ALL {
+                let sql = format!("SELECT body FROM {} ORDER BY rowid", kind.table());
+                let mut read = self.connection.prepare(&sql).map_err(failed)?;
+                let mut rows = read.query([]).map_err(failed)?;
+                while let Some(row) = rows.next().map_err(failed)? {
+                    let body = row.get_ref(0).and_then(|value| Ok(value.as_blob()?)).map_err(failed)?;
+                    parser.push(*kind, body)?;
+                }
             }
-        }
+            Ok(())
+        })?;
         let store_id: Vec<u8> = self
             .connection
             .query_row("SELECT store_id FROM head WHERE one = 1", [], |row| row.get(0))

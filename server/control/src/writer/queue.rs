@@ -12,7 +12,7 @@ use crate::command::{Command, Outcome, Request};
 /// Most commands that may wait; more are refused at once.
 const MOST_WAITING: usize = 65_536;
 /// Most objects that one batch makes, so that its neighbours do not wait for long.
-const MOST_OBJECTS: usize = 8_192;
+const MOST_OBJECTS: usize = 2_048;
 
 /// A request, and who waits for its outcome.
 pub(crate) struct Job {
