@@ -426,3 +426,35 @@ async fn subnets_of_every_size_work() {
     let wide = subnet(&made.unwrap().objects[0]);
     assert_eq!(addresses(&kit.any_port(wide.network).await.unwrap()), ["fd00::2"]);
 }
+
+#[tokio::test]
+async fn the_feed_resumes_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}", folder.path().join("p.db").display());
+    let kit = Kit::open(common::options(&database)).await;
+    kit.network().await;
+    let seen = kit.control.read(|view| view.head());
+    kit.network().await;
+    kit.control.close().await;
+    let control = Control::open(common::options(&database)).unwrap();
+    let mut feed = control.feed().subscribe(Some(seen));
+    let Some(Next::Commit(missed)) = feed.try_next() else {
+        panic!("what was missed is told")
+    };
+    assert_eq!(
+        (missed.revision, missed.changes[0].key.kind()),
+        (seen + 1, ObjectKind::Network)
+    );
+    assert!(feed.try_next().is_none());
+    // Before what is read back: start anew.
+    let short = OpenOptions {
+        recent: 1,
+        ..common::options(&database)
+    };
+    control.close().await;
+    let control = Control::open(short).unwrap();
+    assert!(matches!(
+        control.feed().subscribe(Some(0)).try_next(),
+        Some(Next::Reset { .. })
+    ));
+}
