@@ -1,16 +1,22 @@
 //! `cargo xtask up`: everything built, then a lab to look at.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 
 use crate::binaries::{self, Profile};
 use crate::console::Compiler;
-use crate::process::{Failed, program, succeeds, target_dir, typed};
+use crate::process::{Failed, program, target_dir, typed};
 use crate::tools::{self, Tool};
 
 /// Builds, then becomes the lab: it returns only when something failed.
 pub fn up(compiler: Compiler, listen: SocketAddr) -> Result<(), Failed> {
+    // Better now than after the build.
+    drop(TcpListener::bind(listen).map_err(|error| {
+        Failed::Other(format!(
+            "{listen} cannot be listened on ({error}): end what is there, or choose another --listen"
+        ))
+    })?);
     tools::ensure(&[Tool::Iproute2]);
     binaries::console(compiler)?;
     binaries::release()?;
@@ -18,11 +24,6 @@ pub fn up(compiler: Compiler, listen: SocketAddr) -> Result<(), Failed> {
     let bin = Profile::Release.folder();
     let state = target_dir().join("up").join(listen.port().to_string());
     let lab = || program(bin.join("portolan-lab"));
-    if succeeds(lab().arg("status").arg("--state-dir").arg(&state)) {
-        return Err(Failed::Other(format!(
-            "a lab runs at {listen} already: end it first, or choose another --listen"
-        )));
-    }
     // Each `up` begins anew; `portolan-lab up --state-dir DIR` keeps what was made.
     match fs::remove_dir_all(&state) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

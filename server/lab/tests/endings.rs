@@ -126,3 +126,26 @@ fn without_hosts_no_rights_are_needed() {
     });
     assert_eq!(gone, Ok(Some(())));
 }
+
+#[test]
+fn an_address_that_is_taken_is_said_and_nobody_there_is_spoken_to() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    taken.set_nonblocking(true).unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.args([
+        "up",
+        "--hosts",
+        "0",
+        "--listen",
+        &taken.local_addr().unwrap().to_string(),
+    ]);
+    let output = command.arg("--state-dir").arg(state.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("listen on 127.0.0.1:") && said.contains("in use"),
+        "{said}"
+    );
+    assert!(taken.accept().is_err(), "somebody called");
+}

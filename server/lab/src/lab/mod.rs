@@ -168,6 +168,8 @@ impl Lab {
         }
 
         tell("control plane");
+        // Else whoever has the address would be taken for it, and be told the passwords.
+        drop(TcpListener::bind(self.options.listen).map_err(at(format!("listen on {}", self.options.listen)))?);
         let api = Api::new(self.options.listen);
         self.start_control()?;
         self.wait(signals, START_WITHIN, "answer", |_| Ok(api.healthy()))?;
