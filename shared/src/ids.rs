@@ -69,7 +69,9 @@ macro_rules! id {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                // Lists hold five ids a port: no formatter in between.
+                let mut text = Uuid::encode_buffer();
+                serializer.serialize_str(self.0.$style().encode_lower(&mut text))
             }
         }
 

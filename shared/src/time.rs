@@ -55,15 +55,33 @@ const fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
-impl fmt::Display for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Time {
+    /// The text, in place: lists write two times a port. Years beyond four digits are cut off.
+    fn text(self) -> [u8; 20] {
         let seconds = self.0.div_euclid(SECOND);
         let (year, month, day) = civil(seconds.div_euclid(DAY));
-        let (hour, minute, second) = {
-            let of_day = seconds.rem_euclid(DAY);
-            (of_day / 3_600, of_day / 60 % 60, of_day % 60)
+        let of_day = seconds.rem_euclid(DAY);
+        let mut text = *b"0000-00-00T00:00:00Z";
+        let mut put = |at: usize, digits: usize, mut number: i64| {
+            for place in text[at..at + digits].iter_mut().rev() {
+                // A digit: below ten.
+                *place += number.rem_euclid(10) as u8;
+                number = number.div_euclid(10);
+            }
         };
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+        put(0, 4, year);
+        put(5, 2, month);
+        put(8, 2, day);
+        put(11, 2, of_day / 3_600);
+        put(14, 2, of_day / 60 % 60);
+        put(17, 2, of_day % 60);
+        text
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.text()).unwrap_or_default())
     }
 }
 
@@ -113,7 +131,7 @@ impl FromStr for Time {
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(std::str::from_utf8(&self.text()).unwrap_or_default())
     }
 }
 

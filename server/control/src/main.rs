@@ -4,7 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
-use portolan_control::options::{Command, Options};
+use portolan_control::options::{ADMIN_PASSWORD, Command, Options};
 use portolan_control::serve;
 use tracing_subscriber::EnvFilter;
 
@@ -15,7 +15,8 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    let Command::Serve(options) = options.command;
+    let Command::Serve(mut options) = options.command;
+    options.admin_password = std::env::var(ADMIN_PASSWORD).ok();
     match serve::run(*options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

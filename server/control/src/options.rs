@@ -17,10 +17,19 @@ pub struct Options {
     pub command: Command,
 }
 
+/// Environment variable with the password of the user admin.
+pub const ADMIN_PASSWORD: &str = "PORTOLAN_ADMIN_PASSWORD";
+
+const ENVIRONMENT: &str = "Environment:\n  \
+    PORTOLAN_ADMIN_PASSWORD  Password of the user admin, used at the first start only; without it, a random\n  \
+                           \x20one is made and shown once\n  \
+    RUST_LOG                 What is logged to stderr, such as debug or portolan_control=debug [default: info]";
+
 /// What `portolan` can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve the APIs, the console and the agents
+    #[command(after_help = ENVIRONMENT)]
     Serve(Box<Serve>),
 }
 
@@ -35,14 +44,9 @@ pub struct Serve {
     #[arg(long, value_name = "URL", default_value = "sqlite:portolan.db")]
     pub database: String,
 
-    /// Password of the user admin, used at the first start only; without one, a random password is
-    /// made and shown once
-    #[arg(
-        long = "admin-password",
-        env = "PORTOLAN_ADMIN_PASSWORD",
-        hide_env_values = true,
-        hide = true
-    )]
+    /// Password of the user admin at the first start; from the environment alone, since a command line
+    /// is seen by everybody
+    #[arg(skip)]
     pub admin_password: Option<String>,
 
     /// Where node agents are listened for: ADDRESS:PORT, or fd:N for a listening socket that was

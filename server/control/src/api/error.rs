@@ -175,6 +175,15 @@ pub fn neutron(refusal: &Refusal) -> (StatusCode, &'static str) {
     (status, kind)
 }
 
+/// Clients look for some of Neutron's words in its messages: they come before ours.
+fn neutron_words(refusal: &Refusal, message: String) -> String {
+    match refusal {
+        // tempest tries the next range while it reads this.
+        Refusal::Overlap { .. } => format!("The requested subnet overlaps with another subnet: {message}"),
+        _ => message,
+    }
+}
+
 fn class_status(class: Class) -> StatusCode {
     match class {
         Class::Invalid => StatusCode::BAD_REQUEST,
@@ -292,7 +301,7 @@ impl Failure {
 
     /// The response in a shape. `before` keeps its headers (such as `Allow`).
     pub fn write(&self, shape: Shape, request_id: &str, auth_url: &str, before: Response) -> Response {
-        let (message, code, kind) = self.words();
+        let (mut message, code, kind) = self.words();
         let mut status = self.status();
         let more = More {
             code,
@@ -310,6 +319,7 @@ impl Failure {
             Shape::Networking => {
                 if let Some(refusal) = self.refusal() {
                     status = neutron(refusal).0;
+                    message = neutron_words(refusal, message);
                 }
                 let error = NeutronError {
                     kind,

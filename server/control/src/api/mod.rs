@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -65,13 +65,15 @@ impl Api {
 
     /// `scheme://host` of links in answers: as configured, else as the client has it.
     pub fn base(&self, headers: &HeaderMap) -> String {
+        self.base_for(headers.get(header::HOST))
+    }
+
+    /// [`Self::base`] for a request with this `Host`.
+    pub fn base_for(&self, host: Option<&HeaderValue>) -> String {
         if let Some(url) = &self.public_url {
             return url.clone();
         }
-        let host = headers
-            .get("host")
-            .and_then(|host| host.to_str().ok())
-            .filter(|host| plain_host(host));
+        let host = host.and_then(|host| host.to_str().ok()).filter(|host| plain_host(host));
         format!("http://{}", host.unwrap_or("localhost"))
     }
 }
@@ -114,7 +116,7 @@ async fn root(State(api): State<Arc<Api>>, headers: HeaderMap, uri: Uri) -> Resp
     };
     response
         .headers_mut()
-        .append("vary", axum::http::HeaderValue::from_static("accept"));
+        .append("vary", HeaderValue::from_static("accept"));
     response
 }
 

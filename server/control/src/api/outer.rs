@@ -38,8 +38,9 @@ pub async fn around(State(api): State<Arc<Api>>, mut request: Request, next: Nex
     let began = Instant::now();
     let id: Arc<str> = format!("req-{}", api.control.new_id()).into();
     let shape = Shape::of(request.uri().path());
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let auth_url = format!("{}/v3", api.base(request.headers()));
+    // For the log and for error bodies; all three are cheap to clone.
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let host = request.headers().get(header::HOST).cloned();
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
 
     let mut response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
@@ -50,7 +51,7 @@ pub async fn around(State(api): State<Arc<Api>>, mut request: Request, next: Nex
                 .map(ToString::to_string)
                 .or_else(|| panic.downcast_ref::<String>().cloned())
                 .unwrap_or_default();
-            tracing::error!(request = %id, %method, %path, panic = what, "a handler panicked");
+            tracing::error!(request = %id, %method, path = uri.path(), panic = what, "a handler panicked");
             api.metrics.panicked();
             Failure::Internal.into_response()
         }
@@ -58,6 +59,7 @@ pub async fn around(State(api): State<Arc<Api>>, mut request: Request, next: Nex
     let failure = response.extensions_mut().remove::<Failure>();
     let bare = failure.is_none() && response.status().is_server_error();
     if let Some(failure) = failure.or(bare.then_some(Failure::Internal)) {
+        let auth_url = format!("{}/v3", api.base_for(host.as_ref()));
         response = failure.write(shape, &id, &auth_url, response);
     }
     let status = response.status();
@@ -78,9 +80,9 @@ pub async fn around(State(api): State<Arc<Api>>, mut request: Request, next: Nex
     let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     api.metrics.answered(status.as_u16(), micros);
     if status.is_server_error() {
-        tracing::warn!(request = %id, %method, %path, status = status.as_u16(), micros, "failed");
+        tracing::warn!(request = %id, %method, path = uri.path(), status = status.as_u16(), micros, "failed");
     } else {
-        tracing::debug!(request = %id, %method, %path, status = status.as_u16(), micros);
+        tracing::debug!(request = %id, %method, path = uri.path(), status = status.as_u16(), micros);
     }
     response
 }

@@ -43,6 +43,21 @@ pub fn write(body: &impl Serialize) -> Result<Vec<u8>, Failure> {
     })
 }
 
+/// The JSON text of a long list, whose items take about `each` bytes.
+///
+/// # Errors
+/// If a type of ours does not serialise: a defect.
+pub fn write_long(body: &impl Serialize, items: usize, each: usize) -> Result<Vec<u8>, Failure> {
+    let mut text = Vec::with_capacity(items * each + 64);
+    match serde_json::to_writer(&mut text, body) {
+        Ok(()) => Ok(text),
+        Err(error) => {
+            tracing::error!(%error, "a list does not serialise");
+            Err(Failure::Internal)
+        }
+    }
+}
+
 /// A response of JSON text.
 pub fn bytes(status: StatusCode, text: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(text));

@@ -235,6 +235,14 @@ async fn refusals_have_neutrons_types() {
         let reply = ann.post("/v2.0/subnets", body.clone()).await.is(status);
         assert_eq!(reply.kind(), kind, "{body}: {}", reply.text);
     }
+    let overlap = ann
+        .post("/v2.0/subnets", subnet_body("10.0.0.0/24", json!({})))
+        .await
+        .is(400);
+    assert!(
+        overlap.text.contains("overlaps with another subnet"),
+        "clients look for these words"
+    );
     let reply = ann.delete(&format!("/v2.0/subnets/{subnet}")).await.is(409);
     assert_eq!(reply.kind(), "SubnetInUse");
     assert_eq!(

@@ -72,6 +72,9 @@ const READ_ONLY: &[&str] = &[
     "dns_assignment",
 ];
 
+/// Bytes that a port takes in a list, about.
+const PORT_BYTES: usize = 768;
+
 /// Ports looked at under one lock.
 const PIECE: usize = 4_096;
 
@@ -281,13 +284,15 @@ pub async fn list(call: Call, headers: HeaderMap, OriginalUri(uri): OriginalUri)
         let marked = marked.as_ref().map(|port| Item { port, nodes: &nodes });
         let items = query.page(items, marked.as_ref());
         let ids: Vec<Uuid> = items.iter().map(Listed::id).collect();
-        reply::write(&Many::listed(
+        let links = query.links(&call.caller.api, &headers, &uri, &ids);
+        let many = Many::listed(
             ("ports", "ports_links"),
             &items,
             |item| item.wire(admin),
             &query.fields,
-            &query.links(&call.caller.api, &headers, &uri, &ids),
-        ))
+            &links,
+        );
+        reply::write_long(&many, items.len(), PORT_BYTES)
     });
     Ok(reply::bytes(StatusCode::OK, text.await?))
 }
