@@ -4,11 +4,12 @@
 //! commit up; the log starts over when one has caught up. Should the log grow past a bound all the
 //! same, the writer waits for one. A lock file keeps a second process out.
 
+mod checkpoints;
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::mpsc;
 
 use rusqlite::{Connection, OpenFlags, params};
 
@@ -17,6 +18,7 @@ use super::schema::{self, MIGRATIONS, Types};
 use super::{Loaded, Store, StoreError, parse};
 use crate::feed::Commit;
 use crate::model::{Micros, Object, ObjectKind, Revision};
+use checkpoints::{Checkpointer, checkpoint};
 
 /// How to open it.
 #[derive(Clone, Debug)]
@@ -442,76 +444,6 @@ fn lock(path: &Path) -> Result<File, StoreError> {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::InUse(path.display().to_string())),
         Err(errno) => Err(failed(errno.into())),
-    }
-}
-
-/// Copies what it can of the log into the file, without waiting for anybody.
-fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
-    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-}
-
-/// Copies the log into the file on a thread of its own.
-struct Checkpointer {
-    ask: Option<mpsc::SyncSender<()>>,
-    done: mpsc::Receiver<()>,
-    asked: bool,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl Checkpointer {
-    fn start(options: &SqliteOptions) -> Result<Self, StoreError> {
-        let connection = open(options)?;
-        connection
-            .busy_timeout(std::time::Duration::from_secs(5))
-            .map_err(failed)?;
-        connection
-            .pragma_update(None, "synchronous", options.synchronous)
-            .map_err(failed)?;
-        let (ask, asked) = mpsc::sync_channel::<()>(1);
-        let (tell, done) = mpsc::sync_channel::<()>(1);
-        let run = move || {
-            while asked.recv().is_ok() {
-                if let Err(error) = checkpoint(&connection) {
-                    tracing::warn!(%error, "a checkpoint failed; the log goes on growing");
-                }
-                let _ = tell.try_send(());
-            }
-        };
-        let thread = std::thread::Builder::new()
-            .name("checkpoints".to_owned())
-            .spawn(run)
-            .map_err(|e| StoreError::Failed(e.to_string()))?;
-        Ok(Self {
-            ask: Some(ask),
-            done,
-            asked: false,
-            thread: Some(thread),
-        })
-    }
-
-    /// Starts one, unless one runs.
-    fn ask(&mut self) {
-        if !self.asked
-            && let Some(ask) = &self.ask
-        {
-            self.asked = ask.try_send(()).is_ok();
-        }
-    }
-
-    /// Whether one has ended since it was asked for.
-    fn finished(&mut self) -> bool {
-        let finished = self.asked && self.done.try_recv().is_ok();
-        self.asked &= !finished;
-        finished
-    }
-}
-
-impl Drop for Checkpointer {
-    fn drop(&mut self) {
-        self.ask = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 

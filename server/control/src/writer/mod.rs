@@ -13,6 +13,7 @@
 pub mod draft;
 mod queue;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -183,14 +184,7 @@ impl Writer {
         let mut answers = Vec::with_capacity(jobs.len());
         for job in jobs {
             draft.begin();
-            let decided = decide(&mut draft, &job.request).and_then(|outcome| {
-                if draft.touched_by_command() > MAX_CHANGES / 2 {
-                    return Err(Refusal::StoreUnavailable {
-                        reason: "this changes too much at once".to_owned(),
-                    });
-                }
-                Ok(outcome)
-            });
+            let decided = decide_or_say(&mut draft, &job.request);
             answers.push(match decided {
                 Err(refusal) => {
                     draft.refuse();
@@ -369,6 +363,23 @@ impl Writer {
             }
         }
     }
+}
+
+/// Decides a command. One that panics is refused like any other: it must not take its neighbours,
+/// and every write after it, with it.
+fn decide_or_say(draft: &mut Draft<'_>, request: &Request) -> Result<Outcome, Refusal> {
+    let decided = catch_unwind(AssertUnwindSafe(|| decide(draft, request))).unwrap_or_else(|_| {
+        tracing::error!(command = ?request.command, "deciding a command panicked; it is refused");
+        Err(Refusal::StoreUnavailable {
+            reason: "an error of this program, see its log".to_owned(),
+        })
+    });
+    if decided.is_ok() && draft.touched_by_command() > MAX_CHANGES / 2 {
+        return Err(Refusal::StoreUnavailable {
+            reason: "this changes too much at once".to_owned(),
+        });
+    }
+    decided
 }
 
 /// Everything that is stored, with pools to allocate from.
