@@ -3,7 +3,7 @@
 //!
 //! The store knows objects as rows (id, project, revision, body and a few extracted columns for
 //! unique indexes), the change table, and the head: one row with the newest revision, which a writer
-//! holds while it decides. It decides nothing itself. One mechanism for all kinds: see [`rows`].
+//! holds while it decides. It decides nothing itself. One mechanism for all kinds: see `rows`.
 //! The writer's thread owns it, so calls block.
 
 mod parse;
