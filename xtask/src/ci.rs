@@ -15,9 +15,11 @@ pub fn ci(compiler: Compiler) -> Result<(), Failed> {
             .arg("clippy")
             .args(packages)
             .args(["--all-targets", "--", "-D", "warnings"]))?;
+        run(cargo()
+            .arg("doc")
+            .args(packages)
+            .arg("--no-deps")
+            .env("RUSTDOCFLAGS", "-D warnings"))?;
     }
-    run(cargo()
-        .args(["doc", "--workspace", "--no-deps"])
-        .env("RUSTDOCFLAGS", "-D warnings"))?;
     test::test(compiler)
 }
