@@ -2,7 +2,7 @@
 //! not one per port.
 //!
 //! [`chain`] walks what must hold for traffic to flow, in order; the first step that does not hold
-//! is the reason. [`derive`] is the word and the reason of a row.
+//! is the reason. [`derive()`] is the word and the reason of a row.
 
 use serde::{Deserialize, Serialize};
 
