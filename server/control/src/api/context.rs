@@ -174,7 +174,17 @@ impl Caller {
     pub async fn create(&self, command: Command, body: &[u8]) -> Result<Outcome, Refusal> {
         let mut request = crate::identity::login::request(self.actor(), command);
         request.idempotency = self.idempotency(request.project, body);
-        self.api.control.write(request).await
+        self.write(request).await
+    }
+
+    /// Gives a request to the writer, which knows an idempotency key by its hash; a refusal names the
+    /// key itself.
+    async fn write(&self, request: Request) -> Result<Outcome, Refusal> {
+        let outcome = self.api.control.write(request).await;
+        outcome.map_err(|refusal| match (refusal, &self.key) {
+            (Refusal::IdempotencyOtherBody { .. }, Some(key)) => Refusal::IdempotencyOtherBody { key: key.clone() },
+            (other, _) => other,
+        })
     }
 
     /// Who asks, for the change table.
@@ -332,7 +342,7 @@ impl Call {
             idempotency,
             command,
         };
-        self.control().write(request).await
+        self.caller.write(request).await
     }
 }
 

@@ -317,6 +317,7 @@ async fn a_retry_makes_nothing_twice() {
         .await
         .is(422);
     assert_eq!(other.json()["NeutronError"]["code"], "idempotency.other_body");
+    assert_eq!(other.json()["NeutronError"]["params"]["key"], "key-1");
     // The key is the user's and the project's own.
     assert_ne!(ask(&bob, "/v2.0/networks", body).await.is(201).json(), first.json());
     // After a day it is forgotten.
