@@ -17,7 +17,50 @@ struct Bench {
 }
 
 /// All of them, in the order they run. To add one: write `examples/NAME.rs` in its package, and a row here.
-const BENCHES: &[Bench] = &[];
+const BENCHES: &[Bench] = &[
+    Bench {
+        name: "http",
+        what: "creations, lists and memory over HTTP at three sizes",
+        package: "portolan-control",
+        example: "bench_http",
+        arguments: &[],
+    },
+    Bench {
+        name: "core",
+        what: "the writer and the view without HTTP at three sizes",
+        package: "portolan-control",
+        example: "bench_core",
+        arguments: &[],
+    },
+    Bench {
+        name: "agents",
+        what: "ten thousand agents' streams: connecting, changes, coming back",
+        package: "portolan-control",
+        example: "agents",
+        arguments: &["10000", "100"],
+    },
+    Bench {
+        name: "cni",
+        what: "ADD and DEL through the real plugin",
+        package: "portolan-agent",
+        example: "cni_latency",
+        arguments: &[],
+    },
+    Bench {
+        name: "rounds",
+        what: "an agent's restart with 250 pods and 2,000 routes",
+        package: "portolan-agent",
+        example: "rounds",
+        arguments: &[],
+    },
+    Bench {
+        name: "route",
+        what: "from a request to the route in another node's kernel",
+        package: "portolan-lab",
+        example: "commit_to_route",
+        arguments: &[],
+    },
+];
 
 /// Runs those named, or all.
 pub fn bench(names: &[String]) -> Result<(), Failed> {
