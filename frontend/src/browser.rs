@@ -35,12 +35,18 @@ pub fn fresh_key() -> String {
 
 /// Reads a choice kept in this browser.
 pub fn remembered(name: &str) -> Option<String> {
-    window().local_storage().ok()??.get_item(&format!("portolan.{name}")).ok()?
+    window()
+        .local_storage()
+        .ok()??
+        .get_item(&format!("portolan.{name}"))
+        .ok()?
 }
 
 /// Keeps a choice in this browser; `None` forgets it. Never for secrets.
 pub fn remember(name: &str, value: Option<&str>) {
-    let Ok(Some(storage)) = window().local_storage() else { return };
+    let Ok(Some(storage)) = window().local_storage() else {
+        return;
+    };
     let name = format!("portolan.{name}");
     // A full or forbidden storage only means that the choice is not kept.
     let _ = match value {
@@ -60,7 +66,9 @@ pub async fn copy(text: String) -> bool {
 
 /// Sets an attribute of the root element, or takes it away.
 pub fn set_root_attribute(name: &str, value: Option<&str>) {
-    let Some(root) = document().document_element() else { return };
+    let Some(root) = document().document_element() else {
+        return;
+    };
     let _ = match value {
         Some(value) => root.set_attribute(name, value),
         None => root.remove_attribute(name),
@@ -90,7 +98,9 @@ pub fn focus_element(element: &Element) -> bool {
 
 /// Clicks the first element that matches.
 pub fn click(selector: &str) -> bool {
-    let Ok(Some(element)) = document().query_selector(selector) else { return false };
+    let Ok(Some(element)) = document().query_selector(selector) else {
+        return false;
+    };
     match element.dyn_into::<HtmlElement>() {
         Ok(element) => {
             element.click();
@@ -112,7 +122,9 @@ pub fn typing() -> bool {
 pub fn focusable(container: &Element) -> Vec<HtmlElement> {
     const SELECTOR: &str = "a[href], button:not([disabled]), input:not([disabled]), select:not([disabled]), \
                             textarea:not([disabled]), summary, [tabindex='0']";
-    let Ok(list) = container.query_selector_all(SELECTOR) else { return Vec::new() };
+    let Ok(list) = container.query_selector_all(SELECTOR) else {
+        return Vec::new();
+    };
     (0..list.length())
         .filter_map(|index| list.get(index)?.dyn_into::<HtmlElement>().ok())
         .filter(|element| element.offset_width() > 0 || element.offset_height() > 0)
@@ -137,5 +149,9 @@ pub fn escape(text: &str) -> String {
 /// Path and query of the page.
 pub fn here() -> String {
     let location = window().location();
-    format!("{}{}", location.pathname().unwrap_or_default(), location.search().unwrap_or_default())
+    format!(
+        "{}{}",
+        location.pathname().unwrap_or_default(),
+        location.search().unwrap_or_default()
+    )
 }

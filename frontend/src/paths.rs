@@ -47,7 +47,11 @@ pub fn cluster_nodes(project: &str, cluster: &str) -> String {
 
 /// Log-in, going on to `next` (escaped already).
 pub fn login(next: &str) -> String {
-    if next.is_empty() { "/login".to_owned() } else { format!("/login?next={next}") }
+    if next.is_empty() {
+        "/login".to_owned()
+    } else {
+        format!("/login?next={next}")
+    }
 }
 
 /// A section of the navigation.
@@ -70,7 +74,11 @@ pub fn section(path: &str) -> Option<Section> {
 
 /// The same section in another project: ids do not carry over.
 pub fn in_project(path: &str, project: &str) -> String {
-    if section(path) == Some(Section::Clusters) { clusters(project) } else { networks(project) }
+    if section(path) == Some(Section::Clusters) {
+        clusters(project)
+    } else {
+        networks(project)
+    }
 }
 
 /// Where to go on after log-in: only pages of this console, never another site.
@@ -88,7 +96,13 @@ mod tests {
     #[test]
     fn log_in_goes_on_within_the_console_only() {
         assert_eq!(safe_next(Some("/p/1/networks?q=web")), "/p/1/networks?q=web");
-        for bad in [None, Some(""), Some("https://elsewhere"), Some("//elsewhere"), Some("/\\elsewhere")] {
+        for bad in [
+            None,
+            Some(""),
+            Some("https://elsewhere"),
+            Some("//elsewhere"),
+            Some("/\\elsewhere"),
+        ] {
             assert_eq!(safe_next(bad), "/");
         }
     }

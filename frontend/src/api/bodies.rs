@@ -37,7 +37,10 @@ impl<'a> CreateSubnet<'a> {
     /// What the form checked; pools that are the default are left to the server to fill in.
     pub fn new(network: &'a str, spec: &'a SubnetSpec) -> Self {
         let own = spec.pools != spec.cidr.default_pools(spec.gateway);
-        let pool = |pool: &IpRange| Pool { start: pool.first(), end: pool.last() };
+        let pool = |pool: &IpRange| Pool {
+            start: pool.first(),
+            end: pool.last(),
+        };
         Self {
             subnet: Subnet {
                 network_id: network,
@@ -97,9 +100,15 @@ pub struct PortSpec {
 impl<'a> CreatePort<'a> {
     /// In one subnet: any free address, or the ones asked for.
     pub fn new(network: &'a str, subnet: &'a str, spec: &'a PortSpec) -> Self {
-        let fixed = |address: &IpAddr| FixedIp { subnet_id: subnet, ip_address: Some(*address) };
+        let fixed = |address: &IpAddr| FixedIp {
+            subnet_id: subnet,
+            ip_address: Some(*address),
+        };
         let fixed_ips = if spec.addresses.is_empty() {
-            vec![FixedIp { subnet_id: subnet, ip_address: None }]
+            vec![FixedIp {
+                subnet_id: subnet,
+                ip_address: None,
+            }]
         } else {
             spec.addresses.iter().map(fixed).collect()
         };
@@ -132,7 +141,13 @@ struct Network<'a> {
 impl<'a> CreateNetwork<'a> {
     /// A network without subnets.
     pub fn new(name: &'a str, description: &'a str) -> Self {
-        Self { network: Network { name, description, admin_state_up: true } }
+        Self {
+            network: Network {
+                name,
+                description,
+                admin_state_up: true,
+            },
+        }
     }
 }
 
@@ -150,7 +165,11 @@ struct Switch {
 impl SwitchPort {
     /// On or off.
     pub fn new(enabled: bool) -> Self {
-        Self { port: Switch { admin_state_up: enabled } }
+        Self {
+            port: Switch {
+                admin_state_up: enabled,
+            },
+        }
     }
 }
 
@@ -185,11 +204,18 @@ mod tests {
 
     #[test]
     fn a_subnet_is_sent_as_the_networking_api_has_it() {
-        let input = SubnetInput { name: " web ".into(), cidr: "10.0.0.0/24".into(), ..SubnetInput::default() };
+        let input = SubnetInput {
+            name: " web ".into(),
+            cidr: "10.0.0.0/24".into(),
+            ..SubnetInput::default()
+        };
         let body = subnet(&input);
         assert_eq!(body["subnet"]["name"], "web");
         assert_eq!(body["subnet"]["gateway_ip"], "10.0.0.1");
-        assert!(body["subnet"].get("allocation_pools").is_none(), "default pools are the server's to fill in");
+        assert!(
+            body["subnet"].get("allocation_pools").is_none(),
+            "default pools are the server's to fill in"
+        );
 
         let own = SubnetInput {
             gateway: GatewayInput::None,
@@ -203,10 +229,18 @@ mod tests {
 
     #[test]
     fn a_port_asks_for_the_subnet_or_for_addresses() {
-        let mut spec =
-            PortSpec { name: String::new(), description: String::new(), enabled: true, addresses: vec![], mac: None };
+        let mut spec = PortSpec {
+            name: String::new(),
+            description: String::new(),
+            enabled: true,
+            addresses: vec![],
+            mac: None,
+        };
         let body = |spec: &PortSpec| serde_json::to_value(CreatePort::new("n", "s", spec)).unwrap();
-        assert_eq!(body(&spec)["port"]["fixed_ips"], serde_json::json!([{"subnet_id": "s"}]));
+        assert_eq!(
+            body(&spec)["port"]["fixed_ips"],
+            serde_json::json!([{"subnet_id": "s"}])
+        );
         spec.addresses = vec!["10.0.0.9".parse().unwrap()];
         assert_eq!(body(&spec)["port"]["fixed_ips"][0]["ip_address"], "10.0.0.9");
         assert!(body(&spec)["port"].get("mac_address").is_none());

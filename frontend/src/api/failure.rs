@@ -68,7 +68,11 @@ impl Failure {
 
     /// An answer came that is not what it should be.
     pub fn unreadable(detail: &str) -> Self {
-        Self { status: 200, said: detail.to_owned(), ..Self::default() }
+        Self {
+            status: 200,
+            said: detail.to_owned(),
+            ..Self::default()
+        }
     }
 
     /// From the status and body of an answer; `request_id` is the header's, the body's wins.
@@ -83,7 +87,11 @@ impl Failure {
             },
             Err(_) => serde_json::from_str(body).unwrap_or_default(),
         };
-        let request_id = if body.request_id.is_empty() { request_id.to_owned() } else { body.request_id };
+        let request_id = if body.request_id.is_empty() {
+            request_id.to_owned()
+        } else {
+            body.request_id
+        };
         Self {
             status,
             code: body.code,
@@ -99,7 +107,11 @@ impl Failure {
         Self {
             status: 400,
             code: refusal.code().to_owned(),
-            params: refusal.params().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            params: refusal
+                .params()
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
             said: refusal.to_string(),
             field: refusal.field(),
             request_id: String::new(),
@@ -111,8 +123,11 @@ impl Failure {
     /// By code in the reader's language; else the server's own sentence; else what the status means.
     pub fn sentence(&self) -> String {
         if let Some(key) = error_key(&self.code) {
-            let params: Vec<(&str, &str)> =
-                self.params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let params: Vec<(&str, &str)> = self
+                .params
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect();
             let sentence = i18n::tp(key, &params);
             // A parameter that is missing would leave a hole; the server's sentence has none.
             if !sentence.contains('{') || self.said.is_empty() {
@@ -142,7 +157,10 @@ impl Failure {
 
 /// The key of a code's sentence, `None` for a code this console does not know.
 pub fn error_key(code: &str) -> Option<Key> {
-    i18n::en::ERRORS.iter().find(|(known, _)| *known == code).map(|(_, key)| *key)
+    i18n::en::ERRORS
+        .iter()
+        .find(|(known, _)| *known == code)
+        .map(|(_, key)| *key)
 }
 
 #[cfg(test)]
@@ -157,9 +175,13 @@ mod tests {
             "params":{"a":"1"},"field":"fixed_ips","request_id":"req-1"}}"#;
         let failure = Failure::from_answer(409, neutron, "req-0");
         assert_eq!((failure.code.as_str(), failure.said.as_str()), ("x.y", "taken"));
-        assert_eq!((failure.field.as_deref(), failure.request_id.as_str()), (Some("fixed_ips"), "req-1"));
+        assert_eq!(
+            (failure.field.as_deref(), failure.request_id.as_str()),
+            (Some("fixed_ips"), "req-1")
+        );
 
-        let problem = r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"gone","code":"not_found","params":{}}"#;
+        let problem =
+            r#"{"type":"about:blank","title":"Not Found","status":404,"detail":"gone","code":"not_found","params":{}}"#;
         let failure = Failure::from_answer(404, problem, "req-0");
         assert_eq!((failure.said.as_str(), failure.request_id.as_str()), ("gone", "req-0"));
     }
@@ -191,7 +213,11 @@ mod tests {
         for code in Refusal::CODES {
             assert!(error_key(code).is_some(), "{code} has no text");
         }
-        assert_eq!(i18n::en::ERRORS.len(), Refusal::CODES.len(), "a text for a code that is no more");
+        assert_eq!(
+            i18n::en::ERRORS.len(),
+            Refusal::CODES.len(),
+            "a text for a code that is no more"
+        );
     }
 
     #[test]
@@ -202,6 +228,9 @@ mod tests {
             holder: "pod default/web-1 on node-2".into(),
         };
         let said = Failure::from_refusal(&refusal).sentence();
-        assert!(said.contains("10.0.0.9") && said.contains("pod default/web-1 on node-2"), "{said}");
+        assert!(
+            said.contains("10.0.0.9") && said.contains("pod default/web-1 on node-2"),
+            "{said}"
+        );
     }
 }

@@ -32,7 +32,10 @@ pub struct Interest {
 impl Interest {
     /// Everything of these kinds in the project.
     pub fn anywhere(kinds: &'static [Kind]) -> Self {
-        Self { kinds, within: Signal::stored(String::new()) }
+        Self {
+            kinds,
+            within: Signal::stored(String::new()),
+        }
     }
 
     /// These kinds in a network or subnet, or of a cluster.
@@ -97,30 +100,35 @@ where
     let failure = RwSignal::new(None);
     let fetched = RwSignal::new(0);
     let settle = move |answer: Result<String, Failure>| {
-        let read = answer.and_then(|text| {
-            serde_json::from_str::<T>(&text).map_err(|error| Failure::unreadable(&error.to_string()))
-        });
-        match read {
-            Ok(read) => {
-                fetched.try_set(browser::now());
-                failure.try_set(None);
-                data.try_set(Some(read));
-            }
-            Err(error) => {
-                // What is gone is gone: old rows of it would be a lie.
-                if error.status == 404 || error.status == 403 {
-                    data.try_set(None);
+        let failed = match answer {
+            Ok(text) => match serde_json::from_str::<T>(&text) {
+                Ok(read) => {
+                    fetched.try_set(browser::now());
+                    failure.try_set(None);
+                    data.try_set(Some(read));
+                    return;
                 }
-                failure.try_set(Some(error));
-            }
+                Err(error) => Failure::unreadable(&error.to_string()),
+            },
+            Err(failed) => failed,
+        };
+        // What is gone is gone: old rows of it would be a lie.
+        if failed.status == 404 || failed.status == 403 {
+            data.try_set(None);
         }
+        failure.try_set(Some(failed));
     };
     let forget = move || {
         data.try_set(None);
         failure.try_set(None);
     };
     let ask = run(url, interest, Arc::new(settle), Arc::new(forget));
-    Read { data, failure, fetched, ask: StoredValue::new(ask) }
+    Read {
+        data,
+        failure,
+        fetched,
+        ask: StoredValue::new(ask),
+    }
 }
 
 /// The revision a read model begins with.
@@ -217,7 +225,12 @@ fn run(
                 abort.with_value(|abort| abort.as_ref().map(|abort| abort.abort()));
                 forget();
             }
-            flight.update_value(|flight| *flight = Flight { turn: flight.turn + 1, ..Flight::default() });
+            flight.update_value(|flight| {
+                *flight = Flight {
+                    turn: flight.turn + 1,
+                    ..Flight::default()
+                }
+            });
             first();
         }
         url
@@ -231,9 +244,9 @@ fn run(
                 changes.iter().any(|change| concerns(interest.kinds, &within, change))
             }
             Heard::Reset => true,
-            Heard::Started(from) => {
-                flight.try_get_value().is_some_and(|flight| !flight.out && older(flight.revision, Some(*from)))
-            }
+            Heard::Started(from) => flight
+                .try_get_value()
+                .is_some_and(|flight| !flight.out && older(flight.revision, Some(*from))),
         };
         if concerned {
             look();
@@ -255,18 +268,39 @@ mod tests {
     const OTHER: &str = "01930000-0000-7000-8000-000000000002";
 
     fn change(kind: Kind) -> Changed {
-        Changed { kind, op: Op::Put, id: "x".into(), network: None, subnets: vec![], cluster: None, actor: None }
+        Changed {
+            kind,
+            op: Op::Put,
+            id: "x".into(),
+            network: None,
+            subnets: vec![],
+            cluster: None,
+            actor: None,
+        }
     }
 
     #[test]
     fn a_page_looks_again_when_something_of_its_own_changes() {
-        let port = Changed { subnets: vec![SUBNET.parse().unwrap()], ..change(Kind::Port) };
+        let port = Changed {
+            subnets: vec![SUBNET.parse().unwrap()],
+            ..change(Kind::Port)
+        };
         assert!(concerns(&[Kind::Port], SUBNET, &port));
         assert!(!concerns(&[Kind::Port], OTHER, &port), "another subnet");
         assert!(!concerns(&[Kind::Subnet], SUBNET, &port), "another kind");
         assert!(concerns(&[Kind::Port], "", &port), "anywhere in the project");
-        assert!(concerns(&[Kind::Port], OTHER, &change(Kind::Port)), "it does not say where");
-        assert!(concerns(&[Kind::Subnet], "x", &Changed { network: OTHER.parse().ok(), ..change(Kind::Subnet) }));
+        assert!(
+            concerns(&[Kind::Port], OTHER, &change(Kind::Port)),
+            "it does not say where"
+        );
+        assert!(concerns(
+            &[Kind::Subnet],
+            "x",
+            &Changed {
+                network: OTHER.parse().ok(),
+                ..change(Kind::Subnet)
+            }
+        ));
     }
 
     #[test]
@@ -279,7 +313,10 @@ mod tests {
 
     #[test]
     fn a_node_concerns_ports_wherever_they_are() {
-        let node = Changed { cluster: OTHER.parse().ok(), ..change(Kind::Node) };
+        let node = Changed {
+            cluster: OTHER.parse().ok(),
+            ..change(Kind::Node)
+        };
         assert!(concerns(&[Kind::Port, Kind::Node], SUBNET, &node));
     }
 }

@@ -32,7 +32,10 @@ pub fn fill(used: u64, total: u64) -> Fill {
 
 /// `231 of 253`, with the share and a word where it is getting full.
 pub fn text(used: u64, total: u64) -> String {
-    let of = tp(Key::UsedOf, &[("used", &format::number(used)), ("total", &format::number(total))]);
+    let of = tp(
+        Key::UsedOf,
+        &[("used", &format::number(used)), ("total", &format::number(total))],
+    );
     match fill(used, total) {
         Fill::Fine => of,
         _ if used >= total => format!("{of}, {}", t(Key::Full)),
@@ -41,7 +44,7 @@ pub fn text(used: u64, total: u64) -> String {
 }
 
 /// The bar with its numbers.
-pub fn bar(used: u64, total: u64, wide: bool) -> impl IntoView {
+pub fn bar(used: u64, total: u64, wide: bool) -> AnyView {
     let class = match fill(used, total) {
         Fill::Fine => "bar",
         Fill::Warning => "bar bar--warning",
@@ -60,6 +63,7 @@ pub fn bar(used: u64, total: u64, wide: bool) -> impl IntoView {
             <span class="bar__text">{text(used, total)}</span>
         </span>
     }
+    .into_any()
 }
 
 #[cfg(test)]
@@ -70,8 +74,14 @@ mod tests {
     fn words_say_what_the_colour_says() {
         assert_eq!((fill(0, 0), text(0, 0).as_str()), (Fill::Fine, "0 of 0"));
         assert_eq!((fill(74, 100), text(74, 100).as_str()), (Fill::Fine, "74 of 100"));
-        assert_eq!((fill(231, 253), text(231, 253).as_str()), (Fill::Full, "231 of 253, 91 %"));
-        assert_eq!((fill(75, 100), text(75, 100).as_str()), (Fill::Warning, "75 of 100, 75 %"));
+        assert_eq!(
+            (fill(231, 253), text(231, 253).as_str()),
+            (Fill::Full, "231 of 253, 91 %")
+        );
+        assert_eq!(
+            (fill(75, 100), text(75, 100).as_str()),
+            (Fill::Warning, "75 of 100, 75 %")
+        );
         assert_eq!((fill(5, 5), text(5, 5).as_str()), (Fill::Full, "5 of 5, full"));
     }
 }

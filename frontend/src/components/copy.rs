@@ -2,13 +2,14 @@
 
 use leptos::prelude::*;
 
+use super::dynamic;
 use super::icon::{Icon, icon};
 use super::toast::use_toasts;
 use crate::browser;
 use crate::i18n::{Key, t, tp};
 
 /// The button alone. `what` names the value for those who do not see it.
-pub fn copy_button(value: String, what: String) -> impl IntoView {
+pub fn copy_button(value: String, what: String) -> AnyView {
     let done = RwSignal::new(false);
     let toasts = use_toasts();
     let copy = move |event: leptos::ev::MouseEvent| {
@@ -29,17 +30,19 @@ pub fn copy_button(value: String, what: String) -> impl IntoView {
     let label = tp(Key::CopyValue, &[("what", &what)]);
     view! {
         <button type="button" class="copy" class:copy--done=done title=label.clone() aria-label=label on:click=copy>
-            {move || if done.get() { icon(Icon::Check) } else { icon(Icon::Copy) }}
+            {dynamic(move || icon(if done.get() { Icon::Check } else { Icon::Copy }))}
         </button>
     }
+    .into_any()
 }
 
 /// The value, monospace, with its button.
-pub fn copyable(value: String) -> impl IntoView {
+pub fn copyable(value: String) -> AnyView {
     view! {
         <span class="copyable">
             <code class="copyable__value mono">{value.clone()}</code>
             {copy_button(value.clone(), value)}
         </span>
     }
+    .into_any()
 }

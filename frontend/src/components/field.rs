@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::icon::{Icon, icon};
-use super::unique_id;
+use super::{maybe, nothing, unique_id};
 use crate::i18n::{Key, t};
 
 /// What a message under a field is.
@@ -29,17 +29,26 @@ pub struct Message {
 impl Message {
     /// It cannot be sent like this.
     pub fn error(text: impl Into<String>) -> Self {
-        Self { weight: Weight::Error, text: text.into() }
+        Self {
+            weight: Weight::Error,
+            text: text.into(),
+        }
     }
 
     /// It can, and one should know.
     pub fn warning(text: impl Into<String>) -> Self {
-        Self { weight: Weight::Warning, text: text.into() }
+        Self {
+            weight: Weight::Warning,
+            text: text.into(),
+        }
     }
 
     /// It is right, and here is how.
     pub fn good(text: impl Into<String>) -> Self {
-        Self { weight: Weight::Good, text: text.into() }
+        Self {
+            weight: Weight::Good,
+            text: text.into(),
+        }
     }
 }
 
@@ -61,8 +70,14 @@ pub struct Look {
 }
 
 /// A plain line of text.
-pub const LINE: Look =
-    Look { mono: false, lines: 1, optional: false, first: false, secret: false, autocomplete: "off" };
+pub const LINE: Look = Look {
+    mono: false,
+    lines: 1,
+    optional: false,
+    first: false,
+    secret: false,
+    autocomplete: "off",
+};
 
 /// A field of text.
 ///
@@ -74,8 +89,7 @@ pub fn text_field(
     value: RwSignal<String>,
     message: Signal<Option<Message>>,
     hint: Option<Key>,
-    touched: impl Fn() + Copy + 'static,
-) -> impl IntoView {
+) -> AnyView {
     let id = unique_id(name);
     let (hint_id, message_id) = (format!("{id}-hint"), format!("{id}-message"));
     let described = match hint {
@@ -83,7 +97,9 @@ pub fn text_field(
         None => message_id.clone(),
     };
     let invalid = move || {
-        message.with(|message| message.as_ref().is_some_and(|message| message.weight == Weight::Error)).to_string()
+        message
+            .with(|message| message.as_ref().is_some_and(|message| message.weight == Weight::Error))
+            .to_string()
     };
     let class = if look.mono { "input input--mono" } else { "input" };
     let control = if look.lines > 1 {
@@ -99,7 +115,6 @@ pub fn text_field(
                 aria-describedby=described
                 prop:value=value
                 on:input:target=move |event| value.set(event.target().value())
-                on:blur=move |_| touched()
             ></textarea>
         }
         .into_any()
@@ -118,7 +133,6 @@ pub fn text_field(
                 aria-describedby=described
                 prop:value=value
                 on:input:target=move |event| value.set(event.target().value())
-                on:blur=move |_| touched()
             />
         }
         .into_any()
@@ -127,17 +141,26 @@ pub fn text_field(
         <div class="field">
             <label class="field__label" for=id>
                 {t(label)}
-                {look.optional.then(|| view! { <span class="field__optional">" "{t(Key::Optional)}</span> })}
+                {match look.optional {
+                    true => view! { <span class="field__optional">" "{t(Key::Optional)}</span> }.into_any(),
+                    false => nothing(),
+                }}
             </label>
             {control}
-            {hint.map(|hint| view! { <p class="field__hint" id=hint_id>{t(hint)}</p> })}
-            <div id=message_id aria-live="polite">{move || message.get().map(|message| message_view(&message))}</div>
+            {match hint {
+                Some(hint) => view! { <p class="field__hint" id=hint_id>{t(hint)}</p> }.into_any(),
+                None => nothing(),
+            }}
+            <div id=message_id aria-live="polite">
+                {maybe(move || message.get().map(|message| message_view(&message)))}
+            </div>
         </div>
     }
+    .into_any()
 }
 
 /// The message alone, where no control of its own carries it.
-pub fn message_view(message: &Message) -> impl IntoView + use<> {
+pub fn message_view(message: &Message) -> AnyView {
     let (class, mark) = match message.weight {
         Weight::Error => ("field__message field__message--error", Icon::Warning),
         Weight::Warning => ("field__message field__message--warning", Icon::Warning),
@@ -149,10 +172,11 @@ pub fn message_view(message: &Message) -> impl IntoView + use<> {
             <span>{message.text.clone()}</span>
         </p>
     }
+    .into_any()
 }
 
 /// A box to tick.
-pub fn check_field(label: Key, hint: Option<Key>, value: RwSignal<bool>) -> impl IntoView {
+pub fn check_field(label: Key, hint: Option<Key>, value: RwSignal<bool>) -> AnyView {
     let id = unique_id("check");
     let hint_id = format!("{id}-hint");
     view! {
@@ -166,23 +190,24 @@ pub fn check_field(label: Key, hint: Option<Key>, value: RwSignal<bool>) -> impl
             />
             <span class="check__text">
                 <label for=id>{t(label)}</label>
-                {hint.map(|hint| view! { <span class="field__hint" id=hint_id>{t(hint)}</span> })}
+                {match hint {
+                    Some(hint) => view! { <span class="field__hint" id=hint_id>{t(hint)}</span> }.into_any(),
+                    None => nothing(),
+                }}
             </span>
         </div>
     }
+    .into_any()
 }
 
-/// One of a few.
-pub fn choice_field<T: Copy + PartialEq + Send + Sync + 'static>(
-    legend: Key,
-    choices: &[(T, Key)],
-    value: RwSignal<T>,
-) -> impl IntoView + use<T> {
+/// One of a few, by its place among them.
+pub fn choice_field(legend: Key, choices: &[Key], value: RwSignal<usize>) -> AnyView {
     let name = unique_id("choice");
     let radios = choices
         .iter()
+        .enumerate()
         .map(|(choice, label)| {
-            let (choice, id) = (*choice, unique_id("radio"));
+            let id = unique_id("radio");
             view! {
                 <div class="check">
                     <input
@@ -195,12 +220,14 @@ pub fn choice_field<T: Copy + PartialEq + Send + Sync + 'static>(
                     <label for=id>{t(*label)}</label>
                 </div>
             }
+            .into_any()
         })
-        .collect_view();
+        .collect::<Vec<AnyView>>();
     view! {
         <fieldset class="field choice">
             <legend class="choice__legend">{t(legend)}</legend>
             {radios}
         </fieldset>
     }
+    .into_any()
 }

@@ -4,12 +4,14 @@ use leptos::prelude::*;
 use leptos_router::components::Outlet;
 use leptos_router::hooks::use_location;
 
+use super::button::icon_button;
 use super::icon::{Icon, icon};
 use super::keyboard;
 use super::live_mark::live_mark;
 use super::rose::rose;
 use super::switcher::project_switcher;
 use super::theme::theme_switch;
+use super::{dynamic, maybe};
 use crate::browser;
 use crate::i18n::{Key, t};
 use crate::live::Live;
@@ -25,14 +27,14 @@ pub fn Frame() -> impl IntoView {
     let open = RwSignal::new(false);
     require_log_in(session);
     keyboard::listen();
+    let logged_in = Memo::new(move |_| matches!(session.state(), State::In(_)));
     Effect::new(move |_| {
-        let logged_in = matches!(session.state(), State::In(_));
-        live.follow(if logged_in { project.get() } else { String::new() });
+        live.follow(if logged_in.get() { project.get() } else { String::new() });
     });
     on_cleanup(move || live.follow(String::new()));
-    let log_out = move |_| {
+    let log_out = Callback::new(move |()| {
         leptos::task::spawn_local(async move { session.log_out().await });
-    };
+    });
     let path = use_location().pathname;
     let section = Memo::new(move |_| paths::section(&path.get()));
     let item = move |href: Signal<String>, of: Section, drawing: Icon, title: Key| {
@@ -49,6 +51,7 @@ pub fn Frame() -> impl IntoView {
                 </a>
             </li>
         }
+        .into_any()
     };
     view! {
         <div class="frame" class:frame--open=open>
@@ -67,14 +70,12 @@ pub fn Frame() -> impl IntoView {
             >
                 <div class="nav__brand">
                     {rose(24, false)} {t(Key::AppName)}
-                    <button
-                        type="button"
-                        class="nav__close button button--quiet button--icon"
-                        aria-label=t(Key::Close)
-                        on:click=move |_| open.set(false)
-                    >
-                        {icon(Icon::Cross)}
-                    </button>
+                    {icon_button(
+                        "nav__close button button--quiet button--icon",
+                        Icon::Cross,
+                        Key::Close,
+                        Callback::new(move |()| open.set(false)),
+                    )}
                 </div>
                 {project_switcher()}
                 <nav aria-label=t(Key::MainNavigation)>
@@ -108,22 +109,12 @@ pub fn Frame() -> impl IntoView {
                     {live_mark()}
                     {theme_switch()}
                     <div class="topbar__account">
-                        <span class="topbar__name">{move || session.user()}</span>
-                        <button
-                            type="button"
-                            class="button button--quiet button--icon"
-                            aria-label=t(Key::LogOut)
-                            title=t(Key::LogOut)
-                            on:click=log_out
-                        >
-                            {icon(Icon::Leave)}
-                        </button>
+                        <span class="topbar__name">{dynamic(move || session.user().into_any())}</span>
+                        {icon_button("button button--quiet button--icon", Icon::Leave, Key::LogOut, log_out)}
                     </div>
                 </div>
                 <main id="main" class="page">
-                    <Show when=move || matches!(session.state(), State::In(_))>
-                        <Outlet />
-                    </Show>
+                    {maybe(move || logged_in.get().then(|| view! { <Outlet /> }.into_any()))}
                 </main>
             </div>
         </div>

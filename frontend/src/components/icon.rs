@@ -55,7 +55,9 @@ impl Icon {
             Icon::Down => "M8 3.5v9M4.5 9L8 12.5 11.5 9",
             Icon::Search => "M7 11.5a4.5 4.5 0 1 0 0-9 4.5 4.5 0 0 0 0 9zM10.5 10.5L14 14",
             Icon::Menu => "M2.5 4.5h11M2.5 8h11M2.5 11.5h11",
-            Icon::Sun => "M8 11a3 3 0 1 0 0-6 3 3 0 0 0 0 6zM8 1v1.5M8 13.5V15M1 8h1.5M13.5 8H15M3 3l1 1M12 12l1 1M3 13l1-1M12 4l1-1",
+            Icon::Sun => {
+                "M8 11a3 3 0 1 0 0-6 3 3 0 0 0 0 6zM8 1v1.5M8 13.5V15M1 8h1.5M13.5 8H15M3 3l1 1M12 12l1 1M3 13l1-1M12 4l1-1"
+            }
             Icon::Moon => "M13.5 9.5A6 6 0 0 1 6.5 2.5a6 6 0 1 0 7 7z",
             Icon::Screen => "M2 3h12v8H2zM6 14h4M8 11v3",
             Icon::Network => "M6 2h4v3.5H6zM1.5 10.5h4V14h-4zM10.5 10.5h4V14h-4zM8 5.5V8M3.5 10.5V8h9v2.5",
@@ -70,7 +72,7 @@ impl Icon {
 }
 
 /// The drawing, hidden from screen readers.
-pub fn icon(icon: Icon) -> impl IntoView {
+pub fn icon(icon: Icon) -> AnyView {
     view! {
         <svg
             width="16"
@@ -86,4 +88,5 @@ pub fn icon(icon: Icon) -> impl IntoView {
             <path d=icon.path()></path>
         </svg>
     }
+    .into_any()
 }

@@ -1,8 +1,10 @@
 //! What screens are made of. A component takes values and callbacks; none fetches anything.
 
 pub mod bar;
+pub mod button;
 pub mod copy;
 pub mod error;
+pub mod facts;
 pub mod field;
 pub mod frame;
 pub mod icon;
@@ -21,6 +23,28 @@ pub mod toast;
 pub mod why;
 
 use std::cell::Cell;
+use std::sync::{Arc, Mutex};
+
+use leptos::prelude::*;
+
+/// A part of a page that is drawn again whenever what it reads has changed.
+///
+/// Leptos would compile the drawing and redrawing of every closure anew; behind one type they share it,
+/// which is a third of what the console weighs.
+pub fn dynamic(draw: impl FnMut() -> AnyView + Send + 'static) -> AnyView {
+    let draw: Arc<Mutex<dyn FnMut() -> AnyView + Send>> = Arc::new(Mutex::new(draw));
+    draw.into_any()
+}
+
+/// A part of a page that is there only sometimes.
+pub fn maybe(draw: impl Fn() -> Option<AnyView> + Send + 'static) -> AnyView {
+    dynamic(move || draw().unwrap_or_else(nothing))
+}
+
+/// Nothing to see.
+pub fn nothing() -> AnyView {
+    ().into_any()
+}
 
 /// An id that no other element of the page has, for `for` and `aria-*`.
 pub fn unique_id(prefix: &str) -> String {

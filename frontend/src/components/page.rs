@@ -2,7 +2,10 @@
 
 use leptos::prelude::*;
 
+use super::error::error_block;
 use super::icon::{Icon, icon};
+use super::{dynamic, maybe, nothing};
+use crate::api::Failure;
 use crate::browser;
 use crate::i18n::{Key, t, tp};
 
@@ -18,33 +21,36 @@ pub struct Crumb {
 impl Crumb {
     /// A step with a page of its own.
     pub fn link(name: impl Into<String>, href: String) -> Self {
-        Self { name: name.into(), href: Some(href) }
+        Self {
+            name: name.into(),
+            href: Some(href),
+        }
     }
 
     /// The page itself.
     pub fn here(name: impl Into<String>) -> Self {
-        Self { name: name.into(), href: None }
+        Self {
+            name: name.into(),
+            href: None,
+        }
     }
 }
 
 /// Where the page is.
-pub fn breadcrumb(steps: Signal<Vec<Crumb>>) -> impl IntoView {
+pub fn breadcrumb(steps: Signal<Vec<Crumb>>) -> AnyView {
+    let list = dynamic(move || {
+        let crumb = |crumb: Crumb| match crumb.href {
+            Some(href) => view! { <li><a href=href>{crumb.name}</a></li> }.into_any(),
+            None => view! { <li aria-current="page">{crumb.name}</li> }.into_any(),
+        };
+        steps.get().into_iter().map(crumb).collect::<Vec<AnyView>>().into_any()
+    });
     view! {
         <nav class="breadcrumb" aria-label=t(Key::Breadcrumb)>
-            <ol>
-                {move || {
-                    steps
-                        .get()
-                        .into_iter()
-                        .map(|crumb| match crumb.href {
-                            Some(href) => view! { <li><a href=href>{crumb.name}</a></li> }.into_any(),
-                            None => view! { <li aria-current="page">{crumb.name}</li> }.into_any(),
-                        })
-                        .collect_view()
-                }}
-            </ol>
+            <ol>{list}</ol>
         </nav>
     }
+    .into_any()
 }
 
 /// Title of the window, and the heading's focus when the page is new.
@@ -67,57 +73,35 @@ pub fn announce_title(title: Signal<String>) {
     }
 }
 
-/// Head of a page. `glance` says whether everything is all right.
+/// Head of a page. The figures say whether everything is all right.
 pub fn page_head(
     title: Signal<String>,
     steps: Signal<Vec<Crumb>>,
-    glance: impl IntoView + 'static,
-    actions: impl IntoView + 'static,
-) -> impl IntoView {
+    figures: Signal<Vec<Figure>>,
+    actions: AnyView,
+) -> AnyView {
     announce_title(title);
     view! {
         {breadcrumb(steps)}
         <header class="page__head">
             <div>
                 <div class="page__title">
-                    <h1 tabindex="-1">{title}</h1>
+                    <h1 tabindex="-1">{dynamic(move || title.get().into_any())}</h1>
                 </div>
-                {glance}
+                {glance(figures)}
             </div>
             <div class="page__actions">{actions}</div>
         </header>
     }
+    .into_any()
 }
 
-/// The page's one main button; `n` presses it.
-pub fn create_button(label: Key, press: impl Fn() + 'static) -> impl IntoView {
-    head_button(label, true, None, press)
-}
-
-/// A button of the page's head; with a reason it is disabled, and says why to everybody.
-pub fn head_button(label: Key, create: bool, reason: Option<String>, press: impl Fn() + 'static) -> impl IntoView {
-    let disabled = reason.is_some();
-    let id = super::unique_id("reason");
-    view! {
-        <button
-            type="button"
-            class="button"
-            class:button--primary=create
-            data-hotkey=create.then_some("create")
-            aria-disabled=disabled.then_some("true")
-            aria-describedby=disabled.then(|| id.clone())
-            title=reason.clone()
-            on:click=move |_| {
-                if !disabled {
-                    press();
-                }
-            }
-        >
-            {create.then(|| icon(Icon::Plus))}
-            {t(label)}
-        </button>
-        {reason.map(|reason| view! { <span class="visually-hidden" id=id>{reason}</span> })}
-    }
+/// What stands in place of a page's data while there is none and the last request failed.
+pub fn failed(failure: RwSignal<Option<Failure>>, nothing_yet: Signal<bool>, again: Callback<()>) -> AnyView {
+    maybe(move || {
+        let failure = failure.get().filter(|_| nothing_yet.get())?;
+        Some(error_block(&failure, Some(again)))
+    })
 }
 
 /// One figure of a page's first glance.
@@ -142,22 +126,16 @@ impl Figure {
 }
 
 /// The figures of a page's first glance.
-pub fn glance(figures: impl Fn() -> Vec<Figure> + Send + 'static) -> impl IntoView {
-    view! {
-        <p class="glance">
-            {move || {
-                figures()
-                    .into_iter()
-                    .map(|figure| {
-                        view! {
-                            <span class="glance__item" class:glance__item--wrong=figure.wrong>
-                                {figure.wrong.then(|| icon(Icon::Warning))}
-                                {figure.text}
-                            </span>
-                        }
-                    })
-                    .collect_view()
-            }}
-        </p>
-    }
+fn glance(figures: Signal<Vec<Figure>>) -> AnyView {
+    let items = dynamic(move || {
+        let item = |figure: Figure| {
+            let (class, mark) = match figure.wrong {
+                true => ("glance__item glance__item--wrong", icon(Icon::Warning)),
+                false => ("glance__item", nothing()),
+            };
+            view! { <span class=class>{mark} {figure.text}</span> }.into_any()
+        };
+        figures.get().into_iter().map(item).collect::<Vec<AnyView>>().into_any()
+    });
+    view! { <p class="glance">{items}</p> }.into_any()
 }

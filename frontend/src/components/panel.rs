@@ -3,8 +3,9 @@
 use leptos::html;
 use leptos::prelude::*;
 
-use super::icon::{Icon, icon};
-use super::unique_id;
+use super::button::{Look, button, icon_button, sending_button};
+use super::icon::Icon;
+use super::{dynamic, unique_id};
 use crate::browser;
 use crate::i18n::{Key, t};
 
@@ -21,7 +22,19 @@ pub struct Closing {
 impl Closing {
     /// `dirty`: whether something typed would be lost.
     pub fn new(dirty: Signal<bool>, close: Callback<()>) -> Self {
-        Self { dirty, close, asking: RwSignal::new(false) }
+        Self {
+            dirty,
+            close,
+            asking: RwSignal::new(false),
+        }
+    }
+
+    /// Takes the question back; the focus goes to the form again.
+    fn keep(self) {
+        self.asking.set(false);
+        browser::soon(|| {
+            let _ = browser::focus(".panel [data-first]") || browser::focus(".panel");
+        });
     }
 
     /// Closes, or asks first.
@@ -38,12 +51,7 @@ impl Closing {
 }
 
 /// The panel. `foot` holds its buttons; while it asks whether to discard, the question is there instead.
-pub fn panel(
-    title: Signal<String>,
-    closing: Closing,
-    body: impl IntoView + 'static,
-    foot: impl Fn() -> AnyView + Send + 'static,
-) -> impl IntoView {
+pub fn panel(title: Signal<String>, closing: Closing, body: AnyView, foot: Box<dyn Fn() -> AnyView + Send>) -> AnyView {
     let heading = unique_id("panel");
     let labelled = heading.clone();
     let node = NodeRef::<html::Div>::new();
@@ -58,8 +66,8 @@ pub fn panel(
     on_cleanup(move || {
         if let Some(element) = before.try_get_value().flatten() {
             browser::soon(move || {
-                // Where it came from may be gone; then the page's heading is the next best place.
-                if !(element.is_connected() && browser::focus_element(&element)) {
+                // Where it came from may be gone, or nowhere; then the page's heading is the next best place.
+                if !(element.is_connected() && element.tab_index() >= 0 && browser::focus_element(&element)) {
                     browser::focus("h1");
                 }
             });
@@ -69,12 +77,18 @@ pub fn panel(
         "Escape" => {
             event.stop_propagation();
             event.prevent_default();
-            if closing.asking.get_untracked() { closing.asking.set(false) } else { closing.request() }
+            if closing.asking.get_untracked() {
+                closing.keep()
+            } else {
+                closing.request()
+            }
         }
         "Tab" => {
             let Some(panel) = node.get_untracked() else { return };
             let inside = browser::focusable(&panel);
-            let (Some(first), Some(last)) = (inside.first(), inside.last()) else { return };
+            let (Some(first), Some(last)) = (inside.first(), inside.last()) else {
+                return;
+            };
             let focused = browser::focused();
             let at = |element: &web_sys::HtmlElement| focused.as_ref() == Some(element);
             let outside = !inside.iter().any(at);
@@ -107,46 +121,60 @@ pub fn panel(
                 on:keydown=keys
             >
                 <header class="panel__head">
-                    <h2 id=heading>{title}</h2>
-                    <button
-                        type="button"
-                        class="button button--quiet button--icon"
-                        aria-label=t(Key::Close)
-                        on:click=move |_| closing.request()
-                    >
-                        {icon(Icon::Cross)}
-                    </button>
+                    <h2 id=heading>{dynamic(move || title.get().into_any())}</h2>
+                    {icon_button(
+                        "button button--quiet button--icon",
+                        Icon::Cross,
+                        Key::Close,
+                        Callback::new(move |()| closing.request()),
+                    )}
                 </header>
                 <div class="panel__body">{body}</div>
                 <footer class="panel__foot">
-                    {move || {
-                        if !closing.asking.get() {
-                            return foot();
-                        }
-                        view! {
-                            <div class="panel__discard" role="alertdialog" aria-label=t(Key::DiscardQuestion)>
-                                <p>{t(Key::DiscardQuestion)}</p>
-                                <button
-                                    type="button"
-                                    class="button"
-                                    data-keep=""
-                                    on:click=move |_| closing.asking.set(false)
-                                >
-                                    {t(Key::KeepEditing)}
-                                </button>
-                                <button
-                                    type="button"
-                                    class="button button--danger"
-                                    on:click=move |_| closing.close.run(())
-                                >
-                                    {t(Key::Discard)}
-                                </button>
-                            </div>
-                        }
-                            .into_any()
-                    }}
+                    {dynamic(move || if closing.asking.get() { question(closing) } else { foot() })}
                 </footer>
             </div>
         </div>
     }
+    .into_any()
+}
+
+/// Whether to discard what was typed.
+fn question(closing: Closing) -> AnyView {
+    view! {
+        <div class="panel__discard" role="alertdialog" aria-label=t(Key::DiscardQuestion)>
+            <p>{t(Key::DiscardQuestion)}</p>
+            <button type="button" class="button" data-keep="" on:click=move |_| closing.keep()>
+                {t(Key::KeepEditing)}
+            </button>
+            {button(Look::Danger, Key::Discard, closing.close)}
+        </div>
+    }
+    .into_any()
+}
+
+/// The buttons of a form's panel: send, and cancel.
+pub fn form_foot(send: Key, busy: RwSignal<bool>, press: Callback<()>, closing: Closing) -> AnyView {
+    vec![
+        sending_button(Look::Primary, send, busy, press),
+        button(Look::Plain, Key::Cancel, Callback::new(move |()| closing.request())),
+    ]
+    .into_any()
+}
+
+/// A form that is sent by Enter as well; its buttons are the panel's.
+pub fn form(parts: Vec<AnyView>, send: Callback<()>) -> AnyView {
+    view! {
+        <form
+            novalidate
+            on:submit=move |event| {
+                event.prevent_default();
+                send.run(());
+            }
+        >
+            {parts}
+            <button type="submit" hidden></button>
+        </form>
+    }
+    .into_any()
 }

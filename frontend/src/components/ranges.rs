@@ -37,10 +37,17 @@ pub fn draw(mine: Cidr, theirs: Cidr) -> Drawing {
     let span = |network: Cidr| {
         let length = (network.size() as f64 / size).clamp(NARROWEST, 1.0);
         let from = (to_bits(network.first()).saturating_sub(start)) as f64 / size;
-        Span { from: from.min(1.0 - length), length }
+        Span {
+            from: from.min(1.0 - length),
+            length,
+        }
     };
     let (mine_span, theirs_span) = (span(mine), span(theirs));
-    let both = if mine.prefix() >= theirs.prefix() { mine_span } else { theirs_span };
+    let both = if mine.prefix() >= theirs.prefix() {
+        mine_span
+    } else {
+        theirs_span
+    };
     Drawing {
         mine: mine_span,
         theirs: theirs_span,
@@ -50,7 +57,7 @@ pub fn draw(mine: Cidr, theirs: Cidr) -> Drawing {
 }
 
 /// The drawing; the sentence beside it says the same in words, so it is hidden from screen readers.
-pub fn overlap_bars(mine: Cidr, theirs: Cidr, their_name: &str) -> impl IntoView + use<> {
+pub fn overlap_bars(mine: Cidr, theirs: Cidr, their_name: &str) -> AnyView {
     let drawing = draw(mine, theirs);
     let row = |name: String, span: Span, class: &'static str| {
         let rect = |span: Span, class: &'static str| {
@@ -62,6 +69,7 @@ pub fn overlap_bars(mine: Cidr, theirs: Cidr, their_name: &str) -> impl IntoView
                     height="12"
                 ></rect>
             }
+            .into_any()
         };
         view! {
             <div class="ranges__row">
@@ -73,8 +81,13 @@ pub fn overlap_bars(mine: Cidr, theirs: Cidr, their_name: &str) -> impl IntoView
                 </svg>
             </div>
         }
+        .into_any()
     };
-    let theirs_name = if their_name.is_empty() { theirs.to_string() } else { their_name.to_owned() };
+    let theirs_name = if their_name.is_empty() {
+        theirs.to_string()
+    } else {
+        their_name.to_owned()
+    };
     view! {
         <figure class="ranges" aria-hidden="true">
             {row(t(Key::ThisSubnet).to_owned(), drawing.mine, "ranges__mine")}
@@ -85,6 +98,7 @@ pub fn overlap_bars(mine: Cidr, theirs: Cidr, their_name: &str) -> impl IntoView
             </div>
         </figure>
     }
+    .into_any()
 }
 
 #[cfg(test)]

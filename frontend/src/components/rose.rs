@@ -19,12 +19,13 @@ const LARGE: (&str, &str) = (
 );
 
 /// The rose, `size` pixels wide; hidden from screen readers.
-pub fn rose(size: u32, faint: bool) -> impl IntoView {
+pub fn rose(size: u32, faint: bool) -> AnyView {
     let tier = |(dark, light): (&'static str, &'static str)| {
         view! {
             <path class="rose__light" d=light></path>
             <path class="rose__dark" d=dark></path>
         }
+        .into_any()
     };
     view! {
         <svg
@@ -43,10 +44,11 @@ pub fn rose(size: u32, faint: bool) -> impl IntoView {
             <path class="rose__north" d="M0 0L7.4-7.4L0-47Z"></path>
         </svg>
     }
+    .into_any()
 }
 
 /// Rhumb lines from two roses off the page, behind the log-in form.
-pub fn chart() -> impl IntoView {
+pub fn chart() -> AnyView {
     let lines = |x: f64, y: f64| {
         (0..32)
             .map(|wind| {
@@ -60,8 +62,9 @@ pub fn chart() -> impl IntoView {
                         y2=format!("{to_y:.0}")
                     ></line>
                 }
+                .into_any()
             })
-            .collect_view()
+            .collect::<Vec<AnyView>>()
     };
     view! {
         <svg class="login__chart" viewBox="0 0 1000 700" preserveAspectRatio="xMidYMid slice" aria-hidden="true">
@@ -71,4 +74,5 @@ pub fn chart() -> impl IntoView {
             <circle cx="850" cy="560" r="90"></circle>
         </svg>
     }
+    .into_any()
 }

@@ -3,13 +3,14 @@
 use leptos::prelude::*;
 use portolan_shared::status::Reason;
 
-use super::time::use_clock;
+use super::time::{Clock, use_clock};
+use super::{dynamic, nothing};
 use crate::i18n::format;
 use crate::i18n::{self, Key, t};
 use crate::table::Tone;
 
 /// The shape of a tone: each one is told from the others without colour.
-pub fn shape(tone: Tone) -> impl IntoView {
+pub fn shape(tone: Tone) -> AnyView {
     let path = match tone {
         Tone::Active => "M6 1a5 5 0 1 0 0 10A5 5 0 0 0 6 1z",
         Tone::Building => "M6 1a5 5 0 1 0 0 10A5 5 0 0 0 6 1zm0 2v6a3 3 0 0 1 0-6z",
@@ -23,25 +24,33 @@ pub fn shape(tone: Tone) -> impl IntoView {
             <path d=path></path>
         </svg>
     }
+    .into_any()
 }
 
 /// The word with its shape, and the reason when there is one.
-pub fn status(tone: Tone, word: Key, reason: Option<Reason>) -> impl IntoView {
+pub fn status(tone: Tone, word: Key, reason: Option<Reason>) -> AnyView {
     let clock = use_clock();
     view! {
         <span class=format!("status status--{}", tone.as_str()) data-testid="cell-status">
             <span class="status__line">{shape(tone)} <span>{t(word)}</span></span>
-            {reason
-                .map(|reason| {
-                    let code = reason.code.clone();
-                    view! {
-                        <span class="status__reason" data-code=code>
-                            {move || reason_text(&reason, clock.now(), clock.zone())}
-                        </span>
-                    }
-                })}
+            {match reason {
+                Some(reason) => reason_view("status__reason", reason, clock),
+                None => nothing(),
+            }}
         </span>
     }
+    .into_any()
+}
+
+/// A reason that counts on by itself.
+pub fn reason_view(class: &'static str, reason: Reason, clock: Clock) -> AnyView {
+    let code = reason.code.clone();
+    view! {
+        <span class=class data-code=code>
+            {dynamic(move || reason_text(&reason, clock.now(), clock.zone()).into_any())}
+        </span>
+    }
+    .into_any()
 }
 
 /// A reason in the reader's language: by its code, else as the server says it.
@@ -57,9 +66,18 @@ pub fn reason_text(reason: &Reason, now: i64, zone: i64) -> String {
         None => (String::new(), String::new()),
     };
     let mut params: Vec<(&str, &str)> = vec![("since", &clock), ("for", &length)];
-    params.extend(reason.params.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    params.extend(
+        reason
+            .params
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    );
     let text = i18n::tp(*key, &params);
-    if text.contains('{') { reason.sentence.clone() } else { text }
+    if text.contains('{') {
+        reason.sentence.clone()
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]
@@ -87,7 +105,11 @@ mod tests {
         for cause in causes {
             let reason = cause.reason(|_| "2026-11-21T12:01:31Z".to_owned());
             let text = reason_text(&reason, NOON, 0);
-            assert!(i18n::en::REASONS.iter().any(|(code, _)| *code == reason.code), "{} has no text", reason.code);
+            assert!(
+                i18n::en::REASONS.iter().any(|(code, _)| *code == reason.code),
+                "{} has no text",
+                reason.code
+            );
             assert!(!text.contains('{') && !text.is_empty(), "{text}");
         }
     }
@@ -95,12 +117,20 @@ mod tests {
     #[test]
     fn a_silent_node_is_named_with_since_when_and_for_how_long() {
         let reason = Cause::NodeSilent("node-2".into(), 0).reason(|_| "2026-11-21T12:01:31Z".to_owned());
-        assert_eq!(reason_text(&reason, NOON, 0), "node-2 has not reported since 12:01:31 (3 min)");
+        assert_eq!(
+            reason_text(&reason, NOON, 0),
+            "node-2 has not reported since 12:01:31 (3 min)"
+        );
     }
 
     #[test]
     fn an_unknown_code_is_said_as_the_server_says_it() {
-        let reason = Reason { code: "x".into(), params: vec![], sentence: "So it is.".into(), since: None };
+        let reason = Reason {
+            code: "x".into(),
+            params: vec![],
+            sentence: "So it is.".into(),
+            since: None,
+        };
         assert_eq!(reason_text(&reason, 0, 0), "So it is.");
     }
 }

@@ -6,12 +6,13 @@ use leptos_router::hooks::use_location;
 
 use super::copy::copy_button;
 use super::icon::{Icon, icon};
+use super::{dynamic, maybe};
 use crate::i18n::{Key, t};
 use crate::session::{use_project, use_session};
 use crate::{browser, paths};
 
 /// The switcher.
-pub fn project_switcher() -> impl IntoView {
+pub fn project_switcher() -> AnyView {
     let session = use_session();
     let project = use_project();
     let path = use_location().pathname;
@@ -20,7 +21,10 @@ pub fn project_switcher() -> impl IntoView {
     let name = move || {
         let id = project.get();
         let projects = session.projects();
-        projects.into_iter().find(|known| known.id.to_string() == id).map_or_else(|| id.clone(), |known| known.name)
+        projects
+            .into_iter()
+            .find(|known| known.id.to_string() == id)
+            .map_or_else(|| id.clone(), |known| known.name)
     };
     let list = move || {
         session
@@ -42,8 +46,9 @@ pub fn project_switcher() -> impl IntoView {
                         </a>
                     </li>
                 }
+                .into_any()
             })
-            .collect_view()
+            .collect::<Vec<AnyView>>()
     };
     let keys = move |event: leptos::ev::KeyboardEvent| {
         if event.key() == "Escape" && open.get_untracked() {
@@ -55,7 +60,9 @@ pub fn project_switcher() -> impl IntoView {
     // Leaving it closes it.
     let left = move |event: leptos::ev::FocusEvent| {
         use wasm_bindgen::JsCast;
-        let to = event.related_target().and_then(|target| target.dyn_into::<web_sys::Node>().ok());
+        let to = event
+            .related_target()
+            .and_then(|target| target.dyn_into::<web_sys::Node>().ok());
         let inside = node.get_untracked().is_some_and(|node| node.contains(to.as_ref()));
         if !inside {
             open.set(false);
@@ -71,14 +78,23 @@ pub fn project_switcher() -> impl IntoView {
                 aria-describedby="switcher-label"
                 on:click=move |_| open.update(|open| *open = !*open)
             >
-                {name}
+                {dynamic(move || name().into_any())}
                 {icon(Icon::Chevron)}
             </button>
             <div class="switcher__id">
-                <code title=project>{project}</code>
-                {move || copy_button(project.get(), t(Key::ProjectId).to_owned())}
+                {dynamic(move || {
+                    let id = project.get();
+                    view! {
+                        <code title=id.clone()>{id.clone()}</code>
+                        {copy_button(id, t(Key::ProjectId).to_owned())}
+                    }
+                        .into_any()
+                })}
             </div>
-            {move || open.get().then(|| view! { <ul class="switcher__list">{list()}</ul> })}
+            {maybe(move || {
+                open.get().then(|| view! { <ul class="switcher__list">{list()}</ul> }.into_any())
+            })}
         </div>
     }
+    .into_any()
 }

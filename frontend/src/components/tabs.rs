@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_location, use_navigate};
 
+use super::maybe;
 use crate::browser;
 use crate::i18n::{Key, format, t};
 
@@ -19,14 +20,17 @@ pub struct Tab {
 }
 
 /// The list of tabs (ARIA tabs with automatic activation: arrows move and open).
-pub fn tabs(label: Key, all: Vec<Tab>) -> impl IntoView {
+pub fn tabs(label: Key, all: Vec<Tab>) -> AnyView {
     let location = use_location();
     let path = location.pathname;
     let addresses: Vec<Signal<String>> = all.iter().map(|tab| tab.href).collect();
     let navigate = use_navigate();
     let keys = move |event: leptos::ev::KeyboardEvent| {
         let here = path.get_untracked();
-        let at = addresses.iter().position(|href| href.get_untracked() == here).unwrap_or(0);
+        let at = addresses
+            .iter()
+            .position(|href| href.get_untracked() == here)
+            .unwrap_or(0);
         let to = match event.key().as_str() {
             "ArrowRight" => (at + 1) % addresses.len(),
             "ArrowLeft" => (at + addresses.len() - 1) % addresses.len(),
@@ -35,7 +39,11 @@ pub fn tabs(label: Key, all: Vec<Tab>) -> impl IntoView {
             _ => return,
         };
         event.prevent_default();
-        let options = NavigateOptions { replace: true, scroll: false, ..Default::default() };
+        let options = NavigateOptions {
+            replace: true,
+            scroll: false,
+            ..Default::default()
+        };
         navigate(&addresses[to].get_untracked(), options);
         browser::soon(|| {
             browser::focus("[role=tab][aria-selected=true]");
@@ -55,16 +63,19 @@ pub fn tabs(label: Key, all: Vec<Tab>) -> impl IntoView {
                     aria-controls="tab-panel"
                 >
                     {t(tab.title)}
-                    {move || {
-                        tab.count.get().map(|count| view! { <span class="tab__count">{format::number(count)}</span> })
-                    }}
+                    {maybe(move || {
+                        let count = format::number(tab.count.get()?);
+                        Some(view! { <span class="tab__count">{count}</span> }.into_any())
+                    })}
                 </a>
             }
+            .into_any()
         })
-        .collect_view();
+        .collect::<Vec<AnyView>>();
     view! {
         <div class="tabs" role="tablist" aria-label=t(label) on:keydown=keys>
             {links}
         </div>
     }
+    .into_any()
 }

@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use super::dynamic;
 use super::icon::{Icon, icon};
 use crate::browser;
 use crate::i18n::{Key, t, tp};
@@ -63,7 +64,7 @@ impl Theme {
 }
 
 /// The switch: one press goes to the next theme.
-pub fn theme_switch() -> impl IntoView {
+pub fn theme_switch() -> AnyView {
     let theme = RwSignal::new(Theme::parse(browser::remembered("theme").as_deref()));
     let press = move |_| {
         let next = theme.get_untracked().next();
@@ -80,9 +81,10 @@ pub fn theme_switch() -> impl IntoView {
             title=label
             on:click=press
         >
-            {move || icon(theme.get().icon())}
+            {dynamic(move || icon(theme.get().icon()))}
         </button>
     }
+    .into_any()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 
+use super::maybe;
 use crate::browser;
 use crate::i18n::format;
 
@@ -19,7 +20,10 @@ impl Clock {
     pub fn provide() {
         let now = RwSignal::new(browser::now());
         set_interval(move || now.set(browser::now()), Duration::from_secs(5));
-        provide_context(Clock { now, zone: browser::zone() });
+        provide_context(Clock {
+            now,
+            zone: browser::zone(),
+        });
     }
 
     /// Milliseconds, UTC; what reads it is drawn again as it goes on.
@@ -39,13 +43,14 @@ pub fn use_clock() -> Clock {
 }
 
 /// A time: relative up to a day, whole on hover.
-pub fn time(rfc3339: String) -> impl IntoView {
+pub fn time(rfc3339: String) -> AnyView {
     let clock = use_clock();
     let at = format::parse_time(&rfc3339);
     let whole = at.map(|at| format::whole(at, clock.zone()));
     view! {
         <time class="nowrap" datetime=rfc3339 title=whole>
-            {move || at.map(|at| format::ago(at, clock.now(), clock.zone()))}
+            {maybe(move || Some(format::ago(at?, clock.now(), clock.zone()).into_any()))}
         </time>
     }
+    .into_any()
 }

@@ -2,9 +2,11 @@
 
 use leptos::prelude::*;
 
-use super::icon::{Icon, icon};
+use super::button::icon_button;
+use super::dynamic;
+use super::icon::Icon;
 use crate::browser;
-use crate::i18n::{Key, t};
+use crate::i18n::Key;
 
 /// How long a message stays (milliseconds).
 const STAYS: i32 = 6_000;
@@ -20,8 +22,11 @@ pub struct Toasts {
 impl Toasts {
     /// Provides them to everything below.
     pub fn provide() -> Self {
-        let toasts =
-            Self { shown: RwSignal::new(Vec::new()), next: StoredValue::new(0), spoken: RwSignal::new(String::new()) };
+        let toasts = Self {
+            shown: RwSignal::new(Vec::new()),
+            next: StoredValue::new(0),
+            spoken: RwSignal::new(String::new()),
+        };
         provide_context(toasts);
         toasts
     }
@@ -42,7 +47,11 @@ impl Toasts {
     pub fn announce(self, text: &str) {
         // The same words twice are told twice only if they differ.
         let again = self.spoken.with_untracked(|spoken| spoken == text);
-        self.spoken.set(if again { format!("{text}\u{a0}") } else { text.to_owned() });
+        self.spoken.set(if again {
+            format!("{text}\u{a0}")
+        } else {
+            text.to_owned()
+        });
     }
 
     fn close(self, id: u32) {
@@ -56,24 +65,20 @@ pub fn use_toasts() -> Toasts {
 }
 
 /// Where they appear. Once, at the end of the page.
-pub fn toasts() -> impl IntoView {
+pub fn toasts() -> AnyView {
     let toasts = use_toasts();
     view! {
-        <div class="visually-hidden" aria-live="polite">{toasts.spoken}</div>
+        <div class="visually-hidden" aria-live="polite">{dynamic(move || toasts.spoken.get().into_any())}</div>
         <div class="toasts" role="status" aria-live="polite">
-            <For each=move || toasts.shown.get() key=|(id, _)| *id let:item>
-                <div class="toast">
-                    <p>{item.1}</p>
-                    <button
-                        type="button"
-                        class="copy"
-                        aria-label=t(Key::Close)
-                        on:click=move |_| toasts.close(item.0)
-                    >
-                        {icon(Icon::Cross)}
-                    </button>
-                </div>
-            </For>
+            {dynamic(move || {
+                let message = |(id, text): (u32, String)| {
+                    let close = Callback::new(move |()| toasts.close(id));
+                    view! { <div class="toast"><p>{text}</p> {icon_button("copy", Icon::Cross, Key::Close, close)}</div> }
+                        .into_any()
+                };
+                toasts.shown.get().into_iter().map(message).collect::<Vec<AnyView>>().into_any()
+            })}
         </div>
     }
+    .into_any()
 }

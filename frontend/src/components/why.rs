@@ -5,7 +5,7 @@ use portolan_shared::status::{Step, StepState};
 use portolan_shared::v1::WhyStep;
 
 use super::icon::{Icon, icon};
-use super::status::reason_text;
+use super::status::reason_view;
 use super::time::use_clock;
 use crate::i18n::{Key, t};
 
@@ -36,48 +36,43 @@ pub fn advice(code: &str) -> Option<Key> {
 }
 
 /// The chain.
-pub fn why_chain(steps: &[WhyStep]) -> impl IntoView + use<> {
+pub fn why_chain(steps: &[WhyStep]) -> AnyView {
+    let items: Vec<AnyView> = steps.iter().cloned().map(step_view).collect();
+    view! { <ol class="why" aria-label=t(Key::Why)>{items}</ol> }.into_any()
+}
+
+/// One step.
+fn step_view(step: WhyStep) -> AnyView {
     let clock = use_clock();
-    let items = steps
-        .iter()
-        .cloned()
-        .map(|step| {
-            let (class, mark, word) = match step.state {
-                StepState::Ok => ("passed", Some(Icon::Check), Key::StepOk),
-                StepState::Failed => ("failed", Some(Icon::Cross), Key::StepFailed),
-                StepState::Waiting => ("waiting", Some(Icon::Clock), Key::StepWaiting),
-                StepState::Unknown => ("unknown", None, Key::StepUnknown),
-            };
-            let advice = step.reason.as_ref().and_then(|reason| advice(&reason.code));
-            view! {
-                <li class=format!("why__step why__step--{class}") data-step=format!("{:?}", step.step)>
-                    <span class="why__mark">
-                        {match mark {
-                            Some(mark) => icon(mark).into_any(),
-                            None => view! { <span aria-hidden="true">"·"</span> }.into_any(),
-                        }}
-                    </span>
-                    <div>
-                        <p class="why__name">
-                            {t(step_name(step.step))} <span class="visually-hidden">": " {t(word)}</span>
-                        </p>
-                        {step
-                            .reason
-                            .map(|reason| {
-                                let code = reason.code.clone();
-                                view! {
-                                    <p class="why__text" data-code=code>
-                                        {move || reason_text(&reason, clock.now(), clock.zone())}
-                                    </p>
-                                }
-                            })}
-                        {advice.map(|advice| view! { <p class="why__text">{t(advice)}</p> })}
-                    </div>
-                </li>
-            }
-        })
-        .collect_view();
-    view! { <ol class="why" aria-label=t(Key::Why)>{items}</ol> }
+    let (class, mark, word) = match step.state {
+        StepState::Ok => ("passed", icon(Icon::Check), Key::StepOk),
+        StepState::Failed => ("failed", icon(Icon::Cross), Key::StepFailed),
+        StepState::Waiting => ("waiting", icon(Icon::Clock), Key::StepWaiting),
+        StepState::Unknown => (
+            "unknown",
+            view! { <span aria-hidden="true">"·"</span> }.into_any(),
+            Key::StepUnknown,
+        ),
+    };
+    let advice = step.reason.as_ref().and_then(|reason| advice(&reason.code));
+    let mut texts = Vec::new();
+    if let Some(reason) = step.reason {
+        let reason = reason_view("", reason, clock);
+        texts.push(view! { <p class="why__text">{reason}</p> }.into_any());
+    }
+    if let Some(advice) = advice {
+        texts.push(view! { <p class="why__text">{t(advice)}</p> }.into_any());
+    }
+    view! {
+        <li class=format!("why__step why__step--{class}")>
+            <span class="why__mark">{mark}</span>
+            <div>
+                <p class="why__name">{t(step_name(step.step))} <span class="visually-hidden">": " {t(word)}</span></p>
+                {texts}
+            </div>
+        </li>
+    }
+    .into_any()
 }
 
 #[cfg(test)]

@@ -6,7 +6,10 @@ pub mod subnet;
 
 /// The first of `{prefix}-1`, `{prefix}-2`, … that is not taken.
 pub fn next_name(prefix: &str, taken: &[String]) -> String {
-    (1..).map(|number| format!("{prefix}-{number}")).find(|name| !taken.contains(name)).unwrap_or_default()
+    (1..)
+        .map(|number| format!("{prefix}-{number}"))
+        .find(|name| !taken.contains(name))
+        .unwrap_or_default()
 }
 
 /// Words of a text, apart by blanks, commas or lines.
@@ -23,7 +26,10 @@ pub fn pairs(text: &str) -> Vec<(String, String)> {
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .map(|line| {
-            let (a, b) = line.split_once('-').or_else(|| line.split_once(char::is_whitespace)).unwrap_or((line, ""));
+            let (a, b) = line
+                .split_once('-')
+                .or_else(|| line.split_once(char::is_whitespace))
+                .unwrap_or((line, ""));
             (a.trim().to_owned(), b.trim().to_owned())
         })
         .collect()
@@ -41,7 +47,10 @@ mod tests {
 
     #[test]
     fn lists_are_read_as_people_paste_them() {
-        assert_eq!(words(" 10.0.0.2, 10.0.0.3;\n10.0.0.4 "), ["10.0.0.2", "10.0.0.3", "10.0.0.4"]);
+        assert_eq!(
+            words(" 10.0.0.2, 10.0.0.3;\n10.0.0.4 "),
+            ["10.0.0.2", "10.0.0.3", "10.0.0.4"]
+        );
         let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
         assert_eq!(
             pairs("10.0.0.2 - 10.0.0.9\n\n10.0.0.20-10.0.0.29\n10.1.0.0/16 10.0.0.3\nx"),

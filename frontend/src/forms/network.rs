@@ -31,8 +31,17 @@ mod tests {
     fn a_name_twice_is_a_warning_and_none_is_an_error() {
         let taken = ["shop".to_owned()];
         assert_eq!(name_message("web", &taken), None);
-        assert_eq!(name_message(" shop ", &taken).map(|message| message.weight), Some(Weight::Warning));
-        assert_eq!(name_message("  ", &taken).map(|message| message.weight), Some(Weight::Error));
-        assert_eq!(name_message(&"x".repeat(256), &taken).map(|message| message.weight), Some(Weight::Error));
+        assert_eq!(
+            name_message(" shop ", &taken).map(|message| message.weight),
+            Some(Weight::Warning)
+        );
+        assert_eq!(
+            name_message("  ", &taken).map(|message| message.weight),
+            Some(Weight::Error)
+        );
+        assert_eq!(
+            name_message(&"x".repeat(256), &taken).map(|message| message.weight),
+            Some(Weight::Error)
+        );
     }
 }

@@ -67,7 +67,11 @@ impl Around {
             .collect();
         Self {
             cidr: subnet.cidr,
-            subnet: if subnet.name.is_empty() { subnet.cidr.to_string() } else { subnet.name.clone() },
+            subnet: if subnet.name.is_empty() {
+                subnet.cidr.to_string()
+            } else {
+                subnet.name.clone()
+            },
             gateway: subnet.gateway,
             pools: subnet.pools.clone(),
             holders,
@@ -80,9 +84,10 @@ impl Around {
 pub fn holder(port: &PortRow) -> String {
     let node = port.attached.node.as_ref().map(|node| node.name.as_str());
     match (&port.attached.pod, node) {
-        (Some((namespace, name)), Some(node)) => {
-            tp(Key::HolderPodOn, &[("pod", &format!("{namespace}/{name}")), ("node", node)])
-        }
+        (Some((namespace, name)), Some(node)) => tp(
+            Key::HolderPodOn,
+            &[("pod", &format!("{namespace}/{name}")), ("node", node)],
+        ),
         (Some((namespace, name)), None) => tp(Key::HolderPod, &[("pod", &format!("{namespace}/{name}"))]),
         (None, Some(node)) => tp(Key::HolderNode, &[("node", node)]),
         (None, None) if !port.name.is_empty() => tp(Key::HolderPort, &[("port", &port.name)]),
@@ -127,7 +132,13 @@ pub fn check(typed: &Typed, around: &Around) -> Checked {
     };
     let mac = mac(&typed.mac, around).map_err(|message| checked.mac = Some(message));
     if let (Ok(name), Ok(description), Ok(addresses), Ok(mac)) = (name, description, addresses, mac) {
-        checked.spec = Some(PortSpec { name, description, enabled: typed.enabled, addresses, mac });
+        checked.spec = Some(PortSpec {
+            name,
+            description,
+            enabled: typed.enabled,
+            addresses,
+            mac,
+        });
     }
     checked
 }
@@ -141,7 +152,11 @@ fn addresses(text: &str, around: &Around) -> Result<(Vec<IpAddr>, Option<Message
     }
     if words.len() > check::FIXED_IPS_MAX {
         let (max, count) = (check::FIXED_IPS_MAX, words.len());
-        return Err(refused(Refusal::TooMany { field: "fixed_ips".to_owned(), max, count }));
+        return Err(refused(Refusal::TooMany {
+            field: "fixed_ips".to_owned(),
+            max,
+            count,
+        }));
     }
     let mut found: Vec<IpAddr> = Vec::new();
     let mut outside = Vec::new();
@@ -156,7 +171,11 @@ fn addresses(text: &str, around: &Around) -> Result<(Vec<IpAddr>, Option<Message
         }
         if let Some((_, holder)) = around.holders.iter().find(|(held, _)| *held == address) {
             let (subnet, holder) = (around.subnet.clone(), holder.clone());
-            return Err(refused(Refusal::AddressTaken { address, subnet, holder }));
+            return Err(refused(Refusal::AddressTaken {
+                address,
+                subnet,
+                holder,
+            }));
         }
         let in_pool = |pool: &(IpAddr, IpAddr)| IpRange::new(pool.0, pool.1).is_ok_and(|pool| pool.contains(address));
         if !around.pools.iter().any(in_pool) {
@@ -169,7 +188,11 @@ fn addresses(text: &str, around: &Around) -> Result<(Vec<IpAddr>, Option<Message
             Message::warning(tp(Key::AddressIsGateway, &[("address", &address.to_string())]))
         }
         Some(address) => Message::warning(tp(Key::AddressOutsidePools, &[("address", &address.to_string())])),
-        None => Message::good(t(if found.len() == 1 { Key::AddressFree } else { Key::AddressesFree })),
+        None => Message::good(t(if found.len() == 1 {
+            Key::AddressFree
+        } else {
+            Key::AddressesFree
+        })),
     };
     Ok((found, Some(message)))
 }
@@ -182,12 +205,17 @@ fn mac(text: &str, around: &Around) -> Result<Option<String>, Message> {
     }
     let refused = |refusal: Refusal| Message::error(Failure::from_refusal(&refusal).sentence());
     let mac: MacAddress = text.parse().map_err(|_| {
-        refused(Refusal::NotAMac { field: "mac_address".to_owned(), given: check::shortened(text) })
+        refused(Refusal::NotAMac {
+            field: "mac_address".to_owned(),
+            given: check::shortened(text),
+        })
     })?;
     match around.macs.iter().find(|(held, _)| *held == mac) {
-        Some((_, holder)) => {
-            Err(refused(Refusal::MacTaken { mac, network: around.subnet.clone(), holder: holder.clone() }))
-        }
+        Some((_, holder)) => Err(refused(Refusal::MacTaken {
+            mac,
+            network: around.subnet.clone(),
+            holder: holder.clone(),
+        })),
         None => Ok(Some(mac.to_string())),
     }
 }
@@ -213,13 +241,24 @@ mod tests {
     }
 
     fn fixed(addresses: &str) -> Checked {
-        let typed = Typed { choice: Addresses::Fixed, addresses: addresses.into(), enabled: true, ..Typed::default() };
+        let typed = Typed {
+            choice: Addresses::Fixed,
+            addresses: addresses.into(),
+            enabled: true,
+            ..Typed::default()
+        };
         check(&typed, &around())
     }
 
     #[test]
     fn any_free_address_needs_nothing_typed() {
-        let checked = check(&Typed { enabled: true, ..Typed::default() }, &around());
+        let checked = check(
+            &Typed {
+                enabled: true,
+                ..Typed::default()
+            },
+            &around(),
+        );
         assert_eq!(checked.spec.map(|spec| spec.addresses), Some(vec![]));
     }
 
@@ -228,7 +267,10 @@ mod tests {
         let checked = fixed("10.0.0.9");
         assert_eq!(checked.spec, None);
         let text = checked.addresses.unwrap().text;
-        assert!(text.contains("10.0.0.9") && text.contains("pod default/web-1 on node-2"), "{text}");
+        assert!(
+            text.contains("10.0.0.9") && text.contains("pod default/web-1 on node-2"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -251,8 +293,19 @@ mod tests {
 
     #[test]
     fn macs_are_checked_for_form_and_twins() {
-        let with = |mac: &str| check(&Typed { mac: mac.into(), ..Typed::default() }, &around());
-        assert_eq!(with("FA-16-3E-00-00-02").spec.and_then(|spec| spec.mac).as_deref(), Some("fa:16:3e:00:00:02"));
+        let with = |mac: &str| {
+            check(
+                &Typed {
+                    mac: mac.into(),
+                    ..Typed::default()
+                },
+                &around(),
+            )
+        };
+        assert_eq!(
+            with("FA-16-3E-00-00-02").spec.and_then(|spec| spec.mac).as_deref(),
+            Some("fa:16:3e:00:00:02")
+        );
         assert!(with("fa:16:3e:00:00:01").mac.unwrap().text.contains("port a"));
         assert!(with("01:00:5e:00:00:01").spec.is_none());
     }

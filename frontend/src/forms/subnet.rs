@@ -127,7 +127,10 @@ pub fn check(typed: &Typed, network: Option<NetworkId>, space: &[UsedRange], nam
             _ => &mut checked.cidr,
         };
         // The first error of a field stands; a warning gives way to it.
-        if !place.as_ref().is_some_and(|message| message.weight == crate::components::field::Weight::Error) {
+        if !place
+            .as_ref()
+            .is_some_and(|message| message.weight == crate::components::field::Weight::Error)
+        {
             *place = Some(Message::error(Failure::from_refusal(refusal).sentence()));
         }
     }
@@ -138,7 +141,10 @@ pub fn check(typed: &Typed, network: Option<NetworkId>, space: &[UsedRange], nam
         checked.name = Some(Message::error(t(Key::NameNeeded)));
         checked.spec = None;
     } else if checked.name.is_none() && names.iter().any(|name| *name == typed.name.trim()) {
-        checked.name = Some(Message::warning(tp(Key::NameTakenWarning, &[("name", typed.name.trim())])));
+        checked.name = Some(Message::warning(tp(
+            Key::NameTakenWarning,
+            &[("name", typed.name.trim())],
+        )));
     }
     checked.offered = offered(typed, &wrong, checked.overlap.as_ref(), space);
     checked
@@ -166,14 +172,23 @@ fn overlap(mine: Cidr, network: Option<NetworkId>, space: &[UsedRange]) -> Optio
         let theirs = space
             .iter()
             .find(|range| (Some(range.network_id) == network) == forbidden && range.cidr.overlaps(&mine))?;
-        Some(Overlap { mine, theirs: theirs.clone(), forbidden })
+        Some(Overlap {
+            mine,
+            theirs: theirs.clone(),
+            forbidden,
+        })
     };
     find(true).or_else(|| find(false))
 }
 
 /// Why one may not want this network although one may have it.
 fn warning(cidr: Cidr, overlap: Option<&Overlap>) -> Option<Message> {
-    if let Some(Overlap { mine, theirs, forbidden: false }) = overlap {
+    if let Some(Overlap {
+        mine,
+        theirs,
+        forbidden: false,
+    }) = overlap
+    {
         let shared = mine.range().intersection(&theirs.cidr.range())?;
         return Some(Message::warning(tp(
             Key::OverlapElsewhere,
@@ -193,7 +208,10 @@ fn warning(cidr: Cidr, overlap: Option<&Overlap>) -> Option<Message> {
                 Key::WarnCarrier
             } else if within("198.18.0.0/15") {
                 Key::WarnProvider
-            } else if ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"].iter().any(|private| holds(private, cidr)) {
+            } else if ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
+                .iter()
+                .any(|private| holds(private, cidr))
+            {
                 return None;
             } else {
                 Key::WarnPublic
@@ -209,7 +227,9 @@ fn warning(cidr: Cidr, overlap: Option<&Overlap>) -> Option<Message> {
 
 /// Whether all of `inner` lies in `outer`.
 fn holds(outer: &str, inner: Cidr) -> bool {
-    outer.parse::<Cidr>().is_ok_and(|outer| outer.contains(inner.first()) && outer.contains(inner.last()))
+    outer
+        .parse::<Cidr>()
+        .is_ok_and(|outer| outer.contains(inner.first()) && outer.contains(inner.last()))
 }
 
 /// A network to take instead: the one meant where host bits are set, the next free where it overlaps.
@@ -238,12 +258,16 @@ pub fn next_free(meant: Option<Cidr>, prefix: u8, space: &[UsedRange]) -> Option
         }
         _ => {
             let private = ["192.168.0.0/16", "172.16.0.0/12", "10.0.0.0/8"];
-            let same = private.iter().find(|range| meant.is_some_and(|meant| holds(range, meant)));
+            let same = private
+                .iter()
+                .find(|range| meant.is_some_and(|meant| holds(range, meant)));
             within.extend(same.and_then(|range| range.parse::<Cidr>().ok()));
             within.extend("10.0.0.0/8".parse::<Cidr>());
         }
     }
-    within.into_iter().find_map(|within| next_free_block(within, prefix, &taken))
+    within
+        .into_iter()
+        .find_map(|within| next_free_block(within, prefix, &taken))
 }
 
 /// The CIDR the stepper makes of the one there is: `larger` network or smaller, next free of that size.
@@ -267,7 +291,9 @@ pub fn stepped(cidr: &str, larger: bool, space: &[UsedRange]) -> Option<Cidr> {
 pub fn fresh(space: &[UsedRange], names: &[String]) -> Typed {
     Typed {
         name: super::next_name("subnet", names),
-        cidr: next_free(None, FIRST_SIZE, space).map(|cidr| cidr.to_string()).unwrap_or_default(),
+        cidr: next_free(None, FIRST_SIZE, space)
+            .map(|cidr| cidr.to_string())
+            .unwrap_or_default(),
         dhcp: true,
         ..Typed::default()
     }
@@ -296,7 +322,12 @@ mod tests {
     }
 
     fn typed(cidr: &str) -> Typed {
-        Typed { name: "web".into(), cidr: cidr.into(), dhcp: true, ..Typed::default() }
+        Typed {
+            name: "web".into(),
+            cidr: cidr.into(),
+            dhcp: true,
+            ..Typed::default()
+        }
     }
 
     fn look(typed: &Typed) -> Checked {
@@ -345,7 +376,13 @@ mod tests {
             ..typed("10.5.0.0/24")
         };
         let checked = look(&form);
-        for message in [&checked.gateway, &checked.pools, &checked.dns, &checked.routes, &checked.description] {
+        for message in [
+            &checked.gateway,
+            &checked.pools,
+            &checked.dns,
+            &checked.routes,
+            &checked.description,
+        ] {
             assert_eq!(message.as_ref().map(|message| message.weight), Some(Weight::Error));
         }
         assert_eq!(checked.cidr, None);
@@ -357,7 +394,15 @@ mod tests {
         let twice = check(&typed("10.5.0.0/24"), None, &[], &names);
         assert_eq!(twice.name.unwrap().weight, Weight::Warning);
         assert!(twice.spec.is_some());
-        let none = check(&Typed { name: " ".into(), ..typed("10.5.0.0/24") }, None, &[], &names);
+        let none = check(
+            &Typed {
+                name: " ".into(),
+                ..typed("10.5.0.0/24")
+            },
+            None,
+            &[],
+            &names,
+        );
         assert_eq!((none.name.unwrap().weight, none.spec), (Weight::Error, None));
     }
 
@@ -373,7 +418,10 @@ mod tests {
         ] {
             let message = look(&typed(cidr)).cidr;
             assert_eq!(message.is_some(), warned, "{cidr}");
-            assert!(message.is_none_or(|message| message.weight == Weight::Warning), "{cidr}");
+            assert!(
+                message.is_none_or(|message| message.weight == Weight::Warning),
+                "{cidr}"
+            );
         }
     }
 
@@ -381,22 +429,39 @@ mod tests {
     fn the_stepper_offers_the_next_free_of_the_next_size() {
         assert_eq!(stepped("10.0.2.0/24", true, &space()), "10.0.2.0/23".parse().ok());
         assert_eq!(stepped("10.0.2.0/24", false, &space()), "10.0.2.0/25".parse().ok());
-        assert_eq!(stepped("10.0.2.0/29", false, &space()).map(|cidr| cidr.prefix()), Some(29));
+        assert_eq!(
+            stepped("10.0.2.0/29", false, &space()).map(|cidr| cidr.prefix()),
+            Some(29)
+        );
         assert_eq!(stepped("192.168.0.0/24", true, &space()), "192.168.0.0/23".parse().ok());
         assert_eq!(stepped("", true, &[]), "10.0.0.0/23".parse().ok());
     }
 
     #[test]
     fn sizes_are_told_in_words() {
-        assert_eq!(look(&typed("10.5.0.0/24")).size.as_deref(), Some("256 addresses, 253 to give"));
-        assert!(look(&typed("10.5.0.0/31")).size.unwrap().starts_with("2 addresses, 1 to give. "));
-        assert_eq!(look(&typed("fd00:5::/64")).size.as_deref(), Some("2^64 addresses, 2^64 to give"));
+        assert_eq!(
+            look(&typed("10.5.0.0/24")).size.as_deref(),
+            Some("256 addresses, 253 to give")
+        );
+        assert!(
+            look(&typed("10.5.0.0/31"))
+                .size
+                .unwrap()
+                .starts_with("2 addresses, 1 to give. ")
+        );
+        assert_eq!(
+            look(&typed("fd00:5::/64")).size.as_deref(),
+            Some("2^64 addresses, 2^64 to give")
+        );
     }
 
     #[test]
     fn it_opens_with_what_is_free() {
         let form = fresh(&space(), &["subnet-1".to_owned()]);
-        assert_eq!((form.name.as_str(), form.cidr.as_str(), form.dhcp), ("subnet-2", "10.0.2.0/24", true));
+        assert_eq!(
+            (form.name.as_str(), form.cidr.as_str(), form.dhcp),
+            ("subnet-2", "10.0.2.0/24", true)
+        );
         assert!(look(&form).spec.is_some());
     }
 }

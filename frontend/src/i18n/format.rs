@@ -10,7 +10,7 @@ pub fn number(n: u64) -> String {
     let separator = t(Key::NumberSeparator);
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             out.push_str(separator);
         }
         out.push(digit);
@@ -25,7 +25,14 @@ pub fn big_number(n: u128) -> String {
     }
     let power = 127 - n.leading_zeros();
     let half = 1_u128 << (power - 1);
-    format!("2^{}", if n - (1_u128 << power) >= half { power + 1 } else { power })
+    format!(
+        "2^{}",
+        if n - (1_u128 << power) >= half {
+            power + 1
+        } else {
+            power
+        }
+    )
 }
 
 /// Part of the whole in percent, rounded; never 100 before it is full, never 0 once begun.
@@ -57,7 +64,11 @@ pub fn parse_time(text: &str) -> Option<i64> {
         }
         None => ("", rest),
     };
-    let millis = fraction.bytes().chain([b'0'; 3]).take(3).fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+    let millis = fraction
+        .bytes()
+        .chain([b'0'; 3])
+        .take(3)
+        .fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
     let offset = match zone.as_bytes() {
         [] | [b'Z'] | [b'z'] => 0,
         [sign @ (b'+' | b'-'), ..] => {
@@ -107,7 +118,12 @@ pub fn date(time: i64, offset: i64) -> String {
     let month = months.split(' ').nth(month - 1).unwrap_or_default();
     tp(
         Key::DateAndTime,
-        &[("day", &day.to_string()), ("month", month), ("year", &year.to_string()), ("time", &clock(time, offset)[..5])],
+        &[
+            ("day", &day.to_string()),
+            ("month", month),
+            ("year", &year.to_string()),
+            ("time", &clock(time, offset)[..5]),
+        ],
     )
 }
 
@@ -153,23 +169,42 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped() {
-        assert_eq!([0, 999, 1_000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([1 << 64, (1 << 64) - 2, 65_536, u128::MAX].map(big_number), ["2^64", "2^64", "65,536", "2^128"]);
+        assert_eq!(
+            [0, 999, 1_000, 1_234_567].map(number),
+            ["0", "999", "1,000", "1,234,567"]
+        );
+        assert_eq!(
+            [1 << 64, (1 << 64) - 2, 65_536, u128::MAX].map(big_number),
+            ["2^64", "2^64", "65,536", "2^128"]
+        );
     }
 
     #[test]
     fn percent_tells_begun_from_none_and_nearly_from_full() {
-        assert_eq!([(0, 0), (0, 9), (1, 1000), (999, 1000), (5, 5)].map(|(a, b)| percent(a, b)), [0, 0, 1, 99, 100]);
+        assert_eq!(
+            [(0, 0), (0, 9), (1, 1000), (999, 1000), (5, 5)].map(|(a, b)| percent(a, b)),
+            [0, 0, 1, 99, 100]
+        );
     }
 
     #[test]
     fn times_are_read_in_every_zone() {
-        for text in ["2026-11-21T12:04:31.250Z", "2026-11-21T15:04:31.250999+03:00", "2026-11-21T11:34:31.25-00:30"] {
+        for text in [
+            "2026-11-21T12:04:31.250Z",
+            "2026-11-21T15:04:31.250999+03:00",
+            "2026-11-21T11:34:31.25-00:30",
+        ] {
             assert_eq!(parse_time(text), Some(NOON), "{text}");
         }
         assert_eq!(parse_time("1970-01-01T00:00:00Z"), Some(0));
         assert_eq!(parse_time("1969-12-31T23:59:59Z"), Some(-1_000));
-        for bad in ["", "2026", "2026-13-01T00:00:00Z", "2026-11-21T12:04:31x", "2026-11-21T25:00:00Z"] {
+        for bad in [
+            "",
+            "2026",
+            "2026-13-01T00:00:00Z",
+            "2026-11-21T12:04:31x",
+            "2026-11-21T25:00:00Z",
+        ] {
             assert_eq!(parse_time(bad), None, "{bad}");
         }
     }
@@ -193,11 +228,18 @@ mod tests {
         assert_eq!(ago(185), "3 min ago");
         assert_eq!(ago(7_300), "2 h ago");
         assert_eq!(ago(86_400), "20 Nov 2026, 12:04");
-        assert_eq!(super::ago(NOON + 60_000, NOON, 0), "just now", "a clock that is ahead says nothing of the future");
+        assert_eq!(
+            super::ago(NOON + 60_000, NOON, 0),
+            "just now",
+            "a clock that is ahead says nothing of the future"
+        );
     }
 
     #[test]
     fn durations_take_their_largest_unit() {
-        assert_eq!([400, 42_000, 200_000, 8_000_000, 200_000_000].map(duration), ["0.4 s", "42 s", "3 min", "2 h", "2 days"]);
+        assert_eq!(
+            [400, 42_000, 200_000, 8_000_000, 200_000_000].map(duration),
+            ["0.4 s", "42 s", "3 min", "2 h", "2 days"]
+        );
     }
 }

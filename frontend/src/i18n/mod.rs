@@ -14,7 +14,10 @@ pub use en::Key;
 use plural::Form;
 
 /// Makes the match of one more language: `language! { russian; Networks: "Сети", … }`.
-#[allow(unused_macros, reason = "English is the first language; the second is one file with this macro")]
+#[allow(
+    unused_macros,
+    reason = "English is the first language; the second is one file with this macro"
+)]
 macro_rules! language {
     ($name:ident; $($key:ident: $text:literal,)*) => {
         /// The text of a key in this language.
@@ -47,7 +50,10 @@ impl Lang {
     /// The language for a browser's preference, such as `en-GB`.
     pub fn from_tag(tag: &str) -> Option<Lang> {
         let primary = tag.split(['-', '_']).next().unwrap_or_default();
-        Self::ALL.iter().copied().find(|lang| lang.tag().eq_ignore_ascii_case(primary))
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|lang| lang.tag().eq_ignore_ascii_case(primary))
     }
 
     /// The raw text of a key.
@@ -105,7 +111,9 @@ pub fn fill(text: &str, params: &[(&str, &str)]) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     let mut rest = text;
     while let Some(start) = rest.find('{') {
-        let Some(end) = rest[start..].find('}').map(|end| start + end) else { break };
+        let Some(end) = rest[start..].find('}').map(|end| start + end) else {
+            break;
+        };
         out.push_str(&rest[..start]);
         let name = &rest[start + 1..end];
         match params.iter().find(|(param, _)| *param == name) {
@@ -146,7 +154,11 @@ mod tests {
     fn every_language_has_the_placeholders_and_plural_forms_of_english() {
         fn names(text: &str) -> Vec<&str> {
             let first = text.split('|').next().unwrap_or_default();
-            let mut names: Vec<&str> = first.split('{').skip(1).filter_map(|part| part.split('}').next()).collect();
+            let mut names: Vec<&str> = first
+                .split('{')
+                .skip(1)
+                .filter_map(|part| part.split('}').next())
+                .collect();
             names.sort_unstable();
             names.dedup();
             names
@@ -157,7 +169,12 @@ mod tests {
                 assert!(!text.is_empty(), "{key:?} is empty in {}", lang.tag());
                 assert_eq!(names(english), names(text), "{key:?} in {}", lang.tag());
                 if english.contains('|') {
-                    assert_eq!(text.split('|').count(), plural::forms(*lang), "{key:?} in {}", lang.tag());
+                    assert_eq!(
+                        text.split('|').count(),
+                        plural::forms(*lang),
+                        "{key:?} in {}",
+                        lang.tag()
+                    );
                 }
             }
         }

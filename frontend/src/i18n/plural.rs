@@ -47,7 +47,10 @@ mod tests {
 
     #[test]
     fn english_tells_one_from_the_rest() {
-        assert_eq!([0, 1, 2, 21].map(one_other), [Form::Few, Form::One, Form::Few, Form::Few]);
+        assert_eq!(
+            [0, 1, 2, 21].map(one_other),
+            [Form::Few, Form::One, Form::Few, Form::Few]
+        );
     }
 
     #[test]

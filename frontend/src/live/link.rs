@@ -49,9 +49,18 @@ impl Link {
     pub fn lost(self, now: i64) -> Link {
         match self {
             Link::Idle => Link::Idle,
-            Link::Connecting => Link::Broken { since: now, attempts: 1 },
-            Link::Live(heard) => Link::Broken { since: heard, attempts: 1 },
-            Link::Broken { since, attempts } => Link::Broken { since, attempts: attempts.saturating_add(1) },
+            Link::Connecting => Link::Broken {
+                since: now,
+                attempts: 1,
+            },
+            Link::Live(heard) => Link::Broken {
+                since: heard,
+                attempts: 1,
+            },
+            Link::Broken { since, attempts } => Link::Broken {
+                since,
+                attempts: attempts.saturating_add(1),
+            },
         }
     }
 
@@ -93,7 +102,10 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_half_a_minute() {
-        assert_eq!([0, 1, 2, 3, 5, 6, 99].map(|n| pause(n, 0.0)), [1_000, 1_000, 2_000, 4_000, 16_000, 30_000, 30_000]);
+        assert_eq!(
+            [0, 1, 2, 3, 5, 6, 99].map(|n| pause(n, 0.0)),
+            [1_000, 1_000, 2_000, 4_000, 16_000, 30_000, 30_000]
+        );
         assert_eq!(pause(1, 0.999), 751);
     }
 

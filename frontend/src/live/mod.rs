@@ -132,12 +132,16 @@ impl Live {
         self.link.maybe_update(|link| link.heard(now));
         match name {
             "change" => {
-                let Ok(event) = serde_json::from_str::<ChangeEvent>(data) else { return };
+                let Ok(event) = serde_json::from_str::<ChangeEvent>(data) else {
+                    return;
+                };
                 self.revision.set_value(Some(event.revision));
                 self.tell(&Heard::Changes(event.changes));
             }
             "progress" => {
-                let Ok(event) = serde_json::from_str::<ProgressEvent>(data) else { return };
+                let Ok(event) = serde_json::from_str::<ProgressEvent>(data) else {
+                    return;
+                };
                 match self.revision.get_value() {
                     Some(known) => self.revision.set_value(Some(event.revision.max(known))),
                     None => {
@@ -148,7 +152,9 @@ impl Live {
                 }
             }
             "reset" => {
-                let Ok(event) = serde_json::from_str::<ProgressEvent>(data) else { return };
+                let Ok(event) = serde_json::from_str::<ProgressEvent>(data) else {
+                    return;
+                };
                 self.revision.set_value(Some(event.revision));
                 self.tell(&Heard::Reset);
             }

@@ -6,9 +6,9 @@ use leptos_router::hooks::use_navigate;
 
 use crate::api::bodies::{CreateNetwork, Made};
 use crate::api::{self, Failure, url};
-use crate::components::error::error_block;
+use crate::components::error::form_error;
 use crate::components::field::{LINE, Look, text_field};
-use crate::components::panel::{Closing, panel};
+use crate::components::panel::{Closing, form, form_foot, panel};
 use crate::components::toast::use_toasts;
 use crate::forms::network::{description_message, name_message};
 use crate::forms::{next_name, port::forbids};
@@ -17,7 +17,7 @@ use crate::session::use_session;
 use crate::{browser, paths};
 
 /// The panel.
-pub fn add_network(project: Signal<String>, names: Signal<Vec<String>>, close: Callback<()>) -> impl IntoView {
+pub fn add_network(project: Signal<String>, names: Signal<Vec<String>>, close: Callback<()>) -> AnyView {
     let session = use_session();
     let toasts = use_toasts();
     let navigate = use_navigate();
@@ -30,7 +30,7 @@ pub fn add_network(project: Signal<String>, names: Signal<Vec<String>>, close: C
     let dirty = Signal::derive(move || name.get() != first_name || !description.get().is_empty());
     let closing = Closing::new(dirty, close);
 
-    let submit = move || {
+    let submit = Callback::new(move |()| {
         if busy.get_untracked() {
             return;
         }
@@ -42,10 +42,20 @@ pub fn add_network(project: Signal<String>, names: Signal<Vec<String>>, close: C
         failure.set(None);
         let navigate = navigate.clone();
         leptos::task::spawn_local(async move {
-            let (project, name, description) =
-                (project.get_untracked(), name.get_untracked(), description.get_untracked());
+            let (project, name, description) = (
+                project.get_untracked(),
+                name.get_untracked(),
+                description.get_untracked(),
+            );
             let body = CreateNetwork::new(name.trim(), description.trim());
-            let answer = api::send(session, &project, Method::POST, &url::networking("networks"), Some(&body)).await;
+            let answer = api::send(
+                session,
+                &project,
+                Method::POST,
+                &url::networking("networks"),
+                Some(&body),
+            )
+            .await;
             busy.try_set(false);
             match answer {
                 Ok(text) => {
@@ -60,46 +70,26 @@ pub fn add_network(project: Signal<String>, names: Signal<Vec<String>>, close: C
                 }
             }
         });
-    };
-    let press = submit.clone();
-    let body = view! {
-        <form
-            id="add-network"
-            on:submit=move |event| {
-                event.prevent_default();
-                submit();
-            }
-            novalidate
-        >
-            {move || failure.get().map(|failure| error_block(&failure, None))}
-            {text_field("name", Key::Name, Look { first: true, ..LINE }, name, name_said, None, || ())}
-            {text_field(
+    });
+    let body = form(
+        vec![
+            form_error(failure),
+            text_field("name", Key::Name, Look { first: true, ..LINE }, name, name_said, None),
+            text_field(
                 "description",
                 Key::Description,
-                Look { optional: true, lines: 3, ..LINE },
+                Look {
+                    optional: true,
+                    lines: 3,
+                    ..LINE
+                },
                 description,
                 description_said,
                 None,
-                || (),
-            )}
-        </form>
-    };
-    let foot = move || {
-        let press = press.clone();
-        view! {
-            <button
-                type="button"
-                class="button button--primary"
-                aria-disabled=move || busy.get().then_some("true")
-                on:click=move |_| press()
-            >
-                {move || if busy.get() { t(Key::Sending) } else { t(Key::CreateNetwork) }}
-            </button>
-            <button type="button" class="button" on:click=move |_| closing.request()>
-                {t(Key::Cancel)}
-            </button>
-        }
-        .into_any()
-    };
+            ),
+        ],
+        submit,
+    );
+    let foot = Box::new(move || form_foot(Key::CreateNetwork, busy, submit, closing));
     panel(Signal::derive(|| t(Key::CreateNetwork).to_owned()), closing, body, foot)
 }

@@ -8,12 +8,13 @@ use super::subnet::name_of;
 use crate::api::bodies::CreatePort;
 use crate::api::{self, Failure, url};
 use crate::browser;
-use crate::components::error::error_block;
+use crate::components::error::form_error;
 use crate::components::field::{LINE, Look, Message, check_field, choice_field, text_field};
-use crate::components::panel::{Closing, panel};
+use crate::components::maybe;
+use crate::components::panel::{Closing, form, form_foot, panel};
 use crate::components::toast::use_toasts;
 use crate::forms::port::{Addresses, Around, Checked, Typed, check};
-use crate::i18n::{Key, t, tp};
+use crate::i18n::{Key, tp};
 use crate::session::use_session;
 
 /// The panel, in `subnet`; `ports` are those one may see there, live.
@@ -22,12 +23,13 @@ pub fn add_port(
     subnet: Signal<Option<SubnetRow>>,
     ports: Signal<Vec<PortRow>>,
     close: Callback<()>,
-) -> impl IntoView {
+) -> AnyView {
     let session = use_session();
     let toasts = use_toasts();
     let text = || RwSignal::new(String::new());
     let (name, addresses, mac, description) = (text(), text(), text(), text());
-    let choice = RwSignal::new(Addresses::Any);
+    let choice = RwSignal::new(0_usize);
+    let fixed = move || choice.get() == 1;
     let (enabled, another) = (RwSignal::new(true), RwSignal::new(false));
     // Errors of an empty field wait until one has tried.
     let tried = RwSignal::new(false);
@@ -35,19 +37,34 @@ pub fn add_port(
 
     let typed = move || Typed {
         name: name.get(),
-        choice: choice.get(),
+        choice: if fixed() { Addresses::Fixed } else { Addresses::Any },
         addresses: addresses.get(),
         mac: mac.get(),
         enabled: enabled.get(),
         description: description.get(),
     };
     let around = Memo::new(move |_| {
-        subnet.with(|subnet| subnet.as_ref().map(|subnet| ports.with(|ports| Around::new(subnet, ports))))
+        subnet.with(|subnet| {
+            subnet
+                .as_ref()
+                .map(|subnet| ports.with(|ports| Around::new(subnet, ports)))
+        })
     });
     let checked = Memo::new(move |_| {
-        around.with(|around| around.as_ref().map(|around| check(&typed(), around)).unwrap_or_default())
+        around.with(|around| {
+            around
+                .as_ref()
+                .map(|around| check(&typed(), around))
+                .unwrap_or_default()
+        })
     });
-    let dirty = Signal::derive(move || typed() != Typed { enabled: true, ..Typed::default() });
+    let dirty = Signal::derive(move || {
+        typed()
+            != Typed {
+                enabled: true,
+                ..Typed::default()
+            }
+    });
     let closing = Closing::new(dirty, close);
     let said = move |pick: fn(&Checked) -> &Option<Message>| {
         Signal::derive(move || checked.with(|checked| pick(checked).clone()))
@@ -63,7 +80,7 @@ pub fn add_port(
         }
     });
 
-    let submit = move || {
+    let submit = Callback::new(move |()| {
         if busy.get_untracked() {
             return;
         }
@@ -87,13 +104,15 @@ pub fn add_port(
                     toasts.show(made_text(&answer, &spec.name));
                     if another.get_untracked() {
                         tried.set(false);
-                        (name.set(String::new()), addresses.set(String::new()), mac.set(String::new()));
+                        for field in [name, addresses, mac] {
+                            field.set(String::new());
+                        }
                         browser::focus(".panel [data-first]");
                     } else {
                         close.run(());
                     }
                 }
-                Err(error) if error.field.as_deref() == Some("fixed_ips") && choice.get_untracked() == Addresses::Fixed => {
+                Err(error) if error.field.as_deref() == Some("fixed_ips") && choice.get_untracked() == 1 => {
                     refused.try_set(Some((addresses.get_untracked(), Message::error(error.sentence()))));
                     browser::soon(|| {
                         browser::focus(".panel [aria-invalid=true]");
@@ -104,84 +123,67 @@ pub fn add_port(
                 }
             }
         });
-    };
-    let none = || ();
-    let body = view! {
-        <form
-            on:submit=move |event| {
-                event.prevent_default();
-                submit();
-            }
-            novalidate
-        >
-            {move || failure.get().map(|failure| view! { <div class="error--inline">{error_block(&failure, None)}</div> })}
-            {text_field(
+    });
+    let which = maybe(move || {
+        fixed().then(|| {
+            text_field(
+                "fixed_ips",
+                Key::IpAddresses,
+                Look { mono: true, ..LINE },
+                addresses,
+                addresses_said,
+                Some(Key::FixedHint),
+            )
+        })
+    });
+    let body = form(
+        vec![
+            form_error(failure),
+            text_field(
                 "name",
                 Key::Name,
-                Look { first: true, optional: true, ..LINE },
+                Look {
+                    first: true,
+                    optional: true,
+                    ..LINE
+                },
                 name,
                 said(|c| &c.name),
                 None,
-                none,
-            )}
-            {choice_field(
-                Key::Addresses,
-                &[(Addresses::Any, Key::AnyFree), (Addresses::Fixed, Key::FixedAddresses)],
-                choice,
-            )}
-            {move || {
-                (choice.get() == Addresses::Fixed)
-                    .then(|| {
-                        text_field(
-                            "fixed_ips",
-                            Key::IpAddresses,
-                            Look { mono: true, ..LINE },
-                            addresses,
-                            addresses_said,
-                            Some(Key::FixedHint),
-                            none,
-                        )
-                    })
-            }}
-            {text_field(
+            ),
+            choice_field(Key::Addresses, &[Key::AnyFree, Key::FixedAddresses], choice),
+            which,
+            text_field(
                 "mac_address",
                 Key::Mac,
-                Look { mono: true, optional: true, ..LINE },
+                Look {
+                    mono: true,
+                    optional: true,
+                    ..LINE
+                },
                 mac,
                 said(|c| &c.mac),
                 Some(Key::MacHint),
-                none,
-            )}
-            <div class="field">{check_field(Key::Enabled, Some(Key::EnabledHint), enabled)}</div>
-            {text_field(
+            ),
+            check_field(Key::Enabled, Some(Key::EnabledHint), enabled),
+            text_field(
                 "description",
                 Key::Description,
                 Look { optional: true, ..LINE },
                 description,
                 said(|c| &c.description),
                 None,
-                none,
-            )}
-            <button type="submit" hidden></button>
-        </form>
-    };
-    let foot = move || {
-        view! {
-            {check_field(Key::CreateAnother, None, another)}
-            <button type="button" class="button" on:click=move |_| closing.request()>
-                {t(Key::Cancel)}
-            </button>
-            <button
-                type="button"
-                class="button button--primary"
-                aria-disabled=move || busy.get().then_some("true")
-                on:click=move |_| submit()
-            >
-                {move || if busy.get() { t(Key::Sending) } else { t(Key::CreatePort) }}
-            </button>
-        }
+            ),
+        ],
+        submit,
+    );
+    let foot = Box::new(move || {
+        vec![
+            check_field(Key::CreateAnother, None, another),
+            form_foot(Key::CreatePort, busy, submit, closing),
+        ]
         .into_any()
-    };
+    });
     let title = Signal::derive(move || {
         let subnet = subnet.with(|subnet| subnet.as_ref().map(name_of).unwrap_or_default());
         tp(Key::AddPortTo, &[("subnet", &subnet)])

@@ -7,10 +7,12 @@ use portolan_shared::v1::{AddressSpace, NetworkRow};
 use crate::api::bodies::CreateSubnet;
 use crate::api::{self, Failure, url};
 use crate::browser;
-use crate::components::error::error_block;
-use crate::components::field::{LINE, Look, check_field, text_field};
-use crate::components::icon::{Icon, icon};
-use crate::components::panel::{Closing, panel};
+use crate::components::button::icon_button;
+use crate::components::dynamic;
+use crate::components::error::form_error;
+use crate::components::field::{LINE, Look, Message, Weight, check_field, text_field};
+use crate::components::icon::Icon;
+use crate::components::panel::{Closing, form, form_foot, panel};
 use crate::components::ranges::overlap_bars;
 use crate::components::toast::use_toasts;
 use crate::forms::subnet::{Checked, Typed, check, fresh, stepped};
@@ -71,14 +73,18 @@ pub fn add_subnet(
     network: Signal<Option<NetworkRow>>,
     space: Signal<Option<AddressSpace>>,
     close: Callback<()>,
-) -> impl IntoView {
+) -> AnyView {
     let session = use_session();
     let toasts = use_toasts();
     let fields = Fields::new();
     let start = RwSignal::new(None::<Typed>);
     let names = move || {
         network.with(|network| {
-            network.iter().flat_map(|network| &network.subnets).map(|subnet| subnet.name.clone()).collect::<Vec<_>>()
+            network
+                .iter()
+                .flat_map(|network| &network.subnets)
+                .map(|subnet| subnet.name.clone())
+                .collect::<Vec<_>>()
         })
     };
     // Filled in once both are known; what one typed meanwhile stays.
@@ -87,7 +93,10 @@ pub fn add_subnet(
             return;
         }
         let form = space.with_untracked(|space| {
-            fresh(space.as_ref().map(|space| space.ranges.as_slice()).unwrap_or_default(), &names())
+            fresh(
+                space.as_ref().map(|space| space.ranges.as_slice()).unwrap_or_default(),
+                &names(),
+            )
         });
         if fields.name.with_untracked(String::is_empty) {
             fields.name.set(form.name.clone());
@@ -100,11 +109,20 @@ pub fn add_subnet(
 
     let look = move |typed: &Typed| {
         let names = network.with_untracked(|network| {
-            network.iter().flat_map(|network| &network.subnets).map(|subnet| subnet.name.clone()).collect::<Vec<_>>()
+            network
+                .iter()
+                .flat_map(|network| &network.subnets)
+                .map(|subnet| subnet.name.clone())
+                .collect::<Vec<_>>()
         });
         let id = network.with_untracked(|network| network.as_ref().map(|network| network.id));
         space.with_untracked(|space| {
-            check(typed, id, space.as_ref().map(|space| space.ranges.as_slice()).unwrap_or_default(), &names)
+            check(
+                typed,
+                id,
+                space.as_ref().map(|space| space.ranges.as_slice()).unwrap_or_default(),
+                &names,
+            )
         })
     };
     let checked = RwSignal::new(Checked::default());
@@ -125,7 +143,7 @@ pub fn add_subnet(
     let closing = Closing::new(dirty, close);
     let (busy, failure) = (RwSignal::new(false), RwSignal::new(None::<Failure>));
 
-    let submit = move || {
+    let submit = Callback::new(move |()| {
         if busy.get_untracked() || start.with_untracked(Option::is_none) {
             return;
         }
@@ -144,7 +162,14 @@ pub fn add_subnet(
             let id = network.id.to_string();
             let body = CreateSubnet::new(&id, &spec);
             let project = project.get_untracked();
-            let answer = api::send(session, &project, Method::POST, &url::networking("subnets"), Some(&body)).await;
+            let answer = api::send(
+                session,
+                &project,
+                Method::POST,
+                &url::networking("subnets"),
+                Some(&body),
+            )
+            .await;
             busy.try_set(false);
             match answer {
                 Ok(_) => {
@@ -159,8 +184,8 @@ pub fn add_subnet(
                 }
             }
         });
-    };
-    let said = move |pick: fn(&Checked) -> &Option<crate::components::field::Message>| {
+    });
+    let said = move |pick: fn(&Checked) -> &Option<Message>| {
         Signal::derive(move || checked.with(|checked| pick(checked).clone()))
     };
     let step = move |larger: bool| {
@@ -172,157 +197,129 @@ pub fn add_subnet(
             fields.cidr.set(next.to_string());
         }
     };
-    let none = || ();
-    let body = view! {
-        <form
-            on:submit=move |event| {
-                event.prevent_default();
-                submit();
-            }
-            novalidate
-        >
-            {move || failure.get().map(|failure| view! { <div class="error--inline">{error_block(&failure, None)}</div> })}
-            {text_field("name", Key::Name, Look { first: true, ..LINE }, fields.name, said(|c| &c.name), None, none)}
-            <div class="field">
-                <div class="field-row">
-                    {text_field(
-                        "cidr",
-                        Key::Cidr,
-                        Look { mono: true, ..LINE },
-                        fields.cidr,
-                        said(|c| &c.cidr),
-                        None,
-                        none,
-                    )}
-                    <div class="field field--narrow">
-                        <span class="field__label" id="size-label">{t(Key::Size)}</span>
-                        <div class="stepper" role="group" aria-labelledby="size-label">
-                            <button
-                                type="button"
-                                class="button button--icon"
-                                aria-label=t(Key::Smaller)
-                                on:click=move |_| step(false)
-                            >
-                                {icon(Icon::Minus)}
-                            </button>
-                            <button
-                                type="button"
-                                class="button button--icon"
-                                aria-label=t(Key::Larger)
-                                on:click=move |_| step(true)
-                            >
-                                {icon(Icon::Plus)}
-                            </button>
-                        </div>
-                    </div>
-                </div>
-                {cidr_remarks(checked, fields.cidr)}
+    let stepper = view! {
+        <div class="field field--narrow">
+            <span class="field__label" id="size-label">{t(Key::Size)}</span>
+            <div class="stepper" role="group" aria-labelledby="size-label">
+                {icon_button("button button--icon", Icon::Minus, Key::Smaller, Callback::new(move |()| step(false)))}
+                {icon_button("button button--icon", Icon::Plus, Key::Larger, Callback::new(move |()| step(true)))}
             </div>
-            {text_field(
+        </div>
+    };
+    let mono = Look {
+        mono: true,
+        optional: true,
+        ..LINE
+    };
+    let cidr = text_field(
+        "cidr",
+        Key::Cidr,
+        Look { mono: true, ..LINE },
+        fields.cidr,
+        said(|c| &c.cidr),
+        None,
+    );
+    let cidr = view! {
+        <div class="field">
+            <div class="field-row">{cidr} {stepper}</div>
+            {cidr_remarks(checked, fields.cidr)}
+        </div>
+    }
+    .into_any();
+    let body = form(
+        vec![
+            form_error(failure),
+            text_field(
+                "name",
+                Key::Name,
+                Look { first: true, ..LINE },
+                fields.name,
+                said(|c| &c.name),
+                None,
+            ),
+            cidr,
+            text_field(
                 "gateway_ip",
                 Key::Gateway,
-                Look { mono: true, optional: true, ..LINE },
+                mono,
                 fields.gateway,
                 said(|c| &c.gateway),
                 Some(Key::GatewayHint),
-                none,
-            )}
-            <div class="field">{check_field(Key::NoGateway, None, fields.no_gateway)}</div>
-            <div class="field">{check_field(Key::Dhcp, Some(Key::DhcpHint), fields.dhcp)}</div>
-            {text_field(
+            ),
+            check_field(Key::NoGateway, None, fields.no_gateway),
+            check_field(Key::Dhcp, Some(Key::DhcpHint), fields.dhcp),
+            text_field(
                 "allocation_pools",
                 Key::Pools,
-                Look { mono: true, optional: true, lines: 2, ..LINE },
+                Look { lines: 2, ..mono },
                 fields.pools,
                 said(|c| &c.pools),
                 Some(Key::PoolsHint),
-                none,
-            )}
-            {text_field(
+            ),
+            text_field(
                 "dns_nameservers",
                 Key::Dns,
-                Look { mono: true, optional: true, ..LINE },
+                mono,
                 fields.dns,
                 said(|c| &c.dns),
                 Some(Key::DnsHint),
-                none,
-            )}
-            {text_field(
+            ),
+            text_field(
                 "host_routes",
                 Key::Routes,
-                Look { mono: true, optional: true, lines: 2, ..LINE },
+                Look { lines: 2, ..mono },
                 fields.routes,
                 said(|c| &c.routes),
                 Some(Key::RoutesHint),
-                none,
-            )}
-            {text_field(
+            ),
+            text_field(
                 "description",
                 Key::Description,
                 Look { optional: true, ..LINE },
                 fields.description,
                 said(|c| &c.description),
                 None,
-                none,
-            )}
-            // Enter in any field sends the form, as in every form.
-            <button type="submit" hidden></button>
-        </form>
-    };
-    let foot = move || {
-        view! {
-            <button
-                type="button"
-                class="button button--primary"
-                aria-disabled=move || busy.get().then_some("true")
-                on:click=move |_| submit()
-            >
-                {move || if busy.get() { t(Key::Sending) } else { t(Key::CreateSubnet) }}
-            </button>
-            <button type="button" class="button" on:click=move |_| closing.request()>
-                {t(Key::Cancel)}
-            </button>
-        }
-        .into_any()
-    };
+            ),
+        ],
+        submit,
+    );
+    let foot = Box::new(move || form_foot(Key::CreateSubnet, busy, submit, closing));
     panel(Signal::derive(|| t(Key::AddSubnet).to_owned()), closing, body, foot)
 }
 
 /// Under the CIDR and what is said of it: how large it is, what is in the way, what would do instead.
-fn cidr_remarks(checked: RwSignal<Checked>, cidr: RwSignal<String>) -> impl IntoView {
-    view! {
-        <div id="cidr-remarks" aria-live="polite">
-            {move || {
-                let checked = checked.get();
-                let size = match (&checked.cidr, checked.size) {
-                    (Some(message), _) if message.weight == crate::components::field::Weight::Error => None,
-                    (_, size) => size,
-                };
-                let overlap = checked.overlap.as_ref();
+fn cidr_remarks(checked: RwSignal<Checked>, cidr: RwSignal<String>) -> AnyView {
+    let remarks = dynamic(move || {
+        let checked = checked.get();
+        let mut remarks = Vec::new();
+        let wrong = checked
+            .cidr
+            .as_ref()
+            .is_some_and(|message| message.weight == Weight::Error);
+        if let Some(size) = checked.size.filter(|_| !wrong) {
+            remarks.push(view! { <p class="field__hint">{size}</p> }.into_any());
+        }
+        if let Some(overlap) = &checked.overlap {
+            remarks.push(overlap_bars(overlap.mine, overlap.theirs.cidr, &overlap.theirs.name));
+        }
+        if let Some(offered) = checked.offered {
+            let text = tp(Key::UseInstead, &[("cidr", &offered.to_string())]);
+            let take = move |_| {
+                cidr.set(offered.to_string());
+                browser::focus(".panel input[name=cidr]");
+            };
+            remarks.push(
                 view! {
-                    {size.map(|size| view! { <p class="field__hint">{size}</p> })}
-                    {overlap.map(|overlap| overlap_bars(overlap.mine, overlap.theirs.cidr, &overlap.theirs.name))}
-                    {checked
-                        .offered
-                        .map(|offered| {
-                            let text = offered.to_string();
-                            view! {
-                                <p class="field__offer">
-                                    <button
-                                        type="button"
-                                        class="button button--small"
-                                        on:click=move |_| {
-                                            cidr.set(offered.to_string());
-                                            browser::focus(".panel input[name=cidr]");
-                                        }
-                                    >
-                                        {tp(Key::UseInstead, &[("cidr", &text)])}
-                                    </button>
-                                </p>
-                            }
-                        })}
+                    <p class="field__offer">
+                        <button type="button" class="button button--small" on:click=take>
+                            {text}
+                        </button>
+                    </p>
                 }
-            }}
-        </div>
-    }
+                .into_any(),
+            );
+        }
+        remarks.into_any()
+    });
+    view! { <div id="cidr-remarks" aria-live="polite">{remarks}</div> }.into_any()
 }

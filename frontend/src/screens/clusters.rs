@@ -7,7 +7,8 @@ use portolan_shared::v1::{ClusterRow, ClusterState, Kind, List};
 
 use super::words;
 use crate::api::{Interest, url, use_read};
-use crate::components::page::{Crumb, Figure, glance, page_head};
+use crate::components::nothing;
+use crate::components::page::{Crumb, Figure, page_head};
 use crate::i18n::{Key, format, t, tn, tnp, tp};
 use crate::paths;
 use crate::session::use_project;
@@ -40,7 +41,11 @@ pub fn rows(clusters: &[ClusterRow], project: &str) -> Vec<Row> {
         .map(|cluster| {
             let id = cluster.id.to_string();
             let (tone, word) = words::cluster_state(cluster.state);
-            let note = if cluster.private_network { t(Key::PrivateNetwork) } else { "" };
+            let note = if cluster.private_network {
+                t(Key::PrivateNetwork)
+            } else {
+                ""
+            };
             let network = cluster.network.id.to_string();
             let cells = vec![
                 Cell::Status(tone, word, None),
@@ -64,13 +69,18 @@ pub fn rows(clusters: &[ClusterRow], project: &str) -> Vec<Row> {
 pub fn figures(clusters: &[ClusterRow]) -> Vec<Figure> {
     let nodes: u64 = clusters.iter().map(|cluster| cluster.nodes).sum();
     let pods: u64 = clusters.iter().map(|cluster| cluster.pods).sum();
-    let away: u64 = clusters.iter().map(|cluster| cluster.nodes.saturating_sub(cluster.nodes_ready)).sum();
+    let away: u64 = clusters
+        .iter()
+        .map(|cluster| cluster.nodes.saturating_sub(cluster.nodes_ready))
+        .sum();
     let mut figures = vec![
         Figure::plain(tn(Key::CountClusters, clusters.len() as u64)),
         Figure::plain(tn(Key::CountNodes, nodes)),
         Figure::plain(tn(Key::CountPods, pods)),
     ];
-    let wrong = clusters.iter().any(|cluster| matches!(cluster.state, ClusterState::Degraded | ClusterState::Down));
+    let wrong = clusters
+        .iter()
+        .any(|cluster| matches!(cluster.state, ClusterState::Degraded | ClusterState::Down));
     if wrong && away > 0 {
         figures.push(Figure::wrong(tnp(Key::NodesNotReady, away, &[])));
     } else if nodes > 0 {
@@ -87,30 +97,34 @@ pub fn Clusters() -> impl IntoView {
         Signal::derive(move || url::of_project(&project.get(), "clusters")),
         Interest::anywhere(KINDS),
     );
+    let head = page_head(
+        Signal::derive(|| t(Key::Clusters).to_owned()),
+        Signal::derive(|| vec![Crumb::here(t(Key::Clusters))]),
+        Signal::derive(move || {
+            read.data
+                .with(|data| data.as_ref().map(|list| figures(&list.items)).unwrap_or_default())
+        }),
+        nothing(),
+    );
+    let list = table(TableSpec {
+        name: Key::Clusters,
+        kind: "cluster",
+        columns: COLUMNS,
+        rows: Signal::derive(move || {
+            read.data
+                .with(|data| data.as_ref().map(|list| rows(&list.items, &project.get())))
+        }),
+        failure: read.failure.into(),
+        fetched: read.fetched.into(),
+        again: Callback::new(move |()| read.again()),
+        count: Key::CountClusters,
+        empty: Key::ClustersEmpty,
+        empty_action: None,
+        deleted: RwSignal::new(HashSet::new()),
+    });
     view! {
-        {page_head(
-            Signal::derive(|| t(Key::Clusters).to_owned()),
-            Signal::derive(|| vec![Crumb::here(t(Key::Clusters))]),
-            glance(move || read.data.with(|data| data.as_ref().map(|list| figures(&list.items)).unwrap_or_default())),
-            (),
-        )}
-        <div class="page__body">
-            {table(TableSpec {
-                name: Key::Clusters,
-                kind: "cluster",
-                columns: COLUMNS,
-                rows: Signal::derive(move || {
-                    read.data.with(|data| data.as_ref().map(|list| rows(&list.items, &project.get())))
-                }),
-                failure: read.failure.into(),
-                fetched: read.fetched.into(),
-                again: Callback::new(move |()| read.again()),
-                count: Key::CountClusters,
-                empty: Key::ClustersEmpty,
-                empty_action: None,
-                actions: None,
-                deleted: RwSignal::new(HashSet::new()),
-            })}
-        </div>
+        {head}
+        <div class="page__body">{list}</div>
     }
+    .into_any()
 }

@@ -4,10 +4,11 @@ use gloo_net::http::Method;
 use leptos::prelude::*;
 
 use crate::api::{self, Failure};
-use crate::components::error::error_block;
+use crate::components::button::{Look, button, sending_button};
+use crate::components::error::form_error;
 use crate::components::panel::{Closing, panel};
 use crate::components::toast::use_toasts;
-use crate::i18n::{Key, t, tp};
+use crate::i18n::{Key, tp};
 use crate::session::use_session;
 
 /// What is to be deleted.
@@ -22,19 +23,14 @@ pub struct Doomed {
 }
 
 /// The panel. `done` runs once it is gone.
-pub fn delete_panel(
-    project: Signal<String>,
-    doomed: Doomed,
-    close: Callback<()>,
-    done: Callback<()>,
-) -> impl IntoView {
+pub fn delete_panel(project: Signal<String>, doomed: Doomed, close: Callback<()>, done: Callback<()>) -> AnyView {
     let session = use_session();
     let toasts = use_toasts();
     let (busy, failure) = (RwSignal::new(false), RwSignal::new(None::<Failure>));
     let closing = Closing::new(Signal::stored(false), close);
     let title = tp(Key::DeleteNamed, &[("name", &doomed.name)]);
     let consequence = tp(doomed.consequence, &[("name", &doomed.name)]);
-    let press = move || {
+    let press = Callback::new(move |()| {
         if busy.get_untracked() {
             return;
         }
@@ -57,28 +53,14 @@ pub fn delete_panel(
                 }
             }
         });
-    };
-    let body = view! {
-        {move || failure.get().map(|failure| view! { <div class="error--inline">{error_block(&failure, None)}</div> })}
-        <p>{consequence}</p>
-    };
-    let foot = move || {
-        let press = press.clone();
-        view! {
-            <button
-                type="button"
-                class="button button--danger"
-                data-first=""
-                aria-disabled=move || busy.get().then_some("true")
-                on:click=move |_| press()
-            >
-                {move || if busy.get() { t(Key::Sending) } else { t(Key::Delete) }}
-            </button>
-            <button type="button" class="button" on:click=move |_| closing.request()>
-                {t(Key::Cancel)}
-            </button>
-        }
+    });
+    let body = vec![form_error(failure), view! { <p>{consequence}</p> }.into_any()].into_any();
+    let foot = Box::new(move || {
+        vec![
+            sending_button(Look::Danger, Key::Delete, busy, press),
+            button(Look::Plain, Key::Cancel, Callback::new(move |()| closing.request())),
+        ]
         .into_any()
-    };
+    });
     panel(Signal::stored(title), closing, body, foot)
 }

@@ -5,7 +5,8 @@ use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_navigate, use_query_map};
 
 use crate::api::Failure;
-use crate::components::error::error_block;
+use crate::components::dynamic;
+use crate::components::error::form_error;
 use crate::components::field::{LINE, Look, Message, text_field};
 use crate::components::page::announce_title;
 use crate::components::rose::{chart, rose};
@@ -27,7 +28,13 @@ pub fn Login() -> impl IntoView {
     Effect::new(move |_| {
         if matches!(session.state(), State::In(_)) {
             let next = paths::safe_next(query.read_untracked().get("next").as_deref());
-            navigate(&next, NavigateOptions { replace: true, ..Default::default() });
+            navigate(
+                &next,
+                NavigateOptions {
+                    replace: true,
+                    ..Default::default()
+                },
+            );
         }
     });
     browser::soon(|| {
@@ -47,7 +54,11 @@ pub fn Login() -> impl IntoView {
             return;
         }
         if name.is_empty() || secret.is_empty() {
-            browser::focus(if name.is_empty() { "input[name=user]" } else { "input[name=password]" });
+            browser::focus(if name.is_empty() {
+                "input[name=user]"
+            } else {
+                "input[name=password]"
+            });
             return;
         }
         busy.set(true);
@@ -69,7 +80,7 @@ pub fn Login() -> impl IntoView {
                 <div class="login__head">
                     {rose(96, false)} <h1 tabindex="-1">{t(Key::AppName)}</h1> <p>{t(Key::LogInLead)}</p>
                 </div>
-                {move || failure.get().map(|failure| error_block(&failure, None))}
+                {form_error(failure)}
                 {text_field(
                     "user",
                     Key::User,
@@ -77,7 +88,6 @@ pub fn Login() -> impl IntoView {
                     user,
                     needed(user),
                     None,
-                    || (),
                 )}
                 {text_field(
                     "password",
@@ -86,10 +96,9 @@ pub fn Login() -> impl IntoView {
                     password,
                     needed(password),
                     None,
-                    || (),
                 )}
                 <button type="submit" class="button button--primary" aria-disabled=move || busy.get().then_some("true")>
-                    {move || if busy.get() { t(Key::LoggingIn) } else { t(Key::LogIn) }}
+                    {dynamic(move || t(if busy.get() { Key::LoggingIn } else { Key::LogIn }).into_any())}
                 </button>
             </form>
         </main>

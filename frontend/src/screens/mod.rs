@@ -11,6 +11,7 @@ pub mod login;
 pub mod network;
 pub mod networks;
 pub mod not_found;
+pub mod object;
 pub mod port;
 pub mod ports;
 pub mod subnet;
@@ -22,5 +23,11 @@ use leptos_router::hooks::query_signal_with_options;
 
 /// A panel that is open while the page's address has this parameter: *back* closes it.
 pub fn address_param(name: &'static str) -> (Memo<Option<String>>, SignalSetter<Option<String>>) {
-    query_signal_with_options(name, NavigateOptions { scroll: false, ..Default::default() })
+    query_signal_with_options(
+        name,
+        NavigateOptions {
+            scroll: false,
+            ..Default::default()
+        },
+    )
 }

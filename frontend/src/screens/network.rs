@@ -1,23 +1,25 @@
 //! A network: its subnets, and what is to be known of it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use leptos::prelude::*;
-use leptos_router::components::Outlet;
 use leptos_router::hooks::use_navigate;
 use portolan_shared::v1::{AddressSpace, Kind, List, NetworkRow, One, SubnetRow};
 
 use super::add_subnet::add_subnet;
+use super::address_param;
 use super::delete::{Doomed, delete_panel};
-use super::not_found::missing;
-use super::{address_param, words};
+use super::object::{ObjectPage, object_page};
 use crate::api::{Interest, Read, url, use_read};
+use crate::components::button::{create_button, head_button};
 use crate::components::copy::copyable;
-use crate::components::error::error_block;
-use crate::components::page::{Crumb, Figure, create_button, glance, head_button, page_head};
+use crate::components::facts::{fact, facts, link, noted, words, words_or_none};
+use crate::components::page::{Crumb, Figure};
 use crate::components::status::status;
-use crate::components::tabs::{Tab, tabs};
+use crate::components::tabs::Tab;
 use crate::components::time::time;
+use crate::components::{dynamic, maybe, nothing};
 use crate::i18n::{Key, format, t, tn, tnp, tp};
 use crate::paths;
 use crate::session::{use_param, use_project, use_session};
@@ -25,7 +27,14 @@ use crate::table::cell::Align;
 use crate::table::{Cell, Column, Row, TableSpec, table};
 
 /// What a change must be of to show on the network's page.
-const KINDS: &[Kind] = &[Kind::Network, Kind::Subnet, Kind::Port, Kind::Cluster, Kind::Node, Kind::Block];
+const KINDS: &[Kind] = &[
+    Kind::Network,
+    Kind::Subnet,
+    Kind::Port,
+    Kind::Cluster,
+    Kind::Node,
+    Kind::Block,
+];
 /// What changes which addresses are used.
 const SPACE: &[Kind] = &[Kind::Subnet, Kind::Cluster, Kind::Network];
 
@@ -48,9 +57,9 @@ pub fn rows(subnets: &[SubnetRow], project: &str) -> Vec<Row> {
             let id = subnet.id.to_string();
             let cells = vec![
                 Cell::Link(
-                    words::name_or_id(&subnet.name, &id),
+                    super::words::name_or_id(&subnet.name, &id),
                     paths::subnet(project, &id),
-                    t(words::purpose(subnet.purpose)).to_owned(),
+                    t(super::words::purpose(subnet.purpose)).to_owned(),
                 ),
                 Cell::Codes(vec![subnet.cidr.to_string()]),
                 match subnet.gateway {
@@ -63,7 +72,13 @@ pub fn rows(subnets: &[SubnetRow], project: &str) -> Vec<Row> {
                 } else {
                     Cell::Codes(subnet.dns.iter().map(ToString::to_string).collect())
                 },
-                Cell::Lines(subnet.pools.iter().map(|(first, last)| format!("{first} – {last}")).collect()),
+                Cell::Lines(
+                    subnet
+                        .pools
+                        .iter()
+                        .map(|(first, last)| format!("{first} – {last}"))
+                        .collect(),
+                ),
                 Cell::Bar(subnet.used, subnet.capacity),
                 Cell::Number(subnet.ports),
             ];
@@ -79,7 +94,10 @@ pub fn figures(network: &NetworkRow) -> Vec<Figure> {
         Figure::plain(tn(Key::CountPorts, network.ports)),
     ];
     if network.capacity > 0 {
-        figures.push(Figure::plain(crate::components::bar::text(network.used, network.capacity)));
+        figures.push(Figure::plain(crate::components::bar::text(
+            network.used,
+            network.capacity,
+        )));
     }
     if network.ports_not_active > 0 {
         figures.push(Figure::wrong(tnp(Key::PortsNotActive, network.ports_not_active, &[])));
@@ -113,95 +131,83 @@ pub fn Network() -> impl IntoView {
     let open = Callback::new(move |()| set_panel.set(Some("new".to_owned())));
     let close = Callback::new(move |()| set_panel.set(None));
     let may_write = Signal::derive(move || session.may_write(&project.get()));
-    provide_context(Page { network, open, may_write });
+    provide_context(Page {
+        network,
+        open,
+        may_write,
+    });
     let name = Signal::derive(move || {
         network.with(|network| {
-            network.as_ref().map_or_else(String::new, |network| words::name_or_id(&network.name, &network.id.to_string()))
+            network.as_ref().map_or_else(String::new, |network| {
+                super::words::name_or_id(&network.name, &network.id.to_string())
+            })
         })
     });
-    let gone = Memo::new(move |_| {
-        read.failure.with(|failure| failure.as_ref().is_some_and(|failure| matches!(failure.status, 400 | 404)))
-    });
-    let owner = Memo::new(move |_| {
+    let owner = move || {
         network.with(|network| {
             let network = network.as_ref().filter(|network| network.cluster_owned)?;
             network.cluster.as_ref().map(|cluster| cluster.name.clone())
         })
-    });
+    };
     let deleted = Callback::new(move |()| navigate(&paths::networks(&project.get_untracked()), Default::default()));
     let doomed = move || Doomed {
         name: name.get_untracked(),
         url: url::networking_one("networks", &id.get_untracked()),
         consequence: Key::DeleteNetworkText,
     };
-    move || {
-        if gone.get() {
-            return missing(Key::NoSuchNetwork, paths::networks(&project.get()), Key::ToNetworks).into_any();
+    let ask = Callback::new(move |()| set_panel.set(Some("delete".to_owned())));
+    let actions = move || {
+        if !may_write.get() {
+            return nothing();
         }
-        view! {
-            {page_head(
-                name,
-                Signal::derive(move || {
-                    vec![Crumb::link(t(Key::Networks), paths::networks(&project.get())), Crumb::here(name.get())]
-                }),
-                glance(move || network.with(|network| network.as_ref().map(figures).unwrap_or_default())),
-                move || {
-                    may_write
-                        .get()
-                        .then(|| {
-                            let owned = owner
-                                .get()
-                                .map(|cluster| tp(Key::OwnedByCluster, &[("cluster", &cluster)]));
-                            view! {
-                                {head_button(
-                                    Key::Delete,
-                                    false,
-                                    owned,
-                                    move || set_panel.set(Some("delete".to_owned())),
-                                )}
-                                {create_button(Key::AddSubnet, move || open.run(()))}
-                            }
-                        })
-                },
-            )}
-            {move || {
-                read.failure
-                    .get()
-                    .filter(|_| read.data.with(Option::is_none))
-                    .map(|failure| error_block(&failure, Some(Callback::new(move |()| read.again()))))
-            }}
-            {tabs(
-                Key::NetworkTabs,
-                vec![
-                    Tab {
-                        title: Key::Subnets,
-                        href: Signal::derive(move || paths::network(&project.get(), &id.get())),
-                        count: Signal::derive(move || {
-                            network.with(|network| network.as_ref().map(|network| network.subnets.len() as u64))
-                        }),
-                    },
-                    Tab {
-                        title: Key::Information,
-                        href: Signal::derive(move || paths::network_settings(&project.get(), &id.get())),
-                        count: Signal::stored(None),
-                    },
-                ],
-            )}
-            <div class="page__body" id="tab-panel" role="tabpanel">
-                <Outlet />
-            </div>
-            {move || match panel.get().as_deref() {
-                Some("new") if may_write.get() => {
-                    add_subnet(project, network, space(project), close).into_any()
-                }
-                Some("delete") if may_write.get() => {
-                    delete_panel(project, doomed(), close, deleted).into_any()
-                }
-                _ => ().into_any(),
-            }}
-        }
+        let owned = owner().map(|cluster| tp(Key::OwnedByCluster, &[("cluster", &cluster)]));
+        vec![
+            head_button(Key::Delete, false, owned, ask),
+            create_button(Key::AddSubnet, open),
+        ]
         .into_any()
-    }
+    };
+    let panel = move || match panel.get().as_deref() {
+        Some("new") if may_write.get() => Some(add_subnet(project, network, space(project), close)),
+        Some("delete") if may_write.get() => Some(delete_panel(project, doomed(), close, deleted)),
+        _ => None,
+    };
+    let tab = |title, href, count| Tab { title, href, count };
+    object_page(ObjectPage {
+        name,
+        crumbs: Signal::derive(move || {
+            vec![
+                Crumb::link(t(Key::Networks), paths::networks(&project.get())),
+                Crumb::here(name.get()),
+            ]
+        }),
+        figures: Signal::derive(move || network.with(|network| network.as_ref().map(figures).unwrap_or_default())),
+        actions: Arc::new(actions),
+        tabs: (
+            Key::NetworkTabs,
+            vec![
+                tab(
+                    Key::Subnets,
+                    Signal::derive(move || paths::network(&project.get(), &id.get())),
+                    Signal::derive(move || {
+                        network.with(|network| network.as_ref().map(|network| network.subnets.len() as u64))
+                    }),
+                ),
+                tab(
+                    Key::Information,
+                    Signal::derive(move || paths::network_settings(&project.get(), &id.get())),
+                    Signal::stored(None),
+                ),
+            ],
+        ),
+        missing: (
+            Key::NoSuchNetwork,
+            Signal::derive(move || paths::networks(&project.get())),
+            Key::ToNetworks,
+        ),
+        reading: read.into(),
+        panel: Arc::new(panel),
+    })
 }
 
 /// Everything in the project that uses addresses, live while the panel is open.
@@ -223,13 +229,14 @@ pub fn Subnets() -> impl IntoView {
         Signal::derive(move || url::of_project(&project.get(), &format!("networks/{}/subnets", id.get()))),
         Interest::within(KINDS, id),
     );
-    move || {
+    dynamic(move || {
         table(TableSpec {
             name: Key::Subnets,
             kind: "subnet",
             columns: COLUMNS,
             rows: Signal::derive(move || {
-                read.data.with(|data| data.as_ref().map(|list| rows(&list.items, &project.get())))
+                read.data
+                    .with(|data| data.as_ref().map(|list| rows(&list.items, &project.get())))
             }),
             failure: read.failure.into(),
             fetched: read.fetched.into(),
@@ -237,10 +244,9 @@ pub fn Subnets() -> impl IntoView {
             count: Key::CountSubnets,
             empty: Key::SubnetsEmpty,
             empty_action: page.may_write.get().then_some((Key::AddSubnet, page.open)),
-            actions: None,
             deleted: RwSignal::new(HashSet::new()),
         })
-    }
+    })
 }
 
 /// *Settings*: what is to be known; nothing to change yet.
@@ -248,47 +254,31 @@ pub fn Subnets() -> impl IntoView {
 pub fn Settings() -> impl IntoView {
     let project = use_project();
     let page = expect_context::<Page>();
-    move || {
-        page.network.get().map(|network| {
-            let (tone, word) = words::status(network.status);
-            let cluster = network.cluster.clone().map(|cluster| {
-                let href = paths::cluster(&project.get(), &cluster.id.to_string());
-                let note = network.cluster_owned.then(|| view! { <span class="facts__note">{t(Key::MadeByCluster)}</span> });
-                view! {
-                    <dt>{t(Key::Cluster)}</dt>
-                    <dd>
-                        <a href=href>{cluster.name}</a>
-                        {note}
-                    </dd>
-                }
-            });
-            view! {
-                <section class="card">
-                    <dl class="facts">
-                        <dt>{t(Key::Status)}</dt>
-                        <dd>{status(tone, word, network.reason.clone())}</dd>
-                        <dt>{t(Key::Id)}</dt>
-                        <dd>{copyable(network.id.to_string())}</dd>
-                        <dt>{t(Key::Description)}</dt>
-                        <dd>
-                            {if network.description.is_empty() {
-                                t(Key::None).to_owned()
-                            } else {
-                                network.description.clone()
-                            }}
-                        </dd>
-                        <dt>{t(Key::Internet)}</dt>
-                        <dd>{t(if network.internet { Key::Yes } else { Key::No })}</dd>
-                        <dt>{t(Key::Mtu)}</dt>
-                        <dd>{format::number(u64::from(network.mtu))}</dd>
-                        {cluster}
-                        <dt>{t(Key::Created)}</dt>
-                        <dd>{time(network.created_at.clone())}</dd>
-                    </dl>
-                </section>
-            }
-        })
+    maybe(move || Some(settings(&page.network.get()?, &project.get())))
+}
+
+/// What is to be known of a network.
+fn settings(network: &NetworkRow, project: &str) -> AnyView {
+    let (tone, word) = super::words::status(network.status);
+    let mut lines = vec![
+        fact(Key::Status, status(tone, word, network.reason.clone())),
+        fact(Key::Id, copyable(network.id.to_string())),
+        fact(Key::Description, words_or_none(&network.description)),
+        fact(
+            Key::Internet,
+            words(t(if network.internet { Key::Yes } else { Key::No })),
+        ),
+        fact(Key::Mtu, words(format::number(u64::from(network.mtu)))),
+    ];
+    if let Some(cluster) = &network.cluster {
+        let mut value = link(cluster.name.clone(), paths::cluster(project, &cluster.id.to_string()));
+        if network.cluster_owned {
+            value = noted(value, words(t(Key::MadeByCluster)));
+        }
+        lines.push(fact(Key::Cluster, value));
     }
+    lines.push(fact(Key::Created, time(network.created_at.clone())));
+    view! { <section class="card">{facts(lines)}</section> }.into_any()
 }
 
 #[cfg(test)]
@@ -304,7 +294,10 @@ mod tests {
             id: id.parse().unwrap(),
             name: String::new(),
             description: String::new(),
-            network: portolan_shared::v1::Ref { id: id.parse().unwrap(), name: "shop".into() },
+            network: portolan_shared::v1::Ref {
+                id: id.parse().unwrap(),
+                name: "shop".into(),
+            },
             cidr: "10.0.0.0/24".parse().unwrap(),
             gateway: None,
             dhcp: true,

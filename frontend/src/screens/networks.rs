@@ -8,7 +8,9 @@ use portolan_shared::v1::{Kind, List, NetworkRow};
 use super::add_network::add_network;
 use super::{address_param, words};
 use crate::api::{Interest, url, use_read};
-use crate::components::page::{Crumb, Figure, create_button, glance, page_head};
+use crate::components::button::create_button;
+use crate::components::page::{Crumb, Figure, page_head};
+use crate::components::{dynamic, maybe};
 use crate::i18n::{Key, t, tn, tnp, tp};
 use crate::paths;
 use crate::session::{use_project, use_session};
@@ -19,7 +21,14 @@ use crate::table::{Cell, Column, Row, TableSpec, table};
 const NAMED: usize = 2;
 
 /// What a change must be of to show here.
-const KINDS: &[Kind] = &[Kind::Network, Kind::Subnet, Kind::Port, Kind::Cluster, Kind::Node, Kind::Block];
+const KINDS: &[Kind] = &[
+    Kind::Network,
+    Kind::Subnet,
+    Kind::Port,
+    Kind::Cluster,
+    Kind::Node,
+    Kind::Block,
+];
 
 const COLUMNS: &[Column] = &[
     Column::new("status", Key::Status, Align::Tight),
@@ -50,7 +59,11 @@ pub fn rows(networks: &[NetworkRow], project: &str) -> Vec<Row> {
             }
             let cluster = match &network.cluster {
                 Some(cluster) => {
-                    let note = if network.cluster_owned { t(Key::MadeByCluster) } else { "" };
+                    let note = if network.cluster_owned {
+                        t(Key::MadeByCluster)
+                    } else {
+                        ""
+                    };
                     let href = paths::cluster(project, &cluster.id.to_string());
                     Cell::Link(cluster.name.clone(), href, note.to_owned())
                 }
@@ -63,8 +76,16 @@ pub fn rows(networks: &[NetworkRow], project: &str) -> Vec<Row> {
                     paths::network(project, &id),
                     network.description.clone(),
                 ),
-                if subnets.is_empty() { Cell::Text(t(Key::NoSubnets).to_owned()) } else { Cell::Lines(subnets) },
-                if network.subnets.is_empty() { Cell::Empty } else { Cell::Bar(network.used, network.capacity) },
+                if subnets.is_empty() {
+                    Cell::Text(t(Key::NoSubnets).to_owned())
+                } else {
+                    Cell::Lines(subnets)
+                },
+                if network.subnets.is_empty() {
+                    Cell::Empty
+                } else {
+                    Cell::Bar(network.used, network.capacity)
+                },
                 Cell::Number(network.ports),
                 cluster,
                 Cell::Text(t(if network.internet { Key::Yes } else { Key::No }).to_owned()),
@@ -104,45 +125,53 @@ pub fn Networks() -> impl IntoView {
         Interest::anywhere(KINDS),
     );
     let (panel, set_panel) = address_param("panel");
-    let may_write = Memo::new(move |_| session.may_write(&project.get()));
+    let may_write = Signal::derive(move || session.may_write(&project.get()));
     let create = Callback::new(move |()| set_panel.set(Some("new".to_owned())));
+    let close = Callback::new(move |()| set_panel.set(None));
     let names = Signal::derive(move || {
         read.data.with(|data| {
-            data.iter().flat_map(|list| &list.items).map(|network| network.name.clone()).collect::<Vec<_>>()
+            data.iter()
+                .flat_map(|list| &list.items)
+                .map(|network| network.name.clone())
+                .collect::<Vec<_>>()
         })
     });
+    let head = page_head(
+        Signal::derive(|| t(Key::Networks).to_owned()),
+        Signal::derive(|| vec![Crumb::here(t(Key::Networks))]),
+        Signal::derive(move || {
+            read.data
+                .with(|data| data.as_ref().map(|list| figures(&list.items)).unwrap_or_default())
+        }),
+        maybe(move || may_write.get().then(|| create_button(Key::CreateNetwork, create))),
+    );
+    let list = dynamic(move || {
+        table(TableSpec {
+            name: Key::Networks,
+            kind: "network",
+            columns: COLUMNS,
+            rows: Signal::derive(move || {
+                read.data
+                    .with(|data| data.as_ref().map(|list| rows(&list.items, &project.get())))
+            }),
+            failure: read.failure.into(),
+            fetched: read.fetched.into(),
+            again: Callback::new(move |()| read.again()),
+            count: Key::CountNetworks,
+            empty: Key::NetworksEmpty,
+            empty_action: may_write.get().then_some((Key::CreateNetwork, create)),
+            deleted: RwSignal::new(HashSet::new()),
+        })
+    });
+    let panel = maybe(move || {
+        (panel.get().as_deref() == Some("new") && may_write.get()).then(|| add_network(project, names, close))
+    });
     view! {
-        {page_head(
-            Signal::derive(|| t(Key::Networks).to_owned()),
-            Signal::derive(|| vec![Crumb::here(t(Key::Networks))]),
-            glance(move || read.data.with(|data| data.as_ref().map(|list| figures(&list.items)).unwrap_or_default())),
-            move || may_write.get().then(|| create_button(Key::CreateNetwork, move || create.run(()))),
-        )}
-        <div class="page__body">
-            {move || {
-                table(TableSpec {
-                    name: Key::Networks,
-                    kind: "network",
-                    columns: COLUMNS,
-                    rows: Signal::derive(move || {
-                        read.data.with(|data| data.as_ref().map(|list| rows(&list.items, &project.get())))
-                    }),
-                    failure: read.failure.into(),
-                    fetched: read.fetched.into(),
-                    again: Callback::new(move |()| read.again()),
-                    count: Key::CountNetworks,
-                    empty: Key::NetworksEmpty,
-                    empty_action: may_write.get().then_some((Key::CreateNetwork, create)),
-                    actions: None,
-                    deleted: RwSignal::new(HashSet::new()),
-                })
-            }}
-        </div>
-        {move || {
-            (panel.get().as_deref() == Some("new") && may_write.get())
-                .then(|| add_network(project, names, Callback::new(move |()| set_panel.set(None))))
-        }}
+        {head}
+        <div class="page__body">{list}</div>
+        {panel}
     }
+    .into_any()
 }
 
 #[cfg(test)]
@@ -184,14 +213,25 @@ mod tests {
     fn a_row_has_a_cell_a_column_and_names_two_subnets() {
         let rows = rows(&[network(5)], "p");
         assert_eq!(rows[0].cells.len(), COLUMNS.len());
-        assert_eq!(rows[0].cells[2], Cell::Lines(vec!["s0 10.0.0.0/24".into(), "s1 10.0.1.0/24".into(), "+3".into()]));
+        assert_eq!(
+            rows[0].cells[2],
+            Cell::Lines(vec!["s0 10.0.0.0/24".into(), "s1 10.0.1.0/24".into(), "+3".into()])
+        );
     }
 
     #[test]
     fn the_first_glance_tells_what_is_wrong() {
-        let texts = |network| figures(&[network]).into_iter().map(|figure| (figure.text, figure.wrong)).collect::<Vec<_>>();
+        let texts = |network| {
+            figures(&[network])
+                .into_iter()
+                .map(|figure| (figure.text, figure.wrong))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(texts(network(1)).last().unwrap(), &("all active".to_owned(), false));
-        let wrong = NetworkRow { ports_not_active: 2, ..network(1) };
+        let wrong = NetworkRow {
+            ports_not_active: 2,
+            ..network(1)
+        };
         assert_eq!(texts(wrong).last().unwrap(), &("2 ports not active".to_owned(), true));
     }
 }

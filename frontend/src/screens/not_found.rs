@@ -13,7 +13,7 @@ pub fn NotFound() -> impl IntoView {
 }
 
 /// A thing that is not in this project, or may not be seen; with a way on.
-pub fn missing(what: Key, href: String, to: Key) -> impl IntoView {
+pub fn missing(what: Key, href: String, to: Key) -> AnyView {
     announce_title(Signal::derive(|| t(Key::NotFound).to_owned()));
     view! {
         <div class="empty">
@@ -23,4 +23,5 @@ pub fn missing(what: Key, href: String, to: Key) -> impl IntoView {
             </a>
         </div>
     }
+    .into_any()
 }

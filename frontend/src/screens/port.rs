@@ -5,21 +5,23 @@ use std::collections::HashSet;
 use gloo_net::http::Method;
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
-use portolan_shared::v1::{Kind, One, PortRow, WhyStep};
+use portolan_shared::v1::{FixedIp, Kind, One, PortRow, WhyStep};
 
 use super::not_found::missing;
+use super::object::Reading;
 use super::ports::{attached, port_name};
-use super::words;
 use crate::api::bodies::SwitchPort;
 use crate::api::{self, Failure, Interest, Read, url, use_read};
+use crate::components::button::{Look, button, sending_button};
 use crate::components::copy::copyable;
-use crate::components::error::error_block;
-use crate::components::page::{Crumb, glance, page_head};
+use crate::components::facts::{fact, facts, link, words};
+use crate::components::page::{Crumb, page_head};
 use crate::components::panel::{Closing, panel};
 use crate::components::status::{reason_text, status};
 use crate::components::time::{time, use_clock};
 use crate::components::toast::use_toasts;
 use crate::components::why::why_chain;
+use crate::components::{dynamic, maybe};
 use crate::i18n::{Key, t, tp};
 use crate::paths;
 use crate::session::{use_param, use_project, use_session};
@@ -55,9 +57,7 @@ impl Reads {
     }
 
     fn gone(self) -> Memo<bool> {
-        Memo::new(move |_| {
-            self.port.failure.with(|failure| failure.as_ref().is_some_and(|failure| matches!(failure.status, 400 | 404)))
-        })
+        Reading::from(self.port).gone()
     }
 }
 
@@ -68,7 +68,7 @@ pub fn port_panel(
     may_write: Signal<bool>,
     deleted: RwSignal<HashSet<String>>,
     close: Callback<()>,
-) -> impl IntoView {
+) -> AnyView {
     let reads = Reads::of(project, id);
     let port = reads.port();
     let gone = reads.gone();
@@ -84,21 +84,18 @@ pub fn port_panel(
         close.run(());
     });
     let closing = Closing::new(Signal::stored(false), close);
-    let body = move || {
-        if gone.get() {
-            return view! { <p>{t(Key::NoSuchPort)}</p> }.into_any();
-        }
-        facts(project, reads).into_any()
-    };
-    let foot = move || {
-        view! {
-            {move || (may_write.get() && !gone.get()).then(|| actions(project, port, after))}
-            <button type="button" class="button" on:click=move |_| closing.request()>
-                {t(Key::Close)}
-            </button>
-        }
+    let body = dynamic(move || match gone.get() {
+        true => view! { <p>{t(Key::NoSuchPort)}</p> }.into_any(),
+        false => facts_and_why(project, reads),
+    });
+    let foot = Box::new(move || {
+        let actions = maybe(move || (may_write.get() && !gone.get()).then(|| actions(project, port, after)));
+        vec![
+            actions,
+            button(Look::Plain, Key::Close, Callback::new(move |()| closing.request())),
+        ]
         .into_any()
-    };
+    });
     panel(title, closing, body, foot)
 }
 
@@ -112,123 +109,108 @@ pub fn Port() -> impl IntoView {
     let port = reads.port();
     let gone = reads.gone();
     let name = Signal::derive(move || port.with(|port| port.as_ref().map_or_else(String::new, port_name)));
-    let subnet = Memo::new(move |_| {
-        port.with(|port| port.as_ref()?.fixed_ips.first().map(|fixed| fixed.subnet.clone()))
-    });
+    let subnet = move || port.with(|port| port.as_ref()?.fixed_ips.first().map(|fixed| fixed.subnet.clone()));
     let crumbs = Signal::derive(move || {
         let project = project.get();
         let mut steps = vec![Crumb::link(t(Key::Networks), paths::networks(&project))];
         if let Some(network) = port.with(|port| port.as_ref().map(|port| port.network.clone())) {
             let id = network.id.to_string();
-            steps.push(Crumb::link(words::name_or_id(&network.name, &id), paths::network(&project, &id)));
+            steps.push(Crumb::link(
+                super::words::name_or_id(&network.name, &id),
+                paths::network(&project, &id),
+            ));
         }
-        if let Some(subnet) = subnet.get() {
+        if let Some(subnet) = subnet() {
             let id = subnet.id.to_string();
-            steps.push(Crumb::link(words::name_or_id(&subnet.name, &id), paths::subnet_ports(&project, &id)));
+            steps.push(Crumb::link(
+                super::words::name_or_id(&subnet.name, &id),
+                paths::subnet_ports(&project, &id),
+            ));
         }
         steps.push(Crumb::here(name.get()));
         steps
     });
     let after = Callback::new(move |_| {
         let project = project.get_untracked();
-        let to = match subnet.get_untracked() {
+        let to = match untrack(subnet) {
             Some(subnet) => paths::subnet_ports(&project, &subnet.id.to_string()),
             None => paths::networks(&project),
         };
         navigate(&to, Default::default());
     });
-    move || {
+    dynamic(move || {
         if gone.get() {
-            return missing(Key::NoSuchPort, paths::networks(&project.get()), Key::ToNetworks).into_any();
+            return missing(
+                Key::NoSuchPort,
+                paths::networks(&project.get_untracked()),
+                Key::ToNetworks,
+            );
         }
+        let actions = maybe(move || session.may_write(&project.get()).then(|| actions(project, port, after)));
         view! {
-            {page_head(
-                name,
-                crumbs,
-                glance(Vec::new),
-                move || session.may_write(&project.get()).then(|| actions(project, port, after)),
-            )}
+            {page_head(name, crumbs, Signal::stored(Vec::new()), actions)}
             <div class="page__body">
-                <section class="card">{facts(project, reads)}</section>
+                <section class="card">{facts_and_why(project, reads)}</section>
             </div>
         }
         .into_any()
-    }
+    })
 }
 
 /// What is to be known of it, and why it is as it is.
-fn facts(project: Signal<String>, reads: Reads) -> impl IntoView {
+fn facts_and_why(project: Signal<String>, reads: Reads) -> AnyView {
     let port = reads.port();
-    let list = move || {
-        let project = project.get();
-        port.get().map(|port| {
-            let (tone, word) = words::port_status(&port);
-            let addresses = port
-                .fixed_ips
-                .iter()
-                .map(|fixed| {
-                    let id = fixed.subnet.id.to_string();
-                    view! {
-                        <li>
-                            {copyable(fixed.address.to_string())} " "
-                            <a href=paths::subnet_ports(&project, &id)>{words::name_or_id(&fixed.subnet.name, &id)}</a>
-                        </li>
-                    }
-                })
-                .collect_view();
-            let description = (!port.description.is_empty()).then(|| {
-                view! {
-                    <dt>{t(Key::Description)}</dt>
-                    <dd>{port.description.clone()}</dd>
-                }
-            });
-            view! {
-                <dl class="facts">
-                    <dt>{t(Key::Status)}</dt>
-                    <dd>{status(tone, word, port.reason.clone())}</dd>
-                    <dt>{t(Key::Kind)}</dt>
-                    <dd>{t(words::kind(port.kind))}</dd>
-                    <dt>{t(Key::IpAddresses)}</dt>
-                    <dd>
-                        <ul class="facts__list">{addresses}</ul>
-                    </dd>
-                    <dt>{t(Key::Mac)}</dt>
-                    <dd>{copyable(port.mac.to_string())}</dd>
-                    <dt>{t(Key::AttachedTo)}</dt>
-                    <dd>{trail(attached(&port, &project))}</dd>
-                    <dt>{t(Key::Enabled)}</dt>
-                    <dd>{t(if port.enabled { Key::Yes } else { Key::No })}</dd>
-                    {description}
-                    <dt>{t(Key::Id)}</dt>
-                    <dd>{copyable(port.id.to_string())}</dd>
-                    <dt>{t(Key::Created)}</dt>
-                    <dd>{time(port.created_at.clone())}</dd>
-                    <dt>{t(Key::Changed)}</dt>
-                    <dd>{time(port.updated_at.clone())}</dd>
-                </dl>
-            }
-        })
-    };
-    let failure = move || {
+    let why = maybe(move || {
         reads
-            .port
-            .failure
-            .get()
-            .filter(|_| reads.port.data.with(Option::is_none))
-            .map(|failure| error_block(&failure, Some(Callback::new(move |()| reads.port.again()))))
-    };
+            .why
+            .data
+            .with(|data| data.as_ref().map(|one| why_chain(&one.item)))
+    });
     view! {
-        {failure}
-        {list}
+        {Reading::from(reads.port).failed()}
+        {maybe(move || Some(port_facts(&port.get()?, &project.get())))}
         <section class="panel__section">
             <h3>{t(Key::Why)}</h3>
-            {move || reads.why.data.with(|data| data.as_ref().map(|one| why_chain(&one.item)))}
+            {why}
         </section>
     }
+    .into_any()
+}
+
+/// What is to be known of a port.
+fn port_facts(port: &PortRow, project: &str) -> AnyView {
+    let (tone, word) = super::words::port_status(port);
+    let address = |fixed: &FixedIp| {
+        let id = fixed.subnet.id.to_string();
+        let subnet = link(
+            super::words::name_or_id(&fixed.subnet.name, &id),
+            paths::subnet_ports(project, &id),
+        );
+        view! { <li>{copyable(fixed.address.to_string())} " " {subnet}</li> }.into_any()
+    };
+    let addresses: Vec<AnyView> = port.fixed_ips.iter().map(address).collect();
+    let mut lines = vec![
+        fact(Key::Status, status(tone, word, port.reason.clone())),
+        fact(Key::Kind, words(t(super::words::kind(port.kind)))),
+        fact(
+            Key::IpAddresses,
+            view! { <ul class="facts__list">{addresses}</ul> }.into_any(),
+        ),
+        fact(Key::Mac, copyable(port.mac.to_string())),
+        fact(Key::AttachedTo, trail(attached(port, project))),
+        fact(Key::Enabled, words(t(if port.enabled { Key::Yes } else { Key::No }))),
+    ];
+    if !port.description.is_empty() {
+        lines.push(fact(Key::Description, words(port.description.clone())));
+    }
+    lines.push(fact(Key::Id, copyable(port.id.to_string())));
+    lines.push(fact(Key::Created, time(port.created_at.clone())));
+    lines.push(fact(Key::Changed, time(port.updated_at.clone())));
+    facts(lines)
 }
 
 /// What one may do with it. What one may not says why.
-fn actions(project: Signal<String>, port: Signal<Option<PortRow>>, after: Callback<String>) -> impl IntoView {
+fn actions(project: Signal<String>, port: Signal<Option<PortRow>>, after: Callback<String>) -> AnyView {
     let session = use_session();
     let toasts = use_toasts();
     let clock = use_clock();
@@ -276,38 +258,41 @@ fn actions(project: Signal<String>, port: Signal<Option<PortRow>>, after: Callba
             }
         });
     };
-    move || {
+    maybe(move || {
         let port = port.get()?;
-        let reason = port.locked.as_ref().map(|locked| reason_text(locked, clock.now(), clock.zone()));
-        let (to_switch, to_delete) = (port.clone(), port.clone());
+        let reason = port
+            .locked
+            .as_ref()
+            .map(|locked| reason_text(locked, clock.now(), clock.zone()));
         let locked = reason.is_some();
-        Some(view! {
-            {reason.map(|reason| view! { <p class="muted panel__note" id="port-locked">{reason}</p> })}
-            {(!locked)
-                .then(|| {
-                    view! {
-                        <button
-                            type="button"
-                            class="button"
-                            aria-disabled=move || busy.get().then_some("true")
-                            on:click=move |_| switch(to_switch.clone())
-                        >
-                            {t(if port.enabled { Key::Disable } else { Key::Enable })}
-                        </button>
-                    }
-                })}
-            <button
-                type="button"
-                class="button"
-                class:button--danger=sure
-                disabled=locked
-                aria-describedby=locked.then_some("port-locked")
-                aria-disabled=move || busy.get().then_some("true")
-                on:click=move |_| delete(to_delete.clone())
-                on:blur=move |_| sure.set(false)
-            >
-                {move || t(if sure.get() { Key::DeleteSure } else { Key::Delete })}
-            </button>
-        })
-    }
+        let mut parts = Vec::new();
+        if let Some(reason) = reason {
+            parts.push(view! { <p class="muted panel__note" id="port-locked">{reason}</p> }.into_any());
+        } else {
+            let (label, port) = (if port.enabled { Key::Disable } else { Key::Enable }, port.clone());
+            parts.push(sending_button(
+                Look::Plain,
+                label,
+                busy,
+                Callback::new(move |()| switch(port.clone())),
+            ));
+        }
+        parts.push(
+            view! {
+                <button
+                    type="button"
+                    class=move || if sure.get() { "button button--danger" } else { "button" }
+                    disabled=locked
+                    aria-describedby=locked.then_some("port-locked")
+                    aria-disabled=move || busy.get().then_some("true")
+                    on:click=move |_| delete(port.clone())
+                    on:blur=move |_| sure.set(false)
+                >
+                    {dynamic(move || t(if sure.get() { Key::DeleteSure } else { Key::Delete }).into_any())}
+                </button>
+            }
+            .into_any(),
+        );
+        Some(parts.into_any())
+    })
 }

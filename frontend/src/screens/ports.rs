@@ -11,6 +11,7 @@ use super::subnet::{Card, reasons};
 use super::{address_param, words};
 use crate::api::{Interest, url, use_read};
 use crate::components::error::notice;
+use crate::components::{dynamic, maybe};
 use crate::i18n::{Key, format, t, tp};
 use crate::paths;
 use crate::session::{use_param, use_project};
@@ -46,10 +47,17 @@ pub fn port_name(port: &PortRow) -> String {
 pub fn attached(port: &PortRow, project: &str) -> Cell {
     let mut parts: Vec<(String, Option<String>)> = Vec::new();
     if let Some(cluster) = &port.attached.cluster {
-        parts.push((cluster.name.clone(), Some(paths::cluster(project, &cluster.id.to_string()))));
+        parts.push((
+            cluster.name.clone(),
+            Some(paths::cluster(project, &cluster.id.to_string())),
+        ));
     }
     if let Some(node) = &port.attached.node {
-        let href = port.attached.cluster.as_ref().map(|cluster| paths::cluster_nodes(project, &cluster.id.to_string()));
+        let href = port
+            .attached
+            .cluster
+            .as_ref()
+            .map(|cluster| paths::cluster_nodes(project, &cluster.id.to_string()));
         parts.push((node.name.clone(), href));
     }
     if let Some((namespace, name)) = &port.attached.pod {
@@ -105,59 +113,70 @@ pub fn Ports() -> impl IntoView {
     let card = expect_context::<Card>();
     let read = use_read::<List<PortRow>>(
         Signal::derive(move || {
-            url::of_project(&project.get(), &format!("subnets/{}/ports?limit={}", id.get(), url::PAGE))
+            url::of_project(
+                &project.get(),
+                &format!("subnets/{}/ports?limit={}", id.get(), url::PAGE),
+            )
         }),
         Interest::within(KINDS, id),
     );
-    let ports = Signal::derive(move || read.data.with(|data| data.as_ref().map(|list| list.items.clone()).unwrap_or_default()));
+    let ports = Signal::derive(move || {
+        read.data
+            .with(|data| data.as_ref().map(|list| list.items.clone()).unwrap_or_default())
+    });
     let (panel, set_panel) = address_param("panel");
     let (port, set_port) = address_param("port");
     let deleted = RwSignal::new(HashSet::new());
     let open = Callback::new(move |()| set_panel.set(Some("new".to_owned())));
     let may_add = Memo::new(move |_| {
-        let free = card.subnet.with(|subnet| subnet.as_ref().is_some_and(|subnet| reasons(subnet).1.is_none()));
+        let free = card
+            .subnet
+            .with(|subnet| subnet.as_ref().is_some_and(|subnet| reasons(subnet).1.is_none()));
         free && card.may_write.get()
     });
     let close = Callback::new(move |()| set_panel.set(None));
     let close_port = Callback::new(move |()| set_port.set(None));
-    let more = move || {
-        read.data.with(|data| {
-            let list = data.as_ref()?;
-            let shown = list.items.len() as u64;
-            (list.total > shown).then(|| {
-                let (shown, total) = (format::number(shown), format::number(list.total));
-                notice(tp(Key::FirstOf, &[("shown", &shown), ("total", &total)]))
-            })
+    let more = maybe(move || {
+        let (shown, total) = read
+            .data
+            .with(|data| data.as_ref().map(|list| (list.items.len() as u64, list.total)))?;
+        (total > shown).then(|| {
+            let (shown, total) = (format::number(shown), format::number(total));
+            notice(tp(Key::FirstOf, &[("shown", &shown), ("total", &total)]))
         })
-    };
-    view! {
-        {more}
-        {move || {
-            table(TableSpec {
-                name: Key::Ports,
-                kind: "port",
-                columns: COLUMNS,
-                rows: Signal::derive(move || {
-                    read.data.with(|data| data.as_ref().map(|list| rows(&list.items, &project.get())))
-                }),
-                failure: read.failure.into(),
-                fetched: read.fetched.into(),
-                again: Callback::new(move |()| read.again()),
-                count: Key::CountPorts,
-                empty: Key::PortsEmpty,
-                empty_action: may_add.get().then_some((Key::AddPort, open)),
-                actions: None,
-                deleted,
-            })
-        }}
-        {move || {
-            (panel.get().as_deref() == Some("new") && may_add.get())
-                .then(|| add_port(project, card.subnet, ports, close))
-        }}
-        {move || {
-            port.get().map(|port| port_panel(project, Signal::stored(port), card.may_write, deleted, close_port))
-        }}
-    }
+    });
+    let list = dynamic(move || {
+        table(TableSpec {
+            name: Key::Ports,
+            kind: "port",
+            columns: COLUMNS,
+            rows: Signal::derive(move || {
+                read.data
+                    .with(|data| data.as_ref().map(|list| rows(&list.items, &project.get())))
+            }),
+            failure: read.failure.into(),
+            fetched: read.fetched.into(),
+            again: Callback::new(move |()| read.again()),
+            count: Key::CountPorts,
+            empty: Key::PortsEmpty,
+            empty_action: may_add.get().then_some((Key::AddPort, open)),
+            deleted,
+        })
+    });
+    let adding = maybe(move || {
+        (panel.get().as_deref() == Some("new") && may_add.get()).then(|| add_port(project, card.subnet, ports, close))
+    });
+    let looking = maybe(move || {
+        let port = port.get()?;
+        Some(port_panel(
+            project,
+            Signal::stored(port),
+            card.may_write,
+            deleted,
+            close_port,
+        ))
+    });
+    vec![more, list, adding, looking].into_any()
 }
 
 #[cfg(test)]
@@ -175,13 +194,19 @@ pub(crate) mod tests {
             id: ID.parse().unwrap(),
             name: String::new(),
             description: String::new(),
-            network: Ref { id: ID.parse().unwrap(), name: "shop".into() },
+            network: Ref {
+                id: ID.parse().unwrap(),
+                name: "shop".into(),
+            },
             kind: PortKind::Reserved,
             status: PortStatus::Active,
             reason: None,
             fixed_ips: vec![FixedIp {
                 address: "10.0.0.9".parse().unwrap(),
-                subnet: Ref { id: ID.parse().unwrap(), name: "web".into() },
+                subnet: Ref {
+                    id: ID.parse().unwrap(),
+                    name: "web".into(),
+                },
             }],
             mac: "fa:16:3e:00:00:01".parse().unwrap(),
             attached: Attached::default(),
@@ -197,8 +222,14 @@ pub(crate) mod tests {
         PortRow {
             kind: PortKind::Pod,
             attached: Attached {
-                cluster: Some(Ref { id: ID.parse().unwrap(), name: "shop".into() }),
-                node: Some(Ref { id: ID.parse().unwrap(), name: "node-2".into() }),
+                cluster: Some(Ref {
+                    id: ID.parse().unwrap(),
+                    name: "shop".into(),
+                }),
+                node: Some(Ref {
+                    id: ID.parse().unwrap(),
+                    name: "node-2".into(),
+                }),
                 pod: Some(("default".into(), "web-1".into())),
                 device: None,
             },

@@ -1,20 +1,23 @@
 //! A subnet's card: *Information* and *Ports*.
 
-use leptos::prelude::*;
-use leptos_router::components::Outlet;
-use leptos_router::hooks::use_navigate;
-use portolan_shared::v1::{Kind, One, SubnetPurpose, SubnetRow};
+use std::sync::Arc;
 
+use leptos::prelude::*;
+use leptos_router::hooks::use_navigate;
+use portolan_shared::v1::{Kind, One, PortKind, SubnetPurpose, SubnetRow};
+
+use super::address_param;
 use super::delete::{Doomed, delete_panel};
-use super::not_found::missing;
-use super::{address_param, words};
+use super::object::{ObjectPage, object_page};
 use crate::api::{Interest, url, use_read};
 use crate::components::bar::{self, bar};
+use crate::components::button::head_button;
 use crate::components::copy::copyable;
-use crate::components::error::error_block;
-use crate::components::page::{Crumb, Figure, glance, head_button, page_head};
-use crate::components::tabs::{Tab, tabs};
+use crate::components::facts::{card, codes, fact, facts, link, noted, words, words_or_none};
+use crate::components::page::{Crumb, Figure};
+use crate::components::tabs::Tab;
 use crate::components::time::time;
+use crate::components::{maybe, nothing};
 use crate::i18n::{Key, format, t, tn, tp};
 use crate::paths;
 use crate::session::{use_param, use_project, use_session};
@@ -35,7 +38,11 @@ pub struct Card {
 
 /// What to call it.
 pub fn name_of(subnet: &SubnetRow) -> String {
-    if subnet.name.is_empty() { subnet.cidr.to_string() } else { subnet.name.clone() }
+    if subnet.name.is_empty() {
+        subnet.cidr.to_string()
+    } else {
+        subnet.name.clone()
+    }
 }
 
 /// First glance.
@@ -48,7 +55,7 @@ pub fn figures(subnet: &SubnetRow) -> Vec<Figure> {
     };
     vec![
         Figure::plain(subnet.cidr.to_string()),
-        Figure::plain(t(words::purpose(subnet.purpose)).to_owned()),
+        Figure::plain(t(super::words::purpose(subnet.purpose)).to_owned()),
         room,
         Figure::plain(tn(Key::CountPorts, subnet.ports)),
     ]
@@ -84,27 +91,31 @@ pub fn Subnet() -> impl IntoView {
         to_ports(&format!("{ports}?panel=new"), Default::default());
     });
     let may_write = Signal::derive(move || session.may_write(&project.get()));
-    provide_context(Card { subnet, open, may_write });
-    let name = Signal::derive(move || subnet.with(|subnet| subnet.as_ref().map_or_else(String::new, name_of)));
-    let gone = Memo::new(move |_| {
-        read.failure.with(|failure| failure.as_ref().is_some_and(|failure| matches!(failure.status, 400 | 404)))
+    provide_context(Card {
+        subnet,
+        open,
+        may_write,
     });
-    let network = Memo::new(move |_| subnet.with(|subnet| subnet.as_ref().map(|subnet| subnet.network.clone())));
+    let name = Signal::derive(move || subnet.with(|subnet| subnet.as_ref().map_or_else(String::new, name_of)));
+    let network = move || subnet.with(|subnet| subnet.as_ref().map(|subnet| subnet.network.clone()));
     let crumbs = Signal::derive(move || {
         let project = project.get();
         let mut steps = vec![Crumb::link(t(Key::Networks), paths::networks(&project))];
-        if let Some(network) = network.get() {
+        if let Some(network) = network() {
             let id = network.id.to_string();
-            steps.push(Crumb::link(words::name_or_id(&network.name, &id), paths::network(&project, &id)));
+            steps.push(Crumb::link(
+                super::words::name_or_id(&network.name, &id),
+                paths::network(&project, &id),
+            ));
         }
         steps.push(Crumb::here(name.get()));
         steps
     });
-    let reasons = Memo::new(move |_| subnet.with(|subnet| subnet.as_ref().map(reasons).unwrap_or_default()));
+    let reasons = move || subnet.with(|subnet| subnet.as_ref().map(reasons).unwrap_or_default());
     let close = Callback::new(move |()| set_panel.set(None));
     let deleted = Callback::new(move |()| {
         let project = project.get_untracked();
-        let to = match network.get_untracked() {
+        let to = match untrack(network) {
             Some(network) => paths::network(&project, &network.id.to_string()),
             None => paths::networks(&project),
         };
@@ -115,65 +126,51 @@ pub fn Subnet() -> impl IntoView {
         url: url::networking_one("subnets", &id.get_untracked()),
         consequence: Key::DeleteSubnetText,
     };
-    move || {
-        if gone.get() {
-            return missing(Key::NoSuchSubnet, paths::networks(&project.get()), Key::ToNetworks).into_any();
+    let ask = Callback::new(move |()| set_panel.set(Some("delete".to_owned())));
+    let actions = move || {
+        if !may_write.get() {
+            return nothing();
         }
-        view! {
-            {page_head(
-                name,
-                crumbs,
-                glance(move || subnet.with(|subnet| subnet.as_ref().map(figures).unwrap_or_default())),
-                move || {
-                    may_write
-                        .get()
-                        .then(|| {
-                            let (owned, pods_only) = reasons.get();
-                            view! {
-                                {head_button(
-                                    Key::Delete,
-                                    false,
-                                    owned,
-                                    move || set_panel.set(Some("delete".to_owned())),
-                                )}
-                                {head_button(Key::AddPort, true, pods_only, move || open.run(()))}
-                            }
-                        })
-                },
-            )}
-            {move || {
-                read.failure
-                    .get()
-                    .filter(|_| read.data.with(Option::is_none))
-                    .map(|failure| error_block(&failure, Some(Callback::new(move |()| read.again()))))
-            }}
-            {tabs(
-                Key::SubnetTabs,
-                vec![
-                    Tab {
-                        title: Key::Information,
-                        href: Signal::derive(move || paths::subnet(&project.get(), &id.get())),
-                        count: Signal::stored(None),
-                    },
-                    Tab {
-                        title: Key::Ports,
-                        href: Signal::derive(move || paths::subnet_ports(&project.get(), &id.get())),
-                        count: Signal::derive(move || {
-                            subnet.with(|subnet| subnet.as_ref().map(|subnet| subnet.ports))
-                        }),
-                    },
-                ],
-            )}
-            <div class="page__body" id="tab-panel" role="tabpanel">
-                <Outlet />
-            </div>
-            {move || {
-                (panel.get().as_deref() == Some("delete") && may_write.get())
-                    .then(|| delete_panel(project, doomed(), close, deleted))
-            }}
-        }
+        let (owned, pods_only) = reasons();
+        vec![
+            head_button(Key::Delete, false, owned, ask),
+            head_button(Key::AddPort, true, pods_only, open),
+        ]
         .into_any()
-    }
+    };
+    let panel = move || {
+        let open = panel.get().as_deref() == Some("delete") && may_write.get();
+        open.then(|| delete_panel(project, doomed(), close, deleted))
+    };
+    let tab = |title, href, count| Tab { title, href, count };
+    object_page(ObjectPage {
+        name,
+        crumbs,
+        figures: Signal::derive(move || subnet.with(|subnet| subnet.as_ref().map(figures).unwrap_or_default())),
+        actions: Arc::new(actions),
+        tabs: (
+            Key::SubnetTabs,
+            vec![
+                tab(
+                    Key::Information,
+                    Signal::derive(move || paths::subnet(&project.get(), &id.get())),
+                    Signal::stored(None),
+                ),
+                tab(
+                    Key::Ports,
+                    Signal::derive(move || paths::subnet_ports(&project.get(), &id.get())),
+                    Signal::derive(move || subnet.with(|subnet| subnet.as_ref().map(|subnet| subnet.ports))),
+                ),
+            ],
+        ),
+        missing: (
+            Key::NoSuchSubnet,
+            Signal::derive(move || paths::networks(&project.get())),
+            Key::ToNetworks,
+        ),
+        reading: read.into(),
+        panel: Arc::new(panel),
+    })
 }
 
 /// *Information*.
@@ -181,115 +178,71 @@ pub fn Subnet() -> impl IntoView {
 pub fn Information() -> impl IntoView {
     let project = use_project();
     let card = expect_context::<Card>();
-    move || {
-        let project = project.get();
-        card.subnet.get().map(|subnet| {
-            view! { <div class="cards">{addresses(&subnet)} {about(&subnet, &project)} {used_by(&subnet)}</div> }
-        })
-    }
+    maybe(move || {
+        let (subnet, project) = (card.subnet.get()?, project.get());
+        let cards = vec![addresses(&subnet), about(&subnet, &project), used_by(&subnet)];
+        Some(view! { <div class="cards">{cards}</div> }.into_any())
+    })
 }
 
 /// Its addresses.
-fn addresses(subnet: &SubnetRow) -> impl IntoView + use<> {
-    let codes = |all: Vec<String>, none: Key| {
-        if all.is_empty() {
-            t(none).into_any()
-        } else {
-            let items = all.into_iter().map(|code| view! { <li>{copyable(code)}</li> }).collect_view();
-            view! { <ul class="facts__list">{items}</ul> }.into_any()
-        }
-    };
+fn addresses(subnet: &SubnetRow) -> AnyView {
     let gateway = subnet.gateway.map(|gateway| gateway.to_string()).into_iter().collect();
-    let pools = subnet.pools.iter().map(|(first, last)| format!("{first} - {last}")).collect();
+    let pools = subnet
+        .pools
+        .iter()
+        .map(|(first, last)| format!("{first} - {last}"))
+        .collect();
     let dns = subnet.dns.iter().map(ToString::to_string).collect();
-    let routes = subnet.routes.iter().map(|route| format!("{} - {}", route.destination, route.next_hop)).collect();
-    view! {
-        <section class="card">
-            <h2 class="card__title">{t(Key::Addressing)}</h2>
-            <dl class="facts">
-                <dt>{t(Key::Cidr)}</dt>
-                <dd>
-                    {copyable(subnet.cidr.to_string())}
-                    <span class="facts__note">
-                        {tp(Key::AddressesOf, &[("all", &format::big_number(subnet.cidr.size()))])}
-                    </span>
-                </dd>
-                <dt>{t(Key::Gateway)}</dt>
-                <dd>{codes(gateway, Key::NoGateway)}</dd>
-                <dt>{t(Key::Pools)}</dt>
-                <dd>{codes(pools, Key::None)}</dd>
-                <dt>{t(Key::Dhcp)}</dt>
-                <dd>
-                    {t(if subnet.dhcp { Key::On } else { Key::Off })}
-                    <span class="facts__note">{t(Key::DhcpHint)}</span>
-                </dd>
-                <dt>{t(Key::Dns)}</dt>
-                <dd>{codes(dns, Key::DnsOfProvider)}</dd>
-                <dt>{t(Key::Routes)}</dt>
-                <dd>{codes(routes, Key::None)}</dd>
-            </dl>
-        </section>
-    }
+    let routes = subnet
+        .routes
+        .iter()
+        .map(|route| format!("{} - {}", route.destination, route.next_hop))
+        .collect();
+    let size = tp(Key::AddressesOf, &[("all", &format::big_number(subnet.cidr.size()))]);
+    let dhcp = words(t(if subnet.dhcp { Key::On } else { Key::Off }));
+    let lines = vec![
+        fact(Key::Cidr, noted(copyable(subnet.cidr.to_string()), words(size))),
+        fact(Key::Gateway, codes(gateway, Key::NoGateway)),
+        fact(Key::Pools, codes(pools, Key::None)),
+        fact(Key::Dhcp, noted(dhcp, words(t(Key::DhcpHint)))),
+        fact(Key::Dns, codes(dns, Key::DnsOfProvider)),
+        fact(Key::Routes, codes(routes, Key::None)),
+    ];
+    card(Key::Addressing, facts(lines))
 }
 
 /// What else is to be known.
-fn about(subnet: &SubnetRow, project: &str) -> impl IntoView + use<> {
+fn about(subnet: &SubnetRow, project: &str) -> AnyView {
     let network = subnet.network.id.to_string();
-    let cluster = subnet.cluster.clone().map(|cluster| {
-        view! {
-            <dt>{t(Key::Cluster)}</dt>
-            <dd>
-                <a href=paths::cluster(project, &cluster.id.to_string())>{cluster.name}</a>
-            </dd>
-        }
-    });
-    view! {
-        <section class="card">
-            <h2 class="card__title">{t(Key::About)}</h2>
-            <dl class="facts">
-                <dt>{t(Key::Name)}</dt>
-                <dd>{if subnet.name.is_empty() { t(Key::None).to_owned() } else { subnet.name.clone() }}</dd>
-                <dt>{t(Key::Id)}</dt>
-                <dd>{copyable(subnet.id.to_string())}</dd>
-                <dt>{t(Key::Description)}</dt>
-                <dd>
-                    {if subnet.description.is_empty() { t(Key::None).to_owned() } else { subnet.description.clone() }}
-                </dd>
-                <dt>{t(Key::Network)}</dt>
-                <dd>
-                    <a href=paths::network(project, &network)>{words::name_or_id(&subnet.network.name, &network)}</a>
-                </dd>
-                <dt>{t(Key::Purpose)}</dt>
-                <dd>{t(words::purpose(subnet.purpose))}</dd>
-                {cluster}
-                <dt>{t(Key::Created)}</dt>
-                <dd>{time(subnet.created_at.clone())}</dd>
-            </dl>
-        </section>
+    let name = super::words::name_or_id(&subnet.network.name, &network);
+    let mut lines = vec![
+        fact(Key::Name, words_or_none(&subnet.name)),
+        fact(Key::Id, copyable(subnet.id.to_string())),
+        fact(Key::Description, words_or_none(&subnet.description)),
+        fact(Key::Network, link(name, paths::network(project, &network))),
+        fact(Key::Purpose, words(t(super::words::purpose(subnet.purpose)))),
+    ];
+    if let Some(cluster) = &subnet.cluster {
+        let href = paths::cluster(project, &cluster.id.to_string());
+        lines.push(fact(Key::Cluster, link(cluster.name.clone(), href)));
     }
+    lines.push(fact(Key::Created, time(subnet.created_at.clone())));
+    card(Key::About, facts(lines))
 }
 
 /// Who uses how many of its addresses.
-fn used_by(subnet: &SubnetRow) -> impl IntoView + use<> {
-    let mut kinds: Vec<(String, u64)> = subnet
+fn used_by(subnet: &SubnetRow) -> AnyView {
+    let mut lines: Vec<AnyView> = subnet
         .used_by
         .iter()
         .filter(|(_, count)| *count > 0)
-        .map(|(kind, count)| (t(words::kind(*kind)).to_owned(), *count))
+        .map(|(kind, count)| fact(super::words::kind(*kind), words(format::number(*count))))
         .collect();
-    let known = subnet.used_by.iter().any(|(kind, _)| *kind == portolan_shared::v1::PortKind::Provider);
+    let known = subnet.used_by.iter().any(|(kind, _)| *kind == PortKind::Provider);
     if subnet.provider > 0 && !known {
-        kinds.push((t(Key::KindProvider).to_owned(), subnet.provider));
+        lines.push(fact(Key::KindProvider, words(format::number(subnet.provider))));
     }
-    let rows = kinds
-        .into_iter()
-        .map(|(kind, count)| view! { <dt>{kind}</dt> <dd>{format::number(count)}</dd> })
-        .collect_view();
-    view! {
-        <section class="card">
-            <h2 class="card__title">{t(Key::Used)}</h2>
-            <p class="card__lead">{bar(subnet.used, subnet.capacity, true)}</p>
-            <dl class="facts">{rows}</dl>
-        </section>
-    }
+    let bar = view! { <p class="card__lead">{bar(subnet.used, subnet.capacity, true)}</p> }.into_any();
+    card(Key::Used, vec![bar, facts(lines)].into_any())
 }

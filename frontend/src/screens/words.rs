@@ -80,7 +80,11 @@ pub fn path(path: PathKind) -> Key {
 
 /// What to call a thing that may have no name: its name, else the beginning of its id.
 pub fn name_or_id(name: &str, id: &str) -> String {
-    if name.is_empty() { id.split('-').next().unwrap_or(id).to_owned() } else { name.to_owned() }
+    if name.is_empty() {
+        id.split('-').next().unwrap_or(id).to_owned()
+    } else {
+        name.to_owned()
+    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,10 @@ impl Sort {
     /// From a page's address: `name`, `-name`.
     pub fn parse(text: &str, columns: &[Column]) -> Self {
         let (descending, id) = text.strip_prefix('-').map_or((false, text), |id| (true, id));
-        Self { column: columns.iter().position(|column| column.id == id), descending }
+        Self {
+            column: columns.iter().position(|column| column.id == id),
+            descending,
+        }
     }
 
     /// For a page's address; `None` as the server has it.
@@ -34,11 +37,21 @@ impl Sort {
     /// What a click on a heading makes of it: up, down, off.
     pub fn clicked(self, column: usize) -> Self {
         match self {
-            Sort { column: Some(now), descending: false } if now == column => {
-                Sort { column: Some(column), descending: true }
-            }
-            Sort { column: Some(now), descending: true } if now == column => Sort::default(),
-            _ => Sort { column: Some(column), descending: false },
+            Sort {
+                column: Some(now),
+                descending: false,
+            } if now == column => Sort {
+                column: Some(column),
+                descending: true,
+            },
+            Sort {
+                column: Some(now),
+                descending: true,
+            } if now == column => Sort::default(),
+            _ => Sort {
+                column: Some(column),
+                descending: false,
+            },
         }
     }
 }
@@ -104,7 +117,10 @@ pub fn arrange(rows: &[Arc<Row>], filter: &Filter, sort: Sort, toggled: &HashSet
     }
     let mut lines = Vec::with_capacity(matching.len() + groups.len());
     let place = |lines: &mut Vec<Line>, anchor: &str, group: Vec<&Arc<Row>>| {
-        let label = group.first().and_then(|row| row.fold.as_ref()).map(|(_, label)| label.clone());
+        let label = group
+            .first()
+            .and_then(|row| row.fold.as_ref())
+            .map(|(_, label)| label.clone());
         let open = !filter.is_empty() || (open_by_itself != toggled.contains(anchor));
         lines.push(Line::Fold {
             anchor: anchor.to_owned(),
@@ -135,7 +151,10 @@ pub fn arrange(rows: &[Arc<Row>], filter: &Filter, sort: Sort, toggled: &HashSet
             place(&mut lines, anchor, group);
         }
     }
-    Arranged { lines, matching: matching.len() }
+    Arranged {
+        lines,
+        matching: matching.len(),
+    }
 }
 
 #[cfg(test)]
@@ -151,11 +170,17 @@ mod tests {
     }
 
     fn node(name: &str) -> Arc<Row> {
-        Arc::new(Row { anchor: Some(name.to_owned()), ..row(name) })
+        Arc::new(Row {
+            anchor: Some(name.to_owned()),
+            ..row(name)
+        })
     }
 
     fn pod(name: &str, node: &str) -> Arc<Row> {
-        Arc::new(Row { fold: Some((node.to_owned(), node.to_uppercase())), ..row(name) })
+        Arc::new(Row {
+            fold: Some((node.to_owned(), node.to_uppercase())),
+            ..row(name)
+        })
     }
 
     fn shown(arranged: &Arranged) -> Vec<String> {
@@ -174,7 +199,10 @@ mod tests {
         let rows = [pod("p1", "b"), node("b"), pod("p2", "a"), node("a"), pod("p3", "gone")];
         let by_name = Sort::parse("-name", &COLUMNS);
         let arranged = arrange(&rows, &Filter::default(), by_name, &HashSet::new());
-        assert_eq!(shown(&arranged), ["b", "B:1:true", "p1", "a", "A:1:true", "p2", "GONE:1:true", "p3"]);
+        assert_eq!(
+            shown(&arranged),
+            ["b", "B:1:true", "p1", "a", "A:1:true", "p2", "GONE:1:true", "p3"]
+        );
         assert_eq!(arranged.matching, 5);
     }
 
@@ -182,9 +210,15 @@ mod tests {
     fn a_closed_fold_counts_what_it_hides_and_a_filter_opens_it() {
         let rows = [node("a"), pod("p1", "a"), pod("p2", "a")];
         let toggled = HashSet::from(["a".to_owned()]);
-        assert_eq!(shown(&arrange(&rows, &Filter::default(), Sort::default(), &toggled)), ["a", "A:2:false"]);
+        assert_eq!(
+            shown(&arrange(&rows, &Filter::default(), Sort::default(), &toggled)),
+            ["a", "A:2:false"]
+        );
         let filter = Filter::parse("p2", &COLUMNS);
-        assert_eq!(shown(&arrange(&rows, &filter, Sort::default(), &toggled)), ["A:1:true", "p2"]);
+        assert_eq!(
+            shown(&arrange(&rows, &filter, Sort::default(), &toggled)),
+            ["A:1:true", "p2"]
+        );
     }
 
     #[test]

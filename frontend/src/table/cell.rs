@@ -77,10 +77,18 @@ impl Cell {
             Cell::Lines(lines) => lines.join(" "),
             Cell::Number(number) => number.to_string(),
             Cell::Codes(codes) => codes.join(" "),
-            Cell::Trail(parts) => parts.iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>().join(" / "),
+            Cell::Trail(parts) => parts
+                .iter()
+                .map(|(text, _)| text.as_str())
+                .collect::<Vec<_>>()
+                .join(" / "),
             Cell::Open(text, ..) => text.clone(),
             Cell::Status(_, word, reason) => {
-                format!("{} {}", t(*word), reason.as_ref().map_or("", |reason| reason.sentence.as_str()))
+                format!(
+                    "{} {}",
+                    t(*word),
+                    reason.as_ref().map_or("", |reason| reason.sentence.as_str())
+                )
             }
             Cell::Bar(used, total) => format!("{used} {total}"),
             Cell::Time(time) => time.clone(),
@@ -102,9 +110,11 @@ impl Cell {
             (Cell::Status(a, ..), Cell::Status(b, ..)) => b.cmp(a),
             (Cell::Bar(a, of_a), Cell::Bar(b, of_b)) => {
                 // a/of_a < b/of_b without a division
-                (u128::from(*a) * u128::from(*of_b)).cmp(&(u128::from(*b) * u128::from(*of_a))).then(of_a.cmp(of_b))
+                (u128::from(*a) * u128::from(*of_b))
+                    .cmp(&(u128::from(*b) * u128::from(*of_a)))
+                    .then(of_a.cmp(of_b))
             }
-            (Cell::Codes(a), Cell::Codes(b)) => match (a.first().and_then(address), b.first().and_then(address)) {
+            (Cell::Codes(a), Cell::Codes(b)) => match (first(a), first(b)) {
                 (Some(a), Some(b)) => a.cmp(&b),
                 _ => a.cmp(b),
             },
@@ -113,8 +123,13 @@ impl Cell {
     }
 }
 
+/// The address that a cell of codes sorts by.
+fn first(codes: &[String]) -> Option<(IpAddr, u8)> {
+    address(codes.first()?)
+}
+
 /// The address in a code: `10.0.0.1`, or that of `10.0.0.0/24` with its length.
-fn address(code: &String) -> Option<(IpAddr, u8)> {
+fn address(code: &str) -> Option<(IpAddr, u8)> {
     match code.split_once('/') {
         Some((address, prefix)) => Some((address.parse().ok()?, prefix.parse().ok()?)),
         None => Some((code.parse().ok()?, u8::MAX)),
@@ -160,8 +175,6 @@ pub struct Row {
     pub anchor: Option<String>,
     /// Folded under that anchor; with the anchor's name in words.
     pub fold: Option<(String, String)>,
-    /// Why it cannot be deleted, for the row's actions.
-    pub locked: Option<String>,
     /// Deleted by somebody while one looks at it.
     pub gone: bool,
 }
@@ -169,7 +182,13 @@ pub struct Row {
 impl Row {
     /// A row that stands for itself.
     pub fn new(id: String, cells: Vec<Cell>) -> Self {
-        Self { id, cells, anchor: None, fold: None, locked: None, gone: false }
+        Self {
+            id,
+            cells,
+            anchor: None,
+            fold: None,
+            gone: false,
+        }
     }
 }
 
@@ -215,14 +234,30 @@ pub struct Column {
 }
 
 impl Column {
+    /// The classes of its cells.
+    pub fn class(&self) -> String {
+        let spare = if self.spare { " col--spare" } else { "" };
+        format!("{}{spare}", self.align.class())
+    }
+
     /// A column that is always shown.
     pub const fn new(id: &'static str, title: Key, align: Align) -> Self {
-        Self { id, title, align, spare: false }
+        Self {
+            id,
+            title,
+            align,
+            spare: false,
+        }
     }
 
     /// A column left out in a narrow window.
     pub const fn spare(id: &'static str, title: Key, align: Align) -> Self {
-        Self { id, title, align, spare: true }
+        Self {
+            id,
+            title,
+            align,
+            spare: true,
+        }
     }
 }
 
@@ -238,7 +273,10 @@ mod tests {
     fn addresses_sort_as_numbers() {
         let mut cells = ["10.0.0.10", "10.0.0.9", "2001:db8::1", "9.0.0.0/8", "9.0.0.0/7"].map(codes);
         cells.sort_by(Cell::compare);
-        assert_eq!(cells, ["9.0.0.0/7", "9.0.0.0/8", "10.0.0.9", "10.0.0.10", "2001:db8::1"].map(codes));
+        assert_eq!(
+            cells,
+            ["9.0.0.0/7", "9.0.0.0/8", "10.0.0.9", "10.0.0.10", "2001:db8::1"].map(codes)
+        );
     }
 
     #[test]
@@ -252,9 +290,16 @@ mod tests {
     fn bars_sort_by_how_full_they_are_and_trouble_comes_first() {
         assert_eq!(Cell::Bar(1, 2).compare(&Cell::Bar(60, 100)), Ordering::Less);
         assert_eq!(Cell::Bar(0, 0).compare(&Cell::Bar(0, 0)), Ordering::Equal);
-        let (down, active) = (Cell::Status(Tone::Down, Key::StatusDown, None), Cell::Status(Tone::Active, Key::StatusActive, None));
+        let (down, active) = (
+            Cell::Status(Tone::Down, Key::StatusDown, None),
+            Cell::Status(Tone::Active, Key::StatusActive, None),
+        );
         assert_eq!(down.compare(&active), Ordering::Less);
-        assert_eq!(Cell::Empty.compare(&Cell::Number(0)), Ordering::Greater, "empty is last");
+        assert_eq!(
+            Cell::Empty.compare(&Cell::Number(0)),
+            Ordering::Greater,
+            "empty is last"
+        );
     }
 
     #[test]

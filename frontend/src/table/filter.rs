@@ -36,7 +36,9 @@ impl Filter {
             }
             Term::Word(word)
         };
-        Self { terms: text.split_whitespace().map(term).collect() }
+        Self {
+            terms: text.split_whitespace().map(term).collect(),
+        }
     }
 
     /// Nothing was typed.
@@ -50,9 +52,10 @@ impl Filter {
             Term::Word(word) => {
                 row.id == *word || row.cells.iter().any(|cell| cell.words().to_lowercase().contains(word))
             }
-            Term::In(index, value) => {
-                row.cells.get(*index).is_some_and(|cell| cell.words().to_lowercase().contains(value))
-            }
+            Term::In(index, value) => row
+                .cells
+                .get(*index)
+                .is_some_and(|cell| cell.words().to_lowercase().contains(value)),
             Term::Within(index, network) => match row.cells.get(*index) {
                 Some(Cell::Codes(codes)) => codes.iter().any(|code| {
                     let first = code.split('/').next().unwrap_or_default();
@@ -75,13 +78,24 @@ mod tests {
             Column::new("name", Key::Name, Align::Name),
             Column::new("ip", Key::IpAddresses, Align::Tight),
         ];
-        let cells = vec![Cell::Text("Web-1".into()), Cell::Codes(vec!["10.0.1.5".into(), "fd00::5".into()])];
+        let cells = vec![
+            Cell::Text("Web-1".into()),
+            Cell::Codes(vec!["10.0.1.5".into(), "fd00::5".into()]),
+        ];
         Filter::parse(text, &columns).matches(&Row::new("some-id".into(), cells))
     }
 
     #[test]
     fn words_and_keys_must_all_hold() {
-        for text in ["", "web", "WEB 10.0", "name:web", "ip:10.0.1.0/28", "fd00::5", "some-id"] {
+        for text in [
+            "",
+            "web",
+            "WEB 10.0",
+            "name:web",
+            "ip:10.0.1.0/28",
+            "fd00::5",
+            "some-id",
+        ] {
             assert!(matches(text), "{text}");
         }
         for text in ["db", "web db", "ip:web", "ip:10.0.2.0/24", "name:10.0"] {

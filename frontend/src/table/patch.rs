@@ -28,7 +28,14 @@ pub fn patch(shown: &[Arc<Row>], new: Vec<Row>, own: &HashSet<String>) -> Vec<Ar
         match places.get(&row.id) {
             Some(at) => after = at + 1,
             None if !present.contains(&row.id) && !own.contains(&row.id) => {
-                let row = if row.gone { Arc::clone(row) } else { Arc::new(Row { gone: true, ..(**row).clone() }) };
+                let row = if row.gone {
+                    Arc::clone(row)
+                } else {
+                    Arc::new(Row {
+                        gone: true,
+                        ..(**row).clone()
+                    })
+                };
                 vanished.push((after, row));
             }
             None => {}
@@ -59,7 +66,9 @@ mod tests {
     }
 
     fn ids(rows: &[Arc<Row>]) -> Vec<String> {
-        rows.iter().map(|row| format!("{}{}", row.id, if row.gone { "!" } else { "" })).collect()
+        rows.iter()
+            .map(|row| format!("{}{}", row.id, if row.gone { "!" } else { "" }))
+            .collect()
     }
 
     #[test]

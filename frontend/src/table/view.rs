@@ -14,12 +14,15 @@ use super::patch::patch;
 use crate::api::Failure;
 use crate::browser;
 use crate::components::bar::bar;
+use crate::components::button::{Look, button};
 use crate::components::copy::copyable;
 use crate::components::error::error_block;
+use crate::components::facts::link;
 use crate::components::icon::{Icon, icon};
 use crate::components::rose::rose;
 use crate::components::status::status;
 use crate::components::time::{time, use_clock};
+use crate::components::{dynamic, maybe, nothing};
 use crate::i18n::{Key, format, t, tn, tp};
 
 /// Rows drawn before one asks for more.
@@ -51,21 +54,34 @@ pub struct TableSpec {
     pub empty: Key,
     /// The button under it, which also stands in the page's head.
     pub empty_action: Option<(Key, Callback<()>)>,
-    /// What stands at the end of a row.
-    pub actions: Option<Arc<dyn Fn(Signal<Row>) -> AnyView + Send + Sync>>,
     /// Ids deleted on this page: their rows go without a word.
     pub deleted: RwSignal<HashSet<String>>,
 }
 
 /// Parameters of the page's address change in place: typing in a filter is no history.
 fn in_place() -> NavigateOptions {
-    NavigateOptions { replace: true, scroll: false, ..Default::default() }
+    NavigateOptions {
+        replace: true,
+        scroll: false,
+        ..Default::default()
+    }
 }
 
 /// The table.
-pub fn table(spec: TableSpec) -> impl IntoView {
-    let TableSpec { name, kind, columns, rows, failure, fetched, again, count, empty, .. } = spec;
-    let (empty_action, actions, deleted) = (spec.empty_action, spec.actions, spec.deleted);
+pub fn table(spec: TableSpec) -> AnyView {
+    let TableSpec {
+        name,
+        kind,
+        columns,
+        rows,
+        failure,
+        fetched,
+        again,
+        count,
+        empty,
+        ..
+    } = spec;
+    let (empty_action, deleted) = (spec.empty_action, spec.deleted);
     let (query, set_query) = query_signal_with_options::<String>("q", in_place());
     let (sort_text, set_sort_text) = query_signal_with_options::<String>("sort", in_place());
     let typed = RwSignal::new(query.get_untracked().unwrap_or_default());
@@ -108,10 +124,8 @@ pub fn table(spec: TableSpec) -> impl IntoView {
             None => Arranged::default(),
         })
     });
-    let total = Memo::new(move |_| shown.with(|shown| shown.as_ref().map(|rows| rows.iter().filter(|row| !row.gone).count())));
-    let has_actions = actions.is_some();
-    let width = columns.len() + usize::from(has_actions);
-
+    let total =
+        Memo::new(move |_| shown.with(|shown| shown.as_ref().map(|rows| rows.iter().filter(|row| !row.gone).count())));
     let type_filter = move |text: String| {
         typed.set(text.clone());
         window.set(WINDOW);
@@ -119,80 +133,130 @@ pub fn table(spec: TableSpec) -> impl IntoView {
     };
     let heading = move |index: usize, column: Column| {
         let direction = move || match sort.get() {
-            Sort { column: Some(now), descending } if now == index => {
-                Some(if descending { "descending" } else { "ascending" })
-            }
+            Sort {
+                column: Some(now),
+                descending,
+            } if now == index => Some(if descending { "descending" } else { "ascending" }),
             _ => None,
         };
+        let click = move |_| set_sort_text.set(sort.get_untracked().clicked(index).write(columns));
+        let arrow = dynamic(move || {
+            icon(if direction() == Some("descending") {
+                Icon::Down
+            } else {
+                Icon::Up
+            })
+        });
         view! {
-            <th scope="col" class=column.align.class() class:col--spare=column.spare aria-sort=direction>
-                <button
-                    type="button"
-                    class="table__sort"
-                    on:click=move |_| set_sort_text.set(sort.get_untracked().clicked(index).write(columns))
-                >
+            <th scope="col" class=column.class() aria-sort=direction>
+                <button type="button" class="table__sort" on:click=click>
                     {t(column.title)}
-                    {move || if direction() == Some("descending") { icon(Icon::Down) } else { icon(Icon::Up) }}
+                    {arrow}
                 </button>
             </th>
         }
+        .into_any()
     };
     let line = move |line: Line| match line {
-        Line::Row(id) => {
-            let Some(row) = cells.with_value(|cells| cells.get(&id).cloned()) else { return ().into_any() };
-            row_view(kind, &id, columns, row, actions.clone()).into_any()
+        Line::Row(id) => match cells.with_value(|cells| cells.get(&id).cloned()) {
+            Some(row) => row_view(kind, &id, columns, row),
+            None => nothing(),
+        },
+        Line::Fold { anchor, label, .. } => fold_view(anchor, label, columns.len(), arranged, toggled),
+    };
+    let lines = move || arranged.with(|arranged| arranged.lines.iter().take(window.get()).cloned().collect::<Vec<_>>());
+    let state = Memo::new(
+        move |_| match (shown.with(Option::is_some), failure.with(Option::is_some), total.get()) {
+            (false, true, _) => Body::Failed,
+            (false, false, _) => Body::Loading,
+            (true, _, _) if arranged.with(|arranged| arranged.matching > 0) => Body::Rows,
+            (true, _, Some(0)) if filter.with(Filter::is_empty) => Body::Empty,
+            _ => Body::NothingMatches,
+        },
+    );
+    let zone = use_clock().zone();
+
+    let counted = dynamic(move || {
+        let total = total.get().unwrap_or_default() as u64;
+        if filter.with(Filter::is_empty) {
+            return nothing();
         }
-        Line::Fold { anchor, label, .. } => {
-            let key = anchor.clone();
-            let state = Memo::new(move |_| {
-                arranged.with(|arranged| {
-                    arranged.lines.iter().find_map(|line| match line {
-                        Line::Fold { anchor, count, open, .. } if *anchor == key => Some((*count, *open)),
-                        _ => None,
-                    })
-                })
-                .unwrap_or_default()
-            });
-            let toggle = move |_| {
-                toggled.update(|toggled| {
-                    if !toggled.remove(&anchor) {
-                        toggled.insert(anchor.clone());
-                    }
-                });
-            };
+        let matching = format::number(arranged.with(|arranged| arranged.matching) as u64);
+        tp(
+            Key::MatchingOf,
+            &[("matching", &matching), ("count", &tn(count, total))],
+        )
+        .into_any()
+    });
+    let stale = maybe(move || {
+        let failure = failure.get().filter(|_| state.get() != Body::Failed)?;
+        let since = tp(Key::ShownFrom, &[("time", &format::clock(fetched.get(), zone))]);
+        Some(
             view! {
-                <tr class="row--fold">
-                    <td colspan=width>
-                        <button
-                            type="button"
-                            class="fold"
-                            aria-expanded=move || state.get().1.to_string()
-                            on:click=toggle
-                        >
-                            {icon(Icon::Chevron)}
-                            {move || {
-                                let count = tn(Key::CountPods, state.get().0 as u64);
-                                tp(Key::FoldedUnder, &[("anchor", &label), ("count", &count)])
-                            }}
-                        </button>
-                    </td>
-                </tr>
+                <div class="error error--inline" role="alert">
+                    <p class="error__sentence">{failure.sentence()}</p>
+                    <p class="error__details">{since} {button(Look::Link, Key::TryAgain, again)}</p>
+                </div>
+            }
+            .into_any(),
+        )
+    });
+    let clear = Callback::new(move |()| type_filter(String::new()));
+    let body = dynamic(move || match state.get() {
+        Body::Failed => match failure.get_untracked() {
+            Some(failure) => error_block(&failure, Some(again)),
+            None => nothing(),
+        },
+        Body::Empty => empty_view(t(empty), empty_action),
+        Body::NothingMatches => framed(
+            view! {
+                <div class="empty empty--small">
+                    <p>{t(Key::NothingMatches)}</p>
+                    {button(Look::Plain, Key::ClearFilter, clear)}
+                </div>
+            }
+            .into_any(),
+        ),
+        body => {
+            let headings: Vec<AnyView> = columns
+                .iter()
+                .enumerate()
+                .map(|(index, column)| heading(index, *column))
+                .collect();
+            let rows = if body == Body::Loading {
+                skeleton(columns.len())
+            } else {
+                view! { <For each=lines key=Line::key children=line /> }.into_any()
+            };
+            let busy = (body == Body::Loading).to_string();
+            view! {
+                <div class="table-frame" tabindex="0" role="region" aria-label=t(name)>
+                    <table class="table" aria-label=t(name) aria-busy=busy>
+                        <thead>
+                            <tr>{headings}</tr>
+                        </thead>
+                        <tbody>{rows}</tbody>
+                    </table>
+                </div>
             }
             .into_any()
         }
-    };
-    let lines = move || {
-        arranged.with(|arranged| arranged.lines.iter().take(window.get()).cloned().collect::<Vec<_>>())
-    };
-    let state = Memo::new(move |_| match (shown.with(Option::is_some), failure.with(Option::is_some), total.get()) {
-        (false, true, _) => Body::Failed,
-        (false, false, _) => Body::Loading,
-        (true, _, _) if arranged.with(|arranged| arranged.matching > 0) => Body::Rows,
-        (true, _, Some(0)) if filter.with(Filter::is_empty) => Body::Empty,
-        _ => Body::NothingMatches,
     });
-    let clock = use_clock();
-
+    let more = maybe(move || {
+        let hidden = arranged
+            .with(|arranged| arranged.lines.len())
+            .saturating_sub(window.get());
+        (hidden > 0).then(|| {
+            view! {
+                <p class="page__lead">
+                    <button type="button" class="button" on:click=move |_| window.update(|window| *window += WINDOW)>
+                        {tn(Key::ShowMore, hidden as u64)}
+                    </button>
+                </p>
+            }
+            .into_any()
+        })
+    });
     view! {
         <div class="table-tools" hidden=move || state.get() == Body::Empty>
             <div class="table-tools__filter">
@@ -217,143 +281,72 @@ pub fn table(spec: TableSpec) -> impl IntoView {
                 />
                 <kbd class="table-tools__key" aria-hidden="true">"/"</kbd>
             </div>
-            <span class="table-tools__count" role="status">
-                {move || {
-                    total
-                        .get()
-                        .map(|total| {
-                            let matching = arranged.with(|arranged| arranged.matching);
-                            if filter.with(Filter::is_empty) {
-                                String::new()
-                            } else {
-                                let matching = format::number(matching as u64);
-                                tp(Key::MatchingOf, &[("matching", &matching), ("count", &tn(count, total as u64))])
-                            }
-                        })
-                }}
-            </span>
+            <span class="table-tools__count" role="status">{counted}</span>
         </div>
-        {move || {
-            (state.get() != Body::Failed)
-                .then(|| failure.get())
-                .flatten()
-                .map(|failure| {
-                    let since = format::clock(fetched.get(), clock.zone());
-                    view! {
-                        <div class="error error--inline" role="alert">
-                            <p class="error__sentence">{failure.sentence()}</p>
-                            <p class="error__details">
-                                {tp(Key::ShownFrom, &[("time", &since)])}
-                                <button
-                                    type="button"
-                                    class="button button--link"
-                                    on:click=move |_| again.run(())
-                                >
-                                    {t(Key::TryAgain)}
-                                </button>
-                            </p>
-                        </div>
-                    }
-                })
-        }}
-        {move || match state.get() {
-            Body::Failed => {
-                failure.get().map(|failure| error_block(&failure, Some(again))).into_any()
-            }
-            Body::Empty => {
-                view! {
-                    <div class="table-frame">
-                        <div class="empty">
-                            {rose(120, true)} <p>{t(empty)}</p>
-                            {empty_action
-                                .map(|(label, action)| {
-                                    view! {
-                                        <button
-                                            type="button"
-                                            class="button button--primary"
-                                            on:click=move |_| action.run(())
-                                        >
-                                            {icon(Icon::Plus)}
-                                            {t(label)}
-                                        </button>
-                                    }
-                                })}
-                        </div>
-                    </div>
-                }
-                    .into_any()
-            }
-            Body::NothingMatches => {
-                view! {
-                    <div class="table-frame">
-                        <div class="empty empty--small">
-                            <p>{t(Key::NothingMatches)}</p>
-                            <button
-                                type="button"
-                                class="button"
-                                on:click=move |_| type_filter(String::new())
-                            >
-                                {t(Key::ClearFilter)}
-                            </button>
-                        </div>
-                    </div>
-                }
-                    .into_any()
-            }
-            body => {
-                let line = line.clone();
-                let headings = columns
-                    .iter()
-                    .enumerate()
-                    .map(|(index, column)| heading(index, *column))
-                    .collect_view();
-                view! {
-                    <div class="table-frame" tabindex="0" role="region" aria-label=t(name)>
-                        <table class="table" aria-label=t(name) aria-busy=(body == Body::Loading).to_string()>
-                            <thead>
-                                <tr>
-                                    {headings}
-                                    {has_actions
-                                        .then(|| {
-                                            view! {
-                                                <th scope="col" class="cell--actions">
-                                                    <span class="visually-hidden">{t(Key::Actions)}</span>
-                                                </th>
-                                            }
-                                        })}
-                                </tr>
-                            </thead>
-                            <tbody>
-                                {if body == Body::Loading {
-                                    skeleton(width).into_any()
-                                } else {
-                                    view! { <For each=lines key=Line::key children=line /> }.into_any()
-                                }}
-                            </tbody>
-                        </table>
-                    </div>
-                    {move || {
-                        let hidden = arranged.with(|arranged| arranged.lines.len()).saturating_sub(window.get());
-                        (hidden > 0)
-                            .then(|| {
-                                view! {
-                                    <p class="page__lead">
-                                        <button
-                                            type="button"
-                                            class="button"
-                                            on:click=move |_| window.update(|window| *window += WINDOW)
-                                        >
-                                            {tn(Key::ShowMore, hidden as u64)}
-                                        </button>
-                                    </p>
-                                }
-                            })
-                    }}
-                }
-                    .into_any()
-            }
-        }}
+        {stale}
+        {body}
+        {more}
     }
+    .into_any()
+}
+
+/// What a table has around it.
+fn framed(inside: AnyView) -> AnyView {
+    view! { <div class="table-frame">{inside}</div> }.into_any()
+}
+
+/// In place of a table that never had rows: what the thing is for, and the next step.
+fn empty_view(text: &'static str, action: Option<(Key, Callback<()>)>) -> AnyView {
+    let action = match action {
+        Some((label, action)) => button(Look::Primary, label, action),
+        None => nothing(),
+    };
+    framed(view! { <div class="empty">{rose(120, true)} <p>{text}</p> {action}</div> }.into_any())
+}
+
+/// The heading of folded rows.
+fn fold_view(
+    anchor: String,
+    label: String,
+    width: usize,
+    arranged: Memo<Arranged>,
+    toggled: RwSignal<HashSet<String>>,
+) -> AnyView {
+    let key = anchor.clone();
+    // How many rows it holds, and whether they are shown; none once it is gone.
+    let state = move || {
+        arranged.with(|arranged| {
+            let fold = arranged.lines.iter().find_map(|line| match line {
+                Line::Fold {
+                    anchor, count, open, ..
+                } if *anchor == key => Some((*count, *open)),
+                _ => None,
+            });
+            fold.unwrap_or_default()
+        })
+    };
+    let count = state.clone();
+    let toggle = move |_| {
+        toggled.update(|toggled| {
+            if !toggled.remove(&anchor) {
+                toggled.insert(anchor.clone());
+            }
+        });
+    };
+    view! {
+        <tr class="row--fold">
+            <td colspan=width>
+                <button type="button" class="fold" aria-expanded=move || state().1.to_string() on:click=toggle>
+                    {icon(Icon::Chevron)}
+                    {dynamic(move || {
+                        let count = tn(Key::CountPods, count().0 as u64);
+                        tp(Key::FoldedUnder, &[("anchor", &label), ("count", &count)]).into_any()
+                    })}
+                </button>
+            </td>
+        </tr>
+    }
+    .into_any()
 }
 
 /// What stands in place of the rows.
@@ -367,134 +360,138 @@ enum Body {
 }
 
 /// Rows that keep the room of what is to come.
-fn skeleton(width: usize) -> impl IntoView {
+fn skeleton(width: usize) -> AnyView {
     let late = RwSignal::new(false);
     browser::after(SKELETON_AFTER, move || {
         late.try_set(true);
     });
-    move || {
+    maybe(move || {
         late.get().then(|| {
-            (0..BONES)
-                .map(|_| {
-                    let cells = (0..width).map(|_| view! { <td><span class="skeleton"></span></td> }).collect_view();
-                    view! { <tr aria-hidden="true">{cells}</tr> }
-                })
-                .collect_view()
+            let bone = || view! { <td><span class="skeleton"></span></td> }.into_any();
+            let row = || {
+                let cells: Vec<AnyView> = (0..width).map(|_| bone()).collect();
+                view! { <tr aria-hidden="true">{cells}</tr> }.into_any()
+            };
+            (0..BONES).map(|_| row()).collect::<Vec<AnyView>>().into_any()
         })
-    }
+    })
 }
 
 /// One row; each of its cells is drawn again only when it changes, and flashes then.
-fn row_view(
-    kind: &'static str,
-    id: &str,
-    columns: &'static [Column],
-    row: ArcRwSignal<Arc<Row>>,
-    actions: Option<Arc<dyn Fn(Signal<Row>) -> AnyView + Send + Sync>>,
-) -> impl IntoView + use<> {
+fn row_view(kind: &'static str, id: &str, columns: &'static [Column], row: ArcRwSignal<Arc<Row>>) -> AnyView {
     let row = RwSignal::from(row);
-    let gone = Memo::new(move |_| row.with(|row| row.gone));
-    let cells = columns
+    let gone = move || row.with(|row| row.gone);
+    let cells: Vec<AnyView> = columns
         .iter()
         .enumerate()
-        .map(|(index, column)| {
-            let cell = Memo::new(move |_| row.with(|row| row.cells.get(index).cloned().unwrap_or(Cell::Empty)));
-            let flashes = RwSignal::new(0_u32);
-            let flash_b = move || flashes.get() > 0 && flashes.get() % 2 == 0;
-            Effect::new(move |before: Option<Cell>| {
-                let now = cell.get();
-                if before.is_some_and(|before| now.flashes(&before)) {
-                    flashes.update(|flashes| *flashes += 1);
-                }
-                now
-            });
-            view! {
-                <td
-                    class=column.align.class()
-                    class:col--spare=column.spare
-                    class:flash-a=move || flashes.get() % 2 == 1
-                    class:flash-b=flash_b
-                    data-column=column.id
-                >
-                    {move || cell_view(cell.get())}
-                    {(index == 0)
-                        .then(|| {
-                            move || {
-                                gone.get().then(|| view! { <span class="table__note">{t(Key::Deleted)}</span> })
-                            }
-                        })}
-                </td>
-            }
-        })
-        .collect_view();
-    let actions = actions.map(|actions| {
-        let row = Signal::derive(move || (*row.get()).clone());
-        view! {
-            <td class="cell--actions">{move || (!gone.get()).then(|| actions(row))}</td>
-        }
-    });
+        .map(|(index, column)| cell_in_row(row, index, column))
+        .collect();
     view! {
-        <tr class:row--gone=gone data-testid=format!("{kind}-row-{id}")>
-            {cells} {actions}
+        <tr class=move || if gone() { "row--gone" } else { "" } data-testid=format!("{kind}-row-{id}")>
+            {cells}
         </tr>
+    }
+    .into_any()
+}
+
+/// One cell of a row, as long as the row is there.
+fn cell_in_row(row: RwSignal<Arc<Row>>, index: usize, column: &'static Column) -> AnyView {
+    let cell = Memo::new(move |_| row.with(|row| row.cells.get(index).cloned().unwrap_or(Cell::Empty)));
+    let flashes = RwSignal::new(0_u32);
+    Effect::new(move |before: Option<Cell>| {
+        let now = cell.get();
+        if before.is_some_and(|before| now.flashes(&before)) {
+            flashes.update(|flashes| *flashes += 1);
+        }
+        now
+    });
+    let class = move || {
+        // Two names for the same flash: a second change starts it anew.
+        let flash = match flashes.get() {
+            0 => "",
+            odd if odd % 2 == 1 => " flash-a",
+            _ => " flash-b",
+        };
+        format!("{}{flash}", column.class())
+    };
+    let deleted = match index {
+        0 => maybe(move || {
+            let gone = row.with(|row| row.gone);
+            gone.then(|| view! { <span class="table__note">{t(Key::Deleted)}</span> }.into_any())
+        }),
+        _ => nothing(),
+    };
+    view! {
+        <td class=class data-column=column.id>
+            {dynamic(move || cell_view(cell.get()))}
+            {deleted}
+        </td>
+    }
+    .into_any()
+}
+
+/// A second line in a cell.
+fn note(text: String) -> AnyView {
+    if text.is_empty() {
+        nothing()
+    } else {
+        view! { <span class="table__note">{text}</span> }.into_any()
     }
 }
 
 /// A cell as it is seen.
 fn cell_view(cell: Cell) -> AnyView {
     match cell {
-        Cell::Empty => ().into_any(),
+        Cell::Empty => nothing(),
         Cell::Text(text) => text.into_any(),
         Cell::Lines(lines) => {
-            let lines = lines.into_iter().map(|line| view! { <div>{line}</div> }).collect_view();
+            let lines: Vec<AnyView> = lines
+                .into_iter()
+                .map(|line| view! { <div>{line}</div> }.into_any())
+                .collect();
             view! { <div class="nowrap">{lines}</div> }.into_any()
         }
-        Cell::Noted(text, note) => {
-            view! { {text} <span class="table__note">{note}</span> }.into_any()
-        }
+        Cell::Noted(text, second) => vec![text.into_any(), note(second)].into_any(),
         Cell::Number(number) => format::number(number).into_any(),
         Cell::Codes(codes) => {
-            let lines = codes.into_iter().map(|code| view! { <div>{copyable(code)}</div> }).collect_view();
-            lines.into_any()
+            let line = |code: String| view! { <div>{copyable(code)}</div> }.into_any();
+            codes.into_iter().map(line).collect::<Vec<AnyView>>().into_any()
         }
-        Cell::Link(text, href, note) => {
-            let note = (!note.is_empty()).then(|| view! { <span class="table__note">{note}</span> });
-            view! { <a href=href>{text}</a> {note} }.into_any()
-        }
-        trail_cell @ Cell::Trail(_) => trail(trail_cell).into_any(),
-        Cell::Open(text, name, value) => open_view(text, name, value).into_any(),
-        Cell::Status(tone, word, reason) => status(tone, word, reason).into_any(),
-        Cell::Bar(used, total) => bar(used, total, false).into_any(),
-        Cell::Time(rfc3339) => time(rfc3339).into_any(),
+        Cell::Link(text, href, second) => vec![link(text, href), note(second)].into_any(),
+        trail_cell @ Cell::Trail(_) => trail(trail_cell),
+        Cell::Open(text, name, value) => open_view(text, name, value),
+        Cell::Status(tone, word, reason) => status(tone, word, reason),
+        Cell::Bar(used, total) => bar(used, total, false),
+        Cell::Time(rfc3339) => time(rfc3339),
     }
 }
 
 /// A way of links, such as `cluster / node / pod`; any other cell as its words.
-pub fn trail(cell: Cell) -> impl IntoView {
+pub fn trail(cell: Cell) -> AnyView {
     let parts = match cell {
         Cell::Trail(parts) => parts,
         other => vec![(other.words(), None)],
     };
-    parts
-        .into_iter()
-        .enumerate()
-        .map(|(index, (text, href))| {
-            let before = if index > 0 { " / " } else { "" };
-            match href {
-                Some(href) => view! { {before} <a href=href>{text}</a> }.into_any(),
-                None => view! { {before} {text} }.into_any(),
-            }
-        })
-        .collect_view()
+    let mut views: Vec<AnyView> = Vec::new();
+    for (text, href) in parts {
+        if !views.is_empty() {
+            views.push(" / ".into_any());
+        }
+        views.push(match href {
+            Some(href) => link(text, href),
+            None => text.into_any(),
+        });
+    }
+    views.into_any()
 }
 
 /// A link that opens a panel over the page: the rest of the address stays.
-fn open_view(text: String, name: &'static str, value: String) -> impl IntoView {
+fn open_view(text: String, name: &'static str, value: String) -> AnyView {
     let location = leptos_router::hooks::use_location();
     let href = move || {
         let mut params = location.query.get();
         params.replace(name, value.clone());
         format!("{}{}", location.pathname.get(), params.to_query_string())
     };
-    view! { <a href=href data-noscroll="">{text}</a> }
+    view! { <a href=href data-noscroll="">{text}</a> }.into_any()
 }

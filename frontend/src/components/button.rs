@@ -1,0 +1,103 @@
+//! Buttons. One that cannot be pressed says why.
+
+use leptos::prelude::*;
+
+use super::icon::{Icon, icon};
+use super::{dynamic, unique_id};
+use crate::i18n::{Key, t};
+
+/// How a button looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// One of several.
+    Plain,
+    /// The one that most people want.
+    Primary,
+    /// It takes something away.
+    Danger,
+    /// Among words.
+    Link,
+}
+
+impl Look {
+    /// Its classes.
+    fn class(self) -> &'static str {
+        match self {
+            Look::Plain => "button",
+            Look::Primary => "button button--primary",
+            Look::Danger => "button button--danger",
+            Look::Link => "button button--link",
+        }
+    }
+}
+
+/// A button with words.
+pub fn button(look: Look, label: Key, press: Callback<()>) -> AnyView {
+    view! {
+        <button type="button" class=look.class() on:click=move |_| press.run(())>
+            {t(label)}
+        </button>
+    }
+    .into_any()
+}
+
+/// A button that sends: while it does, it says so.
+pub fn sending_button(look: Look, label: Key, busy: RwSignal<bool>, press: Callback<()>) -> AnyView {
+    view! {
+        <button
+            type="button"
+            class=look.class()
+            data-first=(look == Look::Danger).then_some("")
+            aria-disabled=move || busy.get().then_some("true")
+            on:click=move |_| press.run(())
+        >
+            {dynamic(move || t(if busy.get() { Key::Sending } else { label }).into_any())}
+        </button>
+    }
+    .into_any()
+}
+
+/// A button that shows only a drawing; the label is its name.
+pub fn icon_button(class: &'static str, drawing: Icon, label: Key, press: Callback<()>) -> AnyView {
+    view! {
+        <button type="button" class=class aria-label=t(label) title=t(label) on:click=move |_| press.run(())>
+            {icon(drawing)}
+        </button>
+    }
+    .into_any()
+}
+
+/// The page's one main button; `n` presses it.
+pub fn create_button(label: Key, press: Callback<()>) -> AnyView {
+    head_button(label, true, None, press)
+}
+
+/// A button of a page's head; with a reason it is disabled, and says why to everybody.
+pub fn head_button(label: Key, create: bool, reason: Option<String>, press: Callback<()>) -> AnyView {
+    let disabled = reason.is_some();
+    let id = unique_id("reason");
+    let look = if create { Look::Primary } else { Look::Plain };
+    view! {
+        <button
+            type="button"
+            class=look.class()
+            data-hotkey=create.then_some("create")
+            aria-disabled=disabled.then_some("true")
+            aria-describedby=disabled.then(|| id.clone())
+            title=reason.clone()
+            on:click=move |_| {
+                if !disabled {
+                    press.run(());
+                }
+            }
+        >
+            {if create { icon(Icon::Plus) } else { super::nothing() }}
+            {t(label)}
+        </button>
+        {match reason {
+            Some(reason) => view! { <span class="visually-hidden" id=id>{reason}</span> }.into_any(),
+            None => super::nothing(),
+        }}
+    }
+    .into_any()
+}
