@@ -16,7 +16,7 @@ use std::fmt;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// What the console should weigh on first download, brotli-compressed, all files together (bytes).
 pub const GOAL: usize = 200_000;
