@@ -119,7 +119,7 @@ mod tests {
         let reason = Cause::NodeSilent("node-2".into(), 0).reason(|_| "2026-11-21T12:01:31Z".to_owned());
         assert_eq!(
             reason_text(&reason, NOON, 0),
-            "node-2 has not reported since 12:01:31 (3 min)"
+            "node-2 has not reported since 12:01:31 (3\u{a0}min)"
         );
     }
 

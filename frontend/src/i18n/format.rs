@@ -148,7 +148,7 @@ pub fn ago(time: i64, now: i64, offset: i64) -> String {
     }
 }
 
-/// A length of time in its largest unit: `0.4 s`, `42 s`, `3 min`, `5 h`, `2 days`.
+/// A length of time in its largest unit, which stays on the line: `0.4 s`, `42 s`, `3 min`, `5 h`, `2 days`.
 pub fn duration(millis: i64) -> String {
     let millis = millis.max(0);
     match millis / 1_000 {
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn ago_is_relative_up_to_a_day() {
-        let ago = |seconds: i64| ago(NOON - seconds * 1_000, NOON, 0);
+        let ago = |seconds: i64| ago(NOON - seconds * 1_000, NOON, 0).replace('\u{a0}', " ");
         assert_eq!(ago(1), "just now");
         assert_eq!(ago(42), "42 s ago");
         assert_eq!(ago(185), "3 min ago");
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn durations_take_their_largest_unit() {
         assert_eq!(
-            [400, 42_000, 200_000, 8_000_000, 200_000_000].map(duration),
+            [400, 42_000, 200_000, 8_000_000, 200_000_000].map(|length| duration(length).replace('\u{a0}', " ")),
             ["0.4 s", "42 s", "3 min", "2 h", "2 days"]
         );
     }
