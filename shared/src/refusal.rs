@@ -225,6 +225,9 @@ refusals! {
         "{kind} {name} is in use by {holders}.";
     Unavailable "store.unavailable" StoreUnavailable { reason: String }
         "The store cannot write now ({reason}). Nothing was changed; try again.";
+    /// The one refusal after which the change may be there all the same.
+    Unavailable "store.unknown" StoreUnknown { reason: String }
+        "It is not known whether this was written ({reason}). Look before you try again.";
 }
 
 impl Refusal {

@@ -384,6 +384,7 @@ texts! {
     ErrorTooLarge: "The request is larger than {max} bytes.",
     ErrorInUse: "{kind} {name} is in use by {holders}.",
     ErrorStoreUnavailable: "The store cannot write now ({reason}). Nothing was changed; try again.",
+    ErrorStoreUnknown: "It is not known whether this was written ({reason}). Look before you try again.",
 }
 
 /// The key of each refusal's sentence, by the server's code.
@@ -460,6 +461,7 @@ pub const ERRORS: &[(&str, K)] = &[
     ("body.too_large", K::ErrorTooLarge),
     ("in_use", K::ErrorInUse),
     ("store.unavailable", K::ErrorStoreUnavailable),
+    ("store.unknown", K::ErrorStoreUnknown),
 ];
 
 /// The key of each reason's sentence, by the server's code.

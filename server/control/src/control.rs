@@ -132,11 +132,11 @@ impl Control {
     /// Asks the writer; the answer means durable. Safe to drop: the write may still happen.
     ///
     /// # Errors
-    /// Why it is refused; nothing was changed then.
+    /// Why it is refused; nothing was changed then, unless it is [`Refusal::StoreUnknown`].
     pub async fn write(&self, request: Request) -> Result<Outcome, Refusal> {
         match self.shared.queue.write(request)?.await {
             Ok(answer) => answer,
-            Err(_) => Err(Refusal::StoreUnavailable {
+            Err(_) => Err(Refusal::StoreUnknown {
                 reason: "the writer has ended".to_owned(),
             }),
         }

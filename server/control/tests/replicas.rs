@@ -134,7 +134,8 @@ async fn a_crash_of_the_database_loses_nothing_that_was_answered() {
                 {
                     Ok(outcome) => made.push(port(&outcome.objects[0])),
                     Err(refusal) => {
-                        assert_eq!(refusal.code(), "store.unavailable", "{refusal}");
+                        let honest = ["store.unavailable", "store.unknown"];
+                        assert!(honest.contains(&refusal.code()), "{refusal}");
                         failed += 1;
                     }
                 }

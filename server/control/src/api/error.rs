@@ -154,6 +154,7 @@ pub const NEUTRON: &[(&str, u16, &str)] = &[
     ("body.too_large", 413, "HTTPRequestEntityTooLarge"),
     ("in_use", 409, "InUse"),
     ("store.unavailable", 503, "ServiceUnavailable"),
+    ("store.unknown", 503, "ServiceUnavailable"),
 ];
 
 /// Status and Neutron type of a refusal.

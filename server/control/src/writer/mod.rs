@@ -297,13 +297,14 @@ impl Writer {
         if again && mended.is_ok() && attempts < ATTEMPTS {
             return None;
         }
-        let reason = match &error {
-            StoreError::Unknown(cause) => {
-                format!("its answer to the commit was lost, so look before you try again: {cause}")
-            }
-            other => other.to_string(),
-        };
-        Some(Refusal::StoreUnavailable { reason })
+        Some(match &error {
+            StoreError::Unknown(cause) => Refusal::StoreUnknown {
+                reason: format!("the store's answer to the commit was lost: {cause}"),
+            },
+            other => Refusal::StoreUnavailable {
+                reason: other.to_string(),
+            },
+        })
     }
 
     /// Brings view and pools to what the store holds: by its changes where they go on from what is
