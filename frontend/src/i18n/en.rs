@@ -287,9 +287,9 @@ texts! {
     ServiceAddresses: "Service addresses",
     ServiceHint: "Kept free for the cluster's services; in no subnet.",
     PathBetween: "Path between nodes",
-    PathAuto: "Auto: routes on one link, VXLAN between links",
+    PathAuto: "Auto: routes between nodes on one link",
     PathRoutes: "Routes",
-    PathVxlan: "VXLAN",
+    PathVxlan: "VXLAN: not carried yet, nodes use routes",
 
     // ---- what is not there ----
     NotFound: "Not found",
