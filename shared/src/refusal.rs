@@ -133,8 +133,6 @@ refusals! {
         "Subnet {subnet} has {ports} ports with addresses from it ({holders}). Delete these first.";
     Conflict "subnet.owned" SubnetOwned { subnet: String, owner: String }
         "Subnet {subnet} belongs to {owner}. It goes when that is deleted.";
-    Conflict "subnet.pool_below_use" PoolBelowUse { subnet: String, addresses: String }
-        "The pools of {subnet} cannot leave out addresses in use: {addresses}.";
 
     // ---- networks ----
     Conflict "network.in_use" NetworkInUse { network: String, holders: String }
@@ -245,8 +243,7 @@ impl Refusal {
                 Self::GatewayInPool { .. }
                 | Self::PoolReversed { .. }
                 | Self::PoolOutside { .. }
-                | Self::PoolsOverlap { .. }
-                | Self::PoolBelowUse { .. } => "allocation_pools",
+                | Self::PoolsOverlap { .. } => "allocation_pools",
                 Self::DnsDuplicate { .. } => "dns_nameservers",
                 Self::HopOutside { .. } | Self::RouteToItself { .. } => "host_routes",
                 Self::AddressOutside { .. }

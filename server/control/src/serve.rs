@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use portolan_shared::refusal::Refusal;
 use tokio::net::TcpListener;
@@ -12,18 +11,14 @@ use tokio::sync::watch;
 
 use crate::api::metrics::Metrics;
 use crate::api::{Api, router};
-use crate::command::{Actor, Command};
 use crate::control::{Control, OpenError, OpenOptions};
 use crate::http;
-use crate::identity::login::request;
 use crate::identity::password::{Cost, Passwords};
 use crate::identity::seed::{ADMIN, Seeded, seed};
 use crate::nodes::{self, EndpointError};
 use crate::options::Serve;
 use crate::sources::SystemRandom;
 
-/// How often expired sessions and keys are forgotten.
-const EXPIRE_EVERY: Duration = Duration::from_secs(60);
 /// Log-ins that may wait for their turn.
 const LOGINS_WAITING: usize = 256;
 
@@ -132,7 +127,6 @@ async fn serve(options: Serve, control: Control) -> Result<(), ServeError> {
             let _ = ending.wait_for(|ending| *ending).await;
         }))
     });
-    let expiry = tokio::spawn(expire(control.clone(), ending));
     writeln!(std::io::stdout(), "listening on http://{address}")?;
 
     tokio::select! {
@@ -145,20 +139,6 @@ async fn serve(options: Serve, control: Control) -> Result<(), ServeError> {
     if let Some(agents) = agents {
         agents.await??;
     }
-    expiry.await?;
     control.close().await;
     Ok(())
-}
-
-/// Forgets sessions, tokens and idempotency keys whose time is over.
-async fn expire(control: Control, mut ending: watch::Receiver<bool>) {
-    loop {
-        tokio::select! {
-            _ = ending.wait_for(|ending| *ending) => return,
-            () = tokio::time::sleep(EXPIRE_EVERY) => {}
-        }
-        if let Err(error) = control.write(request(Actor::System, Command::Expire)).await {
-            tracing::warn!(%error, "cannot forget what has expired");
-        }
-    }
 }

@@ -114,7 +114,6 @@ pub const NEUTRON: &[(&str, u16, &str)] = &[
     ("subnet.overlap", 400, "InvalidInput"),
     ("subnet.in_use", 409, "SubnetInUse"),
     ("subnet.owned", 409, "SubnetInUse"),
-    ("subnet.pool_below_use", 409, "Conflict"),
     ("network.in_use", 409, "NetworkInUse"),
     ("network.owned", 409, "NetworkInUse"),
     ("port.address_outside", 400, "InvalidIpForSubnet"),
