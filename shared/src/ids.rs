@@ -113,6 +113,14 @@ id!(
     JoinTokenId, hyphenated
 );
 id!(
+    /// A shadowport request.
+    ShadowRequestId, hyphenated
+);
+id!(
+    /// A message of a shadowport request's thread.
+    MessageId, hyphenated
+);
+id!(
     /// A project: what networks belong to and quotas count.
     ProjectId, simple
 );

@@ -102,6 +102,10 @@ refusals! {
         "'{given}' is not a DNS name: labels of 1 to 63 of a-z, 0-9 and '-', not starting or ending with '-' ('{field}').";
     Invalid "value.not_one_of" NotOneOf { field: String, given: String, allowed: String }
         "'{given}' is not allowed for '{field}'; allowed are {allowed}.";
+    Invalid "value.not_a_time" NotATime { field: String, given: String }
+        "'{given}' is not a time in RFC 3339 form, such as 2026-12-31T00:00:00Z ('{field}').";
+    Invalid "value.in_the_past" InThePast { field: String, given: String }
+        "{given} has passed already ('{field}'). Name a later time.";
 
     // ---- subnets ----
     Invalid "subnet.family" SubnetFamily { cidr: Cidr, ip_version: u8 }
@@ -139,6 +143,18 @@ refusals! {
         "Network {network} is in use by {holders}. Delete these first.";
     Conflict "network.owned" NetworkOwned { network: String, owner: String }
         "Network {network} belongs to {owner}. It goes when that is deleted.";
+    Forbidden "network.shadow_port_not_granted" ShadowPortNotGranted { project: String }
+        "Project {project} may not use the provider's services without internet access yet. Request it from support (shadowport) with the project ID.";
+    Conflict "network.shadow_port_with_internet" ShadowPortWithInternet { network: String }
+        "Network {network} has internet access; a shadow port is only for networks without it. Switch internet access off first.";
+    Conflict "network.shadow_port_stays" ShadowPortStays { network: String }
+        "The shadow port of network {network} cannot be switched off again. Delete the network instead.";
+    Conflict "network.internet_with_shadow_port" InternetWithShadowPort { network: String }
+        "Network {network} has a shadow port and so can never have internet access. Use another network.";
+    Conflict "network.no_room_for_shadow_port" NoRoomForShadowPort { subnet: String, cidr: Cidr }
+        "Subnet {subnet} ({cidr}) has no free address for the way to the provider's services. Free one, or take a larger subnet.";
+    Conflict "network.internet_in_use" InternetInUse { network: String, holders: String }
+        "Internet access of network {network} is in use by {holders}. Delete these first.";
 
     // ---- ports and addresses ----
     Invalid "port.address_outside" AddressOutside { address: IpAddr, subnet: String, cidr: Cidr }
@@ -177,6 +193,18 @@ refusals! {
         "There is a cluster {name} in this project already.";
     Invalid "cluster.ranges_overlap" RangesOverlap { range: Cidr, other: Cidr, what: String }
         "{range} overlaps {other} ({what}).";
+    Conflict "cluster.no_internet" ClusterNoInternet { network: String }
+        "Network {network} has no internet access, so a cluster in it cannot have an external IP. Switch that on for the network, or create the cluster without an external IP.";
+    Conflict "cluster.no_services" ClusterNoServices { network: String }
+        "A cluster without external IP in network {network} could not reach the control plane, the registry, time and names: the network has no shadow port. Switch that on for the network, or take another.";
+    Conflict "cluster.no_external_network" NoExternalNetwork {}
+        "The provider has no network for external IPs. Create the cluster without an external IP, or ask an administrator to make one.";
+    Conflict "cluster.external_exhausted" ExternalExhausted {}
+        "The provider has no external IP left. Ask support, or create the cluster without one.";
+    Conflict "cluster.node_subnet" NodeSubnetUnfit { subnet: String, reason: String }
+        "Subnet {subnet} cannot give addresses to nodes: {reason}.";
+    Conflict "cluster.no_lab" NoLab {}
+        "No lab runs with this control plane. Let nodes join by command.";
     Conflict "cluster.in_use" ClusterInUse { cluster: String, holders: String }
         "Cluster {cluster} is in use by {holders}. Delete these first.";
     Conflict "node.name_taken" NodeNameTaken { name: String, cluster: String }
@@ -197,6 +225,18 @@ refusals! {
         "This node was removed from its cluster.";
     Unavailable "agent.no_endpoint" NoAgentEndpoint {}
         "This control plane was started without an agent endpoint (--agent-listen), so nodes cannot join.";
+
+    // ---- shadowport requests ----
+    Conflict "request.open" RequestOpen { request: String }
+        "This project has an open request already ({request}). Write there, or withdraw it first.";
+    Conflict "request.granted_already" RequestGrantedAlready { request: String }
+        "This project has the grant already (request {request}).";
+    Conflict "request.decided" RequestDecided { state: String, by: String, at: String }
+        "Already {state} by {by} at {at}. Nothing was changed.";
+    Conflict "request.not_granted" RequestNotGranted { state: String }
+        "This request is {state}: there is no grant to revoke.";
+    Conflict "request.full" RequestFull { max: usize }
+        "This thread has {max} messages; no more fit. File a new request that quotes this one.";
 
     // ---- who ----
     Unauthorized "auth.required" AuthRequired {}
@@ -257,6 +297,17 @@ impl Refusal {
                 | Self::Exhausted { .. } => "fixed_ips",
                 Self::MacTaken { .. } => "mac_address",
                 Self::ClusterNameTaken { .. } | Self::NodeNameTaken { .. } => "name",
+                Self::ShadowPortNotGranted { .. }
+                | Self::ShadowPortWithInternet { .. }
+                | Self::ShadowPortStays { .. }
+                | Self::NoRoomForShadowPort { .. } => "enable_shadow_port",
+                Self::InternetWithShadowPort { .. } | Self::InternetInUse { .. } => "internet_access",
+                Self::ClusterNoInternet { .. }
+                | Self::ClusterNoServices { .. }
+                | Self::NoExternalNetwork {}
+                | Self::ExternalExhausted {} => "external_ip",
+                Self::NodeSubnetUnfit { .. } => "node_subnet",
+                Self::NoLab {} => "nodes_from",
                 _ => return None,
             };
             Some(field.to_owned())

@@ -272,6 +272,7 @@ mod tests {
             kind,
             op: Op::Put,
             id: "x".into(),
+            project: None,
             network: None,
             subnets: vec![],
             cluster: None,

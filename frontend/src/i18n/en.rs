@@ -271,6 +271,7 @@ texts! {
     Overview: "Overview",
     StateReady: "Ready",
     ClusterEmpty: "No nodes",
+    ClusterCreating: "Creating",
     ClusterDegraded: "Degraded",
     NodeExpected: "Expected",
     NodeBehind: "Behind",

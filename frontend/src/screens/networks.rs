@@ -203,6 +203,8 @@ mod tests {
             cluster: None,
             cluster_owned: false,
             internet: false,
+            shadow_port: false,
+            external: false,
             mtu: 1500,
             created_at: "2026-11-21T12:04:31Z".into(),
             revision_number: 1,

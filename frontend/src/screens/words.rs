@@ -30,6 +30,7 @@ pub fn port_status(port: &PortRow) -> (Tone, Key) {
 pub fn cluster_state(state: ClusterState) -> (Tone, Key) {
     match state {
         ClusterState::Empty => (Tone::Idle, Key::ClusterEmpty),
+        ClusterState::Creating => (Tone::Building, Key::ClusterCreating),
         ClusterState::Ready => (Tone::Active, Key::StateReady),
         ClusterState::Degraded => (Tone::Error, Key::ClusterDegraded),
         ClusterState::Down => (Tone::Down, Key::StatusDown),

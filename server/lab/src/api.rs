@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use portolan_shared::v1::{ClusterRow, CreateCluster, CreateNode, JoinToken, List, NodeRow, NodeState, One, PathKind};
+use portolan_shared::v1::{ClusterRow, CreateCluster, CreateNode, JoinToken, List, NodeRow, NodeState, NodesFrom, One, PathKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -166,10 +166,15 @@ impl Api {
         }
         let wanted = CreateCluster {
             name: CLUSTER.into(),
+            network: None,
+            node_subnet: None,
             node_range: None,
             pod_range: None,
             service_range: None,
+            external_ip: None,
             path: PathKind::default(),
+            nodes_from: NodesFrom::Join,
+            nodes: None,
         };
         Ok(self.write::<One<ClusterRow>>(&path, token, &wanted)?.item)
     }

@@ -252,6 +252,7 @@ fn changed(change: &Change, actor: Option<&str>) -> Option<Changed> {
         kind,
         op,
         id,
+        project: None,
         network,
         subnets,
         cluster: change.cluster,

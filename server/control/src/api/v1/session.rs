@@ -53,13 +53,17 @@ fn projects(view: &View, user: &User) -> Vec<ProjectRef> {
 
 fn answer(api: &Api, user: &User, session: &Session) -> Result<Answered, Failure> {
     let csrf = session.csrf.clone().ok_or(Refusal::AuthRequired {})?;
-    let projects = api.control.read(|view| projects(view, user));
+    let (projects, everywhere) = api
+        .control
+        .read(|view| (projects(view, user), everywhere(view, user.id)));
     Ok(Answered {
         user: UserRef {
             id: user.id,
             name: user.name.clone(),
         },
         projects,
+        support: !everywhere.is_empty(),
+        admin: everywhere.contains(&Role::Admin),
         csrf,
     })
 }

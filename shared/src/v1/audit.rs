@@ -1,0 +1,120 @@
+//! Who did what, when, through what.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::ProjectId;
+
+/// Through what a change was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Through {
+    /// A session of the console.
+    Console,
+    /// A token, by the API.
+    Api,
+    /// A node's agent.
+    Agent,
+    /// The control plane itself.
+    System,
+}
+
+/// Who asked for a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", content = "name")]
+pub enum Who {
+    /// A user, by name.
+    User(String),
+    /// Somebody of the provider's whom the reader may not know.
+    Provider,
+    /// A node, by name.
+    Node(String),
+    /// The control plane itself.
+    System,
+}
+
+/// What happened to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditOp {
+    /// It was made.
+    Create,
+    /// It was changed.
+    Update,
+    /// It was deleted.
+    Delete,
+}
+
+/// What kind of object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditKind {
+    /// A network.
+    Network,
+    /// A subnet.
+    Subnet,
+    /// A port.
+    Port,
+    /// A cluster.
+    Cluster,
+    /// A node.
+    Node,
+    /// A join token.
+    JoinToken,
+    /// A shadowport request.
+    Request,
+    /// A message of a request's thread.
+    Message,
+    /// A project.
+    Project,
+    /// A user.
+    User,
+    /// A role of a user in a project.
+    Role,
+}
+
+/// A field of an object, before and after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldChange {
+    /// Its name, as the API writes it.
+    pub field: String,
+    /// Absent: it was not there, or is not known any more.
+    pub before: Option<String>,
+    /// Absent: it is not there any more.
+    pub after: Option<String>,
+}
+
+/// An object of an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditObject {
+    /// What kind.
+    pub kind: AuditKind,
+    /// Its id.
+    pub id: String,
+    /// Its name then; may be empty.
+    pub name: String,
+    /// What happened to it.
+    pub op: AuditOp,
+    /// What of it changed; for a create and a delete, all that there is.
+    pub fields: Vec<FieldChange>,
+}
+
+/// An entry: one command, however many objects it changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// The revision of its commit: the entry's id. Entries of one project are newest first.
+    pub revision: u64,
+    /// When.
+    pub at: String,
+    /// Whose objects; absent for what is nobody's.
+    pub project: Option<ProjectId>,
+    /// Who.
+    pub who: Who,
+    /// Through what.
+    pub through: Through,
+    /// The request, as in the log and in error messages.
+    pub request_id: Option<String>,
+    /// What was asked for first; at most 100.
+    pub objects: Vec<AuditObject>,
+    /// How many more there are.
+    pub more: u64,
+}

@@ -1,0 +1,263 @@
+//! Clusters, their nodes, and how hosts join.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Ref, SubnetRef};
+use crate::addr::Cidr;
+use crate::ids::{BlockId, ClusterId, NetworkId, NodeId, PortId, SubnetId};
+use crate::status::{Reason, StepState};
+
+/// How pods of two nodes reach each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum PathKind {
+    /// Routes where nodes share a link, VXLAN where they do not.
+    #[default]
+    Auto,
+    /// Plain routes.
+    Routes,
+    /// VXLAN.
+    Vxlan,
+}
+
+/// Where a cluster's nodes come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum NodesFrom {
+    /// Hosts that run the join command.
+    #[default]
+    Join,
+    /// Namespaces of the lab that runs on this machine; only where one runs.
+    Lab,
+}
+
+/// Body of `POST …/clusters`: a cluster in a network of the project's, or with a private network made
+/// for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateCluster {
+    /// 1..63, a label.
+    pub name: String,
+    /// A network of the project's; absent: a private one is made, and goes with the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkId>,
+    /// The subnet of `network` that nodes get addresses from. Required with `network`, and only then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_subnet: Option<SubnetId>,
+    /// Range of the node subnet of a private network; absent: the next free /24 of 10.0.0.0/8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_range: Option<String>,
+    /// Absent: the next free /16 of 10.0.0.0/8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_range: Option<String>,
+    /// Absent: the next free /20 of 10.0.0.0/8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_range: Option<String>,
+    /// An address for its API that is reached from outside. Absent: `true` with a private network,
+    /// else whether the network has internet access. A private network gets internet access with it,
+    /// and a shadow port without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_ip: Option<bool>,
+    /// Absent: auto.
+    #[serde(default)]
+    pub path: PathKind,
+    /// Absent: by join command.
+    #[serde(default)]
+    pub nodes_from: NodesFrom,
+    /// How many nodes are expected, 0..5000; the lab makes that many (1..=16). Absent: 0, or 3 from
+    /// the lab.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<u32>,
+}
+
+/// An address of a cluster that is reached from outside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExternalIp {
+    /// Of the provider's external network.
+    pub address: IpAddr,
+    /// Whether something carries its packets.
+    pub carried: bool,
+    /// Why not (`cluster.no_gateway`).
+    pub reason: Option<Reason>,
+}
+
+/// A stage of a cluster's creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageKind {
+    /// Its network and subnets are there.
+    Network,
+    /// Its external IP is allocated; only of clusters that have one.
+    ExternalIp,
+    /// Its network has a way to the provider's services; only of clusters without external IP.
+    Services,
+    /// The nodes that are expected have joined.
+    Joined,
+    /// All nodes that joined are ready.
+    Ready,
+}
+
+/// How far a stage is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    /// Which.
+    pub stage: StageKind,
+    /// How it stands.
+    pub state: StepState,
+    /// When it was reached.
+    pub at: Option<String>,
+    /// What it waits for.
+    pub reason: Option<Reason>,
+}
+
+/// State of a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClusterState {
+    /// No node yet, and none on the way.
+    Empty,
+    /// Nodes that the lab is to make have not all joined yet.
+    Creating,
+    /// All nodes are ready.
+    Ready,
+    /// Some nodes are not.
+    Degraded,
+    /// None is.
+    Down,
+}
+
+/// A cluster in the list and at the top of its page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterRow {
+    /// Its id.
+    pub id: ClusterId,
+    /// Its name.
+    pub name: String,
+    /// From its nodes' states.
+    pub state: ClusterState,
+    /// Its network.
+    pub network: Ref<NetworkId>,
+    /// Whether the network is its own and goes with it.
+    pub private_network: bool,
+    /// Its node subnet.
+    pub node_subnet: SubnetRef,
+    /// Its pod subnet.
+    pub pod_subnet: SubnetRef,
+    /// Addresses of services: reserved, in no subnet.
+    pub service_range: Cidr,
+    /// As asked for.
+    pub path: PathKind,
+    /// Its address for the outside; absent: none was asked for.
+    #[serde(default)]
+    pub external_ip: Option<ExternalIp>,
+    /// Where its nodes come from.
+    #[serde(default)]
+    pub nodes_from: NodesFrom,
+    /// How many nodes are expected in all; 0: nobody said.
+    #[serde(default)]
+    pub nodes_wanted: u32,
+    /// Its creation, stage by stage.
+    #[serde(default)]
+    pub stages: Vec<Stage>,
+    /// Bytes.
+    pub mtu: u32,
+    /// Nodes in all.
+    pub nodes: u64,
+    /// Nodes whose agent reports.
+    pub nodes_ready: u64,
+    /// Pods with an address.
+    pub pods: u64,
+    /// Blocks leased to nodes.
+    pub blocks: u64,
+    /// Blocks there are in the pod range.
+    pub blocks_total: u64,
+    /// When it was made.
+    pub created_at: String,
+    /// The revision at which it last changed.
+    pub revision_number: u64,
+}
+
+/// State of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeState {
+    /// Its port is there, no agent has joined.
+    Expected,
+    /// Its agent reports and has applied what it should.
+    Ready,
+    /// Its agent reports and is behind.
+    Behind,
+    /// Its agent reports, and its kernel refused something.
+    Error,
+    /// Its agent does not report.
+    Silent,
+}
+
+/// A block of pod addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockRow {
+    /// Its id.
+    pub id: BlockId,
+    /// Its addresses.
+    pub cidr: Cidr,
+    /// Of these, held by pods.
+    pub used: u64,
+}
+
+/// A node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRow {
+    /// Its id.
+    pub id: NodeId,
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: NodeState,
+    /// Why, when not ready.
+    pub reason: Option<Reason>,
+    /// Addresses in the node subnet.
+    pub addresses: Vec<IpAddr>,
+    /// Its port.
+    pub port: PortId,
+    /// Blocks it leases, by address.
+    pub blocks: Vec<BlockRow>,
+    /// Pods on it.
+    pub pods: u64,
+    /// Newest revision in its kernel.
+    pub applied_revision: u64,
+    /// The revision it should have.
+    pub wanted_revision: u64,
+    /// Last time its agent was heard, RFC 3339; now, while connected.
+    pub last_contact: Option<String>,
+    /// Version of its agent.
+    pub agent_version: String,
+    /// When it was made.
+    pub created_at: String,
+}
+
+/// Body of `POST …/clusters/{id}/nodes`: a port for a node that will join.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateNode {
+    /// 1..63, a label.
+    pub name: String,
+}
+
+/// Answer to `POST …/clusters/{id}/nodes` and `POST …/clusters/{id}/join-tokens`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinToken {
+    /// The secret: shown once, works once. Carries endpoint, CA pin, cluster, role and expiry.
+    pub token: String,
+    /// When it stops working.
+    pub expires_at: String,
+    /// The node whose port is waiting, when the token is for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<NodeRow>,
+    /// Prefix length of the node subnet, to configure the host's link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<u8>,
+    /// Bytes.
+    pub mtu: u32,
+}

@@ -1,0 +1,77 @@
+//! What changes, as it changes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ClusterId, NetworkId, ProjectId, SubnetId};
+
+/// What happened to a thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Op {
+    /// Made or changed.
+    Put,
+    /// Gone, or gone from the reader's sight.
+    Delete,
+}
+
+/// What kind of thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A network.
+    Network,
+    /// A subnet.
+    Subnet,
+    /// A port.
+    Port,
+    /// A cluster.
+    Cluster,
+    /// A node, or how it is doing.
+    Node,
+    /// A block of pod addresses.
+    Block,
+    /// A shadowport request, its thread or its grant.
+    Request,
+}
+
+/// One thing that changed, with what it concerns, so that a page knows whether to look again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// What kind of thing.
+    pub kind: Kind,
+    /// What happened.
+    pub op: Op,
+    /// Its id.
+    pub id: String,
+    /// Whose it is; only in the stream of all projects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<ProjectId>,
+    /// The network it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkId>,
+    /// The subnets it has addresses in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subnets: Vec<SubnetId>,
+    /// The cluster it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterId>,
+    /// Who did it, where the reader may know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+}
+
+/// Data of an event `change`: everything of one commit that the reader may see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeEvent {
+    /// The commit's revision; the event's id.
+    pub revision: u64,
+    /// What changed.
+    pub changes: Vec<Changed>,
+}
+
+/// Data of the events `progress` (every 5 s) and `reset` (what was missed is gone: load anew).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgressEvent {
+    /// The head.
+    pub revision: u64,
+}

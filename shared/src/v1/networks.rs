@@ -1,0 +1,129 @@
+//! Networks, subnets, and the addresses a project uses.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{PortKind, Ref};
+use crate::addr::Cidr;
+use crate::check::{HostRoute, UsedRange};
+use crate::ids::{ClusterId, NetworkId, SubnetId};
+use crate::status::{PortStatus, Reason};
+
+/// A network in the list and at the top of its page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkRow {
+    /// Its id.
+    pub id: NetworkId,
+    /// Its name; may be empty.
+    pub name: String,
+    /// Free text.
+    pub description: String,
+    /// `ACTIVE`, or `DOWN` when switched off or a port in it is in error.
+    pub status: PortStatus,
+    /// Why, when not active.
+    pub reason: Option<Reason>,
+    /// All subnets, by address.
+    pub subnets: Vec<SubnetRef>,
+    /// Addresses used in all subnets' pools.
+    pub used: u64,
+    /// Addresses in all subnets' pools.
+    pub capacity: u64,
+    /// Ports the reader may see.
+    pub ports: u64,
+    /// Ports that are not active (and not merely reserved).
+    pub ports_not_active: u64,
+    /// The cluster that uses it.
+    pub cluster: Option<Ref<ClusterId>>,
+    /// Whether it is made and taken away by that cluster.
+    pub cluster_owned: bool,
+    /// Whether it was given internet access.
+    pub internet: bool,
+    /// `enable_shadow_port`: its machines reach the provider's services, and nothing else.
+    #[serde(default)]
+    pub shadow_port: bool,
+    /// `router:external`: the provider's, for addresses that are reached from outside.
+    #[serde(default)]
+    pub external: bool,
+    /// Bytes.
+    pub mtu: u32,
+    /// When it was made.
+    pub created_at: String,
+    /// For `If-Match`.
+    pub revision_number: u64,
+}
+
+/// A subnet, named.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubnetRef {
+    /// Its id.
+    pub id: SubnetId,
+    /// Its name.
+    pub name: String,
+    /// Its network.
+    pub cidr: Cidr,
+}
+
+/// What a subnet is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubnetPurpose {
+    /// Made by the customer.
+    General,
+    /// Addresses of a cluster's nodes.
+    Nodes,
+    /// Blocks of pod addresses; nothing else gets addresses from it.
+    Pods,
+}
+
+/// A subnet in the list and on its card.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubnetRow {
+    /// Its id.
+    pub id: SubnetId,
+    /// Its name; may be empty.
+    pub name: String,
+    /// Free text.
+    pub description: String,
+    /// The network it is in.
+    pub network: Ref<NetworkId>,
+    /// Its addresses.
+    pub cidr: Cidr,
+    /// `None`: no gateway.
+    pub gateway: Option<IpAddr>,
+    /// Recorded only; Portolan serves no DHCP.
+    pub dhcp: bool,
+    /// Addresses of DNS servers.
+    pub dns: Vec<IpAddr>,
+    /// First and last address of each pool.
+    pub pools: Vec<(IpAddr, IpAddr)>,
+    /// Routes that hosts are told.
+    pub routes: Vec<HostRoute>,
+    /// Addresses used, in pools and outside.
+    pub used: u64,
+    /// Of these, held by the provider (seen by nobody else).
+    pub provider: u64,
+    /// Addresses the pools hold in all.
+    pub capacity: u64,
+    /// Ports the reader may see.
+    pub ports: u64,
+    /// Used addresses by kind of holder.
+    pub used_by: Vec<(PortKind, u64)>,
+    /// What it is for.
+    pub purpose: SubnetPurpose,
+    /// The cluster it serves, unless general.
+    pub cluster: Option<Ref<ClusterId>>,
+    /// When it was made.
+    pub created_at: String,
+    /// For `If-Match`.
+    pub revision_number: u64,
+}
+
+/// Everything that uses addresses in a project, to check overlap while typing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressSpace {
+    /// The view's revision.
+    pub revision: u64,
+    /// Subnets (pod ranges are subnets) and service ranges.
+    pub ranges: Vec<UsedRange>,
+}

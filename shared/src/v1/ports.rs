@@ -1,0 +1,98 @@
+//! Ports.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Ref;
+use crate::ids::{ClusterId, NetworkId, NodeId, PortId, SubnetId};
+use crate::mac::MacAddress;
+use crate::status::{PortStatus, Reason, Step, StepState};
+
+/// What holds a port, in a word of the console's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PortKind {
+    /// A node of a cluster.
+    Node,
+    /// A pod.
+    Pod,
+    /// A gateway: a router's interface or a subnet's gateway address.
+    Gateway,
+    /// An address of a cluster (its API).
+    ClusterAddress,
+    /// Reserved by hand.
+    Reserved,
+    /// Something of the customer's, with its own `device_owner`.
+    Device,
+    /// The provider's.
+    Provider,
+}
+
+/// A fixed IP of a port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FixedIp {
+    /// The address.
+    pub address: IpAddr,
+    /// Its subnet.
+    pub subnet: Ref<SubnetId>,
+}
+
+/// What a port is attached to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Attached {
+    /// The cluster.
+    pub cluster: Option<Ref<ClusterId>>,
+    /// The node.
+    pub node: Option<Ref<NodeId>>,
+    /// Namespace and name of the pod.
+    pub pod: Option<(String, String)>,
+    /// `device_id`, when it is none of the above.
+    pub device: Option<String>,
+}
+
+/// A port in the list and on its page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortRow {
+    /// Its id.
+    pub id: PortId,
+    /// Its name; may be empty.
+    pub name: String,
+    /// Free text.
+    pub description: String,
+    /// The network it is in.
+    pub network: Ref<NetworkId>,
+    /// What holds it.
+    pub kind: PortKind,
+    /// Derived when read.
+    pub status: PortStatus,
+    /// Why, when not active.
+    pub reason: Option<Reason>,
+    /// Its addresses.
+    pub fixed_ips: Vec<FixedIp>,
+    /// Its hardware address.
+    pub mac: MacAddress,
+    /// What it is attached to.
+    pub attached: Attached,
+    /// `admin_state_up`.
+    pub enabled: bool,
+    /// Why it cannot be deleted here ("belongs to cluster shop"), if so.
+    pub locked: Option<Reason>,
+    /// When it was made.
+    pub created_at: String,
+    /// When it last changed.
+    pub updated_at: String,
+    /// For `If-Match`.
+    pub revision_number: u64,
+}
+
+/// One step of *Why?* (`GET …/ports/{id}/why`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhyStep {
+    /// Which step.
+    pub step: Step,
+    /// How it stands.
+    pub state: StepState,
+    /// Why it does not hold.
+    pub reason: Option<Reason>,
+}

@@ -1,0 +1,60 @@
+//! Who is logged in.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ProjectId, UserId};
+
+/// Log-in of the console (`POST /portolan/v1/session`).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogIn {
+    /// The user's name in the domain `Default`.
+    pub user: String,
+    /// Never logged.
+    pub password: String,
+}
+
+impl std::fmt::Debug for LogIn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogIn")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who is logged in (`GET /portolan/v1/session`, and the answer to a log-in).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// The user.
+    pub user: UserRef,
+    /// Projects in which the user has a role, by name.
+    pub projects: Vec<ProjectRef>,
+    /// May see every project, and see and decide shadowport requests (roles `support`, `admin`).
+    #[serde(default)]
+    pub support: bool,
+    /// May change everything, everywhere (role `admin`).
+    #[serde(default)]
+    pub admin: bool,
+    /// To be sent back as `X-CSRF-Token` with everything that writes.
+    pub csrf: String,
+}
+
+/// A user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserRef {
+    /// Its id.
+    pub id: UserId,
+    /// Its name.
+    pub name: String,
+}
+
+/// A project and what the user may do in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectRef {
+    /// Its id: the only kind of project id there is.
+    pub id: ProjectId,
+    /// Its name.
+    pub name: String,
+    /// Names of the roles, such as `member`, `reader`, `admin`.
+    pub roles: Vec<String>,
+}
