@@ -4,11 +4,11 @@ use leptos::prelude::*;
 use leptos_router::components::{ParentRoute, Route, Router, Routes};
 use leptos_router::path;
 
-use crate::browser;
 use crate::components::frame::Frame;
 use crate::components::time::Clock;
 use crate::components::toast::{Toasts, toasts};
-use crate::i18n;
+use crate::i18n::Lang;
+use crate::i18n::choice::Language;
 use crate::live::Live;
 use crate::screens::cluster::{Cluster, Nodes, Overview};
 use crate::screens::clusters::Clusters;
@@ -22,14 +22,19 @@ use crate::screens::ports::Ports;
 use crate::screens::subnet::{Information, Subnet};
 use crate::session::Session;
 
-/// The application.
-#[component]
-pub fn App() -> impl IntoView {
-    browser::set_root_attribute("lang", Some(i18n::current().tag()));
+/// The application. `missing`: the language that should be shown and could not be had.
+pub fn app(missing: Option<Lang>) -> impl IntoView {
     Clock::provide();
-    Toasts::provide();
+    let toasts = Toasts::provide();
     let session = Session::provide();
     Live::provide(session);
+    let language = Language::provide(session, toasts, missing);
+    // With another language the pages are mounted anew, where they are; what is above goes on.
+    view! { <For each=move || [language.shown()] key=|lang| *lang children=|_| pages() /> }
+}
+
+/// Which page is where.
+fn pages() -> AnyView {
     view! {
         <Router>
             <Routes fallback=NotFound>
@@ -57,4 +62,5 @@ pub fn App() -> impl IntoView {
             {toasts()}
         </Router>
     }
+    .into_any()
 }

@@ -55,6 +55,12 @@ pub fn remember(name: &str, value: Option<&str>) {
     };
 }
 
+/// The languages the reader prefers, most preferred first, as tags.
+pub fn languages() -> Vec<String> {
+    let all = window().navigator().languages();
+    all.iter().filter_map(|tag| tag.as_string()).collect()
+}
+
 /// Puts `text` on the clipboard; false where the browser does not let us.
 pub async fn copy(text: String) -> bool {
     if !window().is_secure_context() {

@@ -19,8 +19,11 @@ pub mod screens;
 pub mod session;
 pub mod table;
 
-/// Mounts the application into the page.
+/// Mounts the application into the page, once the language to be shown is there.
 pub fn mount() {
     std::panic::set_hook(Box::new(|info| leptos::logging::error!("{info}")));
-    leptos::mount::mount_to_body(app::App);
+    wasm_bindgen_futures::spawn_local(async {
+        let missing = i18n::choice::start().await;
+        leptos::mount::mount_to_body(move || app::app(missing));
+    });
 }

@@ -73,6 +73,27 @@ impl Session {
         Ok(())
     }
 
+    /// Keeps the language with the account.
+    pub async fn keep_language(self, tag: &str) -> Result<(), Failure> {
+        let body = v1::ChangeSession {
+            language: Some(tag.to_owned()),
+        };
+        let text = api::send(self, "", Method::PUT, url::SESSION, Some(&body)).await?;
+        let session = serde_json::from_str(&text).map_err(|error| Failure::unreadable(&error.to_string()))?;
+        self.state.set(State::In(session));
+        Ok(())
+    }
+
+    /// The account's language, if somebody is logged in and has chosen one.
+    pub fn language(self) -> Option<Option<String>> {
+        self.state.with(account_language)
+    }
+
+    /// As [`Session::language`], once.
+    pub fn language_untracked(self) -> Option<Option<String>> {
+        self.state.with_untracked(account_language)
+    }
+
     /// Logs out; the page forgets the user whatever the server says.
     pub async fn log_out(self) {
         let _ = api::send(self, "", Method::DELETE, url::SESSION, None::<&()>).await;
@@ -113,6 +134,13 @@ impl Session {
         self.projects().iter().any(|known| {
             known.id.to_string() == project && known.roles.iter().any(|role| role == "member" || role == "admin")
         })
+    }
+}
+
+fn account_language(state: &State) -> Option<Option<String>> {
+    match state {
+        State::In(session) => Some(session.language.clone()),
+        _ => None,
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod compile;
 mod style;
+mod texts;
 
 use std::env;
 use std::fmt;
@@ -88,9 +89,10 @@ pub struct Report {
 }
 
 impl Report {
-    /// Compressed bytes of all files; `None` where they were not compressed.
+    /// Compressed bytes of all files that a first visit downloads; `None` where they were not compressed.
     pub fn compressed(&self) -> Option<usize> {
-        self.assets.iter().map(|asset| asset.compressed).sum()
+        let first = self.assets.iter().filter(|asset| texts::is_first(&asset.path));
+        first.map(|asset| asset.compressed).sum()
     }
 }
 
@@ -136,6 +138,8 @@ pub enum ConsoleError {
     Optimise(String),
     /// A stylesheet is named by the entry file and not there, or the other way round.
     Style(String),
+    /// A language that should be a file of its own is in the program.
+    Linked(&'static str),
     /// More than [`BUDGET`] bytes.
     TooLarge(Box<Report>),
     /// A file could not be read or written.
@@ -159,6 +163,7 @@ impl fmt::Display for ConsoleError {
             ConsoleError::Bindgen(why) => write!(f, "wasm-bindgen: {why}"),
             ConsoleError::Optimise(why) => write!(f, "wasm-opt: {why}"),
             ConsoleError::Style(why) => write!(f, "style/: {why}"),
+            ConsoleError::Linked(language) => write!(f, "the texts in {language} are linked into the console"),
             ConsoleError::TooLarge(report) => write!(f, "the console is over its budget\n{report}"),
             ConsoleError::Io { path, source } => write!(f, "{}: {source}", path.display()),
         }
@@ -204,13 +209,19 @@ pub fn build(
     let css = style::stylesheet(&root.join("style"))?;
     let rose_path = root.join("style/rose.svg");
     let rose = fs::read(&rose_path).map_err(at(&rose_path))?;
+    let texts = texts::files();
+    if profile == Profile::Release {
+        texts::only_english(&wasm)?;
+    }
 
     let optimiser = Some(root.join("e2e/node_modules/.bin/wasm-opt")).filter(|path| path.exists());
     let optimiser = optimiser.filter(|_| profile == Profile::Release);
     let dist = root.join("frontend/dist");
     let stamp_path = target_dir.join("console.stamp");
+    let said: Vec<u8> = texts.iter().flat_map(|(_, bytes)| bytes.clone()).collect();
     let stamp = stamp(&[
         &wasm,
+        &said,
         css.as_bytes(),
         &rose,
         INDEX.as_bytes(),
@@ -223,7 +234,7 @@ pub fn build(
         return gate(report);
     }
 
-    let files = assemble(&wasm, &css, &rose, &target_dir, optimiser.as_deref())?;
+    let files = assemble(&wasm, &css, &rose, texts, &target_dir, optimiser.as_deref())?;
     let report = write_out(&dist, &files, profile, optimiser.is_some())?;
     let report = gate(report)?;
     fs::write(&stamp_path, stamp).map_err(at(&stamp_path))?;
@@ -246,6 +257,7 @@ fn assemble(
     wasm: &[u8],
     css: &str,
     rose: &[u8],
+    texts: Vec<File>,
     work: &Path,
     optimiser: Option<&Path>,
 ) -> Result<Vec<File>, ConsoleError> {
@@ -273,6 +285,7 @@ fn assemble(
     let index = INDEX
         .replace("{boot}", &boot_name)
         .replace("{css}", &css_name)
+        .replace("{texts}", &texts::meta(&texts))
         .replace("{rose}", &rose_name);
 
     let mut files = vec![
@@ -283,6 +296,7 @@ fn assemble(
         (wasm_name, wasm),
         (rose_name, rose.to_vec()),
     ];
+    files.extend(texts);
     let snippets = out.join("snippets");
     if snippets.exists() {
         collect(&snippets, "assets/snippets", &mut files)?;
@@ -450,10 +464,10 @@ const INDEX: &str = r##"<!doctype html>
 <title>Portolan</title>
 <link rel="icon" type="image/svg+xml" href="/{rose}">
 <link rel="stylesheet" href="/{css}">
-<script src="/{boot}"></script>
+{texts}<script src="/{boot}"></script>
 </head>
 <body>
-<noscript>Portolan needs JavaScript and WebAssembly.</noscript>
+<noscript>Portolan needs JavaScript and WebAssembly. <span lang="ru">Для Portolan нужны JavaScript и WebAssembly.</span></noscript>
 </body>
 </html>
 "##;

@@ -157,7 +157,7 @@ impl Failure {
 
 /// The key of a code's sentence, `None` for a code this console does not know.
 pub fn error_key(code: &str) -> Option<Key> {
-    i18n::en::ERRORS
+    i18n::codes::ERRORS
         .iter()
         .find(|(known, _)| *known == code)
         .map(|(_, key)| *key)
@@ -214,7 +214,7 @@ mod tests {
             assert!(error_key(code).is_some(), "{code} has no text");
         }
         assert_eq!(
-            i18n::en::ERRORS.len(),
+            i18n::codes::ERRORS.len(),
             Refusal::CODES.len(),
             "a text for a code that is no more"
         );

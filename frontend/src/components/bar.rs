@@ -39,7 +39,7 @@ pub fn text(used: u64, total: u64) -> String {
     match fill(used, total) {
         Fill::Fine => of,
         _ if used >= total => format!("{of}, {}", t(Key::Full)),
-        _ => format!("{of}, {} %", format::percent(used, total)),
+        _ => format!("{of}, {}", format::percent_text(used, total)),
     }
 }
 

@@ -7,6 +7,7 @@ use leptos_router::hooks::use_location;
 use super::button::icon_button;
 use super::icon::{Icon, icon};
 use super::keyboard;
+use super::language::language_switch;
 use super::live_mark::live_mark;
 use super::rose::rose;
 use super::switcher::project_switcher;
@@ -107,6 +108,7 @@ pub fn Frame() -> impl IntoView {
                         {icon(Icon::Menu)}
                     </button>
                     {live_mark()}
+                    {language_switch()}
                     {theme_switch()}
                     <div class="topbar__account">
                         <span class="topbar__name">{dynamic(move || session.user().into_any())}</span>

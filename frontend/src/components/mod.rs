@@ -9,6 +9,7 @@ pub mod field;
 pub mod frame;
 pub mod icon;
 pub mod keyboard;
+pub mod language;
 pub mod live_mark;
 pub mod page;
 pub mod panel;

@@ -55,7 +55,7 @@ pub fn reason_view(class: &'static str, reason: Reason, clock: Clock) -> AnyView
 
 /// A reason in the reader's language: by its code, else as the server says it.
 pub fn reason_text(reason: &Reason, now: i64, zone: i64) -> String {
-    let Some((_, key)) = i18n::en::REASONS.iter().find(|(code, _)| *code == reason.code) else {
+    let Some((_, key)) = i18n::codes::REASONS.iter().find(|(code, _)| *code == reason.code) else {
         return reason.sentence.clone();
     };
     let since = reason.since.as_deref().and_then(format::parse_time);
@@ -106,7 +106,7 @@ mod tests {
             let reason = cause.reason(|_| "2026-11-21T12:01:31Z".to_owned());
             let text = reason_text(&reason, NOON, 0);
             assert!(
-                i18n::en::REASONS.iter().any(|(code, _)| *code == reason.code),
+                i18n::codes::REASONS.iter().any(|(code, _)| *code == reason.code),
                 "{} has no text",
                 reason.code
             );

@@ -48,6 +48,11 @@ pub fn percent(used: u64, total: u64) -> u8 {
     }
 }
 
+/// As [`percent`], in words: `91 %`.
+pub fn percent_text(used: u64, total: u64) -> String {
+    tp(Key::Percent, &[("n", &percent(used, total).to_string())])
+}
+
 /// Milliseconds of an RFC 3339 time; `None` if it is none.
 pub fn parse_time(text: &str) -> Option<i64> {
     let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok();
@@ -152,7 +157,10 @@ pub fn ago(time: i64, now: i64, offset: i64) -> String {
 pub fn duration(millis: i64) -> String {
     let millis = millis.max(0);
     match millis / 1_000 {
-        0 => tp(Key::Seconds, &[("n", &format!("0.{}", millis / 100))]),
+        0 => tp(
+            Key::Seconds,
+            &[("n", &format!("0{}{}", t(Key::DecimalSeparator), millis / 100))],
+        ),
         seconds @ 1..60 => tp(Key::Seconds, &[("n", &seconds.to_string())]),
         seconds @ 60..3_600 => tp(Key::Minutes, &[("n", &(seconds / 60).to_string())]),
         seconds @ 3_600..86_400 => tp(Key::Hours, &[("n", &(seconds / 3_600).to_string())]),
@@ -163,6 +171,8 @@ pub fn duration(millis: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::i18n::Lang;
+    use crate::i18n::tests::in_language;
 
     /// 2026-11-21 12:04:31.250 UTC.
     const NOON: i64 = 1_795_262_671_250;
@@ -233,6 +243,34 @@ mod tests {
             "just now",
             "a clock that is ahead says nothing of the future"
         );
+    }
+
+    #[test]
+    fn russian_numbers_and_times_are_as_russians_write_them() {
+        in_language(Lang::Ru, || {
+            assert_eq!(
+                [999, 1_234, 1_234_567].map(number),
+                ["999", "1\u{a0}234", "1\u{a0}234\u{a0}567"]
+            );
+            assert_eq!(percent_text(231, 253), "91\u{a0}%");
+            assert_eq!(date(NOON, 0), "21 нояб. 2026, 12:04");
+            assert_eq!(whole(NOON, 180), "21 нояб. 2026, 15:04:31 UTC+3");
+            let ago = |seconds: i64| ago(NOON - seconds * 1_000, NOON, 0);
+            assert_eq!(ago(1), "только что");
+            assert_eq!(ago(185), "3\u{a0}мин назад");
+            assert_eq!(ago(86_400), "20 нояб. 2026, 12:04");
+            assert_eq!(
+                [400, 42_000, 8_000_000, 86_400_000, 200_000_000, 500_000_000].map(duration),
+                [
+                    "0,4\u{a0}с",
+                    "42\u{a0}с",
+                    "2\u{a0}ч",
+                    "1\u{a0}день",
+                    "2\u{a0}дня",
+                    "5\u{a0}дней"
+                ]
+            );
+        });
     }
 
     #[test]

@@ -1,77 +1,42 @@
-//! Every word on a screen, by key.
+//! Every word on a screen, by key, in the language being shown.
 //!
-//! [`en`] defines the keys together with the English texts. Another language is a file that lists
-//! the same keys with `language!`; the match it makes is exhaustive, so **a missing key does not
-//! compile**. Placeholders are `{name}`; a text that counts holds its plural forms separated by
-//! `|`, in the order of [`plural::Form`]. Tests hold every language to the same placeholders.
+//! The words are those of the crate `portolan-texts`. English is linked; another language is a file
+//! that [`load`] brings. [`choice`] decides which one is shown, and shows it. Placeholders are
+//! `{name}`; a text that counts holds its plural forms separated by `|`.
 
-pub mod en;
+pub mod choice;
 pub mod format;
-pub mod plural;
+mod load;
 
-pub use en::Key;
+use std::cell::Cell;
+
+use portolan_texts::en;
+pub use portolan_texts::{Key, Lang, codes, plural};
 
 use plural::Form;
 
-/// Makes the match of one more language: `language! { russian; Networks: "Сети", … }`.
-#[allow(
-    unused_macros,
-    reason = "English is the first language; the second is one file with this macro"
-)]
-macro_rules! language {
-    ($name:ident; $($key:ident: $text:literal,)*) => {
-        /// The text of a key in this language.
-        pub fn $name(key: crate::i18n::Key) -> &'static str {
-            match key { $(crate::i18n::Key::$key => $text,)* }
-        }
-    };
-}
-#[allow(unused_imports, reason = "as above")]
-pub(crate) use language;
+/// The texts of a language that was loaded, in the order of the keys.
+pub(crate) type Texts = &'static [&'static str];
 
-/// A language of the console.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lang {
-    /// English.
-    En,
+thread_local! {
+    /// What is shown: one page, one language.
+    static SHOWN: Cell<(Lang, Option<Texts>)> = const { Cell::new((Lang::En, None)) };
 }
 
-impl Lang {
-    /// All of them, in the order a menu shows.
-    pub const ALL: &'static [Lang] = &[Lang::En];
-
-    /// The tag for `lang` attributes (BCP 47).
-    pub const fn tag(self) -> &'static str {
-        match self {
-            Lang::En => "en",
-        }
-    }
-
-    /// The language for a browser's preference, such as `en-GB`.
-    pub fn from_tag(tag: &str) -> Option<Lang> {
-        let primary = tag.split(['-', '_']).next().unwrap_or_default();
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|lang| lang.tag().eq_ignore_ascii_case(primary))
-    }
-
-    /// The raw text of a key.
-    pub fn text(self, key: Key) -> &'static str {
-        match self {
-            Lang::En => en::english(key),
-        }
-    }
+/// The language being shown. Choosing another mounts the pages anew, so nothing needs to follow it.
+pub fn current() -> Lang {
+    SHOWN.get().0
 }
 
-/// The language being shown. Choosing another mounts the application anew.
-pub const fn current() -> Lang {
-    Lang::En
+/// Shows a language from now on; English needs no texts.
+fn show(lang: Lang, texts: Option<Texts>) {
+    SHOWN.set((lang, texts));
 }
 
 /// The text of a key without placeholders.
 pub fn t(key: Key) -> &'static str {
-    current().text(key)
+    let loaded = SHOWN.get().1.and_then(|texts| texts.get(key as usize).copied());
+    loaded.unwrap_or_else(|| en::text(key))
 }
 
 /// The text of a key with its placeholders filled.
@@ -86,12 +51,11 @@ pub fn tn(key: Key, n: u64) -> String {
 
 /// As [`tn`], with more placeholders.
 pub fn tnp(key: Key, n: u64, params: &[(&str, &str)]) -> String {
-    let lang = current();
-    let form = plural::form(lang, n);
+    let form = plural::form(current(), n);
     let number = format::number(n);
     let mut all = vec![("n", number.as_str())];
     all.extend_from_slice(params);
-    fill(pick(lang.text(key), form), &all)
+    fill(pick(t(key), form), &all)
 }
 
 /// The plural form wanted, or the last there is.
@@ -127,8 +91,16 @@ pub fn fill(text: &str, params: &[(&str, &str)]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Runs `check` in a language, as if it had been loaded.
+    pub(crate) fn in_language(lang: Lang, check: impl FnOnce()) {
+        let texts: Vec<&str> = Key::ALL.iter().map(|key| lang.text(*key)).collect();
+        show(lang, Some(texts.leak()));
+        check();
+        show(Lang::En, None);
+    }
 
     #[test]
     fn placeholders_are_filled_and_unknown_ones_stay() {
@@ -145,38 +117,28 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_preference_finds_its_language() {
-        assert_eq!(Lang::from_tag("en-GB"), Some(Lang::En));
-        assert_eq!(Lang::from_tag("tlh"), None);
+    fn russian_counts_by_the_last_digits() {
+        in_language(Lang::Ru, || {
+            let counted = [1, 2, 5, 11, 21, 1234].map(|n| tn(Key::CountPorts, n));
+            assert_eq!(
+                counted,
+                [
+                    "1 порт",
+                    "2 порта",
+                    "5 портов",
+                    "11 портов",
+                    "21 порт",
+                    "1\u{a0}234 порта"
+                ]
+            );
+            assert_eq!((current(), t(Key::Networks)), (Lang::Ru, "Сети"));
+        });
+        assert_eq!((current(), t(Key::Networks)), (Lang::En, "Networks"));
     }
 
     #[test]
-    fn every_language_has_the_placeholders_and_plural_forms_of_english() {
-        fn names(text: &str) -> Vec<&str> {
-            let first = text.split('|').next().unwrap_or_default();
-            let mut names: Vec<&str> = first
-                .split('{')
-                .skip(1)
-                .filter_map(|part| part.split('}').next())
-                .collect();
-            names.sort_unstable();
-            names.dedup();
-            names
-        }
-        for lang in Lang::ALL {
-            for key in Key::ALL {
-                let (english, text) = (Lang::En.text(*key), lang.text(*key));
-                assert!(!text.is_empty(), "{key:?} is empty in {}", lang.tag());
-                assert_eq!(names(english), names(text), "{key:?} in {}", lang.tag());
-                if english.contains('|') {
-                    assert_eq!(
-                        text.split('|').count(),
-                        plural::forms(*lang),
-                        "{key:?} in {}",
-                        lang.tag()
-                    );
-                }
-            }
-        }
+    fn an_account_may_have_any_language_of_the_console_and_no_other() {
+        let tags: Vec<&str> = Lang::ALL.iter().map(|lang| lang.tag()).collect();
+        assert_eq!(tags, portolan_shared::v1::LANGUAGES);
     }
 }

@@ -8,6 +8,7 @@ use crate::api::Failure;
 use crate::components::dynamic;
 use crate::components::error::form_error;
 use crate::components::field::{LINE, Look, Message, text_field};
+use crate::components::language::language_switch;
 use crate::components::page::announce_title;
 use crate::components::rose::{chart, rose};
 use crate::i18n::{Key, t};
@@ -76,6 +77,7 @@ pub fn Login() -> impl IntoView {
     view! {
         <main class="login">
             {chart()}
+            <div class="login__language">{language_switch()}</div>
             <form class="login__card" on:submit=submit novalidate>
                 <div class="login__head">
                     {rose(96, false)} <h1 tabindex="-1">{t(Key::AppName)}</h1> <p>{t(Key::LogInLead)}</p>

@@ -259,7 +259,7 @@ pub fn Settings() -> impl IntoView {
 
 /// What is to be known of a network.
 fn settings(network: &NetworkRow, project: &str) -> AnyView {
-    let (tone, word) = super::words::status(network.status);
+    let (tone, word) = super::words::network_status(network.status);
     let mut lines = vec![
         fact(Key::Status, status(tone, word, network.reason.clone())),
         fact(Key::Id, copyable(network.id.to_string())),

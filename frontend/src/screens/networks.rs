@@ -47,7 +47,7 @@ pub fn rows(networks: &[NetworkRow], project: &str) -> Vec<Row> {
         .iter()
         .map(|network| {
             let id = network.id.to_string();
-            let (tone, word) = words::status(network.status);
+            let (tone, word) = words::network_status(network.status);
             let mut subnets: Vec<String> = network
                 .subnets
                 .iter()

@@ -6,7 +6,16 @@ use portolan_shared::v1::{ClusterState, NodeState, PathKind, PortKind, PortRow, 
 use crate::i18n::Key;
 use crate::table::Tone;
 
-/// A port's or network's status.
+/// A network's status.
+pub fn network_status(of: PortStatus) -> (Tone, Key) {
+    match status(of) {
+        (tone, Key::StatusActive) => (tone, Key::NetworkActive),
+        (tone, Key::StatusDisabled) => (tone, Key::NetworkDisabled),
+        other => other,
+    }
+}
+
+/// A port's status.
 pub fn status(status: PortStatus) -> (Tone, Key) {
     match status {
         PortStatus::Active => (Tone::Active, Key::StatusActive),

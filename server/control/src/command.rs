@@ -304,6 +304,13 @@ pub enum Command {
     DeleteProject(ProjectId),
     /// Makes a user, or replaces it (same id).
     PutUser(User),
+    /// Keeps a user's choice of the console's language.
+    SetLanguage {
+        /// Whose.
+        user: UserId,
+        /// `None`: as the browser has it.
+        language: Option<String>,
+    },
     /// Deletes a user with its roles and sessions.
     DeleteUser(UserId),
     /// Gives a role.

@@ -328,6 +328,9 @@ pub struct User {
     pub enabled: bool,
     /// Where a log-in without a project goes.
     pub default_project: Option<ProjectId>,
+    /// The console's language, one of [`portolan_shared::v1::LANGUAGES`].
+    #[serde(default)]
+    pub language: Option<String>,
 }
 
 /// A role that a user holds in a project.

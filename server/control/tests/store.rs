@@ -193,6 +193,7 @@ fn behaves(engine: &dyn Engine) {
         password_hash: "$argon2id$".into(),
         enabled: true,
         default_project: None,
+        language: Some("ru".into()),
     });
     let first = [
         commit(

@@ -35,8 +35,23 @@ pub struct Session {
     /// May change everything, everywhere (role `admin`).
     #[serde(default)]
     pub admin: bool,
+    /// The language the user chose for the console, one of [`LANGUAGES`]; absent: as the browser has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     /// To be sent back as `X-CSRF-Token` with everything that writes.
     pub csrf: String,
+}
+
+/// The languages of the console, as tags (BCP 47).
+pub const LANGUAGES: &[&str] = &["en", "ru"];
+
+/// What a user changes of the account by the console (`PUT /portolan/v1/session`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeSession {
+    /// One of [`LANGUAGES`]; `null`: as the browser has it.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub language: Option<String>,
 }
 
 /// A user.

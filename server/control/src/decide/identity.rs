@@ -82,6 +82,21 @@ pub(super) fn put_user(draft: &mut Draft<'_>, user: &User) -> Result<Vec<Object>
     Ok(vec![draft.put(user.clone())])
 }
 
+pub(super) fn set_language(
+    draft: &mut Draft<'_>,
+    id: UserId,
+    language: Option<String>,
+) -> Result<Vec<Object>, Refusal> {
+    let user = draft.user(id).ok_or_else(|| not_found("User", id))?;
+    if user.language == language {
+        return Ok(vec![Object::User(user)]);
+    }
+    Ok(vec![draft.put(User {
+        language,
+        ..User::clone(&user)
+    })])
+}
+
 pub(super) fn delete_user(draft: &mut Draft<'_>, id: UserId) -> Result<Vec<Object>, Refusal> {
     let user = draft.user(id).ok_or_else(|| not_found("User", id))?;
     for assignment in assignments(draft, |a| a.user == id) {

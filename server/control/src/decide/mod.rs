@@ -93,6 +93,7 @@ fn command(draft: &mut Draft<'_>, request: &Request) -> Result<Vec<Object>, Refu
         Command::CreateProject { name, description } => identity::create_project(draft, name, description),
         Command::DeleteProject(id) => identity::delete_project(draft, *id),
         Command::PutUser(user) => identity::put_user(draft, user),
+        Command::SetLanguage { user, language } => identity::set_language(draft, *user, language.clone()),
         Command::DeleteUser(id) => identity::delete_user(draft, *id),
         Command::Assign(assignment) => identity::assign(draft, *assignment),
         Command::Unassign(assignment) => Ok(identity::unassign(draft, *assignment)),

@@ -62,13 +62,14 @@ pub async fn seed(control: &Control, passwords: &Passwords, password: Option<&st
             }
         }
     };
-    let before = control.read(|view| view.user_by_name(ADMIN).map(|user| user.id));
+    let before = control.read(|view| view.user_by_name(ADMIN).cloned());
     let user = User {
-        id: before.unwrap_or_else(|| control.new_id().into()),
+        id: before.as_ref().map_or_else(|| control.new_id().into(), |user| user.id),
         name: ADMIN.to_owned(),
         password_hash: passwords.hash(&password).await?,
         enabled: true,
         default_project: Some(project),
+        language: before.and_then(|user| user.language.clone()),
     };
     let id = user.id;
     control.write(request(Actor::System, Command::PutUser(user))).await?;

@@ -92,6 +92,7 @@ const CASES: &[(&str, &str, &str, Other)] = &[
     ("DELETE", "/v3/projects/{id}/users/{user}/roles/{role}", "", Forbidden),
     ("GET", "/v3/role_assignments", "", Forbidden),
     ("GET", "/portolan/v1/session", "", Forbidden),
+    ("PUT", "/portolan/v1/session", r#"{"language":"ru"}"#, Forbidden),
     ("DELETE", "/portolan/v1/session", "", Forbidden),
     ("GET", "/portolan/v1/events", "", Invalid),
     ("GET", "/portolan/v1/projects/{project}/networks", "", Gone),

@@ -154,6 +154,71 @@ async fn a_session_shows_its_user_and_projects() {
 }
 
 #[tokio::test]
+async fn a_language_is_kept_with_the_account() {
+    let server = Server::new().await;
+    server.user("ann", "alpha", Role::Member).await;
+    let path = "/portolan/v1/session";
+    let ann = log_in(&server, "ann").await;
+    let csrf = ("x-csrf-token", ann.csrf.as_str());
+    assert_eq!(ann.session.get("language"), None, "nobody chose one");
+
+    let changed = ann
+        .ask("PUT", path, &[csrf], r#"{"language":"ru"}"#)
+        .await
+        .is(200)
+        .json();
+    let mut expected = ann.session.clone();
+    expected["language"] = json!("ru");
+    assert_eq!(changed, expected);
+    assert_eq!(ann.ask("GET", path, &[], "").await.is(200).json(), expected);
+    assert_eq!(log_in(&server, "ann").await.session["language"], "ru", "also elsewhere");
+    let head = server.head();
+    ann.ask("PUT", path, &[csrf], r#"{"language":"ru"}"#).await.is(200);
+    assert_eq!(server.head(), head, "the same again is no change");
+
+    // What an administrator changes of the user leaves it.
+    let id = server.control.read(|view| view.user_by_name("ann").unwrap().id);
+    let rename = r#"{"user":{"name":"anna"}}"#;
+    let admin = server.admin().await;
+    admin.ask("PATCH", &format!("/v3/users/{id}"), rename).await.is(200);
+    assert_eq!(ann.ask("GET", path, &[], "").await.is(200).json()["language"], "ru");
+
+    let back = ann
+        .ask("PUT", path, &[csrf], r#"{"language":null}"#)
+        .await
+        .is(200)
+        .json();
+    assert_eq!(back.get("language"), None);
+}
+
+#[tokio::test]
+async fn a_language_nobody_speaks_or_without_the_csrf_secret_is_refused() {
+    let server = Server::new().await;
+    server.user("ann", "alpha", Role::Member).await;
+    let path = "/portolan/v1/session";
+    let ann = log_in(&server, "ann").await;
+    let csrf = ("x-csrf-token", ann.csrf.as_str());
+    let head = server.head();
+    for given in ["tlh", "RU", "ru-RU", ""] {
+        let body = json!({ "language": given }).to_string();
+        let refused = ann.ask("PUT", path, &[csrf], &body).await.is(400).json();
+        assert_eq!(
+            (&refused["code"], &refused["field"], &refused["params"]["allowed"]),
+            (&json!("value.not_one_of"), &json!("language"), &json!("en, ru")),
+            "{given}"
+        );
+    }
+    for bad in ["{}", r#"{"language":1}"#, r#"{"language":"ru","x":1}"#, "[]", ""] {
+        let refused = ann.ask("PUT", path, &[csrf], bad).await.is(400).json();
+        assert_eq!(refused["code"], "body.malformed", "{bad}");
+    }
+    let refused = ann.ask("PUT", path, &[], r#"{"language":"ru"}"#).await.is(403).json();
+    assert_eq!(refused["code"], "auth.csrf");
+    server.ask("PUT", path, &[], r#"{"language":"ru"}"#).await.is(401);
+    assert_eq!(server.head(), head, "nothing was written");
+}
+
+#[tokio::test]
 async fn a_session_ends_by_hand_by_time_and_with_its_user() {
     let server = Server::new().await;
     server.user("ann", "alpha", Role::Member).await;

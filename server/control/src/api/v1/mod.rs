@@ -40,7 +40,10 @@ pub fn router() -> Router<Arc<Api>> {
     Router::new()
         .route(
             "/session",
-            get(session::show).post(session::create).delete(session::delete),
+            get(session::show)
+                .post(session::create)
+                .put(session::update)
+                .delete(session::delete),
         )
         .route("/events", get(events::stream))
         .nest("/projects/{project}", project)

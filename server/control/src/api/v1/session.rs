@@ -8,8 +8,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
+use portolan_shared::check::shortened;
 use portolan_shared::refusal::Refusal;
-use portolan_shared::v1::{LogIn, ProjectRef, Session as Answered, UserRef};
+use portolan_shared::v1::{ChangeSession, LANGUAGES, LogIn, ProjectRef, Session as Answered, UserRef};
 
 use super::super::Api;
 use super::super::context::{COOKIE, Caller};
@@ -19,7 +20,7 @@ use super::super::reply;
 use crate::command::Command;
 use crate::identity::login::{Kind, SESSION_LIFETIME, begin, by_password};
 use crate::identity::rights::everywhere;
-use crate::model::{Role, Session, User};
+use crate::model::{Object, Role, Session, User};
 use crate::view::View;
 
 /// Projects of a user, by name: those with a role, and all for who sees all.
@@ -64,6 +65,7 @@ fn answer(api: &Api, user: &User, session: &Session) -> Result<Answered, Failure
         projects,
         support: !everywhere.is_empty(),
         admin: everywhere.contains(&Role::Admin),
+        language: user.language.clone(),
         csrf,
     })
 }
@@ -92,6 +94,31 @@ pub async fn create(State(api): State<Arc<Api>>, body: Body) -> Answer {
 /// `GET /portolan/v1/session`.
 pub async fn show(caller: Caller) -> Answer {
     reply::ok(&answer(&caller.api, &caller.user, &caller.session)?)
+}
+
+/// `PUT /portolan/v1/session`: what the user chose, kept with the account.
+pub async fn update(caller: Caller, body: Body) -> Answer {
+    // A token has no console of its own.
+    if caller.session.csrf.is_none() {
+        return Err(Refusal::AuthRequired {}.into());
+    }
+    let ChangeSession { language } = body.read()?;
+    if let Some(tag) = language.as_deref()
+        && !LANGUAGES.contains(&tag)
+    {
+        return Err(Refusal::NotOneOf {
+            field: "language".to_owned(),
+            given: shortened(tag),
+            allowed: LANGUAGES.join(", "),
+        }
+        .into());
+    }
+    let user = caller.user.id;
+    let outcome = caller.administer(Command::SetLanguage { user, language }).await?;
+    match outcome.objects.first() {
+        Some(Object::User(user)) => reply::ok(&answer(&caller.api, user, &caller.session)?),
+        _ => Err(Failure::Internal),
+    }
 }
 
 /// `DELETE /portolan/v1/session`.

@@ -147,6 +147,7 @@ pub async fn create(caller: Caller, headers: HeaderMap, body: Body) -> Answer {
         password_hash: caller.api.passwords.hash(&secret).await?,
         enabled,
         default_project,
+        language: None,
     };
     // Not the body: a fast hash of a password must be nowhere.
     let name = user.name.clone();

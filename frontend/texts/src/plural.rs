@@ -17,6 +17,7 @@ pub enum Form {
 pub const fn forms(lang: Lang) -> usize {
     match lang {
         Lang::En => 2,
+        Lang::Ru => 3,
     }
 }
 
@@ -24,6 +25,7 @@ pub const fn forms(lang: Lang) -> usize {
 pub const fn form(lang: Lang, n: u64) -> Form {
     match lang {
         Lang::En => one_other(n),
+        Lang::Ru => slavic(n),
     }
 }
 
