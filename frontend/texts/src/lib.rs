@@ -35,7 +35,7 @@ macro_rules! all {
     };
 }
 
-/// The match of a language.
+/// A language: a match over the keys.
 macro_rules! language {
     ({ $($key:ident: $text:literal,)* }) => {
         /// The text of a key in this language.
@@ -45,9 +45,11 @@ macro_rules! language {
     };
 }
 
-/// The keys.
+/// The first language: makes the keys, too.
 macro_rules! keys {
     ({ $($key:ident: $text:literal,)* }) => {
+        language! { { $($key: $text,)* } }
+
         /// Names a text of the console.
         #[allow(missing_docs, reason = "the English text beside each says what it is")]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

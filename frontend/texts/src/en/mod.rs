@@ -16,4 +16,3 @@ mod tables;
 mod whole;
 
 all! { whole formats tables networks ports clusters errors => keys }
-all! { whole formats tables networks ports clusters errors => language }
