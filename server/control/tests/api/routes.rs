@@ -442,7 +442,7 @@ async fn unknown_paths_and_methods_are_errors_in_the_apis_shape() {
     }
     for (method, path, status) in [
         ("GET", "/portolan/v1/nonsense", 404),
-        ("PUT", "/portolan/v1/session", 405),
+        ("PATCH", "/portolan/v1/session", 405),
         ("POST", "/nonsense", 405),
     ] {
         let reply = admin.ask(method, path, "").await.is(status);
