@@ -155,6 +155,7 @@ pub struct SubnetInput {
 
 /// A static route that hosts of a subnet are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HostRoute {
     /// Where to.
     pub destination: Cidr,
@@ -380,6 +381,7 @@ pub fn routes(given: &[(String, String)], within: Cidr) -> Result<Vec<HostRoute>
 
 /// A range of addresses that something uses, with the names to say so.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsedRange {
     /// The addresses.
     pub cidr: Cidr,

@@ -12,6 +12,8 @@ pub mod check;
 pub mod ids;
 pub mod mac;
 pub mod refusal;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod status;
 pub mod time;
 pub mod v1;

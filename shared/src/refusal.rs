@@ -60,6 +60,10 @@ macro_rules! refusals {
 
             /// Every code there is, for the tests that every language has a sentence for each.
             pub const CODES: &'static [&'static str] = &[$($code),*];
+
+            /// Code, class and English sentence of each, for documents.
+            pub const TABLE: &'static [(&'static str, Class, &'static str)] =
+                &[$(($code, Class::$class, $sentence)),*];
         }
     };
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a port is, in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum PortStatus {
     /// Everything in the chain holds.
@@ -54,6 +55,7 @@ pub struct PortFacts {
 
 /// A reason with its stable code, for a test, a translation and a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Reason {
     /// Such as `port.node_silent`.
     pub code: String,
@@ -63,11 +65,13 @@ pub struct Reason {
     pub sentence: String,
     /// Since when it is so, RFC 3339; absent when unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::time::Time>"))]
     pub since: Option<String>,
 }
 
 /// A step of the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
     /// The owner has not switched it off.
@@ -86,6 +90,7 @@ pub enum Step {
 
 /// How a step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StepState {
     /// Holds.

@@ -6,6 +6,7 @@ use crate::ids::ProjectId;
 
 /// Through what a change was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Through {
     /// A session of the console.
@@ -20,6 +21,7 @@ pub enum Through {
 
 /// Who asked for a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", tag = "kind", content = "name")]
 pub enum Who {
     /// A user, by name.
@@ -34,6 +36,7 @@ pub enum Who {
 
 /// What happened to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AuditOp {
     /// It was made.
@@ -46,6 +49,7 @@ pub enum AuditOp {
 
 /// What kind of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AuditKind {
     /// A network.
@@ -74,6 +78,7 @@ pub enum AuditKind {
 
 /// A field of an object, before and after.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FieldChange {
     /// Its name, as the API writes it.
     pub field: String,
@@ -85,6 +90,7 @@ pub struct FieldChange {
 
 /// An object of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditObject {
     /// What kind.
     pub kind: AuditKind,
@@ -100,10 +106,12 @@ pub struct AuditObject {
 
 /// An entry: one command, however many objects it changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditEntry {
     /// The revision of its commit: the entry's id. Entries of one project are newest first.
     pub revision: u64,
     /// When.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::time::Time"))]
     pub at: String,
     /// Whose objects; absent for what is nobody's.
     pub project: Option<ProjectId>,

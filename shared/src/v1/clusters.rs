@@ -11,6 +11,7 @@ use crate::status::{Reason, StepState};
 
 /// How pods of two nodes reach each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PathKind {
     /// Routes where nodes share a link, VXLAN where they do not.
@@ -24,6 +25,7 @@ pub enum PathKind {
 
 /// Where a cluster's nodes come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NodesFrom {
     /// Hosts that run the join command.
@@ -36,9 +38,11 @@ pub enum NodesFrom {
 /// Body of `POST …/clusters`: a cluster in a network of the project's, or with a private network made
 /// for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateCluster {
     /// 1..63, a label.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 63), regex(pattern = crate::schema::LABEL)))]
     pub name: String,
     /// A network of the project's; absent: a private one is made, and goes with the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,12 +52,15 @@ pub struct CreateCluster {
     pub node_subnet: Option<SubnetId>,
     /// Range of the node subnet of a private network; absent: the next free /24 of 10.0.0.0/8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Cidr>"))]
     pub node_range: Option<String>,
     /// Absent: the next free /16 of 10.0.0.0/8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Cidr>"))]
     pub pod_range: Option<String>,
     /// Absent: the next free /20 of 10.0.0.0/8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Cidr>"))]
     pub service_range: Option<String>,
     /// An address for its API that is reached from outside. Absent: `true` with a private network,
     /// else whether the network has internet access. A private network gets internet access with it,
@@ -69,11 +76,13 @@ pub struct CreateCluster {
     /// How many nodes are expected, 0..5000; the lab makes that many (1..=16). Absent: 0, or 3 from
     /// the lab.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(max = 5_000)))]
     pub nodes: Option<u32>,
 }
 
 /// An address of a cluster that is reached from outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExternalIp {
     /// Of the provider's external network.
     pub address: IpAddr,
@@ -85,6 +94,7 @@ pub struct ExternalIp {
 
 /// A stage of a cluster's creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StageKind {
     /// Its network and subnets are there.
@@ -101,12 +111,14 @@ pub enum StageKind {
 
 /// How far a stage is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Stage {
     /// Which.
     pub stage: StageKind,
     /// How it stands.
     pub state: StepState,
     /// When it was reached.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::time::Time>"))]
     pub at: Option<String>,
     /// What it waits for.
     pub reason: Option<Reason>,
@@ -114,6 +126,7 @@ pub struct Stage {
 
 /// State of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ClusterState {
     /// No node yet, and none on the way.
@@ -130,6 +143,7 @@ pub enum ClusterState {
 
 /// A cluster in the list and at the top of its page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClusterRow {
     /// Its id.
     pub id: ClusterId,
@@ -174,6 +188,7 @@ pub struct ClusterRow {
     /// Blocks there are in the pod range.
     pub blocks_total: u64,
     /// When it was made.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::time::Time"))]
     pub created_at: String,
     /// The revision at which it last changed.
     pub revision_number: u64,
@@ -181,6 +196,7 @@ pub struct ClusterRow {
 
 /// State of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NodeState {
     /// Its port is there, no agent has joined.
@@ -197,6 +213,7 @@ pub enum NodeState {
 
 /// A block of pod addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BlockRow {
     /// Its id.
     pub id: BlockId,
@@ -208,6 +225,7 @@ pub struct BlockRow {
 
 /// A node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NodeRow {
     /// Its id.
     pub id: NodeId,
@@ -230,33 +248,40 @@ pub struct NodeRow {
     /// The revision it should have.
     pub wanted_revision: u64,
     /// Last time its agent was heard, RFC 3339; now, while connected.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::time::Time>"))]
     pub last_contact: Option<String>,
     /// Version of its agent.
     pub agent_version: String,
     /// When it was made.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::time::Time"))]
     pub created_at: String,
 }
 
 /// Body of `POST …/clusters/{id}/nodes`: a port for a node that will join.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateNode {
     /// 1..63, a label.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 63), regex(pattern = crate::schema::LABEL)))]
     pub name: String,
 }
 
 /// Answer to `POST …/clusters/{id}/nodes` and `POST …/clusters/{id}/join-tokens`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JoinToken {
     /// The secret: shown once, works once. Carries endpoint, CA pin, cluster, role and expiry.
     pub token: String,
     /// When it stops working.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::time::Time"))]
     pub expires_at: String,
     /// The node whose port is waiting, when the token is for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<NodeRow>,
     /// Prefix length of the node subnet, to configure the host's link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(max = 128)))]
     pub prefix: Option<u8>,
     /// Bytes.
     pub mtu: u32,

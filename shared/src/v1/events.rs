@@ -6,6 +6,7 @@ use crate::ids::{ClusterId, NetworkId, ProjectId, SubnetId};
 
 /// What happened to a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Op {
     /// Made or changed.
@@ -16,6 +17,7 @@ pub enum Op {
 
 /// What kind of thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A network.
@@ -36,6 +38,7 @@ pub enum Kind {
 
 /// One thing that changed, with what it concerns, so that a page knows whether to look again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Changed {
     /// What kind of thing.
     pub kind: Kind,
@@ -62,6 +65,7 @@ pub struct Changed {
 
 /// Data of an event `change`: everything of one commit that the reader may see.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChangeEvent {
     /// The commit's revision; the event's id.
     pub revision: u64,
@@ -71,6 +75,7 @@ pub struct ChangeEvent {
 
 /// Data of the events `progress` (every 5 s) and `reset` (what was missed is gone: load anew).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProgressEvent {
     /// The head.
     pub revision: u64,

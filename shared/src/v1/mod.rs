@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 /// An error body (RFC 9457, `application/problem+json`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// `about:blank`: the code below is the type.
     #[serde(rename = "type")]
@@ -39,6 +40,7 @@ pub struct Problem {
     /// The English sentence: what, why, what now.
     pub detail: String,
     /// Stable code, see [`crate::refusal::Refusal::code`].
+    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::schema::code"))]
     pub code: String,
     /// What a translated sentence needs.
     #[serde(default)]
@@ -53,6 +55,7 @@ pub struct Problem {
 
 /// A list, or a page of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "ListOf{T}"))]
 pub struct List<T> {
     /// The view's revision.
     pub revision: u64,
@@ -67,6 +70,7 @@ pub struct List<T> {
 
 /// One thing with the revision it was read at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "One{T}"))]
 pub struct One<T> {
     /// The view's revision.
     pub revision: u64,
@@ -76,6 +80,7 @@ pub struct One<T> {
 
 /// A named thing to link to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "RefBy{Id}"))]
 pub struct Ref<Id> {
     /// Its id.
     pub id: Id,

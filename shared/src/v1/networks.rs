@@ -12,6 +12,7 @@ use crate::status::{PortStatus, Reason};
 
 /// A network in the list and at the top of its page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NetworkRow {
     /// Its id.
     pub id: NetworkId,
@@ -48,6 +49,7 @@ pub struct NetworkRow {
     /// Bytes.
     pub mtu: u32,
     /// When it was made.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::time::Time"))]
     pub created_at: String,
     /// For `If-Match`.
     pub revision_number: u64,
@@ -55,6 +57,7 @@ pub struct NetworkRow {
 
 /// A subnet, named.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SubnetRef {
     /// Its id.
     pub id: SubnetId,
@@ -66,6 +69,7 @@ pub struct SubnetRef {
 
 /// What a subnet is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SubnetPurpose {
     /// Made by the customer.
@@ -78,6 +82,7 @@ pub enum SubnetPurpose {
 
 /// A subnet in the list and on its card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SubnetRow {
     /// Its id.
     pub id: SubnetId,
@@ -114,6 +119,7 @@ pub struct SubnetRow {
     /// The cluster it serves, unless general.
     pub cluster: Option<Ref<ClusterId>>,
     /// When it was made.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::time::Time"))]
     pub created_at: String,
     /// For `If-Match`.
     pub revision_number: u64,
@@ -121,6 +127,7 @@ pub struct SubnetRow {
 
 /// Everything that uses addresses in a project, to check overlap while typing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AddressSpace {
     /// The view's revision.
     pub revision: u64,

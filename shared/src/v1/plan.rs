@@ -8,6 +8,7 @@ use crate::status::Reason;
 /// (`GET …/networks|subnets|ports|clusters/{id}/delete-plan`, `GET …/clusters/{id}/nodes/{node}/delete-plan`).
 /// Made by the same decision as the delete itself, on the newest revision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeletePlan {
     /// The revision it was made at.
     pub revision: u64,
@@ -21,6 +22,7 @@ pub struct DeletePlan {
 
 /// Things of one kind in a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlanItem {
     /// What kind of things.
     pub kind: PlanKind,
@@ -35,6 +37,7 @@ pub struct PlanItem {
 
 /// What kind of things goes or stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PlanKind {
     /// Clusters.
@@ -55,6 +58,7 @@ pub enum PlanKind {
 
 /// How much of something a project has and may have (`GET …/quotas`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Quota {
     /// `network`, `subnet`, `port`, `pod` or `cluster`, as the Networking API names it.
     pub resource: String,

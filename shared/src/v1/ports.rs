@@ -11,6 +11,7 @@ use crate::status::{PortStatus, Reason, Step, StepState};
 
 /// What holds a port, in a word of the console's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PortKind {
     /// A node of a cluster.
@@ -31,6 +32,7 @@ pub enum PortKind {
 
 /// A fixed IP of a port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FixedIp {
     /// The address.
     pub address: IpAddr,
@@ -40,6 +42,7 @@ pub struct FixedIp {
 
 /// What a port is attached to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Attached {
     /// The cluster.
     pub cluster: Option<Ref<ClusterId>>,
@@ -53,6 +56,7 @@ pub struct Attached {
 
 /// A port in the list and on its page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PortRow {
     /// Its id.
     pub id: PortId,
@@ -79,8 +83,10 @@ pub struct PortRow {
     /// Why it cannot be deleted here ("belongs to cluster shop"), if so.
     pub locked: Option<Reason>,
     /// When it was made.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::time::Time"))]
     pub created_at: String,
     /// When it last changed.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::time::Time"))]
     pub updated_at: String,
     /// For `If-Match`.
     pub revision_number: u64,
@@ -88,6 +94,7 @@ pub struct PortRow {
 
 /// One step of *Why?* (`GET …/ports/{id}/why`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WhyStep {
     /// Which step.
     pub step: Step,

@@ -6,6 +6,7 @@ use crate::ids::{ProjectId, UserId};
 
 /// Log-in of the console (`POST /portolan/v1/session`).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LogIn {
     /// The user's name in the domain `Default`.
@@ -24,6 +25,7 @@ impl std::fmt::Debug for LogIn {
 
 /// Who is logged in (`GET /portolan/v1/session`, and the answer to a log-in).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Session {
     /// The user.
     pub user: UserRef,
@@ -47,15 +49,18 @@ pub const LANGUAGES: &[&str] = &["en", "ru"];
 
 /// What a user changes of the account by the console (`PUT /portolan/v1/session`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChangeSession {
     /// One of [`LANGUAGES`]; `null`: as the browser has it.
     #[serde(deserialize_with = "Option::deserialize")]
+    #[cfg_attr(feature = "schema", schemars(required, schema_with = "crate::schema::language"))]
     pub language: Option<String>,
 }
 
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserRef {
     /// Its id.
     pub id: UserId,
@@ -65,6 +70,7 @@ pub struct UserRef {
 
 /// A project and what the user may do in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProjectRef {
     /// Its id: the only kind of project id there is.
     pub id: ProjectId,

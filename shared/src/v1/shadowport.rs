@@ -17,6 +17,7 @@ pub const MESSAGES_MAX: usize = 500;
 
 /// How far a request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RequestState {
     /// Nobody of support has looked yet.
@@ -51,11 +52,14 @@ impl RequestState {
 
 /// Body of `POST …/projects/{project}/shadowport`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FileRequest {
     /// What for: [`TEXT_MIN`]..=[`TEXT_MAX`] characters.
+    #[cfg_attr(feature = "schema", schemars(length(min = TEXT_MIN, max = TEXT_MAX)))]
     pub purpose: String,
     /// Nodes expected, 1..=[`NODES_MAX`].
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = NODES_MAX)))]
     pub nodes: u32,
     /// The network it is for, if one is there already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,9 +71,11 @@ pub struct FileRequest {
 
 /// Body of `POST …/messages` and of `POST …/ask`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PostMessage {
     /// 1..=[`TEXT_MAX`] characters.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = TEXT_MAX)))]
     pub text: String,
     /// A note that only support and administrators ever see; support only.
     #[serde(default)]
@@ -78,31 +84,38 @@ pub struct PostMessage {
 
 /// Body of `POST …/grant`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GrantRequest {
     /// RFC 3339; absent: until it is revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::time::Time>"))]
     pub until: Option<String>,
     /// For the customer, at most [`TEXT_MAX`] characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(max = TEXT_MAX)))]
     pub message: Option<String>,
 }
 
 /// Body of `POST …/decline` and of `POST …/revoke`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
     /// For the customer: [`TEXT_MIN`]..=[`TEXT_MAX`] characters.
+    #[cfg_attr(feature = "schema", schemars(length(min = TEXT_MIN, max = TEXT_MAX)))]
     pub message: String,
 }
 
 /// What was decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Decision {
     /// Who; absent for customers, to whom it is "support".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// When.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::time::Time"))]
     pub at: String,
     /// What the customer is told.
     pub message: Option<String>,
@@ -110,8 +123,10 @@ pub struct Decision {
 
 /// What a granted request gives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Grant {
     /// Until when; absent: until it is revoked.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::time::Time>"))]
     pub until: Option<String>,
     /// That it was revoked.
     pub revoked: Option<Decision>,
@@ -121,6 +136,7 @@ pub struct Grant {
 
 /// Whose side wrote a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
     /// The project's.
@@ -131,10 +147,12 @@ pub enum Side {
 
 /// A message of a request's thread.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Message {
     /// Its id.
     pub id: MessageId,
     /// When.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::time::Time"))]
     pub at: String,
     /// Whose side.
     pub side: Side,
@@ -149,6 +167,7 @@ pub struct Message {
 
 /// A request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ShadowRequest {
     /// Its id.
     pub id: ShadowRequestId,
@@ -165,8 +184,10 @@ pub struct ShadowRequest {
     /// Who asked.
     pub asked_by: String,
     /// When.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::time::Time"))]
     pub created_at: String,
     /// When anything of it last changed that the reader may see.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::time::Time"))]
     pub updated_at: String,
     /// An earlier request that it answers.
     pub quotes: Option<ShadowRequestId>,
@@ -187,6 +208,7 @@ pub struct ShadowRequest {
 
 /// The customer's page (`GET …/projects/{project}/shadowport`): newest request first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ShadowportPage {
     /// The view's revision.
     pub revision: u64,
@@ -200,6 +222,7 @@ pub struct ShadowportPage {
 
 /// A row of support's queue (`GET /portolan/v1/support/requests`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QueueRow {
     /// The request, without its thread.
     pub request: ShadowRequest,
@@ -211,6 +234,7 @@ pub struct QueueRow {
 
 /// Support's page of a request (`GET /portolan/v1/support/requests/{id}`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SupportRequest {
     /// The view's revision.
     pub revision: u64,
@@ -230,6 +254,7 @@ pub struct SupportRequest {
 
 /// A project as support finds it (`GET /portolan/v1/support/projects?q=`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProjectRow {
     /// Its id.
     pub id: ProjectId,

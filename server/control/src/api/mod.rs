@@ -14,6 +14,7 @@ pub mod fields;
 pub mod metrics;
 pub mod outer;
 pub mod reply;
+pub mod route;
 pub mod status;
 pub mod v1;
 pub mod v2;

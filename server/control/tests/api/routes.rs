@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use portolan_control::api::v1::routes::operations;
 use portolan_control::model::Role;
 use serde_json::json;
 
@@ -185,11 +186,10 @@ fn routes() -> BTreeSet<(String, String)> {
     routes_in(include_str!("../../src/api/mod.rs"), "", &mut found);
     routes_in(include_str!("../../src/api/v2/mod.rs"), "/v2.0", &mut found);
     routes_in(include_str!("../../src/api/v3/mod.rs"), "/v3", &mut found);
-    let (project, own) = include_str!("../../src/api/v1/mod.rs")
-        .rsplit_once("Router::new()")
-        .unwrap();
-    routes_in(project, "/portolan/v1/projects/{project}", &mut found);
-    routes_in(own, "/portolan/v1", &mut found);
+    for operation in operations() {
+        let path = format!("/portolan/v1{}", operation.route.path);
+        found.insert((operation.route.method.to_string(), path));
+    }
     found
 }
 
