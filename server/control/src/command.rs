@@ -7,9 +7,11 @@ use std::net::IpAddr;
 
 use portolan_shared::addr::{Cidr, IpRange};
 use portolan_shared::check::{HostRoute, SubnetSpec};
-use portolan_shared::ids::{ClusterId, JoinTokenId, NetworkId, NodeId, PortId, ProjectId, SubnetId, UserId};
+use portolan_shared::ids::{
+    ClusterId, JoinTokenId, NetworkId, NodeId, PortId, ProjectId, ShadowRequestId, SubnetId, UserId,
+};
 use portolan_shared::mac::MacAddress;
-use portolan_shared::v1::PathKind;
+use portolan_shared::v1::{PathKind, Side};
 
 use crate::model::{Assignment, Exception, Micros, Object, Pod, Revision, Session, User};
 
@@ -205,6 +207,59 @@ pub struct NodeReport {
     pub agent_version: Option<String>,
 }
 
+/// A new shadowport request; texts are checked.
+#[derive(Debug, Clone)]
+pub struct NewShadowRequest {
+    /// Whose it will be.
+    pub project: ProjectId,
+    /// What for.
+    pub purpose: String,
+    /// Nodes expected.
+    pub nodes: u32,
+    /// The network it is for.
+    pub network: Option<NetworkId>,
+    /// An earlier request of the project's that it answers.
+    pub quotes: Option<ShadowRequestId>,
+}
+
+/// What is done to a shadowport request; texts are checked.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// Adds to the thread.
+    Say {
+        /// What.
+        text: String,
+        /// A note that customers never get.
+        internal: bool,
+    },
+    /// Takes it back; its customer's alone.
+    Withdraw,
+    /// Takes it, also from a colleague.
+    Take,
+    /// Asks the customer something; the request waits for the answer.
+    Ask {
+        /// What.
+        text: String,
+    },
+    /// Lets the project make networks with a shadow port.
+    Grant {
+        /// Until when; `None`: until it is revoked.
+        until: Option<Micros>,
+        /// For the customer.
+        message: Option<String>,
+    },
+    /// Does not.
+    Decline {
+        /// For the customer.
+        message: String,
+    },
+    /// Ends the grant; what was made by it stays.
+    Revoke {
+        /// For the customer.
+        message: String,
+    },
+}
+
 /// What can be asked.
 #[derive(Debug, Clone)]
 pub enum Command {
@@ -292,6 +347,18 @@ pub enum Command {
     },
     /// Records how nodes are doing; one commit for many.
     ReportNodes(Vec<NodeReport>),
+
+    /// Asks support for networks with a shadow port; one open request a project.
+    FileRequest(NewShadowRequest),
+    /// Goes on with a request.
+    OnRequest {
+        /// Which.
+        request: ShadowRequestId,
+        /// On whose side: support finds every project's.
+        side: Side,
+        /// What is done.
+        step: Step,
+    },
 
     /// Makes a project.
     CreateProject {

@@ -9,6 +9,7 @@
 
 pub mod alloc;
 pub mod api;
+pub mod audience;
 pub mod command;
 pub mod console;
 pub mod control;

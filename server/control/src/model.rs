@@ -4,17 +4,22 @@
 //! answers are made from them. New fields carry `#[serde(default)]`, so that an older row still
 //! reads. Times are microseconds since the epoch, UTC.
 
+mod requests;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use portolan_shared::addr::{Cidr, IpRange};
 use portolan_shared::check::HostRoute;
 use portolan_shared::ids::{
-    BlockId, ClusterId, JoinTokenId, NetworkId, NodeId, PortId, ProjectId, RoleId, SubnetId, UserId,
+    BlockId, ClusterId, JoinTokenId, MessageId, NetworkId, NodeId, PortId, ProjectId, RoleId, ShadowRequestId, SubnetId,
+    UserId,
 };
 use portolan_shared::mac::MacAddress;
 use portolan_shared::v1::PathKind;
 use serde::{Deserialize, Serialize};
+
+pub use requests::{Decided, Person, RequestMessage, ShadowRequest, grant_among};
 
 /// Microseconds since the epoch, UTC.
 pub type Micros = i64;
@@ -171,6 +176,10 @@ pub mod owner {
     pub const POD: &str = "portolan:pod";
     /// A node.
     pub const NODE: &str = "portolan:node";
+    /// A network's hidden way to the provider's services.
+    pub const SHADOW: &str = "network:shadow_port";
+    /// An external IP, as Neutron names it.
+    pub const EXTERNAL: &str = "network:floatingip";
     /// Everything of Portolan's begins so.
     pub const PREFIX: &str = "portolan:";
 }
@@ -522,4 +531,8 @@ objects! {
     NodeStatus(NodeStatus, NodeId, "node_statuses", |o: &NodeStatus| o.node);
     /// A join token.
     JoinToken(JoinToken, JoinTokenId, "join_tokens", |o: &JoinToken| o.id);
+    /// A shadowport request.
+    ShadowRequest(ShadowRequest, ShadowRequestId, "shadow_requests", |o: &ShadowRequest| o.id);
+    /// A message of a request's thread.
+    RequestMessage(RequestMessage, MessageId, "request_messages", |o: &RequestMessage| o.id);
 }

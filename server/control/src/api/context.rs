@@ -17,9 +17,9 @@ use super::Api;
 use super::error::Failure;
 use super::outer::RequestId;
 use crate::command::{Actor, Command, Outcome, Request};
-use crate::identity::rights::{Rights, everywhere, rights};
+use crate::identity::rights::{Rights, overall, rights};
 use crate::identity::secret;
-use crate::model::{Micros, Project, Role, Session, User};
+use crate::model::{Micros, Project, Session, User};
 use crate::view::View;
 
 /// Name of the console's cookie.
@@ -37,8 +37,8 @@ pub struct Caller {
     pub user: Arc<User>,
     /// By which session or token.
     pub session: Arc<Session>,
-    /// Whether it is an administrator's session or token.
-    pub admin: bool,
+    /// What it may do in every project.
+    pub overall: Rights,
     /// The time of the call.
     pub now: Micros,
     /// The `Idempotency-Key`, if the call has one.
@@ -58,6 +58,13 @@ pub struct Call {
     pub rights: Rights,
     /// `If-Match: revision_number=N`.
     if_match: Option<u64>,
+}
+
+/// Somebody of support, or an administrator, wherever they call from.
+#[derive(Clone)]
+pub struct Desk {
+    /// Who.
+    pub caller: Caller,
 }
 
 /// The secret of a session of the console in a request's cookies.
@@ -101,15 +108,12 @@ impl Caller {
         let by_cookie = token.is_none();
         let secret = token.or_else(|| cookie(headers)).ok_or(Refusal::AuthRequired {})?;
         let now = api.control.now();
-        let (session, user, admin) = api
+        let (session, user, overall) = api
             .control
             .read(|view| {
                 let (session, user) = live(view, secret, now)?;
-                let admin = match session.project {
-                    Some(project) => view.roles(user.id, project).contains(&Role::Admin),
-                    None => session.csrf.is_some() && everywhere(view, user.id).contains(&Role::Admin),
-                };
-                Some((session, user, admin))
+                let overall = overall(view, &session);
+                Some((session, user, overall))
             })
             .ok_or(Refusal::AuthExpired {})?;
         // A token is no cookie and a cookie no token: each has its own rules.
@@ -129,7 +133,7 @@ impl Caller {
             api: Arc::clone(api),
             user,
             session,
-            admin,
+            overall,
             now,
             key,
             route,
@@ -149,11 +153,7 @@ impl Caller {
     /// # Errors
     /// If the caller is none.
     pub fn to_administer(&self, action: &str) -> Result<(), Refusal> {
-        Rights {
-            admin: self.admin,
-            ..Rights::default()
-        }
-        .to_administer(action)
+        self.overall.to_administer(action)
     }
 
     /// Asks the writer for something about identity.
@@ -199,6 +199,31 @@ impl FromRequestParts<Arc<Api>> for Caller {
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Failure> {
         api.control.current().await?;
         Ok(Self::from_parts(parts, api)?)
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for Desk {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Failure> {
+        let caller = Caller::from_request_parts(parts, api).await?;
+        caller.overall.to_support("work as support")?;
+        Ok(Self { caller })
+    }
+}
+
+impl Desk {
+    /// The core.
+    pub fn control(&self) -> &crate::control::Control {
+        &self.caller.api.control
+    }
+
+    /// Asks the writer for something that support decides, whatever project it concerns.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub async fn write(&self, command: Command) -> Result<Outcome, Refusal> {
+        self.caller.administer(command).await
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portolan_shared::ids::{ProjectId, UserId};
 use portolan_shared::refusal::Refusal;
 
-use super::{join, not_found};
+use super::{join, not_found, requests};
 use crate::model::{Assignment, Key, Object, ObjectKind, Project, Session, User};
 use crate::writer::draft::{Counted, Draft, mac_base};
 
@@ -60,6 +60,7 @@ pub(super) fn delete_project(draft: &mut Draft<'_>, id: ProjectId) -> Result<Vec
     for session in sessions(draft, |s| s.project == Some(id)) {
         draft.delete(Key::Session(session.hash));
     }
+    requests::take_away(draft, id);
     draft.delete(Key::Project(id));
     Ok(vec![Object::Project(project)])
 }

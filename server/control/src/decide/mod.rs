@@ -10,6 +10,7 @@ mod networks;
 mod nodes;
 mod pods;
 mod ports;
+mod requests;
 mod subnets;
 
 use std::fmt::Display;
@@ -90,6 +91,8 @@ fn command(draft: &mut Draft<'_>, request: &Request) -> Result<Vec<Object>, Refu
             releases,
         } => pods::report(draft, *node, *full, *seq, allocations, releases),
         Command::ReportNodes(reports) => Ok(nodes::report(draft, reports)),
+        Command::FileRequest(new) => requests::file(draft, request, new),
+        Command::OnRequest { request: id, side, step } => requests::step(draft, request, *id, *side, step),
         Command::CreateProject { name, description } => identity::create_project(draft, name, description),
         Command::DeleteProject(id) => identity::delete_project(draft, *id),
         Command::PutUser(user) => identity::put_user(draft, user),
@@ -133,6 +136,7 @@ fn gone(key: &Key) -> Refusal {
         Key::Cluster(id) => not_found("Cluster", id),
         Key::Node(id) => not_found("Node", id),
         Key::JoinToken(id) => not_found("Join token", id),
+        Key::ShadowRequest(id) => not_found("Request", id),
         other => not_found("Object", other.kind().table()),
     }
 }

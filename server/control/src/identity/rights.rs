@@ -59,6 +59,18 @@ impl Rights {
         }
     }
 
+    /// Lets only support and administrators on.
+    ///
+    /// # Errors
+    /// If the caller is neither.
+    pub fn to_support(self, action: &str) -> Result<(), Refusal> {
+        if self.sees_everything() {
+            Ok(())
+        } else {
+            Err(needs(action, Role::Support))
+        }
+    }
+
     /// Lets only administrators on.
     ///
     /// # Errors
@@ -103,6 +115,17 @@ pub fn rights(view: &View, session: &Session, project: ProjectId) -> Rights {
         }
         None => Rights::default(),
     }
+}
+
+/// What a session's or token's holder may do in every project: as support or as an administrator, by
+/// roles that the user has anywhere (console) or where the token is scoped to.
+pub fn overall(view: &View, session: &Session) -> Rights {
+    let roles = match session.project {
+        Some(scope) => view.roles(session.user, scope),
+        None if session.csrf.is_some() => everywhere(view, session.user),
+        None => Vec::new(),
+    };
+    Rights::of(roles.into_iter().filter(|role| matches!(role, Role::Admin | Role::Support)))
 }
 
 /// Roles of a user that count in every project.
@@ -166,6 +189,23 @@ mod tests {
             .filter(|(has, _)| *has)
             .map(|(_, letter)| letter)
             .collect()
+    }
+
+    #[test]
+    fn what_roles_allow_everywhere() {
+        let check = |roles: &[(u8, Role)], scope: Option<u8>, console: bool, expected: &str| {
+            let found = word(overall(&view(roles), &session(scope, console)));
+            assert_eq!(found, expected, "{roles:?} scope {scope:?} console {console}");
+        };
+        use Role::{Admin, Member, Reader, Support};
+        check(&[(1, Support)], Some(1), false, "sr");
+        check(&[(1, Support)], None, true, "sr");
+        check(&[(1, Support), (2, Member)], Some(2), false, "");
+        check(&[(1, Admin), (1, Member)], Some(1), false, "awr");
+        check(&[(1, Admin), (2, Support)], None, true, "aswr");
+        check(&[(1, Admin)], None, false, "");
+        check(&[(1, Member), (2, Reader)], None, true, "");
+        check(&[(1, Member)], Some(1), false, "");
     }
 
     #[test]

@@ -105,6 +105,8 @@ pub(super) fn key_bytes(key: &Key) -> Vec<u8> {
         Key::Block(id) => id.as_bytes().to_vec(),
         Key::Port(id) => id.as_bytes().to_vec(),
         Key::JoinToken(id) => id.as_bytes().to_vec(),
+        Key::ShadowRequest(id) => id.as_bytes().to_vec(),
+        Key::RequestMessage(id) => id.as_bytes().to_vec(),
     }
 }
 

@@ -40,6 +40,9 @@ CREATE TABLE ports (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {
 CREATE TABLE node_statuses (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL);
 CREATE TABLE join_tokens (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL);
 CREATE TABLE port_addresses (subnet {bytes} NOT NULL, address {bytes} NOT NULL, port {bytes} NOT NULL, PRIMARY KEY (subnet, address));
+", r"
+CREATE TABLE shadow_requests (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL);
+CREATE TABLE request_messages (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL);
 "];
 
 /// Names of an engine's types.

@@ -104,6 +104,14 @@ impl View {
                 self.token_hashes.insert(o.secret_hash, o.id);
                 self.join_tokens.insert(o.id, o);
             }
+            Object::ShadowRequest(o) => {
+                self.project_requests.add(o.meta.project, o.id);
+                self.requests.insert(o.id, o);
+            }
+            Object::RequestMessage(o) => {
+                self.request_messages.add(o.request, o.id);
+                self.messages.insert(o.id, o);
+            }
         }
     }
 
@@ -127,6 +135,8 @@ impl View {
             Key::Port(id) => self.ports.remove(*id),
             Key::NodeStatus(id) => drop(self.node_statuses.remove(id)),
             Key::JoinToken(id) => drop(self.join_tokens.remove(id)),
+            Key::ShadowRequest(id) => drop(self.requests.remove(id)),
+            Key::RequestMessage(id) => drop(self.messages.remove(id)),
         }
     }
 
@@ -166,6 +176,8 @@ impl View {
                 self.cluster_tokens.remove(o.cluster, o.id);
                 self.token_hashes.remove(&o.secret_hash);
             }
+            Object::ShadowRequest(o) => self.project_requests.remove(o.meta.project, o.id),
+            Object::RequestMessage(o) => self.request_messages.remove(o.request, o.id),
         }
     }
 }
@@ -195,6 +207,8 @@ pub fn cluster_of(
         Object::Port(o) => (Some(o.meta.project), o.node.and_then(node_cluster)),
         Object::NodeStatus(o) => (Some(o.project), Some(o.cluster)),
         Object::JoinToken(o) => (Some(o.meta.project), Some(o.cluster)),
+        Object::ShadowRequest(o) => (Some(o.meta.project), None),
+        Object::RequestMessage(o) => (Some(o.meta.project), None),
     }
 }
 

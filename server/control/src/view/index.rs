@@ -14,7 +14,7 @@ impl<P, C> Default for Children<P, C> {
 
 impl<P: Eq + Hash, C: Ord + Copy> Children<P, C> {
     /// The children, in order.
-    pub(crate) fn of(&self, parent: P) -> impl Iterator<Item = C> {
+    pub(crate) fn of(&self, parent: P) -> impl DoubleEndedIterator<Item = C> {
         self.0.get(&parent).into_iter().flatten().copied()
     }
 

@@ -8,6 +8,7 @@
 mod apply;
 mod index;
 mod ports;
+mod requests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
@@ -15,12 +16,14 @@ use std::sync::Arc;
 
 use portolan_shared::addr::Cidr;
 use portolan_shared::check::UsedRange;
-use portolan_shared::ids::{BlockId, ClusterId, JoinTokenId, NetworkId, NodeId, PortId, ProjectId, SubnetId, UserId};
+use portolan_shared::ids::{
+    BlockId, ClusterId, JoinTokenId, MessageId, NetworkId, NodeId, PortId, ProjectId, ShadowRequestId, SubnetId, UserId,
+};
 use portolan_shared::mac::MacAddress;
 
 use crate::model::{
     Assignment, Block, Cluster, Idempotency, JoinToken, Key, Network, Node, NodeStatus, Object, Port, Project,
-    Revision, Role, Session, Subnet, User,
+    RequestMessage, Revision, Role, Session, ShadowRequest, Subnet, User,
 };
 
 pub use apply::cluster_of;
@@ -65,6 +68,10 @@ pub struct View {
     token_hashes: HashMap<[u8; 32], JoinTokenId>,
     cluster_tokens: Children<ClusterId, JoinTokenId>,
     ports: Ports,
+    requests: BTreeMap<ShadowRequestId, Arc<ShadowRequest>>,
+    project_requests: Children<ProjectId, ShadowRequestId>,
+    messages: BTreeMap<MessageId, Arc<RequestMessage>>,
+    request_messages: Children<ShadowRequestId, MessageId>,
 }
 
 impl View {
@@ -443,6 +450,8 @@ impl View {
             Key::Port(id) => Object::Port(Arc::clone(self.ports.get(*id)?)),
             Key::NodeStatus(id) => Object::NodeStatus(Arc::clone(self.node_statuses.get(id)?)),
             Key::JoinToken(id) => Object::JoinToken(Arc::clone(self.join_tokens.get(id)?)),
+            Key::ShadowRequest(id) => Object::ShadowRequest(Arc::clone(self.requests.get(id)?)),
+            Key::RequestMessage(id) => Object::RequestMessage(Arc::clone(self.messages.get(id)?)),
         })
     }
 }

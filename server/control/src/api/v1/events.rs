@@ -1,9 +1,11 @@
-//! `GET /portolan/v1/events`: what changes, as it changes (server-sent events).
+//! `GET /portolan/v1/events`: what changes, as it changes (server-sent events): in a project, or, for
+//! support and administrators, in all of them.
 //!
 //! A stream holds a place in the feed and pulls from there, so that a slow reader holds up nobody.
 //! It resumes after the revision in `Last-Event-ID` or `after`; what is gone by then is answered
 //! with `reset`. Rights are looked at again for every commit and every mark: a stream ends with its
-//! session or role, and with the server.
+//! session or role, and with the server. What customers may not learn of ([`Change::audience`]) is told
+//! to support and administrators alone.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -15,9 +17,9 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
-use portolan_shared::ids::ProjectId;
+use portolan_shared::ids::{NetworkId, ProjectId};
 use portolan_shared::refusal::Refusal;
-use portolan_shared::v1::{ChangeEvent, Changed, Kind, Op, ProgressEvent};
+use portolan_shared::v1::{ChangeEvent, Changed, Kind, Op, ProgressEvent, Side};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -26,9 +28,10 @@ use super::super::Api;
 use super::super::context::{Caller, alive};
 use super::super::error::Failure;
 use super::super::v2::not_found;
+use crate::audience::{Audience, hidden};
 use crate::command::Actor;
 use crate::feed::{self, Change, Commit, Next, Subscription};
-use crate::identity::rights::rights;
+use crate::identity::rights::{overall, rights};
 use crate::model::{Object, Session};
 use crate::view::View;
 
@@ -48,7 +51,8 @@ struct Asked {
 struct Reader {
     api: Arc<Api>,
     session: Arc<Session>,
-    project: ProjectId,
+    /// `None`: every project.
+    project: Option<ProjectId>,
     feed: Subscription,
     mark: Interval,
     ending: watch::Receiver<bool>,
@@ -60,25 +64,40 @@ impl Drop for Reader {
     }
 }
 
-fn allowed(view: &View, session: &Session, project: ProjectId, now: i64) -> bool {
-    view.session(&session.hash).is_some() && alive(view, session, now) && rights(view, session, project).read
+/// What a reader may learn of now; `None`: of nothing any more.
+fn allowed(view: &View, session: &Session, project: Option<ProjectId>, now: i64) -> Option<Audience> {
+    if view.session(&session.hash).is_none() || !alive(view, session, now) {
+        return None;
+    }
+    let rights = match project {
+        Some(project) => rights(view, session, project),
+        None => overall(view, session),
+    };
+    match (rights.sees_everything(), project) {
+        (true, _) => Some(Audience::Provider),
+        (false, Some(_)) => rights.read.then_some(Audience::Everyone),
+        (false, None) => None,
+    }
 }
 
-/// `GET /portolan/v1/events?project=ID[&after=REVISION]`.
+/// `GET /portolan/v1/events[?project=ID][&after=REVISION]`.
 pub async fn stream(caller: Caller, headers: HeaderMap, OriginalUri(uri): OriginalUri) -> Result<Response, Failure> {
     let Query(asked) = Query::<Asked>::try_from_uri(&uri).map_err(|_| Refusal::Malformed {
         detail: "its query is no query".to_owned(),
     })?;
-    let project = asked.project.ok_or_else(|| Refusal::Required {
-        field: "project".to_owned(),
-    })?;
-    let project: ProjectId = project.parse().map_err(|_| not_found("project", &project))?;
+    let project = match asked.project {
+        None => {
+            caller.overall.to_support("follow every project")?;
+            None
+        }
+        Some(id) => Some(id.parse().map_err(|_| not_found("project", &id))?),
+    };
     let Caller { api, session, now, .. } = caller;
-    let seen = api
-        .control
-        .read(|view| view.project(project).is_some() && allowed(view, &session, project, now));
-    if !seen {
-        return Err(not_found("project", &project.to_string()));
+    if let Some(id) = project {
+        let seen = |view: &View| view.project(id).is_some() && allowed(view, &session, project, now).is_some();
+        if !api.control.read(seen) {
+            return Err(not_found("project", &id.to_string()));
+        }
     }
     let last = headers
         .get("last-event-id")
@@ -127,9 +146,7 @@ impl Reader {
             };
             match next {
                 None => {
-                    if !self.allowed() {
-                        return None;
-                    }
+                    self.allowed()?;
                     write(
                         &mut text,
                         "progress",
@@ -155,7 +172,7 @@ impl Reader {
         }
     }
 
-    fn allowed(&self) -> bool {
+    fn allowed(&self) -> Option<Audience> {
         let now = self.api.control.now();
         self.api
             .control
@@ -168,13 +185,13 @@ impl Reader {
             Next::Closed => false,
             Next::Reset { head } => {
                 write(text, "reset", &ProgressEvent { revision: head }, head);
-                self.allowed()
+                self.allowed().is_some()
             }
             Next::Commit(commit) => {
-                if !self.allowed() {
+                let Some(audience) = self.allowed() else {
                     return false;
-                }
-                let changes = self.changes(&commit);
+                };
+                let changes = self.changes(&commit, audience);
                 if !changes.is_empty() {
                     let revision = commit.revision;
                     write(text, "change", &ChangeEvent { revision, changes }, revision);
@@ -184,29 +201,83 @@ impl Reader {
         }
     }
 
-    fn changes(&self, commit: &Commit) -> Vec<Changed> {
+    fn changes(&self, commit: &Commit, audience: Audience) -> Vec<Changed> {
         let mine: Vec<&Change> = commit
             .changes
             .iter()
-            .filter(|change| change.project == Some(self.project) && change.op != feed::Op::Quiet)
+            .filter(|change| change.op != feed::Op::Quiet)
+            .filter(|change| self.concerned(change, commit, audience))
             .collect();
         if mine.is_empty() {
             return Vec::new();
         }
-        let actor = self.actor(commit.actor);
-        mine.into_iter()
-            .filter_map(|change| changed(change, actor.as_deref()))
-            .collect()
+        let actor = self.actor(commit.actor, audience);
+        let mut told: Vec<Changed> = Vec::with_capacity(mine.len());
+        for change in mine {
+            let actor = actor.as_deref().filter(|_| known(change, audience));
+            let Some(mut changed) = changed(change, actor) else {
+                continue;
+            };
+            if self.project.is_none() {
+                changed.project = change.project;
+            }
+            // A request and what is said in its thread are one thing.
+            if changed.kind == Kind::Request && told.iter().any(|other| other.id == changed.id) {
+                continue;
+            }
+            told.push(changed);
+        }
+        told
     }
 
-    /// Who did it, if it is somebody of the project.
-    fn actor(&self, actor: Actor) -> Option<String> {
+    fn concerned(&self, change: &Change, commit: &Commit, audience: Audience) -> bool {
+        let Some(project) = self.project else { return true };
+        if change.project == Some(project) {
+            return change.audience(commit.revision) <= audience;
+        }
+        // A hidden port is the provider's; the network it is in is the project's.
+        match &change.object {
+            Object::Port(port) if audience == Audience::Provider && hidden(port) => {
+                self.owner_of(port.network, commit) == Some(project)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whose a network is, or was until this commit.
+    fn owner_of(&self, id: NetworkId, commit: &Commit) -> Option<ProjectId> {
+        let stored = self
+            .api
+            .control
+            .read(|view| view.network(id).map(|network| network.meta.project));
+        stored.or_else(|| {
+            commit.changes.iter().find_map(|change| match &change.object {
+                Object::Network(network) if network.id == id => Some(network.meta.project),
+                _ => None,
+            })
+        })
+    }
+
+    /// Who did it, if the reader may know.
+    fn actor(&self, actor: Actor, audience: Audience) -> Option<String> {
         let Actor::User(id) = actor else { return None };
         self.api.control.read(|view| {
-            let known = id == self.session.user || !view.roles(id, self.project).is_empty();
+            let colleague = self.project.is_some_and(|project| !view.roles(id, project).is_empty());
+            let known = audience == Audience::Provider || id == self.session.user || colleague;
             view.user(id).filter(|_| known).map(|user| user.name.clone())
         })
     }
+}
+
+/// Whether a reader may know who made a change: customers read no names of support's, not of one who
+/// has a role in the project either.
+fn known(change: &Change, audience: Audience) -> bool {
+    let side = match &change.object {
+        Object::ShadowRequest(request) => request.side,
+        Object::RequestMessage(message) => message.side,
+        _ => Side::Customer,
+    };
+    audience == Audience::Provider || side == Side::Customer
 }
 
 fn write(text: &mut String, event: &str, data: &impl Serialize, id: u64) {
@@ -240,6 +311,8 @@ fn changed(change: &Change, actor: Option<&str>) -> Option<Changed> {
         // How a node is doing is gone with it, or about to be told anew: never by itself.
         Object::NodeStatus(status) if op == Op::Put => (Kind::Node, status.node.to_string(), None, Vec::new()),
         Object::Block(block) => (Kind::Block, block.id.to_string(), None, vec![block.subnet]),
+        Object::ShadowRequest(request) => (Kind::Request, request.id.to_string(), request.network, Vec::new()),
+        Object::RequestMessage(message) => (Kind::Request, message.request.to_string(), None, Vec::new()),
         Object::NodeStatus(_)
         | Object::Project(_)
         | Object::User(_)

@@ -123,7 +123,7 @@ pub async fn of_user(caller: Caller, headers: HeaderMap, path: Segments) -> Answ
 pub(super) fn find(caller: &Caller, path: &Segments) -> Result<Arc<Project>, Failure> {
     let id: ProjectId = path.id("id", "project")?;
     let found = caller.api.control.read(|view| {
-        let sees = caller.admin || !view.roles(caller.user.id, id).is_empty();
+        let sees = caller.overall.admin || !view.roles(caller.user.id, id).is_empty();
         view.project(id).filter(|_| sees).cloned()
     });
     found.ok_or_else(|| not_found("project", &id.to_string()))

@@ -316,7 +316,7 @@ fn subject_of(caller: &Caller, headers: &HeaderMap) -> Result<(Arc<Session>, Str
     })?;
     let found = caller.api.control.read(|view| live(view, text, caller.now));
     match found {
-        Some((session, _)) if session.csrf.is_none() && (caller.admin || session.user == caller.user.id) => {
+        Some((session, _)) if session.csrf.is_none() && (caller.overall.admin || session.user == caller.user.id) => {
             Ok((session, text.to_owned()))
         }
         _ => Err(Refusal::NotFound {

@@ -79,7 +79,7 @@ fn find(caller: &Caller, path: &Segments, id: &str) -> Result<Arc<User>, Failure
     let id: UserId = path.id(id, "user")?;
     let found = caller.api.control.read(|view| view.user(id).cloned());
     found
-        .filter(|user| caller.admin || user.id == caller.user.id)
+        .filter(|user| caller.overall.admin || user.id == caller.user.id)
         .ok_or_else(|| not_found("user", &id.to_string()))
 }
 

@@ -4,14 +4,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use portolan_shared::addr::Cidr;
-use portolan_shared::ids::{BlockId, ClusterId, JoinTokenId, NetworkId, NodeId, PortId, ProjectId, SubnetId, UserId};
+use portolan_shared::ids::{
+    BlockId, ClusterId, JoinTokenId, NetworkId, NodeId, PortId, ProjectId, ShadowRequestId, SubnetId, UserId,
+};
 use portolan_shared::mac::MacAddress;
 
 use super::{Counted, Draft};
 use crate::feed::Op;
 use crate::model::{
-    Block, Cluster, Idempotency, JoinToken, Key, Network, Node, NodeStatus, Object, ObjectKind, Port, Project, Subnet,
-    User,
+    Block, Cluster, Idempotency, JoinToken, Key, Network, Node, NodeStatus, Object, ObjectKind, Port, Project,
+    RequestMessage, ShadowRequest, Subnet, User,
 };
 use crate::view::{PortScope, View};
 
@@ -167,6 +169,24 @@ impl<'a> Draft<'a> {
         })
     }
 
+    /// Shadowport requests of a project, the oldest first.
+    pub fn requests_of(&self, project: ProjectId) -> Vec<Arc<ShadowRequest>> {
+        let stored = self.view.requests_of(project).map(|request| Key::ShadowRequest(request.id));
+        self.merged(stored, ObjectKind::ShadowRequest, |object| match object {
+            Object::ShadowRequest(request) if request.meta.project == project => Some(request),
+            _ => None,
+        })
+    }
+
+    /// Messages of a request's thread, internal notes too, in id order.
+    pub fn messages_of(&self, request: ShadowRequestId) -> Vec<Arc<RequestMessage>> {
+        let stored = self.view.messages_of(request).map(|message| Key::RequestMessage(message.id));
+        self.merged(stored, ObjectKind::RequestMessage, |object| match object {
+            Object::RequestMessage(message) if message.request == request => Some(message),
+            _ => None,
+        })
+    }
+
     /// The stored keys and those this batch put, as they are now, in key order.
     pub fn merged<T>(
         &self,
@@ -293,4 +313,6 @@ getters! {
     node_status(NodeId) -> NodeStatus;
     /// A join token.
     join_token(JoinTokenId) -> JoinToken;
+    /// A shadowport request.
+    shadow_request(ShadowRequestId) -> ShadowRequest;
 }

@@ -1,0 +1,103 @@
+//! Shadowport requests and the messages of their threads, as stored.
+
+use portolan_shared::ids::{MessageId, NetworkId, ShadowRequestId, UserId};
+use portolan_shared::v1::{RequestState, Side};
+use serde::{Deserialize, Serialize};
+
+use super::{Meta, Micros, Revision};
+
+/// Who did something, by the name they had then: a thread stays readable when a user is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// Which user.
+    pub id: UserId,
+    /// Their name.
+    pub name: String,
+}
+
+/// That something was decided, or taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// By whom.
+    pub by: Person,
+    /// When.
+    pub at: Micros,
+    /// What the customer is told.
+    pub message: Option<String>,
+}
+
+/// A project's request for networks with a shadow port.
+///
+/// Customers never learn who of support does what: [`Self::told_revision`], [`Self::told_at`] and
+/// [`Self::side`] say which of its changes are news for them, and whose name they may read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShadowRequest {
+    /// Its id.
+    pub id: ShadowRequestId,
+    /// Owner, revision, times.
+    pub meta: Meta,
+    /// How far it is.
+    pub state: RequestState,
+    /// What for.
+    pub purpose: String,
+    /// Nodes expected.
+    pub nodes: u32,
+    /// The network it is for; may be gone.
+    pub network: Option<NetworkId>,
+    /// Who asked.
+    pub asked_by: Person,
+    /// An earlier request that it answers.
+    pub quotes: Option<ShadowRequestId>,
+    /// Whose answer it waits for, while it is open.
+    pub awaits: Option<Side>,
+    /// Who of support has taken it.
+    pub taken_by: Option<Person>,
+    /// Granted, declined or withdrawn.
+    pub decided: Option<Decided>,
+    /// Until when it is granted; `None`: until it is revoked.
+    pub until: Option<Micros>,
+    /// That the grant was revoked; the state stays.
+    pub revoked: Option<Decided>,
+    /// The last commit that changed what its customer may see of it.
+    pub told_revision: Revision,
+    /// When that was.
+    pub told_at: Micros,
+    /// Whose side made that change.
+    pub side: Side,
+}
+
+impl ShadowRequest {
+    /// Whether it gives networks with a shadow port at `now`: granted, not revoked, not past.
+    pub fn holds(&self, now: Micros) -> bool {
+        self.state == RequestState::Granted && self.revoked.is_none() && self.until.is_none_or(|until| now < until)
+    }
+}
+
+/// Whether a grant holds, by all requests of a project, oldest first: the newest that was granted
+/// counts.
+pub fn grant_among<'a>(requests: impl DoubleEndedIterator<Item = &'a ShadowRequest>, now: Micros) -> bool {
+    requests
+        .rev()
+        .find(|request| request.state == RequestState::Granted)
+        .is_some_and(|request| request.holds(now))
+}
+
+/// A message of a request's thread. It never changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestMessage {
+    /// Its id.
+    pub id: MessageId,
+    /// Owner (the request's), revision, times.
+    pub meta: Meta,
+    /// Of which request.
+    pub request: ShadowRequestId,
+    /// Whose side wrote it.
+    pub side: Side,
+    /// Who.
+    pub author: Person,
+    /// A note that customers never get, in no form.
+    pub internal: bool,
+    /// What.
+    pub text: String,
+}
+

@@ -1,0 +1,39 @@
+//! Shadowport requests and their threads.
+
+use std::sync::Arc;
+
+use portolan_shared::ids::{ProjectId, ShadowRequestId};
+
+use super::View;
+use crate::model::{Micros, RequestMessage, ShadowRequest, grant_among};
+
+impl View {
+    /// A shadowport request.
+    pub fn request(&self, id: ShadowRequestId) -> Option<&Arc<ShadowRequest>> {
+        self.requests.get(&id)
+    }
+
+    /// All shadowport requests, in id order (which is that of creation).
+    pub fn requests(&self) -> impl Iterator<Item = &Arc<ShadowRequest>> {
+        self.requests.values()
+    }
+
+    /// Shadowport requests of a project, the oldest first.
+    pub fn requests_of(&self, project: ProjectId) -> impl DoubleEndedIterator<Item = &Arc<ShadowRequest>> {
+        self.project_requests
+            .of(project)
+            .filter_map(|id| self.requests.get(&id))
+    }
+
+    /// Messages of a request's thread, internal notes too, in id order.
+    pub fn messages_of(&self, request: ShadowRequestId) -> impl Iterator<Item = &Arc<RequestMessage>> {
+        self.request_messages
+            .of(request)
+            .filter_map(|id| self.messages.get(&id))
+    }
+
+    /// Whether a project may make networks with a shadow port at `now`.
+    pub fn grant_holds(&self, project: ProjectId, now: Micros) -> bool {
+        grant_among(self.requests_of(project).map(Arc::as_ref), now)
+    }
+}
