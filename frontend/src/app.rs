@@ -5,6 +5,7 @@ use leptos_router::components::{ParentRoute, Route, Router, Routes};
 use leptos_router::path;
 
 use crate::components::frame::Frame;
+use crate::components::maybe;
 use crate::components::time::Clock;
 use crate::components::toast::{Toasts, toasts};
 use crate::i18n::Lang;
@@ -29,8 +30,9 @@ pub fn app(missing: Option<Lang>) -> impl IntoView {
     let session = Session::provide();
     Live::provide(session);
     let language = Language::provide(session, toasts, missing);
-    // With another language the pages are mounted anew, where they are; what is above goes on.
-    view! { <For each=move || [language.shown()] key=|lang| *lang children=|_| pages() /> }
+    // With another language the pages are mounted anew, where they are; what is above goes on. The old
+    // ones are taken down first: two routers would both answer to a click.
+    maybe(move || language.shown().map(|_| pages()))
 }
 
 /// Which page is where.

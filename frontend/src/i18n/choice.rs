@@ -65,7 +65,7 @@ pub async fn start() -> Option<Lang> {
 /// The language of this application, shared by all pages.
 #[derive(Clone, Copy)]
 pub struct Language {
-    shown: RwSignal<Lang>,
+    shown: RwSignal<Option<Lang>>,
     chosen: StoredValue<Option<Lang>>,
     session: Session,
     toasts: Toasts,
@@ -75,7 +75,7 @@ impl Language {
     /// Provides it to everything below, and follows the account; `missing` is what [`start`] could not show.
     pub fn provide(session: Session, toasts: Toasts, missing: Option<Lang>) -> Self {
         let language = Self {
-            shown: RwSignal::new(current()),
+            shown: RwSignal::new(Some(current())),
             chosen: StoredValue::new(None),
             session,
             toasts,
@@ -101,8 +101,8 @@ impl Language {
         language
     }
 
-    /// The language being shown; what reads it is drawn again with another.
-    pub fn shown(self) -> Lang {
+    /// The language being shown; `None` for the moment between two, when the pages are taken down.
+    pub fn shown(self) -> Option<Lang> {
         self.shown.get()
     }
 
@@ -125,7 +125,8 @@ impl Language {
         let changed = change(lang).await;
         if changed {
             browser::remember(KEPT, Some(lang.tag()));
-            self.shown.set(lang);
+            self.shown.set(None);
+            browser::soon(move || self.shown.set(Some(lang)));
         } else {
             self.say_missing(lang);
         }

@@ -106,4 +106,8 @@ pub const REASONS: &[(&str, Key)] = &[
     ("port.node_silent", Key::ReasonNodeSilent),
     ("port.node_behind", Key::ReasonNodeBehind),
     ("port.kernel_refused", Key::ReasonKernelRefused),
+    ("port.locked_pod", Key::ReasonLockedPod),
+    ("port.locked_node", Key::ReasonLockedNode),
+    ("port.locked_cluster", Key::ReasonLockedCluster),
+    ("port.locked_provider", Key::ReasonLockedProvider),
 ];
