@@ -227,6 +227,7 @@ fn start(
         queue,
         ids,
         cleaned_at: options.clock.now(),
+        reloaded_at: None,
         clock: options.clock,
         quotas: options.quotas,
         retention: options.retention,

@@ -1,5 +1,7 @@
 //! What agents report, read with care and handed to the writer.
 
+use std::collections::HashSet;
+
 use portolan_shared::ids::{NodeId, PortId};
 use portolan_shared::mac::MacAddress;
 use portolan_shared::refusal::Refusal;
@@ -72,14 +74,19 @@ pub(super) fn pods(report: agent::PodReport) -> Result<Pods, BadField> {
             release.allocation_seq,
         ))
     };
+    let allocations: Vec<PodAllocation> = report
+        .allocations
+        .into_iter()
+        .map(allocation)
+        .collect::<Result<_, _>>()?;
+    let mut named = HashSet::with_capacity(allocations.len());
+    if !allocations.iter().all(|allocation| named.insert(allocation.id)) {
+        return Err(BadField::Other("id"));
+    }
     Ok(Pods {
         full: report.full,
         seq: report.seq,
-        allocations: report
-            .allocations
-            .into_iter()
-            .map(allocation)
-            .collect::<Result<_, _>>()?,
+        allocations,
         releases: report.releases.into_iter().map(release).collect::<Result<_, _>>()?,
     })
 }
@@ -191,6 +198,11 @@ mod tests {
             ..agent::PodReport::default()
         };
         assert!(pods(report(pod.clone())).is_ok());
+        let twice = agent::PodReport {
+            allocations: vec![pod.clone(), pod.clone()],
+            ..agent::PodReport::default()
+        };
+        assert_eq!(pods(twice).unwrap_err(), BadField::Other("id"), "named twice");
         assert!(
             pods(report(agent::PodAllocation {
                 mac: vec![2; 5],

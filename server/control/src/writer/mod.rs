@@ -13,6 +13,7 @@
 pub mod draft;
 mod queue;
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,8 +26,8 @@ use tokio::sync::oneshot;
 use crate::alloc::Pools;
 use crate::command::{Actor, Command, Outcome, Request};
 use crate::decide::decide;
-use crate::feed::{Commit, Feed, Op};
-use crate::model::{Micros, Object, Purpose};
+use crate::feed::{Change, Commit, Feed, Op};
+use crate::model::{Key, Micros, Object, Purpose};
 use crate::quotas::Quotas;
 use crate::sources::{Clock, Ids};
 use crate::store::{MAX_CHANGES, Store, StoreError};
@@ -44,6 +45,9 @@ const IDLE: Duration = Duration::from_secs(20);
 const FOLLOW: Duration = Duration::from_millis(20);
 /// How often sessions, records and old changes are looked through, in microseconds.
 const HOUSEKEEPING: Micros = 60 * 1_000_000;
+/// After the backstop has fired, everything is loaded anew at most this often, in microseconds: a
+/// command that makes it fire again must not keep everybody else from being answered.
+const RELOAD: Micros = 10 * 1_000_000;
 /// Changes forgotten in one step; each is a transaction of its own.
 const TRIM_STEP: u64 = 2_000;
 
@@ -78,6 +82,8 @@ pub(crate) struct Writer {
     pub(crate) retention: Retention,
     pub(crate) pools: Pools,
     pub(crate) cleaned_at: Micros,
+    /// When everything was loaded anew because the backstop had fired.
+    pub(crate) reloaded_at: Option<Micros>,
 }
 
 /// A batch that was decided and committed.
@@ -222,15 +228,22 @@ impl Writer {
         let mut view = self.view.write();
         let mut published = Vec::with_capacity(others.len());
         for mut commit in others {
-            for change in &mut commit.changes {
-                change.before = view.object(&change.key);
+            fill_before(&view, &mut commit.changes);
+            // As in the view, what is given up goes back before anything is taken.
+            view.take_out(&commit.changes);
+            for change in &commit.changes {
+                if holds_addresses(&change.object) {
+                    self.pools.change(change.before.as_ref(), None, |_| Vec::new());
+                }
+            }
+            for change in &commit.changes {
+                let before = change.before.as_ref().filter(|object| !holds_addresses(object));
                 let after = (change.op != Op::Delete).then_some(&change.object);
                 self.pools
-                    .change(change.before.as_ref(), after, |subnet| used_addresses(&view, subnet));
+                    .change(before, after, |subnet| used_addresses(&view, subnet));
                 if let Object::Subnet(subnet) = &change.object {
                     self.pools.cursor_stored(subnet);
                 }
-                // Each change is applied before the next is looked at: two may be of one object.
                 view.apply_change(change, commit.revision);
             }
             view.set_head(commit.revision);
@@ -271,7 +284,7 @@ impl Writer {
                 tracing::warn!(%error, "loading everything again");
                 true
             }
-            StoreError::Backstop(_) => {
+            StoreError::Backstop(_) if self.reloads_now() => {
                 tracing::error!(%error, "loading everything again");
                 true
             }
@@ -280,10 +293,11 @@ impl Writer {
                 false
             }
         };
-        let reload = !matches!(
-            error,
-            StoreError::Retry(_) | StoreError::Lost(_) | StoreError::Failed(_)
-        );
+        let reload = match &error {
+            StoreError::Retry(_) | StoreError::Lost(_) | StoreError::Failed(_) => false,
+            StoreError::Backstop(_) => again,
+            _ => true,
+        };
         let mended = match &error {
             StoreError::Retry(_) => Ok(()),
             _ => self
@@ -305,6 +319,16 @@ impl Writer {
                 reason: other.to_string(),
             },
         })
+    }
+
+    /// Whether the backstop has not fired for a while; if so, it has now.
+    fn reloads_now(&mut self) -> bool {
+        let now = self.clock.now();
+        let rests = self.reloaded_at.is_some_and(|at| (0..RELOAD).contains(&(now - at)));
+        if !rests {
+            self.reloaded_at = Some(now);
+        }
+        !rests
     }
 
     /// Brings view and pools to what the store holds: by its changes where they go on from what is
@@ -364,6 +388,23 @@ impl Writer {
             }
         }
     }
+}
+
+/// Says of every change what its object was before; two may be of one object.
+fn fill_before(view: &View, changes: &mut [Change]) {
+    let mut seen: HashMap<Key, Option<Object>> = HashMap::with_capacity(changes.len());
+    for change in changes {
+        let after = (change.op != Op::Delete).then(|| change.object.clone());
+        change.before = match seen.insert(change.key, after) {
+            Some(before) => before,
+            None => view.object(&change.key),
+        };
+    }
+}
+
+/// Whether an object takes addresses out of a pool.
+fn holds_addresses(object: &Object) -> bool {
+    matches!(object, Object::Port(_) | Object::Block(_))
 }
 
 /// Decides a command. One that panics is refused like any other: it must not take its neighbours,
