@@ -108,13 +108,16 @@ struct Ring {
 
 struct ClusterRing {
     commits: VecDeque<Arc<Commit>>,
+    /// Nothing that concerns the cluster is missing after this: others' commits do not move it.
+    floor: Revision,
     wake: watch::Sender<Revision>,
 }
 
-impl Default for ClusterRing {
-    fn default() -> Self {
+impl ClusterRing {
+    fn new(floor: Revision) -> Self {
         Self {
             commits: VecDeque::new(),
+            floor,
             wake: watch::Sender::new(0),
         }
     }
@@ -161,7 +164,7 @@ impl Feed {
         let mut ring = self.shared.ring.write();
         let wake = match cluster {
             None => self.shared.head.subscribe(),
-            Some(id) => ring.clusters.entry(id).or_default().wake.subscribe(),
+            Some(id) => ring.cluster(id).wake.subscribe(),
         };
         let cursor = after.unwrap_or(ring.head);
         Subscription {
@@ -192,11 +195,7 @@ impl Feed {
                 mine.sort_unstable();
                 mine.dedup();
                 for cluster in mine {
-                    ring.clusters
-                        .entry(cluster)
-                        .or_default()
-                        .commits
-                        .push_back(Arc::clone(commit));
+                    ring.cluster(cluster).commits.push_back(Arc::clone(commit));
                     concerned.push(cluster);
                 }
                 ring.commits.push_back(Arc::clone(commit));
@@ -235,6 +234,7 @@ impl Feed {
         ring.clusters.retain(|_, cluster| cluster.wake.receiver_count() > 0);
         for cluster in ring.clusters.values_mut() {
             cluster.commits.clear();
+            cluster.floor = head;
             cluster.wake.send_replace(head);
         }
         drop(ring);
@@ -253,14 +253,20 @@ impl Feed {
 }
 
 impl Ring {
+    /// A cluster's ring; made if nobody has needed it.
+    fn cluster(&mut self, id: ClusterId) -> &mut ClusterRing {
+        let floor = self.floor;
+        self.clusters.entry(id).or_insert_with(|| ClusterRing::new(floor))
+    }
+
     /// Drops what a cluster's ring holds at or before the floor, and the ring when nobody needs it.
     fn forget(&mut self, id: ClusterId) {
         let floor = self.floor;
         let Some(cluster) = self.clusters.get_mut(&id) else {
             return;
         };
-        while cluster.commits.front().is_some_and(|c| c.revision <= floor) {
-            cluster.commits.pop_front();
+        while let Some(old) = cluster.commits.pop_front_if(|c| c.revision <= floor) {
+            cluster.floor = old.revision;
         }
         if cluster.commits.is_empty() && cluster.wake.receiver_count() == 0 {
             self.clusters.remove(&id);
@@ -301,19 +307,21 @@ impl Subscription {
         if ring.closed {
             return Some(Next::Closed);
         }
+        let mine = self.cluster.and_then(|id| ring.clusters.get(&id));
+        let floor = mine.map_or(ring.floor, |cluster| cluster.floor);
         // Above the head: the reader comes from another store, or from one that was set back.
-        if self.cursor < ring.floor || self.cursor > ring.head {
+        if self.cursor < floor || self.cursor > ring.head {
             self.cursor = ring.head;
             return Some(Next::Reset { head: ring.head });
         }
-        let found = match self.cluster {
+        let found = match mine {
             None => ring
                 .commits
                 .get(usize::try_from(self.cursor - ring.floor).unwrap_or(usize::MAX)),
-            Some(id) => ring.clusters.get(&id).and_then(|cluster| {
+            Some(cluster) => {
                 let at = cluster.commits.partition_point(|c| c.revision <= self.cursor);
                 cluster.commits.get(at)
-            }),
+            }
         };
         match found {
             Some(commit) => {
@@ -420,6 +428,25 @@ mod tests {
             "it comes from another store"
         );
         assert_eq!(revisions(&mut feed.subscribe(Some(20))).len(), 10);
+    }
+
+    #[test]
+    fn only_its_own_clusters_commits_make_a_reader_fall_behind() {
+        let feed = Feed::new(0, 10);
+        let mut quiet = feed.subscribe_cluster(cluster(9), Some(0));
+        feed.publish(&[commit(1, &[cluster(9)])]);
+        assert_eq!(revisions(&mut quiet), [1]);
+        // Nothing wakes it meanwhile, so it does not look.
+        for revision in 2..=30 {
+            feed.publish(&[commit(revision, &[cluster(1)])]);
+        }
+        assert!(quiet.try_next().is_none(), "it has everything that concerns it");
+        assert_eq!(quiet.cursor(), 30);
+        let mut late = feed.subscribe_cluster(cluster(9), Some(0));
+        assert!(
+            matches!(late.try_next(), Some(Next::Reset { head: 30 })),
+            "commit 1 is no longer kept"
+        );
     }
 
     #[test]

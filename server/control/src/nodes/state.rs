@@ -33,6 +33,8 @@ pub(super) struct Encoded {
     pub(super) digest: Digest,
     /// Frames of a snapshot, in order.
     pub(super) parts: Vec<Bytes>,
+    /// The revision that the snapshot says: the head when it was encoded.
+    head: Revision,
 }
 
 #[derive(Default)]
@@ -59,12 +61,25 @@ impl States {
     /// The state of a cluster, and the head up to which it stands. `None` if there is no such
     /// cluster.
     pub(super) fn current(&self, id: ClusterId) -> Option<(Arc<Encoded>, Revision)> {
+        self.at_least(id, 0)
+    }
+
+    /// The frames of a snapshot for an agent that holds the state of a revision: it takes none that
+    /// is older. `None` if there is no such cluster.
+    pub(super) fn snapshot(&self, id: ClusterId, holds: Revision) -> Option<Vec<Bytes>> {
+        let (state, _) = self.at_least(id, holds)?;
+        Some(state.parts.clone())
+    }
+
+    fn at_least(&self, id: ClusterId, oldest: Revision) -> Option<(Arc<Encoded>, Revision)> {
         let slot = self.slot(id);
         let mut slot = slot.lock();
         let cached = slot.snapshot.clone();
         let (stands, parts, revision, head) = self.control.read(|view| {
             let revision = view.cluster_revision(id);
-            let stands = cached.filter(|cached| cached.cluster_revision == revision && view.cluster(id).is_some());
+            let stands = cached.filter(|cached| {
+                cached.cluster_revision == revision && cached.head >= oldest && view.cluster(id).is_some()
+            });
             let parts = if stands.is_none() { Parts::read(view, id) } else { None };
             (stands, parts, revision, view.head())
         });
@@ -176,6 +191,7 @@ impl Parts {
             cluster_revision,
             digest,
             parts: parts.collect(),
+            head,
         }
     }
 }

@@ -174,6 +174,8 @@ struct Stream<'a> {
     /// When the peer was last heard.
     heard: Micros,
     alive: Instant,
+    /// The newest revision that the agent may hold by now.
+    holds: Revision,
     /// A write of the agent's that is under way: frames of the agent's wait behind it.
     pending: Option<Pending>,
 }
@@ -189,6 +191,7 @@ impl<'a> Stream<'a> {
             cluster,
             heard,
             alive: Instant::now(),
+            holds: 0,
             pending: None,
         }
     }
@@ -238,6 +241,9 @@ impl<'a> Stream<'a> {
             return Err(removed().into());
         };
         let store_id = self.hub.control.store_id();
+        if hello.store_id == store_id {
+            self.holds = at_most(hello.desired_revision, head);
+        }
         let mut frames = Vec::new();
         let resumed = match resume(hello, &store_id, &state.digest, state.cluster_revision, head) {
             Resume::Current => true,
@@ -257,7 +263,8 @@ impl<'a> Stream<'a> {
             }
         };
         if !resumed {
-            frames = state.parts.iter().cloned().map(Message::Binary).collect();
+            frames.clear();
+            self.take_snapshot(&mut frames)?;
         }
         let pod_seq = self
             .hub
@@ -273,7 +280,8 @@ impl<'a> Stream<'a> {
         frames.insert(0, Message::Binary(frame(Out::Welcome(welcome))));
         self.send(frames).await?;
         self.drain(&mut feed, Vec::new()).await?;
-        self.send(vec![progress(&feed)]).await?;
+        let mark = self.progress(&feed);
+        self.send(vec![mark]).await?;
         tracing::debug!(node = %self.node, resumed, "an agent's stream has begun");
         Ok(feed)
     }
@@ -302,23 +310,33 @@ impl<'a> Stream<'a> {
     }
 
     /// The frames for what the feed has.
-    fn take(&self, next: Next, frames: &mut Vec<Message>) -> Result<(), Ended> {
+    fn take(&mut self, next: Next, frames: &mut Vec<Message>) -> Result<(), Ended> {
         match next {
             Next::Commit(commit) => {
                 if self.is_removed_by(&commit) {
                     return Err(removed().into());
                 }
                 frames.push(Message::Binary(self.hub.states.change(self.cluster, &commit)));
+                self.holds = self.holds.max(commit.revision);
             }
-            Next::Reset { .. } => {
-                let Some((state, _)) = self.hub.states.current(self.cluster) else {
-                    return Err(removed().into());
-                };
-                frames.extend(state.parts.iter().cloned().map(Message::Binary));
-            }
+            Next::Reset { .. } => self.take_snapshot(frames)?,
             Next::Closed => return Err(Ended::Closing),
         }
         Ok(())
+    }
+
+    /// The frames of the whole state, none older than what the agent holds.
+    fn take_snapshot(&self, frames: &mut Vec<Message>) -> Result<(), Ended> {
+        let parts = self.hub.states.snapshot(self.cluster, self.holds);
+        let parts = parts.ok_or_else(removed)?;
+        frames.extend(parts.into_iter().map(Message::Binary));
+        Ok(())
+    }
+
+    /// The mark up to which everything was sent.
+    fn progress(&mut self, feed: &Subscription) -> Message {
+        self.holds = self.holds.max(feed.cursor());
+        Message::Binary(frame(Out::Progress(Progress { head: feed.cursor() })))
     }
 
     fn is_removed_by(&self, commit: &Commit) -> bool {
@@ -352,7 +370,8 @@ impl<'a> Stream<'a> {
         if self.identity.not_after <= self.hub.control.now() {
             return Err(expired().into());
         }
-        self.send(vec![progress(feed), Message::Ping(Bytes::new())]).await
+        let mark = self.progress(feed);
+        self.send(vec![mark, Message::Ping(Bytes::new())]).await
     }
 
     async fn receive(&mut self, frame: Bytes) -> Result<(), Ended> {
@@ -418,10 +437,6 @@ impl<'a> Stream<'a> {
         let id = self.node.as_bytes();
         period.mul_f64(f64::from(u16::from_be_bytes([id[14], id[15]])) / f64::from(u16::MAX))
     }
-}
-
-fn progress(feed: &Subscription) -> Message {
-    Message::Binary(frame(Out::Progress(Progress { head: feed.cursor() })))
 }
 
 /// The frame that tells how a report of pods was taken.

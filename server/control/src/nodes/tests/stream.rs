@@ -275,6 +275,36 @@ async fn an_agent_that_does_not_read_is_let_go_when_its_node_is_removed() {
 }
 
 #[tokio::test]
+async fn a_snapshot_is_never_older_than_what_the_agent_holds() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let (stream, welcome, first) = agent.fresh(&world).await;
+    drop(stream);
+    // Others' commits do not concern the cluster; the mark moves on with them, and the agent with it.
+    world.cluster("bank").await;
+    let (mut stream, ..) = agent.fresh(&world).await;
+    let marked = world.head();
+    assert!(marked > first.revision);
+    world.cluster("club").await;
+    world.control.feed().reset(world.head());
+    let Some(In::Snapshot(anew)) = stream.news().await else {
+        panic!()
+    };
+    assert!(anew.revision >= marked, "{} < {marked}: the agent refuses it", anew.revision);
+
+    // The same at a hello.
+    world.cluster("school").await;
+    let mut different = hello_with(&welcome.store_id, &anew);
+    (different.desired_revision, different.desired_digest) = (world.head(), vec![1; 32]);
+    let (_, frames) = agent.stream(&world, different).await.begin().await;
+    let [In::Snapshot(anew)] = &frames[..] else {
+        panic!("{frames:?}")
+    };
+    assert!(anew.revision >= world.head());
+}
+
+#[tokio::test]
 async fn what_the_protocol_does_not_allow_ends_the_stream() {
     let world = World::new().await;
     let cluster = world.cluster("shop").await;
