@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use portolan_shared::refusal::Refusal;
 use serde::Deserialize;
 
-use crate::i18n::{self, Key, t};
+use crate::i18n::{self, Key, codes, t};
 
 /// A call that did not do what was asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -126,7 +126,7 @@ impl Failure {
             let params: Vec<(&str, &str)> = self
                 .params
                 .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .map(|(name, value)| (name.as_str(), word(name, value)))
                 .collect();
             let sentence = i18n::tp(key, &params);
             // A parameter that is missing would leave a hole; the server's sentence has none.
@@ -155,9 +155,19 @@ impl Failure {
     }
 }
 
+/// A param as the reader's language has it: the server's own words in that language, all else as it is.
+fn word<'a>(name: &str, value: &'a str) -> &'a str {
+    let known = |(word, _): &&(&str, Key)| codes::WORD_PARAMS.contains(&name) && value.eq_ignore_ascii_case(word);
+    match codes::WORDS.iter().find(known).map(|(_, key)| t(*key)) {
+        // English words may begin a sentence.
+        Some(said) if !said.eq_ignore_ascii_case(value) => said,
+        _ => value,
+    }
+}
+
 /// The key of a code's sentence, `None` for a code this console does not know.
 pub fn error_key(code: &str) -> Option<Key> {
-    i18n::codes::ERRORS
+    codes::ERRORS
         .iter()
         .find(|(known, _)| *known == code)
         .map(|(_, key)| *key)
@@ -168,6 +178,8 @@ mod tests {
     use portolan_shared::refusal::Refusal;
 
     use super::*;
+    use crate::i18n::Lang;
+    use crate::i18n::tests::in_language;
 
     #[test]
     fn both_error_bodies_are_read() {
@@ -214,10 +226,31 @@ mod tests {
             assert!(error_key(code).is_some(), "{code} has no text");
         }
         assert_eq!(
-            i18n::codes::ERRORS.len(),
+            codes::ERRORS.len(),
             Refusal::CODES.len(),
             "a text for a code that is no more"
         );
+    }
+
+    #[test]
+    fn the_servers_words_are_said_in_the_readers_language_and_names_are_not() {
+        let missing = Failure::from_refusal(&Refusal::NotFound {
+            kind: "Network".into(),
+            id: "port".into(),
+        });
+        assert_eq!(missing.sentence(), "Network port could not be found.");
+        let standing = Failure::from_refusal(&Refusal::RequestNotGranted {
+            state: "in_review".into(),
+        });
+        assert!(standing.sentence().contains("is in review"), "{}", standing.sentence());
+        in_language(Lang::Ru, || {
+            assert_eq!(missing.sentence(), "Не найдено: сеть port.");
+            assert!(
+                standing.sentence().contains("на рассмотрении"),
+                "{}",
+                standing.sentence()
+            );
+        });
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Which text says which code of the server's: tests of the console hold these lists to the server's own.
+//! Which text says which code or word of the server's: tests of the console hold these lists to the server's own.
 
 use crate::Key;
 
@@ -110,4 +110,38 @@ pub const REASONS: &[(&str, Key)] = &[
     ("port.locked_node", Key::ReasonLockedNode),
     ("port.locked_cluster", Key::ReasonLockedCluster),
     ("port.locked_provider", Key::ReasonLockedProvider),
+    ("cluster.no_gateway", Key::ReasonNoGateway),
+    ("cluster.not_served", Key::ReasonNotServed),
+    ("cluster.no_nodes", Key::ReasonNoNodes),
+    ("cluster.nodes_joining", Key::ReasonNodesJoining),
+    ("cluster.nodes_not_ready", Key::ReasonNodesNotReady),
+    ("network.still_used", Key::ReasonNetworkStillUsed),
+    ("subnet.still_used", Key::ReasonSubnetStillUsed),
+    ("network.customers", Key::ReasonNetworkCustomers),
+];
+
+/// Params whose values are words of [`WORDS`]; those of others are names, numbers or English phrases.
+pub const WORD_PARAMS: &[&str] = &["kind", "resource", "state"];
+
+/// The key of each word, by how the server writes it, in whatever case.
+pub const WORDS: &[(&str, Key)] = &[
+    ("network", Key::WordNetwork),
+    ("subnet", Key::WordSubnet),
+    ("port", Key::WordPort),
+    ("pod", Key::WordPod),
+    ("cluster", Key::WordCluster),
+    ("node", Key::WordNode),
+    ("block", Key::WordBlock),
+    ("join token", Key::WordJoinToken),
+    ("token", Key::WordToken),
+    ("project", Key::WordProject),
+    ("domain", Key::WordDomain),
+    ("user", Key::WordUser),
+    ("role", Key::WordRole),
+    ("request", Key::WordRequest),
+    ("new", Key::WordNew),
+    ("in_review", Key::WordInReview),
+    ("granted", Key::WordGranted),
+    ("declined", Key::WordDeclined),
+    ("withdrawn", Key::WordWithdrawn),
 ];

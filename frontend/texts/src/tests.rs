@@ -76,7 +76,7 @@ fn russian_is_russian() {
         parts.flat_map(str::chars).any(char::is_alphabetic)
     };
     // Proper names and abbreviations that Russian writes so too.
-    let known = ["Portolan", "ID", "MTU", "DHCP", "DNS", "{page} · Portolan"];
+    let known = ["Portolan", "ID", "MTU", "DHCP", "DNS", "{page} · Portolan", "Shadowport", "API"];
     for key in Key::ALL {
         let text = Lang::Ru.text(*key);
         assert!(
@@ -95,7 +95,7 @@ fn there_are_twelve_months() {
 
 #[test]
 fn codes_are_named_once() {
-    for list in [codes::ERRORS, codes::REASONS] {
+    for list in [codes::ERRORS, codes::REASONS, codes::WORDS] {
         for (index, (code, _)) in list.iter().enumerate() {
             assert!(list[index + 1..].iter().all(|(other, _)| other != code), "{code}");
         }

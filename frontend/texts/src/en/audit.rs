@@ -3,6 +3,7 @@
 subject! { audit;
     Audit: "Audit",
     AuditAll: "All projects' audit",
+    PortTabs: "Parts of the port",
     History: "History",
     AuditEmpty: "Whatever is created, changed or deleted is written down here, with who did it and through what.",
     AuditFilter: "Filter: words, who:demo, kind:port, op:delete, through:api",

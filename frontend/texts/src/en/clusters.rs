@@ -27,4 +27,12 @@ subject! { clusters;
     PathAuto: "Auto: routes between nodes on one link",
     PathRoutes: "Routes",
     PathVxlan: "VXLAN: not carried yet, nodes use routes",
+    ReasonNoGateway: "Not carried: there is no gateway yet",
+    ReasonNotServed: "Its network has no way to the provider's services: no shadow port",
+    ReasonNoNodes: "No node is expected. Add one",
+    ReasonNodesJoining: "Joined: {joined} of {wanted}",
+    ReasonNodesNotReady: "Ready: {ready} of {nodes}",
+    ReasonNetworkStillUsed: "Still used by {holders}: it stays as a network of the project's own",
+    ReasonSubnetStillUsed: "Still used by {holders}: it stays",
+    ReasonNetworkCustomers: "Network {network} was not made for the cluster and stays",
 }

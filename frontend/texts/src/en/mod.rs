@@ -1,18 +1,28 @@
 //! English, and with it the keys: short in tables, whole sentences under fields.
 
 #[macro_use]
+mod audit;
+#[macro_use]
 mod clusters;
 #[macro_use]
 mod errors;
 #[macro_use]
 mod formats;
 #[macro_use]
+mod making;
+#[macro_use]
 mod networks;
 #[macro_use]
+mod plans;
+#[macro_use]
 mod ports;
+#[macro_use]
+mod requests;
 #[macro_use]
 mod tables;
 #[macro_use]
 mod whole;
+#[macro_use]
+mod words;
 
-all! { whole formats tables networks ports clusters errors => keys }
+all! { whole formats tables networks ports clusters requests audit making plans errors words => keys }

@@ -41,6 +41,7 @@ subject! { ports;
     KindReserved: "Reserved",
     KindDevice: "Device",
     KindProvider: "Provider",
+    KindShadow: "Shadow port",
     StatusActive: "Active",
     StatusBuilding: "Building",
     StatusDown: "Down",

@@ -27,4 +27,12 @@ subject! { clusters;
     PathAuto: "Авто: маршруты между узлами одного сегмента",
     PathRoutes: "Маршруты",
     PathVxlan: "VXLAN: пока не используется, узлы обходятся маршрутами",
+    ReasonNoGateway: "Не передаётся: шлюза ещё нет",
+    ReasonNotServed: "У сети кластера нет доступа к сервисам провайдера: он не включён",
+    ReasonNoNodes: "Узлов не ожидается. Добавьте узел",
+    ReasonNodesJoining: "Присоединились: {joined} из {wanted}",
+    ReasonNodesNotReady: "Готовы: {ready} из {nodes}",
+    ReasonNetworkStillUsed: "Ещё используется ({holders}): остаётся собственной сетью проекта",
+    ReasonSubnetStillUsed: "Ещё используется ({holders}): остаётся",
+    ReasonNetworkCustomers: "Сеть {network} создана не для кластера и остаётся",
 }

@@ -1,18 +1,28 @@
 //! Russian: вы, no exclamation marks, states agree with their noun.
 
 #[macro_use]
+mod audit;
+#[macro_use]
 mod clusters;
 #[macro_use]
 mod errors;
 #[macro_use]
 mod formats;
 #[macro_use]
+mod making;
+#[macro_use]
 mod networks;
 #[macro_use]
+mod plans;
+#[macro_use]
 mod ports;
+#[macro_use]
+mod requests;
 #[macro_use]
 mod tables;
 #[macro_use]
 mod whole;
+#[macro_use]
+mod words;
 
-all! { whole formats tables networks ports clusters errors => language }
+all! { whole formats tables networks ports clusters requests audit making plans errors words => language }

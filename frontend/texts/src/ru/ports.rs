@@ -41,6 +41,7 @@ subject! { ports;
     KindReserved: "Зарезервирован",
     KindDevice: "Устройство",
     KindProvider: "Провайдер",
+    KindShadow: "Теневой порт",
     StatusActive: "Активен",
     StatusBuilding: "Создаётся",
     StatusDown: "Не работает",

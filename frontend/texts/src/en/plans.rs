@@ -1,0 +1,25 @@
+//! What a delete would do.
+
+subject! { plans;
+    WhatGoes: "What goes with it",
+    WhatStops: "What stops it",
+    WhatStays: "What stays",
+    NothingElseGoes: "Nothing else.",
+    DeleteStopped: "It cannot be deleted while something stops it.",
+    PlanNotKnown: "First it must be known what goes with it.",
+    TypeName: "Type {name} to confirm",
+    TypeNameFirst: "Type its name first.",
+    CountExternalIps: "{n} external IP|{n} external IPs",
+    DeleteNetwork: "Delete network",
+    DeleteNetworkAnd: "Delete network and {n} port|Delete network and {n} ports",
+    DeleteSubnet: "Delete subnet",
+    DeleteSubnetAnd: "Delete subnet and {n} port|Delete subnet and {n} ports",
+    DeletePort: "Delete port",
+    DeleteCluster: "Delete cluster",
+    DeleteClusterAnd: "Delete cluster and {n} node|Delete cluster and {n} nodes",
+    RemoveNode: "Remove node",
+    RemoveNodeAnd: "Remove node and {n} pod|Remove node and {n} pods",
+    RemoveNamed: "Remove {name}?",
+    Remove: "Remove",
+    Removed1: "{name} was removed. It cannot come back with its old identity.",
+}

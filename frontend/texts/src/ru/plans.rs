@@ -1,0 +1,25 @@
+//! What a delete would do.
+
+subject! { plans;
+    WhatGoes: "Что будет удалено",
+    WhatStops: "Что мешает",
+    WhatStays: "Что останется",
+    NothingElseGoes: "Больше ничего.",
+    DeleteStopped: "Пока что-то мешает, удалить нельзя.",
+    PlanNotKnown: "Сначала нужно узнать, что будет удалено.",
+    TypeName: "Для подтверждения введите {name}",
+    TypeNameFirst: "Сначала введите имя.",
+    CountExternalIps: "{n} внешний IP|{n} внешних IP|{n} внешних IP",
+    DeleteNetwork: "Удалить сеть",
+    DeleteNetworkAnd: "Удалить сеть и {n} порт|Удалить сеть и {n} порта|Удалить сеть и {n} портов",
+    DeleteSubnet: "Удалить подсеть",
+    DeleteSubnetAnd: "Удалить подсеть и {n} порт|Удалить подсеть и {n} порта|Удалить подсеть и {n} портов",
+    DeletePort: "Удалить порт",
+    DeleteCluster: "Удалить кластер",
+    DeleteClusterAnd: "Удалить кластер и {n} узел|Удалить кластер и {n} узла|Удалить кластер и {n} узлов",
+    RemoveNode: "Исключить узел",
+    RemoveNodeAnd: "Исключить узел и {n} под|Исключить узел и {n} пода|Исключить узел и {n} подов",
+    RemoveNamed: "Исключить {name}?",
+    Remove: "Исключить",
+    Removed1: "Узел {name} исключён. Вернуться под прежним удостоверением он не может.",
+}
