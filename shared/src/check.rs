@@ -49,6 +49,24 @@ pub fn text(field: &str, value: &str, max: usize) -> Result<String, Refusal> {
     Ok(value.to_owned())
 }
 
+/// A text of several lines: `min` to `max` characters after trimming, no control characters but line
+/// breaks and tabs. A browser's line breaks count as one character each.
+///
+/// # Errors
+/// The one thing that is wrong with it.
+pub fn paragraphs(field: &str, value: &str, min: usize, max: usize) -> Result<String, Refusal> {
+    let value = text(field, &value.replace("\r\n", "\n"), max)?;
+    let length = value.chars().count();
+    if length < min {
+        return Err(Refusal::TooShort {
+            field: field.to_owned(),
+            min,
+            length,
+        });
+    }
+    Ok(value)
+}
+
 /// A name that becomes part of DNS names (clusters, nodes): RFC 1123 label that starts with a letter.
 ///
 /// # Errors

@@ -80,6 +80,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     store_id: [u8; 16],
+    quotas: Quotas,
     /// Whether other processes write to the store.
     replicated: bool,
 }
@@ -164,6 +165,11 @@ impl Control {
         }
     }
 
+    /// How much a project may have.
+    pub fn quotas(&self) -> Quotas {
+        self.shared.quotas
+    }
+
     /// Commits, to follow.
     pub fn feed(&self) -> &Feed {
         &self.shared.feed
@@ -218,6 +224,7 @@ fn start(
         clock: Arc::clone(&options.clock),
         random: options.random,
         store_id,
+        quotas: options.quotas,
         replicated: store.shared(),
     };
     let writer = Writer {

@@ -1,5 +1,8 @@
 //! How much a project may have.
 
+use crate::identity::seed::ADMIN;
+use crate::model::Project;
+
 /// Most things of a project; the project `admin` has no limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quotas {
@@ -29,6 +32,11 @@ impl Default for Quotas {
 }
 
 impl Quotas {
+    /// A project's limits.
+    pub fn of(self, project: &Project) -> Self {
+        if project.name == ADMIN { Self::NONE } else { self }
+    }
+
     /// No limits, for benchmarks and tests.
     pub const NONE: Self = Self {
         networks: u64::MAX,

@@ -218,12 +218,13 @@ impl Desk {
         &self.caller.api.control
     }
 
-    /// Asks the writer for something that support decides, whatever project it concerns.
+    /// Asks the writer for something that support decides, whatever project it concerns; `body` is the
+    /// request's, for the idempotency key.
     ///
     /// # Errors
     /// Why it is refused.
-    pub async fn write(&self, command: Command) -> Result<Outcome, Refusal> {
-        self.caller.administer(command).await
+    pub async fn write(&self, command: Command, body: &[u8]) -> Result<Outcome, Refusal> {
+        self.caller.create(command, body).await
     }
 }
 

@@ -13,20 +13,25 @@ use super::kit::{Server, User, id};
 
 /// An event as a browser gets it.
 #[derive(Debug, Clone, PartialEq)]
-struct Event {
-    name: String,
-    id: u64,
-    data: Value,
+pub(super) struct Event {
+    pub(super) name: String,
+    pub(super) id: u64,
+    pub(super) data: Value,
 }
 
-struct Stream {
+pub(super) struct Stream {
     body: BodyDataStream,
     text: String,
 }
 
 impl Stream {
-    async fn open(user: &User<'_>, query: &str, headers: &[(&str, &str)]) -> Self {
-        let path = format!("/portolan/v1/events?project={}{query}", user.project);
+    pub(super) async fn open(user: &User<'_>, query: &str, headers: &[(&str, &str)]) -> Self {
+        Self::at(user, &format!("?project={}{query}", user.project), headers).await
+    }
+
+    /// With this query, all of it.
+    pub(super) async fn at(user: &User<'_>, query: &str, headers: &[(&str, &str)]) -> Self {
+        let path = format!("/portolan/v1/events{query}");
         let mut all = vec![("x-auth-token", user.token.as_str())];
         all.extend(headers);
         let response = user.server.raw("GET", &path, &all, "").await;
@@ -39,7 +44,7 @@ impl Stream {
     }
 
     /// The next event; `None` at the end of the stream.
-    async fn next(&mut self) -> Option<Event> {
+    pub(super) async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let mut lines = event.lines();
@@ -60,7 +65,7 @@ impl Stream {
     }
 
     /// The next event that is no mark.
-    async fn news(&mut self) -> Option<Event> {
+    pub(super) async fn news(&mut self) -> Option<Event> {
         loop {
             match self.next().await {
                 Some(event) if event.name == "progress" => {}

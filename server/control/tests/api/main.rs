@@ -13,4 +13,5 @@ mod networking;
 mod ports_page;
 mod routes;
 mod session;
+mod shadowport;
 mod socket;

@@ -11,10 +11,14 @@ pub mod networks;
 pub mod nodes;
 pub mod operation;
 pub mod ports;
+pub mod quotas;
+pub mod requests;
 pub mod routes;
 pub mod rows;
 pub mod session;
+pub mod shadowport;
 pub mod subnets;
+pub mod support;
 
 use std::sync::Arc;
 
