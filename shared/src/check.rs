@@ -261,6 +261,14 @@ fn note<T: Default>(wrong: &mut Vec<Refusal>) -> impl FnOnce(Refusal) -> T {
     }
 }
 
+/// Whether a range can be a subnet, or a cluster's services.
+///
+/// # Errors
+/// If its addresses are for something else.
+pub fn usable_range(cidr: Cidr) -> Result<(), Refusal> {
+    usable_as_subnet(cidr, None).map_or(Ok(()), Err)
+}
+
 fn usable_as_subnet(cidr: Cidr, ip_version: Option<u8>) -> Option<Refusal> {
     if let Some(ip_version) = ip_version
         && Family::from_number(ip_version) != Some(cidr.family())

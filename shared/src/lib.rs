@@ -9,11 +9,13 @@
 
 pub mod addr;
 pub mod check;
+pub mod cluster;
 pub mod ids;
 pub mod mac;
 pub mod refusal;
 #[cfg(feature = "schema")]
 pub mod schema;
+pub mod stages;
 pub mod status;
 pub mod time;
 pub mod v1;

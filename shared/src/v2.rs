@@ -48,9 +48,13 @@ pub struct Network<'a> {
     pub subnets: Vec<SubnetId>,
     /// Always false: networks are of one project.
     pub shared: bool,
-    /// Always false.
+    /// The provider's way to the outside; set by administrators.
     #[serde(rename = "router:external")]
     pub router_external: bool,
+    /// Ours: its machines are to reach the internet.
+    pub internet_access: bool,
+    /// Ours: its machines reach the provider's services.
+    pub enable_shadow_port: bool,
     /// Always empty.
     pub availability_zone_hints: Nothing,
     /// Always empty.

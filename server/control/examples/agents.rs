@@ -20,15 +20,16 @@ use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use parking_lot::Mutex;
-use portolan_control::command::{Actor, Command, NetworkChange, NewCluster, Request};
+use portolan_control::command::{Actor, Command, NetworkChange, NewCluster, NewNetwork, NewSubnet, Request};
 use portolan_control::control::{Control, OpenOptions};
 use portolan_control::model::Object;
 use portolan_control::nodes::pki::{Ca, Requested};
 use portolan_control::nodes::{Endpoint, Listen, Options};
 use portolan_control::quotas::Quotas;
 use portolan_control::sources::{Clock as _, SystemClock, SystemRandom};
+use portolan_shared::check::{self, SubnetInput};
 use portolan_shared::ids::{ClusterId, NetworkId, NodeId, ProjectId};
-use portolan_shared::v1::PathKind;
+use portolan_shared::v1::CreateCluster;
 use portolan_wire::agent::{FromAgent, Hello, Snapshot, ToAgent, from_agent, to_agent::Message as In};
 use portolan_wire::{PROTOCOL, STREAM_PATH, agent::Role, digest};
 use prost::Message as _;
@@ -147,6 +148,7 @@ impl World {
         std::fs::write(folder.join("agent.key"), key.serialize_der())?;
         let requested = Requested::parse(CertificateParams::default().serialize_request(&key)?.der())?;
         let mut certificates = Vec::new();
+        world.internet(clusters).await?;
         for at in 0..clusters {
             let cluster = world.cluster(at).await?;
             for host in 0..agents / clusters + usize::from(at < agents % clusters) {
@@ -161,6 +163,46 @@ impl World {
         Ok(world)
     }
 
+    /// The provider's external network, with an address for each cluster.
+    async fn internet(&self, clusters: usize) -> Outcome<()> {
+        let project = Command::CreateProject {
+            name: "admin".to_owned(),
+            description: String::new(),
+        };
+        let project = find(&self.write(project).await?.objects, |object| match object {
+            Object::Project(project) => Some(project.id),
+            _ => None,
+        })?;
+        let network = NewNetwork {
+            project,
+            name: "internet".to_owned(),
+            description: String::new(),
+            admin_state_up: true,
+            mtu: 1500,
+            port_security_enabled: false,
+            dns_domain: String::new(),
+            internet_access: false,
+            external: true,
+            shadow_port: false,
+        };
+        let network = find(
+            &self.write(Command::CreateNetworks(vec![network])).await?.objects,
+            |object| match object {
+                Object::Network(network) => Some(network.id),
+                _ => None,
+            },
+        )?;
+        let bits = usize::BITS - (clusters + 4).leading_zeros();
+        let input = SubnetInput {
+            cidr: format!("100.64.0.0/{}", 32 - bits),
+            ..SubnetInput::default()
+        };
+        let spec = check::subnet(&input).map_err(|wrong| format!("{wrong:?}"))?;
+        let subnet = NewSubnet { project, network, spec };
+        self.write(Command::CreateSubnets(vec![subnet])).await?;
+        Ok(())
+    }
+
     async fn cluster(&mut self, at: usize) -> Outcome<ClusterId> {
         let project = Command::CreateProject {
             name: format!("p{at}"),
@@ -170,14 +212,14 @@ impl World {
             Object::Project(project) => Some(project.id),
             _ => None,
         })?;
-        let cluster = NewCluster {
-            project,
+        let asked = CreateCluster {
             name: "shop".to_owned(),
-            node_range: Some("10.0.0.0/16".parse()?),
-            pod_range: Some("10.64.0.0/10".parse()?),
-            service_range: None,
-            path: PathKind::Auto,
+            node_range: Some("10.0.0.0/16".to_owned()),
+            pod_range: Some("10.64.0.0/10".to_owned()),
+            ..CreateCluster::default()
         };
+        let spec = portolan_shared::cluster::check(&asked).map_err(|wrong| format!("{wrong:?}"))?;
+        let cluster = NewCluster { project, spec };
         let made = self.write(Command::CreateCluster(cluster)).await?.objects;
         let cluster = find(&made, |object| match object {
             Object::Cluster(cluster) => Some(Arc::clone(cluster)),
@@ -224,6 +266,7 @@ impl World {
             everywhere: true,
             if_match,
             idempotency,
+            dry_run: false,
             command,
         };
         Ok(self.control.write(request).await?)

@@ -102,6 +102,9 @@ async fn prepare(control: &Control) -> Result<(ProjectId, NetworkId), Box<dyn st
         mtu: 1500,
         port_security_enabled: true,
         dns_domain: String::new(),
+        internet_access: false,
+        external: false,
+        shadow_port: false,
     };
     let made = control
         .write(request(project, Command::CreateNetworks(vec![network])))
@@ -131,6 +134,7 @@ fn request(project: ProjectId, command: Command) -> Request {
         everywhere: true,
         if_match: None,
         idempotency: None,
+        dry_run: false,
         command,
     }
 }

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use portolan_shared::addr::{Family, IpRange, from_bits, to_bits};
+use portolan_shared::cluster::block_prefix;
 use portolan_shared::ids::SubnetId;
 
 use crate::model::{Object, Purpose, Subnet};
@@ -98,6 +99,13 @@ impl Pool {
         here.or_else(|| self.fresh.range(from..).next().map(|(first, _)| *first))
             .or_else(|| self.fresh.first_key_value().map(|(first, _)| *first))
             .or_else(|| self.resting.first_key_value().map(|(_, n)| *n))
+    }
+
+    /// How many numbers are free.
+    pub fn room(&self) -> u128 {
+        let fresh = self.fresh.iter().map(|(first, last)| (last - first).saturating_add(1));
+        let resting = u128::try_from(self.resting.len()).unwrap_or(u128::MAX);
+        fresh.fold(resting, u128::saturating_add)
     }
 
     /// The number given last.
@@ -219,11 +227,6 @@ pub struct Pools {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark(usize);
 
-/// Prefix length of a block of pod addresses: 64 addresses.
-pub fn block_prefix(family: Family) -> u8 {
-    family.bits() - 6
-}
-
 impl Pools {
     /// Adds a subnet's pool, or replaces it; `used` are the addresses in use (for a pod subnet: the
     /// first of each leased block), sorted.
@@ -261,6 +264,11 @@ impl Pools {
     pub fn next(&self, subnet: SubnetId) -> Option<IpAddr> {
         let entry = self.entries.get(&subnet)?;
         Some(entry.unit.address(entry.pool.next()?))
+    }
+
+    /// How many addresses (or blocks) are free.
+    pub fn room(&self, subnet: SubnetId) -> u128 {
+        self.entries.get(&subnet).map_or(0, |entry| entry.pool.room())
     }
 
     /// Takes an address out.
@@ -442,6 +450,7 @@ mod tests {
             let mut pool = Pool::new(ranges, [], None);
             let mut used: Vec<u128> = Vec::new();
             for step in steps {
+                prop_assert_eq!(pool.room(), (naive.fresh.len() + naive.resting.len()) as u128);
                 match step {
                     Step::Give => {
                         prop_assert_eq!(pool.next(), naive.next());

@@ -5,13 +5,15 @@
 
 use std::net::IpAddr;
 
-use portolan_shared::addr::{Cidr, IpRange};
+use portolan_shared::addr::IpRange;
 use portolan_shared::check::{HostRoute, SubnetSpec};
+use portolan_shared::cluster::ClusterSpec;
 use portolan_shared::ids::{
     ClusterId, JoinTokenId, NetworkId, NodeId, PortId, ProjectId, ShadowRequestId, SubnetId, UserId,
 };
 use portolan_shared::mac::MacAddress;
-use portolan_shared::v1::{PathKind, Side};
+use portolan_shared::stages::Because;
+use portolan_shared::v1::Side;
 
 use crate::model::{Assignment, Exception, Micros, Object, Pod, Revision, Session, User};
 
@@ -40,6 +42,8 @@ pub struct Request {
     /// Hash of project, user and client-made key, and digest of the body: see
     /// [`crate::model::Idempotency`]. Only creates carry one.
     pub idempotency: Option<([u8; 32], [u8; 32])>,
+    /// Only to be told what would come of it: decided, and taken back.
+    pub dry_run: bool,
     /// What is asked.
     pub command: Command,
 }
@@ -52,6 +56,8 @@ pub struct Outcome {
     /// The objects made or changed, those asked for first and in the order asked; for deletes, the
     /// objects as they were.
     pub objects: Vec<Object>,
+    /// What a delete might be expected to take along and leaves, and why.
+    pub stays: Vec<(Object, Because)>,
     /// True when an idempotency key was seen before and nothing was done.
     pub replayed: bool,
 }
@@ -73,6 +79,12 @@ pub struct NewNetwork {
     pub port_security_enabled: bool,
     /// May be empty.
     pub dns_domain: String,
+    /// Whether its machines are to reach the internet.
+    pub internet_access: bool,
+    /// The provider's way to the outside; administrators only.
+    pub external: bool,
+    /// With a way to the provider's services; of granted projects only.
+    pub shadow_port: bool,
 }
 
 /// What of a network changes; `None` leaves a field alone.
@@ -85,6 +97,9 @@ pub struct NetworkChange {
     pub mtu: Option<u32>,
     pub port_security_enabled: Option<bool>,
     pub dns_domain: Option<String>,
+    pub internet_access: Option<bool>,
+    pub external: Option<bool>,
+    pub shadow_port: Option<bool>,
 }
 
 /// A new subnet.
@@ -164,21 +179,62 @@ pub struct PortChange {
     pub port_security_enabled: Option<bool>,
 }
 
-/// A new cluster with a private network of its own.
+/// A new cluster.
 #[derive(Debug, Clone)]
 pub struct NewCluster {
     /// Whose it will be.
     pub project: ProjectId,
-    /// A label.
-    pub name: String,
-    /// `None`: the next free /24 of 10.0.0.0/8 in the project.
-    pub node_range: Option<Cidr>,
-    /// `None`: the next free /16.
-    pub pod_range: Option<Cidr>,
-    /// `None`: the next free /20.
-    pub service_range: Option<Cidr>,
-    /// How pods of two nodes reach each other.
-    pub path: PathKind,
+    /// Checked in itself.
+    pub spec: ClusterSpec,
+}
+
+/// What of a user changes; `None` leaves a field alone.
+#[derive(Clone, Default)]
+#[allow(missing_docs, reason = "fields as in the model")]
+pub struct UserChange {
+    pub name: Option<String>,
+    pub enabled: Option<bool>,
+    pub default_project: Option<Option<ProjectId>>,
+    pub password: Option<NewPassword>,
+}
+
+/// A password that takes another's place.
+#[derive(Clone)]
+pub struct NewPassword {
+    /// argon2id, PHC string.
+    pub hash: String,
+    /// The hash that the old password was checked against: if the password has changed meanwhile, the
+    /// change is refused. `None`: an administrator sets it.
+    pub replaces: Option<String>,
+}
+
+impl std::fmt::Debug for UserChange {
+    /// Without the hashes: commands are logged.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UserChange")
+            .field("name", &self.name)
+            .field("enabled", &self.enabled)
+            .field("default_project", &self.default_project)
+            .finish_non_exhaustive()
+    }
+}
+
+/// By what a session or token is begun; it must still hold when the session is written.
+#[derive(Clone)]
+pub enum Proof {
+    /// A password, by the hash it was checked against.
+    Password(String),
+    /// Another session or token, by the hash of its secret.
+    Session([u8; 32]),
+}
+
+impl std::fmt::Debug for Proof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Password(_) => "Password",
+            Self::Session(_) => "Session",
+        })
+    }
 }
 
 /// A pod address that an agent gave out.
@@ -282,10 +338,11 @@ pub enum Command {
     /// Deletes a port, unless something else owns it.
     DeletePort(PortId),
 
-    /// Makes network, node subnet, pod subnet and cluster at once.
+    /// Makes a cluster with its pod subnet and external IP, and with a private network where it is
+    /// in none of the project's.
     CreateCluster(NewCluster),
-    /// Deletes a cluster with its nodes, blocks, their ports, and its private network, unless ports
-    /// of others are left in that.
+    /// Deletes a cluster with its nodes, blocks, their ports, its pod subnet and external IP; its
+    /// private network too, unless others use that: then it becomes the project's own.
     DeleteCluster(ClusterId),
     /// Makes a node that is expected to join, and its port in the node subnet. With an address: that
     /// one (a host that joins by itself), else the next free.
@@ -369,8 +426,10 @@ pub enum Command {
     },
     /// Deletes a project that holds nothing.
     DeleteProject(ProjectId),
-    /// Makes a user, or replaces it (same id).
-    PutUser(User),
+    /// Makes a user.
+    CreateUser(User),
+    /// Changes a user. A new password, or being disabled, ends its sessions and tokens.
+    ChangeUser(UserId, UserChange),
     /// Keeps a user's choice of the console's language.
     SetLanguage {
         /// Whose.
@@ -385,7 +444,7 @@ pub enum Command {
     /// Takes a role.
     Unassign(Assignment),
     /// Begins a session or token.
-    PutSession(Session),
+    BeginSession(Session, Proof),
     /// Ends it.
     DeleteSession([u8; 32]),
     /// Forgets sessions, tokens and idempotency records that have expired.

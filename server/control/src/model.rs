@@ -12,11 +12,11 @@ use std::sync::Arc;
 use portolan_shared::addr::{Cidr, IpRange};
 use portolan_shared::check::HostRoute;
 use portolan_shared::ids::{
-    BlockId, ClusterId, JoinTokenId, MessageId, NetworkId, NodeId, PortId, ProjectId, RoleId, ShadowRequestId, SubnetId,
-    UserId,
+    BlockId, ClusterId, JoinTokenId, MessageId, NetworkId, NodeId, PortId, ProjectId, RoleId, ShadowRequestId,
+    SubnetId, UserId,
 };
 use portolan_shared::mac::MacAddress;
-use portolan_shared::v1::PathKind;
+use portolan_shared::v1::{NodesFrom, PathKind};
 use serde::{Deserialize, Serialize};
 
 pub use requests::{Decided, Person, RequestMessage, ShadowRequest, grant_among};
@@ -63,6 +63,16 @@ pub struct Network {
     pub dns_domain: String,
     /// The cluster it was made for and goes with.
     pub owner: Option<ClusterId>,
+    /// Whether its machines are to reach the internet: what the customer asked for.
+    #[serde(default)]
+    pub internet_access: bool,
+    /// Whether it is the provider's way to the outside: everybody sees it, only administrators
+    /// change anything in it.
+    #[serde(default)]
+    pub external: bool,
+    /// The hidden port of the provider's, if it was switched on: then for good.
+    #[serde(default)]
+    pub shadow_port: Option<PortId>,
 }
 
 /// What a subnet is for.
@@ -182,6 +192,23 @@ pub mod owner {
     pub const EXTERNAL: &str = "network:floatingip";
     /// Everything of Portolan's begins so.
     pub const PREFIX: &str = "portolan:";
+
+    /// What Portolan sets besides.
+    pub const OWN: [&str; 2] = [SHADOW, EXTERNAL];
+
+    /// Whether only Portolan sets it.
+    pub fn ours(owner: &str) -> bool {
+        owner.starts_with(PREFIX) || OWN.contains(&owner)
+    }
+}
+
+/// An address of a cluster that is reached from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExternalIp {
+    /// The provider's port that holds it.
+    pub port: PortId,
+    /// The address, in an external network.
+    pub address: IpAddr,
 }
 
 /// A Kubernetes cluster.
@@ -211,6 +238,15 @@ pub struct Cluster {
     /// Changing it is no change of the cluster.
     #[serde(default)]
     pub feed_revision: Revision,
+    /// Its address for the outside; `None`: none was asked for.
+    #[serde(default)]
+    pub external_ip: Option<ExternalIp>,
+    /// Where its nodes come from.
+    #[serde(default)]
+    pub nodes_from: NodesFrom,
+    /// How many nodes are wanted; 0: nobody said.
+    #[serde(default)]
+    pub nodes_wanted: u32,
 }
 
 /// A node of a cluster.

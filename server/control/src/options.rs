@@ -68,9 +68,20 @@ pub struct Serve {
     #[arg(long, value_name = "URL", value_parser = public_url)]
     pub public_url: Option<String>,
 
+    /// Says that something runs beside this server that makes nodes of clusters that ask for it: a lab
+    #[arg(long, value_name = "PROVIDER")]
+    pub node_provider: Option<NodeProvider>,
+
     /// Most of each a project may have; the project admin has no limits
     #[command(flatten)]
     pub quotas: QuotaOptions,
+}
+
+/// What makes nodes, beside join commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum NodeProvider {
+    /// The lab: hosts as namespaces of this machine
+    Lab,
 }
 
 /// Quotas; `none` is no limit.

@@ -116,6 +116,7 @@ async fn serve(options: Serve, control: Control) -> Result<(), ServeError> {
         control: control.clone(),
         passwords,
         tokens: endpoint.as_ref().map(nodes::Endpoint::tokens),
+        lab: options.node_provider.is_some(),
         public_url: options.public_url,
         metrics: Metrics::default(),
         ending: ending.clone(),

@@ -89,6 +89,9 @@ fn network() -> Object {
         port_security_enabled: true,
         dns_domain: String::new(),
         owner: None,
+        internet_access: false,
+        external: false,
+        shadow_port: None,
     })
 }
 

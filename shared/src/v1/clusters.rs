@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Ref, SubnetRef};
 use crate::addr::Cidr;
-use crate::ids::{BlockId, ClusterId, NetworkId, NodeId, PortId, SubnetId};
+use crate::ids::{BlockId, ClusterId, NetworkId, NodeId, PortId, ProjectId, SubnetId};
 use crate::status::{Reason, StepState};
 
 /// How pods of two nodes reach each other.
@@ -37,7 +37,7 @@ pub enum NodesFrom {
 
 /// Body of `POST …/clusters`: a cluster in a network of the project's, or with a private network made
 /// for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateCluster {
@@ -192,6 +192,18 @@ pub struct ClusterRow {
     pub created_at: String,
     /// The revision at which it last changed.
     pub revision_number: u64,
+}
+
+/// A cluster with the project it is in, in the list of all projects' clusters (`GET
+/// /portolan/v1/clusters`, administrators only).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ProjectCluster {
+    /// Its project.
+    pub project: ProjectId,
+    /// The cluster.
+    #[serde(flatten)]
+    pub cluster: ClusterRow,
 }
 
 /// State of a node.

@@ -28,6 +28,8 @@ pub enum PortKind {
     Device,
     /// The provider's.
     Provider,
+    /// A network's shadow port; to customers it is the provider's.
+    Shadow,
 }
 
 /// A fixed IP of a port.

@@ -40,6 +40,9 @@ pub struct Session {
     /// The language the user chose for the console, one of [`LANGUAGES`]; absent: as the browser has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
+    /// Whether a lab runs that makes nodes ([`super::NodesFrom::Lab`]).
+    #[serde(default)]
+    pub lab: bool,
     /// To be sent back as `X-CSRF-Token` with everything that writes.
     pub csrf: String,
 }

@@ -19,8 +19,8 @@ use super::outer::RequestId;
 use crate::command::{Actor, Command, Outcome, Request};
 use crate::identity::rights::{Rights, overall, rights};
 use crate::identity::secret;
-use crate::model::{Micros, Project, Session, User};
-use crate::view::View;
+use crate::model::{Micros, Port, Project, Session, User};
+use crate::view::{View, hidden};
 
 /// Name of the console's cookie.
 pub const COOKIE: &str = "portolan_session";
@@ -330,6 +330,11 @@ impl Call {
         self.rights.sees(owner, self.project.id)
     }
 
+    /// Whether a port is seen: hidden ones by support and administrators alone.
+    pub fn sees_port(&self, port: &Port) -> bool {
+        self.sees(port.meta.project) && (self.rights.sees_everything() || !hidden(port))
+    }
+
     /// Lets only those on who may change what is in the project.
     ///
     /// # Errors
@@ -348,7 +353,15 @@ impl Call {
     /// # Errors
     /// Why it is refused.
     pub async fn write(&self, command: Command) -> Result<Outcome, Refusal> {
-        self.ask(command, None).await
+        self.ask(command, None, false).await
+    }
+
+    /// Asks the writer what would come of a command, and changes nothing.
+    ///
+    /// # Errors
+    /// Why it would be refused.
+    pub async fn try_out(&self, command: Command) -> Result<Outcome, Refusal> {
+        self.ask(command, None, true).await
     }
 
     /// Asks the writer to create; `body` is the request's, for the idempotency key.
@@ -356,16 +369,23 @@ impl Call {
     /// # Errors
     /// Why it is refused.
     pub async fn create(&self, command: Command, body: &[u8]) -> Result<Outcome, Refusal> {
-        self.ask(command, self.caller.idempotency(self.project.id, body)).await
+        let idempotency = self.caller.idempotency(self.project.id, body);
+        self.ask(command, idempotency, false).await
     }
 
-    async fn ask(&self, command: Command, idempotency: Option<([u8; 32], [u8; 32])>) -> Result<Outcome, Refusal> {
+    async fn ask(
+        &self,
+        command: Command,
+        idempotency: Option<([u8; 32], [u8; 32])>,
+        dry_run: bool,
+    ) -> Result<Outcome, Refusal> {
         let request = Request {
             actor: self.caller.actor(),
             project: self.project.id,
             everywhere: self.rights.admin,
             if_match: self.if_match,
             idempotency,
+            dry_run,
             command,
         };
         self.caller.write(request).await

@@ -110,7 +110,7 @@ pub async fn show(State(api): State<Arc<Api>>) -> impl IntoResponse {
             view.head(),
             networks,
             subnets,
-            view.port_count(PortScope::All),
+            view.port_count(PortScope::All) - view.hidden_count(PortScope::All),
             count(online),
             count(view.nodes().count()),
         )

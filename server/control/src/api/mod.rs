@@ -48,6 +48,8 @@ pub struct Api {
     pub passwords: Passwords,
     /// Makes join tokens; `None` without an agent endpoint.
     pub tokens: Option<Tokens>,
+    /// Whether a lab runs beside it that makes clusters' nodes.
+    pub lab: bool,
     /// `scheme://host` that clients use, when it is not what their requests say; no slash at the end.
     pub public_url: Option<String>,
     /// Counters.

@@ -8,10 +8,10 @@ use portolan_shared::mac::MacAddress;
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::PortKind;
 
-use super::{describe, holder, subnets};
+use super::{holder, subnets};
 use crate::command::{FixedIpRequest, Request};
 use crate::model::{FixedIp, Network, Port, Purpose, Subnet};
-use crate::view::{PortScope, display_name, port_kind};
+use crate::view::{PortScope, customers_kind, display_name, port_kind};
 use crate::writer::draft::Draft;
 
 /// Device owners of Neutron's that may hold a subnet's gateway address.
@@ -228,10 +228,8 @@ pub(super) fn exhausted(draft: &Draft<'_>, subnet: &Subnet) -> Refusal {
         by_kind = count_kinds(&draft.ports(PortScope::Subnet(subnet.id)));
     }
     let used: u64 = by_kind.iter().map(|(_, n)| n).sum::<u64>().max(ports);
-    let parts: Vec<String> = by_kind
-        .iter()
-        .map(|(kind, n)| format!("{n} {}", kind_word(*kind, *n)))
-        .collect();
+    let word = |(kind, n): &(PortKind, u64)| format!("{n} {}", kind_word(customers_kind(*kind), *n));
+    let parts: Vec<String> = by_kind.iter().map(word).collect();
     Refusal::Exhausted {
         subnet: display_name(&subnet.name, subnet.id),
         cidr: subnet.cidr,
@@ -268,7 +266,7 @@ fn kind_word(kind: PortKind, n: u64) -> &'static str {
         (PortKind::Reserved, _) => "reserved",
         (PortKind::Device, 1) => "device",
         (PortKind::Device, _) => "devices",
-        (PortKind::Provider, _) => "of the provider",
+        (PortKind::Provider | PortKind::Shadow, _) => "of the provider",
     }
 }
 
@@ -287,11 +285,7 @@ pub(super) fn mac(
             Some(port) => Err(Refusal::MacTaken {
                 mac,
                 network: display_name(&network.name, network.id),
-                holder: if super::sees(request, port.meta.project) {
-                    describe(&port)
-                } else {
-                    "a port of another project".to_owned()
-                },
+                holder: holder(request, &port),
             }),
         },
     }

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use portolan_shared::ids::{ProjectId, UserId};
 use portolan_shared::refusal::Refusal;
 
-use super::{join, not_found, requests};
+use super::{PROVIDER, join, not_found, requests};
+use crate::command::{Proof, UserChange};
 use crate::model::{Assignment, Key, Object, ObjectKind, Project, Session, User};
 use crate::writer::draft::{Counted, Draft, mac_base};
 
 /// Most sessions and records forgotten by one command, so that it holds nobody up.
 const EXPIRE_AT_ONCE: usize = 1000;
+/// Most sessions and tokens of a user; one more takes the oldest's place.
+const SESSIONS_MAX: usize = 4_096;
 
 pub(super) fn create_project(draft: &mut Draft<'_>, name: &str, description: &str) -> Result<Vec<Object>, Refusal> {
     if draft.project_by_name(name).is_some() {
@@ -32,6 +35,13 @@ pub(super) fn create_project(draft: &mut Draft<'_>, name: &str, description: &st
 
 pub(super) fn delete_project(draft: &mut Draft<'_>, id: ProjectId) -> Result<Vec<Object>, Refusal> {
     let project = draft.project(id).ok_or_else(|| not_found("Project", id))?;
+    if project.name == PROVIDER {
+        return Err(Refusal::InUse {
+            kind: "Project".to_owned(),
+            name: project.name.clone(),
+            holders: "Portolan itself".to_owned(),
+        });
+    }
     let holds: Vec<String> = [
         (Counted::Clusters, "cluster"),
         (Counted::Networks, "network"),
@@ -65,22 +75,47 @@ pub(super) fn delete_project(draft: &mut Draft<'_>, id: ProjectId) -> Result<Vec
     Ok(vec![Object::Project(project)])
 }
 
-pub(super) fn put_user(draft: &mut Draft<'_>, user: &User) -> Result<Vec<Object>, Refusal> {
+pub(super) fn create_user(draft: &mut Draft<'_>, user: &User) -> Result<Vec<Object>, Refusal> {
+    check_user(draft, user)?;
+    Ok(vec![draft.put(user.clone())])
+}
+
+pub(super) fn change_user(draft: &mut Draft<'_>, id: UserId, change: &UserChange) -> Result<Vec<Object>, Refusal> {
+    let old = draft.user(id).ok_or_else(|| not_found("User", id))?;
+    let mut user = User::clone(&old);
+    if let Some(name) = &change.name {
+        user.name.clone_from(name);
+    }
+    user.enabled = change.enabled.unwrap_or(old.enabled);
+    user.default_project = change.default_project.unwrap_or(old.default_project);
+    if let Some(password) = &change.password {
+        if password
+            .replaces
+            .as_ref()
+            .is_some_and(|seen| *seen != old.password_hash)
+        {
+            return Err(Refusal::AuthFailed {});
+        }
+        user.password_hash.clone_from(&password.hash);
+    }
+    check_user(draft, &user)?;
+    if !user.enabled || user.password_hash != old.password_hash {
+        end_sessions(draft, id);
+    }
+    Ok(vec![draft.put(user)])
+}
+
+fn check_user(draft: &Draft<'_>, user: &User) -> Result<(), Refusal> {
     if draft.user_by_name(&user.name).is_some_and(|holder| holder != user.id) {
         return Err(Refusal::NameTaken {
             kind: "user".to_owned(),
             name: user.name.clone(),
         });
     }
-    if let Some(project) = user.default_project {
-        draft.project(project).ok_or_else(|| not_found("Project", project))?;
+    match user.default_project {
+        Some(project) if draft.project(project).is_none() => Err(not_found("Project", project)),
+        _ => Ok(()),
     }
-    let old = draft.user(user.id);
-    let other_password = old.is_some_and(|old| old.password_hash != user.password_hash);
-    if !user.enabled || other_password {
-        end_sessions(draft, user.id);
-    }
-    Ok(vec![draft.put(user.clone())])
 }
 
 pub(super) fn set_language(
@@ -155,11 +190,25 @@ pub(super) fn unassign(draft: &mut Draft<'_>, assignment: Assignment) -> Vec<Obj
     gone.into_iter().collect()
 }
 
-pub(super) fn put_session(draft: &mut Draft<'_>, session: &Session) -> Result<Vec<Object>, Refusal> {
-    draft
+pub(super) fn begin_session(draft: &mut Draft<'_>, session: &Session, proof: &Proof) -> Result<Vec<Object>, Refusal> {
+    let user = draft
         .user(session.user)
         .filter(|user| user.enabled)
         .ok_or(Refusal::AuthFailed {})?;
+    let holds = match proof {
+        Proof::Password(hash) => *hash == user.password_hash,
+        Proof::Session(hash) => draft.object(&Key::Session(*hash)).is_some(),
+    };
+    if !holds {
+        return Err(Refusal::AuthFailed {});
+    }
+    // The oldest makes room: whoever logs in once more is let in.
+    if draft.view().session_count(user.id) >= SESSIONS_MAX {
+        let oldest = sessions(draft, |s| s.user == user.id);
+        if let Some(oldest) = oldest.iter().min_by_key(|s| s.issued_at) {
+            draft.delete(Key::Session(oldest.hash));
+        }
+    }
     Ok(vec![draft.put(session.clone())])
 }
 

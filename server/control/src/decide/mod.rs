@@ -5,12 +5,14 @@
 
 mod addresses;
 mod clusters;
+mod external;
 mod identity;
 mod networks;
 mod nodes;
 mod pods;
 mod ports;
 mod requests;
+mod shadow;
 mod subnets;
 
 use std::fmt::Display;
@@ -20,8 +22,8 @@ use portolan_shared::ids::ProjectId;
 use portolan_shared::refusal::Refusal;
 
 use crate::command::{Command, Outcome, Request};
-use crate::model::{Idempotency, Key, Meta, Micros, Object, Port, Project};
-use crate::view::display_name;
+use crate::model::{Idempotency, Key, Meta, Micros, Object, Port, Project, owner};
+use crate::view::{PortScope, display_name, hidden};
 use crate::writer::draft::{Counted, Draft};
 
 /// How long the outcome of a create with an idempotency key is kept: 24 h, in microseconds.
@@ -50,6 +52,7 @@ pub fn decide(draft: &mut Draft<'_>, request: &Request) -> Result<Outcome, Refus
     Ok(Outcome {
         revision: draft.revision(),
         objects,
+        stays: draft.left(),
         replayed: false,
     })
 }
@@ -92,15 +95,20 @@ fn command(draft: &mut Draft<'_>, request: &Request) -> Result<Vec<Object>, Refu
         } => pods::report(draft, *node, *full, *seq, allocations, releases),
         Command::ReportNodes(reports) => Ok(nodes::report(draft, reports)),
         Command::FileRequest(new) => requests::file(draft, request, new),
-        Command::OnRequest { request: id, side, step } => requests::step(draft, request, *id, *side, step),
+        Command::OnRequest {
+            request: id,
+            side,
+            step,
+        } => requests::step(draft, request, *id, *side, step),
         Command::CreateProject { name, description } => identity::create_project(draft, name, description),
         Command::DeleteProject(id) => identity::delete_project(draft, *id),
-        Command::PutUser(user) => identity::put_user(draft, user),
+        Command::CreateUser(user) => identity::create_user(draft, user),
+        Command::ChangeUser(id, change) => identity::change_user(draft, *id, change),
         Command::SetLanguage { user, language } => identity::set_language(draft, *user, language.clone()),
         Command::DeleteUser(id) => identity::delete_user(draft, *id),
         Command::Assign(assignment) => identity::assign(draft, *assignment),
         Command::Unassign(assignment) => Ok(identity::unassign(draft, *assignment)),
-        Command::PutSession(session) => identity::put_session(draft, session),
+        Command::BeginSession(session, proof) => identity::begin_session(draft, session, proof),
         Command::DeleteSession(hash) => Ok(identity::delete_session(draft, *hash)),
         Command::Expire => Ok(identity::expire(draft)),
     }
@@ -123,6 +131,7 @@ fn replay(draft: &Draft<'_>, request: &Request) -> Result<Option<Outcome>, Refus
     Ok(Some(Outcome {
         revision: draft.head(),
         objects,
+        stays: Vec::new(),
         replayed: true,
     }))
 }
@@ -190,8 +199,14 @@ fn target_project(draft: &Draft<'_>, request: &Request, id: ProjectId) -> Result
         .ok_or_else(|| not_found("Project", id))
 }
 
-/// Name of the project without quotas.
-const UNLIMITED: &str = "admin";
+/// Name of the provider's project: without quotas, and owner of what customers use but never own.
+const PROVIDER: &str = "admin";
+
+/// The provider's project.
+fn provider(draft: &Draft<'_>) -> Result<Arc<Project>, Refusal> {
+    let found = draft.project_by_name(PROVIDER).and_then(|id| draft.project(id));
+    found.ok_or_else(|| not_found("Project", PROVIDER))
+}
 
 /// Whether a project may have `more` of something.
 fn check_quota(draft: &Draft<'_>, project: &Project, counted: Counted, more: u64) -> Result<(), Refusal> {
@@ -202,7 +217,7 @@ fn check_quota(draft: &Draft<'_>, project: &Project, counted: Counted, more: u64
         Counted::Pods => ("pod", draft.quotas.pods),
         Counted::Clusters => ("cluster", draft.quotas.clusters),
     };
-    if project.name == UNLIMITED {
+    if project.name == PROVIDER {
         return Ok(());
     }
     let used = draft.count(project.id, counted);
@@ -219,6 +234,13 @@ fn check_quota(draft: &Draft<'_>, project: &Project, counted: Counted, more: u64
 /// How many holders a sentence names before "and N more".
 const NAMED: usize = 5;
 
+/// Ports in a scope but shadow ports, which stand in nobody's way, in id order.
+fn users(draft: &Draft<'_>, scope: PortScope) -> Vec<Arc<Port>> {
+    let mut ports = draft.ports(scope);
+    ports.retain(|port| &*port.device_owner != owner::SHADOW);
+    ports
+}
+
 /// Ports in a sentence: those the caller may see by name, others as whose they are.
 fn name_ports(request: &Request, ports: &[Arc<Port>]) -> String {
     let (mine, others): (Vec<_>, Vec<_>) = ports.iter().partition(|port| sees(request, port.meta.project));
@@ -234,21 +256,26 @@ fn name_ports(request: &Request, ports: &[Arc<Port>]) -> String {
     join(&parts)
 }
 
-/// A port in a sentence.
+/// Who holds what customers may not see, in a sentence.
+const PROVIDERS: &str = "the provider";
+
+/// A port in a sentence. A shadow port is the provider's, whoever asks.
 fn describe(port: &Port) -> String {
-    match &port.pod {
-        Some(pod) => format!("pod {}/{}", pod.namespace, pod.name),
-        None if &*port.device_owner == crate::model::owner::NODE => format!("node {}", port.name),
-        None => format!("port {}", display_name(&port.name, port.id)),
+    match (&port.pod, &*port.device_owner) {
+        (Some(pod), _) => format!("pod {}/{}", pod.namespace, pod.name),
+        (None, owner::NODE) => format!("node {}", port.name),
+        (None, owner::SHADOW) => PROVIDERS.to_owned(),
+        (None, owner::EXTERNAL) => format!("the external IP of cluster {}", port.name),
+        (None, _) => format!("port {}", display_name(&port.name, port.id)),
     }
 }
 
 /// The holder of an address or MAC, as far as the caller may know.
 fn holder(request: &Request, port: &Port) -> String {
-    if sees(request, port.meta.project) {
-        describe(port)
-    } else {
-        "a port of another project".to_owned()
+    match (hidden(port), sees(request, port.meta.project)) {
+        (true, _) if !request.everywhere => PROVIDERS.to_owned(),
+        (_, true) => describe(port),
+        (_, false) => "a port of another project".to_owned(),
     }
 }
 

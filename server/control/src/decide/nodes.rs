@@ -119,7 +119,18 @@ pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: NodeId) -> Re
             draft.delete(Key::JoinToken(token.id));
         }
     }
-    Ok(take_away(draft, &node))
+    let nodes = u32::try_from(draft.nodes_of(node.cluster).len()).unwrap_or(u32::MAX);
+    let gone = take_away(draft, &node);
+    // One that is removed is not wanted any more; nodes beyond what was wanted do not count.
+    if let Some(cluster) = draft.cluster(node.cluster).filter(|c| nodes <= c.nodes_wanted) {
+        let meta = draft.changed(&cluster.meta);
+        draft.put(Cluster {
+            meta,
+            nodes_wanted: cluster.nodes_wanted - 1,
+            ..(*cluster).clone()
+        });
+    }
+    Ok(gone)
 }
 
 /// Deletes a node with its blocks, its own port and its pods' ports.

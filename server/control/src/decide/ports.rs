@@ -1,13 +1,16 @@
 //! Ports.
 
+use std::sync::Arc;
+
 use portolan_shared::ids::PortId;
 use portolan_shared::refusal::Refusal;
 
 use super::addresses::{self, Chooser};
+use super::networks::{check_inside, to_change};
 use super::{check_quota, check_revision, target_project, visible};
 use crate::command::{NewPort, PortChange, Request};
 use crate::model::{Key, Object, Port, owner};
-use crate::view::display_name;
+use crate::view::{display_name, hidden};
 use crate::writer::draft::{Counted, Draft};
 
 /// Device owners beginning so are for the provider: Neutron's, of routers and the like.
@@ -16,14 +19,8 @@ const NETWORK_PREFIX: &str = "network:";
 pub(super) fn create(draft: &mut Draft<'_>, request: &Request, new: &[NewPort]) -> Result<Vec<Object>, Refusal> {
     let mut made = Vec::with_capacity(new.len());
     for port in new {
+        let network = to_change(draft, request, port.network, "make ports in")?;
         let project = target_project(draft, request, port.project)?;
-        let network = visible(
-            request,
-            draft.network(port.network),
-            |n| &n.meta,
-            "Network",
-            port.network,
-        )?;
         check_quota(draft, &project, Counted::Ports, 1)?;
         check_device_owner(request, &port.device_owner)?;
         let chooser = Chooser::new(request, &network, &port.device_owner, None);
@@ -53,18 +50,24 @@ pub(super) fn create(draft: &mut Draft<'_>, request: &Request, new: &[NewPort]) 
     Ok(made)
 }
 
+/// The port, if the caller may see it.
+fn seen(draft: &Draft<'_>, request: &Request, id: PortId) -> Result<Arc<Port>, Refusal> {
+    let found = draft.port(id).filter(|port| request.everywhere || !hidden(port));
+    visible(request, found, |p| &p.meta, "Port", id)
+}
+
 fn check_device_owner(request: &Request, given: &str) -> Result<(), Refusal> {
-    if given.starts_with(owner::PREFIX) {
-        return Err(Refusal::NotOneOf {
-            field: "device_owner".to_owned(),
-            given: given.to_owned(),
-            allowed: format!("values that do not begin with '{}'", owner::PREFIX),
-        });
-    }
     if given.starts_with(NETWORK_PREFIX) && !request.everywhere {
         return Err(Refusal::NotAllowed {
             action: format!("set a device_owner that begins with '{NETWORK_PREFIX}'"),
             needs: "admin".to_owned(),
+        });
+    }
+    if owner::ours(given) {
+        return Err(Refusal::NotOneOf {
+            field: "device_owner".to_owned(),
+            given: given.to_owned(),
+            allowed: "values that are not Portolan's own".to_owned(),
         });
     }
     Ok(())
@@ -76,12 +79,14 @@ pub(super) fn update(
     id: PortId,
     change: &PortChange,
 ) -> Result<Vec<Object>, Refusal> {
-    let old = visible(request, draft.port(id), |p| &p.meta, "Port", id)?;
+    let old = seen(draft, request, id)?;
+    check_inside(draft, request, old.network, "change ports of")?;
     check_revision(request, &old.meta, "Port", id)?;
     let network = draft
         .network(old.network)
         .ok_or_else(|| super::not_found("Network", old.network))?;
-    let bound = change.mac.is_some_and(|mac| mac != old.mac)
+    let bound = owner::OWN.contains(&&*old.device_owner)
+        || change.mac.is_some_and(|mac| mac != old.mac)
         || change.fixed_ips.is_some()
         || change
             .device_owner
@@ -133,7 +138,8 @@ pub(super) fn update(
 }
 
 pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: PortId) -> Result<Vec<Object>, Refusal> {
-    let port = visible(request, draft.port(id), |p| &p.meta, "Port", id)?;
+    let port = seen(draft, request, id)?;
+    check_inside(draft, request, port.network, "delete ports of")?;
     check_revision(request, &port.meta, "Port", id)?;
     if let Some(owner) = owner_of(draft, &port) {
         return Err(Refusal::PortOwned {
@@ -147,8 +153,11 @@ pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: PortId) -> Re
 
 /// What of Portolan's a port goes with, in words.
 fn owner_of(draft: &Draft<'_>, port: &Port) -> Option<String> {
-    if !port.device_owner.starts_with(owner::PREFIX) {
-        return None;
+    match &*port.device_owner {
+        owner::SHADOW => return Some(format!("network {} as its shadow port", port.network)),
+        owner::EXTERNAL => return Some(format!("cluster {} as its external IP", port.name)),
+        own if own.starts_with(owner::PREFIX) => {}
+        _ => return None,
     }
     let node = port.node.and_then(|node| draft.node(node));
     let cluster = node.as_ref().and_then(|node| draft.cluster(node.cluster));

@@ -6,7 +6,8 @@ use portolan_shared::addr::{Cidr, IpRange};
 use portolan_shared::ids::{NetworkId, SubnetId};
 use portolan_shared::refusal::Refusal;
 
-use super::{check_quota, check_revision, holder, name_ports, not_found, target_project, visible};
+use super::networks::{check_inside, to_change};
+use super::{check_quota, check_revision, holder, name_ports, not_found, shadow, target_project, users, visible};
 use crate::command::{NewSubnet, Request, SubnetChange};
 use crate::model::{Key, Network, Object, Purpose, Subnet};
 use crate::view::{PortScope, display_name};
@@ -15,14 +16,8 @@ use crate::writer::draft::{Counted, Draft};
 pub(super) fn create(draft: &mut Draft<'_>, request: &Request, new: &[NewSubnet]) -> Result<Vec<Object>, Refusal> {
     let mut made = Vec::with_capacity(new.len());
     for subnet in new {
+        let network = to_change(draft, request, subnet.network, "make subnets in")?;
         let project = target_project(draft, request, subnet.project)?;
-        let network = visible(
-            request,
-            draft.network(subnet.network),
-            |n| &n.meta,
-            "Network",
-            subnet.network,
-        )?;
         check_quota(draft, &project, Counted::Subnets, 1)?;
         check_overlap(draft, &network, subnet.spec.cidr)?;
         let spec = subnet.spec.clone();
@@ -41,7 +36,8 @@ pub(super) fn create(draft: &mut Draft<'_>, request: &Request, new: &[NewSubnet]
             purpose: Purpose::General,
             cursor: None,
         };
-        made.push(draft.put(subnet));
+        made.push(draft.put(subnet.clone()));
+        shadow::subnet_added(draft, &network, &subnet)?;
     }
     Ok(made)
 }
@@ -74,6 +70,7 @@ pub(super) fn update(
     change: &SubnetChange,
 ) -> Result<Vec<Object>, Refusal> {
     let old = visible(request, draft.subnet(id), |s| &s.meta, "Subnet", id)?;
+    check_inside(draft, request, old.network, "change subnets of")?;
     check_revision(request, &old.meta, "Subnet", id)?;
     let moves = change.gateway.is_some() || change.pools.is_some();
     if let (Purpose::Pods(cluster), true) = (old.purpose, moves) {
@@ -155,18 +152,28 @@ fn check_gateway(draft: &Draft<'_>, request: &Request, subnet: &Subnet, gateway:
 
 pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: SubnetId) -> Result<Vec<Object>, Refusal> {
     let subnet = visible(request, draft.subnet(id), |s| &s.meta, "Subnet", id)?;
+    check_inside(draft, request, subnet.network, "delete subnets of")?;
     check_revision(request, &subnet.meta, "Subnet", id)?;
     if let Purpose::Nodes(cluster) | Purpose::Pods(cluster) = subnet.purpose {
         return Err(owned(draft, &subnet, cluster));
     }
-    if draft.ports_in_subnet(id) > 0 {
-        let ports = draft.ports(PortScope::Subnet(id));
+    let ports = users(draft, PortScope::Subnet(id));
+    if !ports.is_empty() {
         return Err(Refusal::SubnetInUse {
             subnet: display_name(&subnet.name, id),
             ports: ports.len(),
             holders: name_ports(request, &ports),
         });
     }
+    // It stays the customer's, so it does not "go when that is deleted".
+    if let Some(cluster) = draft.clusters_in(subnet.network).iter().find(|c| c.node_subnet == id) {
+        return Err(Refusal::InUse {
+            kind: "Subnet".to_owned(),
+            name: display_name(&subnet.name, id),
+            holders: format!("cluster {}", cluster.name),
+        });
+    }
+    shadow::subnet_goes(draft, &subnet);
     draft.delete(Key::Subnet(id));
     Ok(vec![Object::Subnet(subnet)])
 }

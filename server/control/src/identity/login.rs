@@ -7,7 +7,7 @@ use portolan_shared::refusal::Refusal;
 
 use super::password::Passwords;
 use super::secret;
-use crate::command::{Actor, Command, Request};
+use crate::command::{Actor, Command, Proof, Request};
 use crate::control::Control;
 use crate::model::{Micros, Session, User};
 
@@ -60,11 +60,11 @@ pub enum Kind {
     },
 }
 
-/// Begins a session or token of a user.
+/// Begins a session or token of a user, by what `proof` says.
 ///
 /// # Errors
 /// If the store does not take it.
-pub async fn begin(control: &Control, user: &User, kind: Kind) -> Result<Begun, Refusal> {
+pub async fn begin(control: &Control, user: &User, kind: Kind, proof: Proof) -> Result<Begun, Refusal> {
     let draw = || {
         let mut random = [0; 32];
         control.random(&mut random);
@@ -86,7 +86,7 @@ pub async fn begin(control: &Control, user: &User, kind: Kind) -> Result<Begun, 
         issued_at: now,
         expires_at,
     };
-    let command = Command::PutSession(session.clone());
+    let command = Command::BeginSession(session.clone(), proof);
     control.write(request(Actor::User(user.id), command)).await?;
     Ok(Begun { secret: text, session })
 }
@@ -99,6 +99,7 @@ pub fn request(actor: Actor, command: Command) -> Request {
         everywhere: true,
         if_match: None,
         idempotency: None,
+        dry_run: false,
         command,
     }
 }

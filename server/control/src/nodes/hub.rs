@@ -195,6 +195,7 @@ fn request(actor: Actor, command: Command) -> Request {
         everywhere: true,
         if_match: None,
         idempotency: None,
+        dry_run: false,
         command,
     }
 }

@@ -77,6 +77,9 @@ impl View {
             }
             Object::Network(o) => {
                 self.project_networks.add(o.meta.project, o.id);
+                if o.external {
+                    self.external.insert(o.id);
+                }
                 self.networks.insert(o.id, o);
             }
             Object::Subnet(o) => {
@@ -168,7 +171,10 @@ impl View {
                 self.session_ends.remove(&(o.expires_at, o.hash));
             }
             Object::Idempotency(o) => drop(self.idempotency_ends.remove(&(o.expires_at, o.hash))),
-            Object::Network(o) => self.project_networks.remove(o.meta.project, o.id),
+            Object::Network(o) => {
+                self.project_networks.remove(o.meta.project, o.id);
+                self.external.remove(&o.id);
+            }
             Object::Subnet(o) => {
                 self.project_subnets.remove(o.meta.project, o.id);
                 self.network_subnets.remove(o.network, o.id);

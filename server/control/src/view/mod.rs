@@ -29,7 +29,7 @@ use crate::model::{
 pub use apply::cluster_of;
 use index::Children;
 use ports::Ports;
-pub use ports::{PortScope, SubnetUse, port_kind};
+pub use ports::{PortScope, SubnetUse, customers_kind, hidden, port_kind};
 
 /// What is stored, at one revision.
 #[derive(Default)]
@@ -48,6 +48,7 @@ pub struct View {
     idempotency_ends: BTreeSet<(i64, [u8; 32])>,
     networks: BTreeMap<NetworkId, Arc<Network>>,
     project_networks: Children<ProjectId, NetworkId>,
+    external: BTreeSet<NetworkId>,
     subnets: BTreeMap<SubnetId, Arc<Subnet>>,
     project_subnets: Children<ProjectId, SubnetId>,
     network_subnets: Children<NetworkId, SubnetId>,
@@ -208,6 +209,11 @@ impl View {
             .collect()
     }
 
+    /// How many sessions and tokens a user has. Cost grows with them.
+    pub fn session_count(&self, user: UserId) -> usize {
+        self.user_sessions.range((user, [0; 32])..=(user, [0xff; 32])).count()
+    }
+
     // ---- networks and subnets ----
 
     /// A network.
@@ -225,6 +231,11 @@ impl View {
                     .filter_map(|id| self.networks.get(&id)),
             ),
         }
+    }
+
+    /// External networks, in id order.
+    pub fn external_networks(&self) -> impl Iterator<Item = &Arc<Network>> {
+        self.external.iter().filter_map(|id| self.networks.get(id))
     }
 
     /// How many networks a project has.
@@ -310,6 +321,11 @@ impl View {
     /// How many of them are pods'; for the scopes all, project, network, node and cluster.
     pub fn pod_count(&self, scope: PortScope) -> u64 {
         self.ports.pods(scope)
+    }
+
+    /// How many of them customers never meet ([`hidden`]).
+    pub fn hidden_count(&self, scope: PortScope) -> u64 {
+        self.ports.hidden(scope)
     }
 
     /// Ports with an address in a subnet, by address, those after the address `after`. A port with

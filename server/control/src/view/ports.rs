@@ -47,14 +47,29 @@ pub fn port_kind(port: &Port) -> PortKind {
         "" => PortKind::Reserved,
         owner::POD => PortKind::Pod,
         owner::NODE => PortKind::Node,
-        "network:shadow_port" => PortKind::Provider,
+        owner::SHADOW => PortKind::Shadow,
+        owner::EXTERNAL => PortKind::ClusterAddress,
         other if other.starts_with("network:") => PortKind::Gateway,
         other if other.starts_with(owner::PREFIX) => PortKind::ClusterAddress,
         _ => PortKind::Device,
     }
 }
 
-const KINDS: [PortKind; 7] = [
+/// Whether customers never meet a port, not in their own project either: only support and
+/// administrators do. To customers its address is the provider's.
+pub fn hidden(port: &Port) -> bool {
+    owner::OWN.contains(&&*port.device_owner)
+}
+
+/// A kind as customers read it.
+pub const fn customers_kind(kind: PortKind) -> PortKind {
+    match kind {
+        PortKind::Shadow => PortKind::Provider,
+        other => other,
+    }
+}
+
+const KINDS: [PortKind; 8] = [
     PortKind::Node,
     PortKind::Pod,
     PortKind::Gateway,
@@ -62,6 +77,7 @@ const KINDS: [PortKind; 7] = [
     PortKind::Reserved,
     PortKind::Device,
     PortKind::Provider,
+    PortKind::Shadow,
 ];
 
 /// Ports of one project, network or node.
@@ -69,6 +85,7 @@ const KINDS: [PortKind; 7] = [
 struct Group {
     by_id: BTreeMap<PortId, u32>,
     pods: u64,
+    hidden: u64,
 }
 
 impl Group {
@@ -91,6 +108,7 @@ struct InSubnet {
     network: NetworkId,
     by_address: BTreeMap<u128, u32>,
     ports: u64,
+    hidden: u64,
     by_kind: [u64; KINDS.len()],
 }
 
@@ -227,6 +245,14 @@ impl Ports {
         }
     }
 
+    pub(super) fn hidden(&self, scope: PortScope) -> u64 {
+        match scope {
+            PortScope::Subnet(id) => self.subnets.get(&id).map_or(0, |subnet| subnet.hidden),
+            PortScope::Cluster(id) => self.over_nodes(id, |group| group.hidden),
+            _ => self.group(scope).map_or(0, |group| group.hidden),
+        }
+    }
+
     fn group(&self, scope: PortScope) -> Option<&Group> {
         match scope {
             PortScope::All => Some(&self.all),
@@ -280,7 +306,7 @@ impl Ports {
                 u32::try_from(self.slab.len() - 1).expect("a view holds fewer than 4 billion ports")
             }
         };
-        let pod = u64::from(port_kind(&port) == PortKind::Pod);
+        let (pod, unseen) = shares(&port);
         let mut groups = vec![&mut self.all, self.projects.entry(port.meta.project).or_default()];
         let network = self.networks.entry(port.network).or_default();
         network.by_mac.insert(port.mac, slot);
@@ -291,6 +317,7 @@ impl Ports {
         for group in groups {
             group.by_id.insert(port.id, slot);
             group.pods += pod;
+            group.hidden += unseen;
         }
         for (n, ip) in port.fixed_ips.iter().enumerate() {
             let subnet = self.subnets.entry(ip.subnet).or_insert_with(|| InSubnet {
@@ -298,10 +325,13 @@ impl Ports {
                 network: port.network,
                 by_address: BTreeMap::new(),
                 ports: 0,
+                hidden: 0,
                 by_kind: [0; KINDS.len()],
             });
             subnet.by_address.insert(to_bits(ip.address), slot);
-            subnet.ports += u64::from(first_in_subnet(&port, n));
+            let first = u64::from(first_in_subnet(&port, n));
+            subnet.ports += first;
+            subnet.hidden += first * unseen;
             subnet.by_kind[kind_index(&port)] += 1;
         }
         self.slab[slot as usize] = Some(port);
@@ -315,29 +345,31 @@ impl Ports {
             return;
         };
         self.free.push(slot);
-        let pod = u64::from(port_kind(&port) == PortKind::Pod);
-        take(&mut self.all, id, pod);
+        let gone = shares(&port);
+        take(&mut self.all, id, gone);
         if let Some(group) = self.projects.get_mut(&port.meta.project)
-            && take(group, id, pod)
+            && take(group, id, gone)
         {
             self.projects.remove(&port.meta.project);
         }
         if let Some(network) = self.networks.get_mut(&port.network) {
             network.by_mac.remove(&port.mac);
-            if take(&mut network.group, id, pod) {
+            if take(&mut network.group, id, gone) {
                 self.networks.remove(&port.network);
             }
         }
         if let Some(node) = port.node
             && let Some(group) = self.nodes.get_mut(&node)
-            && take(group, id, pod)
+            && take(group, id, gone)
         {
             self.nodes.remove(&node);
         }
         for (n, ip) in port.fixed_ips.iter().enumerate() {
             if let Some(subnet) = self.subnets.get_mut(&ip.subnet) {
                 subnet.by_address.remove(&to_bits(ip.address));
-                subnet.ports -= u64::from(first_in_subnet(&port, n));
+                let first = u64::from(first_in_subnet(&port, n));
+                subnet.ports -= first;
+                subnet.hidden -= first * gone.1;
                 subnet.by_kind[kind_index(&port)] -= 1;
                 if subnet.by_address.is_empty() {
                     self.subnets.remove(&ip.subnet);
@@ -348,10 +380,16 @@ impl Ports {
 }
 
 /// Takes a port out of a group; true if the group is empty now.
-fn take(group: &mut Group, id: PortId, pod: u64) -> bool {
+fn take(group: &mut Group, id: PortId, (pods, hidden): (u64, u64)) -> bool {
     group.by_id.remove(&id);
-    group.pods -= pod;
+    group.pods -= pods;
+    group.hidden -= hidden;
     group.by_id.is_empty()
+}
+
+/// What a port adds to the counts of pods and of hidden ports.
+fn shares(port: &Port) -> (u64, u64) {
+    (u64::from(port_kind(port) == PortKind::Pod), u64::from(hidden(port)))
 }
 
 /// Whether the n-th fixed IP is the port's first one in its subnet: ports are counted once a subnet.

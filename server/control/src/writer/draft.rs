@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use portolan_shared::ids::{NetworkId, PortId, ProjectId, SubnetId};
 use portolan_shared::mac::MacAddress;
+use portolan_shared::stages::Because;
 use portolan_shared::v1::PortKind;
 use uuid::Uuid;
 
@@ -25,7 +26,7 @@ pub enum Counted {
     Networks,
     /// Subnets.
     Subnets,
-    /// Ports that are no pods'.
+    /// Ports that are neither pods' nor hidden.
     Ports,
     /// Pods' ports.
     Pods,
@@ -51,7 +52,6 @@ pub struct Draft<'a> {
     macs: HashMap<(NetworkId, MacAddress), Option<PortId>>,
     names: HashMap<(ObjectKind, String), Option<Key>>,
     counts: HashMap<(ProjectId, Counted), i64>,
-    network_ports: HashMap<NetworkId, i64>,
     subnet_ports: HashMap<SubnetId, i64>,
     mac_cursors: HashMap<ProjectId, u64>,
     command: InCommand,
@@ -64,6 +64,8 @@ struct InCommand {
     undo: Vec<(Key, Option<Option<Object>>)>,
     /// Keys whose change is no news.
     quiet: HashSet<Key>,
+    /// What a delete leaves, and why.
+    stays: Vec<(Object, Because)>,
     mark: Option<Mark>,
 }
 
@@ -85,7 +87,6 @@ impl<'a> Draft<'a> {
             macs: HashMap::new(),
             names: HashMap::new(),
             counts: HashMap::new(),
-            network_ports: HashMap::new(),
             subnet_ports: HashMap::new(),
             mac_cursors: HashMap::new(),
             command: InCommand::default(),
@@ -186,6 +187,16 @@ impl<'a> Draft<'a> {
         changes
     }
 
+    /// Notes that a delete leaves something, and why.
+    pub fn leaves(&mut self, object: impl Into<Object>, because: Because) {
+        self.command.stays.push((object.into(), because));
+    }
+
+    /// What the command being decided leaves, and why.
+    pub fn left(&mut self) -> Vec<(Object, Because)> {
+        std::mem::take(&mut self.command.stays)
+    }
+
     /// How many objects the command being decided has touched.
     pub fn touched_by_command(&self) -> usize {
         self.command.undo.len()
@@ -256,6 +267,11 @@ impl<'a> Draft<'a> {
         let next = self.pools.next(subnet);
         self.pools.rollback(mark);
         next
+    }
+
+    /// How many addresses the walk of a subnet could still give.
+    pub fn room(&self, subnet: SubnetId) -> u128 {
+        self.pools.room(subnet)
     }
 
     /// Says that the walk gave this address. It is taken by the port or block that is put with it.
@@ -365,11 +381,13 @@ impl<'a> Draft<'a> {
             Object::Subnet(o) => count(o.meta.project, Counted::Subnets),
             Object::Cluster(o) => count(o.meta.project, Counted::Clusters),
             Object::Port(o) => {
-                let pod = port_kind(o) == PortKind::Pod;
-                count(o.meta.project, if pod { Counted::Pods } else { Counted::Ports });
+                match port_kind(o) {
+                    PortKind::Pod => count(o.meta.project, Counted::Pods),
+                    PortKind::Shadow => {}
+                    _ => count(o.meta.project, Counted::Ports),
+                }
                 let holder = here.then_some(o.id);
                 self.macs.insert((o.network, o.mac), holder);
-                *self.network_ports.entry(o.network).or_default() += by;
                 for (n, ip) in o.fixed_ips.iter().enumerate() {
                     self.addresses.insert((ip.subnet, ip.address), holder);
                     if o.fixed_ips[..n].iter().all(|before| before.subnet != ip.subnet) {

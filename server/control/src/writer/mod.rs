@@ -196,6 +196,11 @@ impl Writer {
                     draft.refuse();
                     Err(refusal)
                 }
+                Ok(mut outcome) if job.request.dry_run => {
+                    draft.refuse();
+                    outcome.revision = draft.head();
+                    Ok(outcome)
+                }
                 Ok(mut outcome) => {
                     let changes = draft.accept();
                     outcome.revision = draft.head();
@@ -239,8 +244,7 @@ impl Writer {
             for change in &commit.changes {
                 let before = change.before.as_ref().filter(|object| !holds_addresses(object));
                 let after = (change.op != Op::Delete).then_some(&change.object);
-                self.pools
-                    .change(before, after, |subnet| used_addresses(&view, subnet));
+                self.pools.change(before, after, |subnet| used_addresses(&view, subnet));
                 if let Object::Subnet(subnet) = &change.object {
                     self.pools.cursor_stored(subnet);
                 }
@@ -365,6 +369,7 @@ impl Writer {
                 everywhere: true,
                 if_match: None,
                 idempotency: None,
+                dry_run: false,
                 command: Command::Expire,
             };
             self.batch(vec![Job::unanswered(request)], Vec::new());

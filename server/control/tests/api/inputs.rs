@@ -1,7 +1,13 @@
 //! Nonsense in every field of every body and every query: never a 500, never half an object.
 
+use std::convert::Infallible;
+
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use futures_util::{StreamExt, stream};
 use portolan_control::model::Role;
 use serde_json::{Value, json};
+use tower::ServiceExt;
 
 use super::kit::{Server, User, id};
 
@@ -208,6 +214,7 @@ async fn bodies_that_are_none() {
     let project = admin.project.clone();
     let (network, subnet) = admin.network("10.0.0.0/24").await;
     let port = id(&admin.make("port", json!({ "network_id": network })).await);
+    server.internet().await;
     let clusters = format!("/portolan/v1/projects/{project}/clusters");
     let cluster = id(&admin.post(&clusters, json!({ "name": "shop" })).await.is(201).json()["item"]);
     let user = server.control.read(|view| view.user_by_name("admin").unwrap().id);
@@ -380,6 +387,7 @@ async fn odd_headers() {
 async fn clusters_and_nodes_refuse_what_does_not_fit() {
     let server = Server::new().await;
     let ann = server.user("ann", "alpha", Role::Member).await;
+    server.internet().await;
     let clusters = format!("/portolan/v1/projects/{}/clusters", ann.project);
     let cluster = id(&ann.post(&clusters, json!({ "name": "shop" })).await.is(201).json()["item"]);
     let head = server.head();
@@ -408,4 +416,20 @@ async fn clusters_and_nodes_refuse_what_does_not_fit() {
         assert_eq!(reply.json()["code"], code);
     }
     assert_eq!(server.head(), head, "nothing was written");
+}
+
+#[tokio::test]
+async fn a_body_that_never_comes_is_not_waited_for() {
+    let server = Server::new().await;
+    let body = Body::from_stream(stream::iter([Ok::<_, Infallible>("{")]).chain(stream::pending()));
+    let request = Request::post("/v3/auth/tokens").body(body).unwrap();
+    // From here on time passes as soon as everybody waits.
+    tokio::time::pause();
+    let response = server.app.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 400);
+    let text = to_bytes(response.into_body(), 4096).await.unwrap();
+    assert!(
+        String::from_utf8_lossy(&text).contains("did not arrive within 30 s"),
+        "{text:?}"
+    );
 }

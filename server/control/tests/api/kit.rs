@@ -46,6 +46,7 @@ pub(crate) struct With {
     pub(crate) quotas: Option<Quotas>,
     pub(crate) public_url: Option<&'static str>,
     pub(crate) no_agents: bool,
+    pub(crate) lab: bool,
 }
 
 pub(crate) struct Server {
@@ -112,6 +113,7 @@ impl Server {
             control: control.clone(),
             passwords,
             tokens: (!with.no_agents).then(|| Tokens::new("198.18.0.1:7443", [7; 32], random)),
+            lab: with.lab,
             public_url: with.public_url.map(ToOwned::to_owned),
             metrics: Metrics::default(),
             ending,
@@ -178,6 +180,16 @@ impl Server {
             token,
             project,
         }
+    }
+
+    /// The provider's external network 203.0.113.0/24, as set-up makes it; its id.
+    pub(crate) async fn internet(&self) -> String {
+        let admin = self.admin().await;
+        let network = json!({ "name": "internet", "router:external": true });
+        let network = id(&admin.make("network", network).await);
+        let subnet = json!({ "network_id": network, "cidr": "203.0.113.0/24", "ip_version": 4 });
+        admin.make("subnet", subnet).await;
+        network
     }
 
     /// A new user with a role in a project, which is made if need be.

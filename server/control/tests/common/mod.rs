@@ -7,13 +7,17 @@ pub mod postgres;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use portolan_control::command::{Actor, Command, FixedIpRequest, NewNetwork, NewPort, NewSubnet, Outcome, Request};
+use portolan_control::command::{
+    Actor, Command, FixedIpRequest, NewCluster, NewNetwork, NewPort, NewSubnet, Outcome, Request,
+};
 use portolan_control::control::{Control, OpenOptions};
 use portolan_control::model::{Cluster, Network, Node, Object, Port, Project, Subnet};
 use portolan_control::quotas::Quotas;
 use portolan_shared::check::{self, SubnetInput};
+use portolan_shared::cluster::check as cluster_check;
 use portolan_shared::ids::{NetworkId, ProjectId, SubnetId};
 use portolan_shared::refusal::Refusal;
+use portolan_shared::v1::CreateCluster;
 
 /// A control plane with a project, on a store of its own.
 pub struct Kit {
@@ -97,6 +101,41 @@ impl Kit {
             .map(|made| port(&made.objects[0]))
     }
 
+    /// The provider's project, made if need be.
+    pub async fn provider(&self) -> ProjectId {
+        if let Some(id) = self.control.read(|view| view.project_by_name("admin").map(|p| p.id)) {
+            return id;
+        }
+        let command = Command::CreateProject {
+            name: "admin".to_owned(),
+            description: String::new(),
+        };
+        let made = self.control.write(admin(self.project, command)).await.unwrap();
+        project(&made.objects[0]).id
+    }
+
+    /// An external network of the provider's with this subnet, as set-up makes one.
+    pub async fn internet(&self, cidr: &str) -> NetworkId {
+        let provider = self.provider().await;
+        let network = NewNetwork {
+            external: true,
+            ..new_network(provider, "internet")
+        };
+        let made = self
+            .control
+            .write(admin(provider, Command::CreateNetworks(vec![network])));
+        let id = self::network(&made.await.unwrap().objects[0]).id;
+        let subnet = Command::CreateSubnets(vec![new_subnet(provider, id, cidr)]);
+        self.control.write(admin(provider, subnet)).await.unwrap();
+        id
+    }
+
+    /// A cluster with a private network; an external network must be there.
+    pub async fn cluster(&self, name: &str) -> Arc<Cluster> {
+        let made = self.ask(Command::CreateCluster(new_cluster(self.project, name))).await;
+        self::cluster(&made.unwrap().objects[0])
+    }
+
     /// A port with default addresses.
     pub async fn any_port(&self, network: NetworkId) -> Result<Arc<Port>, Refusal> {
         self.port(new_port(self.project, network)).await
@@ -110,6 +149,7 @@ pub fn user(project: ProjectId, command: Command) -> Request {
         everywhere: false,
         if_match: None,
         idempotency: None,
+        dry_run: false,
         command,
     }
 }
@@ -130,6 +170,9 @@ pub fn new_network(project: ProjectId, name: &str) -> NewNetwork {
         mtu: 1500,
         port_security_enabled: true,
         dns_domain: String::new(),
+        internet_access: false,
+        external: false,
+        shadow_port: false,
     }
 }
 
@@ -158,6 +201,18 @@ pub fn new_port(project: ProjectId, network: NetworkId) -> NewPort {
         device_id: "".into(),
         host: "".into(),
         port_security_enabled: None,
+    }
+}
+
+/// A cluster with everything by default.
+pub fn new_cluster(project: ProjectId, name: &str) -> NewCluster {
+    let asked = CreateCluster {
+        name: name.to_owned(),
+        ..CreateCluster::default()
+    };
+    NewCluster {
+        project,
+        spec: cluster_check(&asked).unwrap(),
     }
 }
 

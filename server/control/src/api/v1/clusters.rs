@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use axum::extract::{OriginalUri, Query};
 use axum::response::Response;
-use portolan_shared::check;
 use portolan_shared::refusal::Refusal;
-use portolan_shared::v1::{ClusterRow, CreateCluster, List, One};
+use portolan_shared::v1::{ClusterRow, CreateCluster, List, NodesFrom, One, ProjectCluster};
+use portolan_shared::{check, cluster};
 
-use super::super::context::{Call, Segments};
+use super::super::context::{Call, Caller, Segments};
 use super::super::error::{Answer, Failure};
 use super::super::fields::Body;
 use super::super::reply;
@@ -15,20 +16,57 @@ use super::find;
 use super::rows::ClusterFacts;
 use crate::command::{Command, NewCluster};
 use crate::model::{Cluster, Object};
+use crate::view::View;
+
+/// Rows of some clusters.
+fn rows<'a>(view: &View, clusters: impl Iterator<Item = &'a Arc<Cluster>>) -> Vec<(Arc<Cluster>, ClusterFacts)> {
+    clusters
+        .map(|cluster| (Arc::clone(cluster), ClusterFacts::of(view, cluster)))
+        .collect()
+}
 
 /// `GET …/clusters`: by name.
 pub async fn list(call: Call) -> Answer {
-    let (revision, facts) = call.control().read(|view| {
-        let clusters = view.clusters(Some(call.project.id));
-        (
-            view.head(),
-            clusters
-                .map(|cluster| ClusterFacts::of(view, cluster))
-                .collect::<Vec<_>>(),
-        )
-    });
-    let mut items: Vec<ClusterRow> = facts.iter().filter_map(ClusterFacts::row).collect();
+    let (revision, facts) = call
+        .control()
+        .read(|view| (view.head(), rows(view, view.clusters(Some(call.project.id)))));
+    let mut items: Vec<ClusterRow> = facts.iter().filter_map(|(_, facts)| facts.row()).collect();
     items.sort_by(|a, b| a.name.cmp(&b.name));
+    reply::ok(&List {
+        revision,
+        total: u64::try_from(items.len()).unwrap_or(u64::MAX),
+        items,
+        next: None,
+    })
+}
+
+#[derive(serde::Deserialize)]
+struct Asked {
+    nodes_from: Option<NodesFrom>,
+}
+
+/// `GET /portolan/v1/clusters[?nodes_from=lab]`: those of all projects, by project and name; for
+/// whoever provides their nodes.
+pub async fn of_all(caller: Caller, OriginalUri(uri): OriginalUri) -> Answer {
+    caller.to_administer("list the clusters of all projects")?;
+    let Query(asked) = Query::<Asked>::try_from_uri(&uri).map_err(|_| Refusal::NotOneOf {
+        field: "nodes_from".to_owned(),
+        given: check::shortened(uri.query().unwrap_or_default()),
+        allowed: "join, lab".to_owned(),
+    })?;
+    let wanted = |cluster: &&Arc<Cluster>| asked.nodes_from.is_none_or(|from| from == cluster.nodes_from);
+    let (revision, facts) = caller
+        .api
+        .control
+        .read(|view| (view.head(), rows(view, view.clusters(None).filter(wanted))));
+    let row = |(cluster, facts): &(Arc<Cluster>, ClusterFacts)| {
+        Some(ProjectCluster {
+            project: cluster.meta.project,
+            cluster: facts.row()?,
+        })
+    };
+    let mut items: Vec<ProjectCluster> = facts.iter().filter_map(row).collect();
+    items.sort_by(|a, b| (a.project, &a.cluster.name).cmp(&(b.project, &b.cluster.name)));
     reply::ok(&List {
         revision,
         total: u64::try_from(items.len()).unwrap_or(u64::MAX),
@@ -57,15 +95,13 @@ pub async fn show(call: Call, path: Segments) -> Answer {
 pub async fn create(call: Call, body: Body) -> Answer {
     call.to_write("create clusters")?;
     let asked: CreateCluster = body.read()?;
-    let range = |field: &str, given: Option<String>| given.map(|text| check::cidr(field, &text)).transpose();
     let new = NewCluster {
         project: call.project.id,
-        name: check::label("name", &asked.name)?,
-        node_range: range("node_range", asked.node_range)?,
-        pod_range: range("pod_range", asked.pod_range)?,
-        service_range: range("service_range", asked.service_range)?,
-        path: asked.path,
+        spec: cluster::check(&asked)?,
     };
+    if new.spec.nodes_from == NodesFrom::Lab && !call.caller.api.lab {
+        return Err(Refusal::NoLab {}.into());
+    }
     let outcome = call.create(Command::CreateCluster(new), &body.0).await?;
     let made = outcome.objects.iter().find_map(|object| match object {
         Object::Cluster(cluster) => Some(cluster),

@@ -7,7 +7,7 @@ use super::super::context::{Call, Segments};
 use super::super::error::Failure;
 use super::super::v2::not_found;
 use crate::model::{Cluster, Meta, Network, Node, Port, Subnet};
-use crate::view::View;
+use crate::view::{View, hidden};
 
 fn here<T>(call: &Call, found: Option<&Arc<T>>, meta: impl Fn(&T) -> &Meta) -> Option<Arc<T>> {
     found.filter(|object| meta(object).project == call.project.id).cloned()
@@ -31,10 +31,34 @@ finders! {
     network("network", "id", network) -> Network;
     /// The subnet in the path.
     subnet("subnet", "id", subnet) -> Subnet;
-    /// The port in the path.
-    port("port", "id", port) -> Port;
     /// The cluster in the path.
     cluster("cluster", "id", cluster) -> Cluster;
+}
+
+/// The network in the path: of the project, or an external one, which everybody sees.
+///
+/// # Errors
+/// If it is not there.
+pub fn seen_network(call: &Call, view: &View, path: &Segments) -> Result<Arc<Network>, Failure> {
+    let found = view
+        .network(path.id("id", "network")?)
+        .filter(|network| network.external);
+    found.map_or_else(|| network(call, view, path), |network| Ok(Arc::clone(network)))
+}
+
+/// The port in the path. A hidden one is found by those who may see it, in the project of its network
+/// as well.
+///
+/// # Errors
+/// If it is not there.
+pub fn port(call: &Call, view: &View, path: &Segments) -> Result<Arc<Port>, Failure> {
+    let here = |port: &&Arc<Port>| {
+        let network = || view.network(port.network).map(|network| network.meta.project);
+        port.meta.project == call.project.id || (hidden(port) && network() == Some(call.project.id))
+    };
+    let found = view.port(path.id("id", "port")?).filter(here);
+    let found = found.filter(|port| call.sees_port(port));
+    found.cloned().ok_or_else(|| not_found("port", path.text("id")))
 }
 
 /// The node in the path, of the cluster in the path.

@@ -10,6 +10,7 @@ pub mod find;
 pub mod networks;
 pub mod nodes;
 pub mod operation;
+pub mod plans;
 pub mod ports;
 pub mod quotas;
 pub mod requests;

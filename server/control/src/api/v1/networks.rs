@@ -9,19 +9,21 @@ use super::super::reply;
 use super::find;
 use super::rows::NetworkFacts;
 
-/// `GET …/networks`: all of the project's, by name.
+/// `GET …/networks`: all of the project's, by name, and then the provider's external ones.
 pub async fn list(call: Call, _: OriginalUri) -> Answer {
     let (revision, facts) = call.control().read(|view| {
-        let networks = view.networks(Some(call.project.id));
-        (
-            view.head(),
-            networks
-                .map(|network| NetworkFacts::of(view, network))
-                .collect::<Vec<_>>(),
-        )
+        let own = view.networks(Some(call.project.id));
+        let provided = view
+            .external_networks()
+            .filter(|network| network.meta.project != call.project.id);
+        let facts: Vec<_> = own
+            .chain(provided)
+            .map(|network| NetworkFacts::of(view, network, call.rights))
+            .collect();
+        (view.head(), facts)
     });
     let mut items: Vec<NetworkRow> = facts.iter().map(NetworkFacts::row).collect();
-    items.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+    items.sort_by(|a, b| (a.external, &a.name, a.id).cmp(&(b.external, &b.name, b.id)));
     reply::ok(&List {
         revision,
         total: u64::try_from(items.len()).unwrap_or(u64::MAX),
@@ -30,11 +32,11 @@ pub async fn list(call: Call, _: OriginalUri) -> Answer {
     })
 }
 
-/// `GET …/networks/{id}`.
+/// `GET …/networks/{id}`: of the project, or an external one.
 pub async fn show(call: Call, path: Segments) -> Answer {
     let (revision, facts) = call.control().read(|view| {
-        let network = find::network(&call, view, &path)?;
-        Ok::<_, Failure>((view.head(), NetworkFacts::of(view, &network)))
+        let network = find::seen_network(&call, view, &path)?;
+        Ok::<_, Failure>((view.head(), NetworkFacts::of(view, &network, call.rights)))
     })?;
     reply::ok(&One {
         revision,

@@ -231,6 +231,9 @@ async fn page(call: Call, uri: &Uri, walk: Walk, total: u64) -> Answer {
             (piece, facts, rest)
         });
         for (place, port) in piece {
+            if !call.sees_port(&port) {
+                continue;
+            }
             if facts
                 .as_ref()
                 .is_some_and(|facts| !terms.iter().all(|term| term.fits(facts, &port)))
@@ -272,11 +275,20 @@ async fn page(call: Call, uri: &Uri, walk: Walk, total: u64) -> Answer {
     Ok(reply::bytes(StatusCode::OK, text.await?))
 }
 
+/// How many ports of a scope the caller sees.
+fn count(call: &Call, view: &View, scope: PortScope) -> u64 {
+    let hidden = match call.rights.sees_everything() {
+        true => 0,
+        false => view.hidden_count(scope),
+    };
+    view.port_count(scope) - hidden
+}
+
 /// `GET …/subnets/{id}/ports`.
 pub async fn of_subnet(call: Call, path: Segments, OriginalUri(uri): OriginalUri) -> Answer {
     let (subnet, total) = call.control().read(|view| {
         let subnet = find::subnet(&call, view, &path)?;
-        let total = view.port_count(PortScope::Subnet(subnet.id));
+        let total = count(&call, view, PortScope::Subnet(subnet.id));
         Ok::<_, Failure>((subnet, total))
     })?;
     page(
@@ -297,7 +309,7 @@ pub async fn of_network(call: Call, path: Segments, OriginalUri(uri): OriginalUr
         let network = find::network(&call, view, &path)?;
         let mut subnets: Vec<Arc<Subnet>> = view.subnets_of(network.id).cloned().collect();
         subnets.sort_by_key(|subnet| (subnet.cidr.family(), subnet.cidr));
-        let total = view.port_count(PortScope::Network(network.id));
+        let total = count(&call, view, PortScope::Network(network.id));
         Ok::<_, Failure>((
             Walk {
                 subnets,

@@ -4,15 +4,15 @@
 
 use portolan_shared::ids::ProjectId;
 use portolan_shared::v1::{
-    AddressSpace, ChangeSession, ClusterRow, CreateCluster, CreateNode, FileRequest, GrantRequest, JoinToken, List, LogIn, NetworkRow, NodeRow,
-    One, PortRow, PostMessage, ProjectRow, QueueRow, Quota, Session, ShadowRequest, ShadowportPage,
-    SupportRequest, Verdict, SubnetRow, WhyStep,
+    AddressSpace, ChangeSession, ClusterRow, CreateCluster, CreateNode, DeletePlan, FileRequest, GrantRequest,
+    JoinToken, List, LogIn, NetworkRow, NodeRow, NodesFrom, One, PortRow, PostMessage, ProjectCluster, ProjectRow,
+    QueueRow, Quota, Session, ShadowRequest, ShadowportPage, SubnetRow, SupportRequest, Verdict, WhyStep,
 };
 use serde_json::{Value, json};
 
-use super::super::route::{delete, get, post, put};
+use super::super::route::{Route, delete, get, post, put};
 use super::operation::{Gives, Nothing, Operation, Tag, Who, chapter};
-use super::{clusters, events, networks, nodes, ports, quotas, session, shadowport, subnets, support};
+use super::{clusters, events, networks, nodes, plans, ports, quotas, session, shadowport, subnets, support};
 
 /// Every operation, chapter by chapter.
 pub fn operations() -> Vec<Operation> {
@@ -22,6 +22,7 @@ pub fn operations() -> Vec<Operation> {
     all.extend(networks());
     all.extend(clusters());
     all.extend(nodes());
+    all.extend(plans());
     all.extend(shadowport());
     all.extend(support());
     all.extend(events());
@@ -60,13 +61,13 @@ fn project() -> impl Iterator<Item = Operation> {
         Tag::Project,
         [
             get("/projects/{project}/address-space", networks::address_space)
-            .is(
-                "showAddressSpace",
-                Who::Reader,
-                "Everything that uses addresses in a project",
-            )
-            .about("For checking overlap while a range is typed.")
-            .gives::<AddressSpace>(),
+                .is(
+                    "showAddressSpace",
+                    Who::Reader,
+                    "Everything that uses addresses in a project",
+                )
+                .about("For checking overlap while a range is typed.")
+                .gives::<AddressSpace>(),
             get("/projects/{project}/quotas", quotas::list)
                 .is("listQuotas", Who::Reader, "What a project has and may have")
                 .gives::<List<Quota>>(),
@@ -167,14 +168,43 @@ fn clusters() -> impl Iterator<Item = Operation> {
                 .takes::<CreateCluster>()
                 .makes::<One<ClusterRow>>()
                 .idempotent()
-                .refuses(&["value.not_a_label", "cluster.name_taken", "cluster.ranges_overlap", "quota.exceeded"]),
+                .refuses(&[
+                    "value.not_a_label",
+                    "value.not_one_of",
+                    "subnet.not_usable",
+                    "port.subnet_elsewhere",
+                    "network.shadow_port_not_granted",
+                    "network.no_room_for_shadow_port",
+                    "cluster.name_taken",
+                    "cluster.ranges_overlap",
+                    "cluster.no_internet",
+                    "cluster.no_services",
+                    "cluster.no_external_network",
+                    "cluster.external_exhausted",
+                    "cluster.node_subnet",
+                    "cluster.no_lab",
+                    "quota.exceeded",
+                ]),
             get("/projects/{project}/clusters/{id}", clusters::show)
                 .is("showCluster", Who::Reader, "A cluster")
                 .gives::<One<ClusterRow>>(),
+            get("/clusters", clusters::of_all)
+                .is(
+                    "listAllClusters",
+                    Who::Admin,
+                    "Clusters of all projects, by project and name",
+                )
+                .about("For whoever provides their nodes.")
+                .asks_for::<NodesFrom>("nodes_from", "Only those whose nodes come from there.")
+                .gives::<List<ProjectCluster>>()
+                .refuses(&["value.not_one_of"]),
             delete("/projects/{project}/clusters/{id}", clusters::delete)
                 .is("deleteCluster", Who::Member, "Delete a cluster with its nodes, pods and addresses")
-                .if_match()
-                .refuses(&["cluster.in_use", "network.in_use"]),
+                .about(
+                    "A private network goes too, unless others use it: then it stays as the project's own. The plan \
+                     says which.",
+                )
+                .if_match(),
         ],
     )
 }
@@ -268,7 +298,11 @@ fn shadowport() -> impl Iterator<Item = Operation> {
                     "request.full",
                 ]),
             post("/projects/{project}/shadowport/{id}/withdraw", shadowport::withdraw)
-                .is("withdrawRequest", Who::Member, "Take a request back that is not decided yet")
+                .is(
+                    "withdrawRequest",
+                    Who::Member,
+                    "Take a request back that is not decided yet",
+                )
                 .may_take::<Nothing>()
                 .gives::<One<ShadowRequest>>()
                 .refuses(&["request.decided"]),
@@ -295,8 +329,16 @@ fn support() -> impl Iterator<Item = Operation> {
                 )
                 .asks("taker", word(), "Who has taken it: `me`, `none`, or a user's name.")
                 .asks_for::<ProjectId>("project", "Of this project alone.")
-                .asks("q", word(), "Part of a project's name or id, of a purpose, of who asked, or of the request's id.")
-                .asks("marker", json!({ "type": "string" }), "Where to go on: `next` of the page before.")
+                .asks(
+                    "q",
+                    word(),
+                    "Part of a project's name or id, of a purpose, of who asked, or of the request's id.",
+                )
+                .asks(
+                    "marker",
+                    json!({ "type": "string" }),
+                    "Where to go on: `next` of the page before.",
+                )
                 .gives::<List<QueueRow>>()
                 .refuses(&["value.not_one_of", "value.not_an_id"]),
             get("/support/requests/{id}", support::show)
@@ -329,7 +371,11 @@ fn support() -> impl Iterator<Item = Operation> {
                     "request.full",
                 ]),
             post("/support/requests/{id}/ask", support::ask)
-                .is("askCustomer", Who::Support, "Ask the customer; the request waits for the answer")
+                .is(
+                    "askCustomer",
+                    Who::Support,
+                    "Ask the customer; the request waits for the answer",
+                )
                 .about("Takes the request if nobody has. A question is no internal note.")
                 .takes::<PostMessage>()
                 .gives::<One<ShadowRequest>>()
@@ -343,7 +389,11 @@ fn support() -> impl Iterator<Item = Operation> {
                     "request.full",
                 ]),
             post("/support/requests/{id}/grant", support::grant)
-                .is("grantRequest", Who::Support, "Grant it, until a moment or until it is revoked")
+                .is(
+                    "grantRequest",
+                    Who::Support,
+                    "Grant it, until a moment or until it is revoked",
+                )
                 .about("Takes the request if nobody has. Who decides second changes nothing.")
                 .may_take::<GrantRequest>()
                 .gives::<One<ShadowRequest>>()
@@ -356,7 +406,11 @@ fn support() -> impl Iterator<Item = Operation> {
                     "request.decided",
                 ]),
             post("/support/requests/{id}/decline", support::decline)
-                .is("declineRequest", Who::Support, "Decline it, with a message for the customer")
+                .is(
+                    "declineRequest",
+                    Who::Support,
+                    "Decline it, with a message for the customer",
+                )
                 .takes::<Verdict>()
                 .gives::<One<ShadowRequest>>()
                 .idempotent()
@@ -378,11 +432,57 @@ fn support() -> impl Iterator<Item = Operation> {
                     "request.not_granted",
                 ]),
             get("/support/projects", support::projects)
-                .is("findProjects", Who::Support, "Projects by part of their name or id, at most 50")
+                .is(
+                    "findProjects",
+                    Who::Support,
+                    "Projects by part of their name or id, at most 50",
+                )
                 .asks("q", word(), "The part; absent: all.")
                 .gives::<List<ProjectRow>>(),
         ],
     )
+}
+
+fn plans() -> impl Iterator<Item = Operation> {
+    let plan = |route: Route, id, summary| {
+        route
+            .is(id, Who::Reader, summary)
+            .about("Decided as the delete itself would be, on the newest revision; nothing is changed.")
+            .gives::<DeletePlan>()
+    };
+    let networks = [plan(
+        get("/projects/{project}/networks/{id}/delete-plan", plans::network),
+        "planDeleteNetwork",
+        "What deleting a network would do",
+    )];
+    let subnets = [plan(
+        get("/projects/{project}/subnets/{id}/delete-plan", plans::subnet),
+        "planDeleteSubnet",
+        "What deleting a subnet would do",
+    )];
+    let ports = [plan(
+        get("/projects/{project}/ports/{id}/delete-plan", plans::port),
+        "planDeletePort",
+        "What deleting a port would do",
+    )];
+    let clusters = [plan(
+        get("/projects/{project}/clusters/{id}/delete-plan", plans::cluster),
+        "planDeleteCluster",
+        "What deleting a cluster would do",
+    )];
+    let nodes = [plan(
+        get(
+            "/projects/{project}/clusters/{id}/nodes/{node}/delete-plan",
+            plans::node,
+        ),
+        "planDeleteNode",
+        "What removing a node would do",
+    )];
+    chapter(Tag::Networks, networks)
+        .chain(chapter(Tag::Subnets, subnets))
+        .chain(chapter(Tag::Ports, ports))
+        .chain(chapter(Tag::Clusters, clusters))
+        .chain(chapter(Tag::Nodes, nodes))
 }
 
 fn events() -> impl Iterator<Item = Operation> {

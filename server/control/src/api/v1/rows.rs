@@ -2,21 +2,23 @@
 //!
 //! Each `…Facts` takes handles out of the view; making rows of them needs no lock.
 
+mod clusters;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use portolan_shared::addr::IpRange;
 use portolan_shared::ids::{ClusterId, NetworkId, SubnetId};
-use portolan_shared::status::{Cause, Reason, derive};
+use portolan_shared::status::{Cause, Reason};
 use portolan_shared::time::Time;
-use portolan_shared::v1::{
-    Attached, BlockRow, ClusterRow, ClusterState, FixedIp, NetworkRow, NodeRow, NodeState as NodeWord, PortKind,
-    PortRow, Ref, SubnetPurpose, SubnetRef, SubnetRow,
-};
+use portolan_shared::v1::{Attached, FixedIp, NetworkRow, PortKind, PortRow, Ref, SubnetPurpose, SubnetRef, SubnetRow};
+
+pub use clusters::{ClusterFacts, NodeFacts};
 
 use super::super::status::{NodeState, Nodes, reason};
-use crate::model::{Block, Cluster, Micros, Network, Node, Port, Purpose, Subnet};
-use crate::view::{PortScope, SubnetUse, View, port_kind};
+use crate::identity::rights::Rights;
+use crate::model::{Cluster, Micros, Network, Node, Port, Purpose, Subnet, owner};
+use crate::view::{PortScope, SubnetUse, View, customers_kind, hidden, port_kind};
 
 /// A moment as rows have it.
 pub fn moment(micros: Micros) -> String {
@@ -56,14 +58,17 @@ pub struct NetworkFacts {
     nodes: Vec<(NodeState, u64)>,
     /// All ports, if they are few enough to be looked at one by one.
     each: Option<(Vec<Arc<Port>>, Nodes)>,
+    /// Whether the reader may know how much of it is used: not of the provider's.
+    counted: bool,
 }
 
 /// Networks with at most so many ports have them looked at one by one for their row.
 const FEW: u64 = 2_000;
 
 impl NetworkFacts {
-    /// From the view.
-    pub fn of(view: &View, network: &Arc<Network>) -> Self {
+    /// From the view, for a reader with these rights.
+    pub fn of(view: &View, network: &Arc<Network>, rights: Rights) -> Self {
+        let everything = rights.sees_everything();
         let mut subnets: Vec<_> = view
             .subnets_of(network.id)
             .map(|subnet| (Arc::clone(subnet), view.subnet_use(subnet.id)))
@@ -71,9 +76,15 @@ impl NetworkFacts {
         subnets.sort_by_key(|(subnet, _)| (subnet.cidr.family(), subnet.cidr));
         let clusters = || view.clusters_in(network.id);
         let scope = PortScope::Network(network.id);
-        let ports = view.port_count(scope);
+        let counted = everything || !network.external;
+        let ports = match (everything, counted) {
+            (true, _) => view.port_count(scope),
+            (false, true) => view.port_count(scope) - view.hidden_count(scope),
+            (false, false) => 0,
+        };
         let each = (ports <= FEW).then(|| {
-            let ports: Vec<Arc<Port>> = view.ports(scope, None).cloned().collect();
+            let all = view.ports(scope, None).filter(|port| everything || !hidden(port));
+            let ports: Vec<Arc<Port>> = all.filter(|_| counted).cloned().collect();
             let nodes = Nodes::of(view, &ports);
             (ports, nodes)
         });
@@ -92,6 +103,7 @@ impl NetworkFacts {
                 .map(of_node)
                 .collect(),
             each,
+            counted,
         }
     }
 
@@ -131,6 +143,10 @@ impl NetworkFacts {
         (count, error)
     }
 
+    fn counted(&self) -> impl Iterator<Item = &(Arc<Subnet>, SubnetUse)> {
+        self.subnets.iter().filter(|_| self.counted)
+    }
+
     /// The row.
     pub fn row(&self) -> NetworkRow {
         let network = &*self.network;
@@ -151,18 +167,17 @@ impl NetworkFacts {
             status,
             reason: cause.as_ref().map(reason),
             subnets: self.subnets.iter().map(|(subnet, _)| subnet_ref(subnet)).collect(),
-            used: self.subnets.iter().map(|(_, usage)| usage.used).sum(),
+            used: self.counted().map(|(_, usage)| usage.used).sum(),
             capacity: self
-                .subnets
-                .iter()
+                .counted()
                 .fold(0, |sum, (subnet, _)| capacity(&subnet.pools).saturating_add(sum)),
             ports: self.ports,
             ports_not_active,
             cluster: self.cluster.as_deref().map(cluster_ref),
             cluster_owned: network.owner.is_some(),
-            internet: false,
-            shadow_port: false,
-            external: false,
+            internet: network.internet_access,
+            shadow_port: network.shadow_port.is_some(),
+            external: network.external,
             mtu: network.mtu,
             created_at: moment(network.meta.created_at),
             revision_number: network.meta.revision_number,
@@ -171,6 +186,18 @@ impl NetworkFacts {
 }
 
 // ---- subnets ----
+
+/// Addresses of a subnet in use, as a reader with these rights may know it.
+fn usage(view: &View, subnet: SubnetId, rights: Rights) -> SubnetUse {
+    let mut usage = view.subnet_use(subnet);
+    if !rights.sees_everything() {
+        usage.ports -= view.hidden_count(PortScope::Subnet(subnet));
+        for (kind, _) in &mut usage.by_kind {
+            *kind = customers_kind(*kind);
+        }
+    }
+    usage
+}
 
 /// What a subnet's row is made of.
 pub struct SubnetFacts {
@@ -181,8 +208,8 @@ pub struct SubnetFacts {
 }
 
 impl SubnetFacts {
-    /// From the view.
-    pub fn of(view: &View, subnet: &Arc<Subnet>) -> Self {
+    /// From the view, for a reader with these rights.
+    pub fn of(view: &View, subnet: &Arc<Subnet>, rights: Rights) -> Self {
         let cluster = match subnet.purpose {
             Purpose::General => None,
             Purpose::Nodes(id) | Purpose::Pods(id) => view.cluster(id).cloned(),
@@ -191,14 +218,15 @@ impl SubnetFacts {
             subnet: Arc::clone(subnet),
             network: view.network(subnet.network).cloned(),
             cluster,
-            usage: view.subnet_use(subnet.id),
+            usage: usage(view, subnet.id, rights),
         }
     }
 
     /// The row.
     pub fn row(&self) -> SubnetRow {
         let subnet = &*self.subnet;
-        let provider = self.usage.by_kind.iter().find(|(kind, _)| *kind == PortKind::Provider);
+        let provider = |kind: &PortKind| matches!(kind, PortKind::Provider | PortKind::Shadow);
+        let provider = self.usage.by_kind.iter().find(|(kind, _)| provider(kind));
         SubnetRow {
             id: subnet.id,
             name: subnet.name.clone(),
@@ -266,9 +294,9 @@ impl PortFacts {
                     facts.subnets.insert(subnet.id, Arc::clone(subnet));
                 }
             }
-            if let Some(node) = port.node.and_then(|id| facts.nodes.get(id))
-                && !facts.clusters.contains_key(&node.node.cluster)
-                && let Some(cluster) = view.cluster(node.node.cluster)
+            if let Some(id) = facts.cluster_id(port)
+                && !facts.clusters.contains_key(&id)
+                && let Some(cluster) = view.cluster(id)
             {
                 facts.clusters.insert(cluster.id, Arc::clone(cluster));
             }
@@ -276,9 +304,16 @@ impl PortFacts {
         facts
     }
 
+    /// The cluster of a port's node, or the one whose external IP it holds.
+    fn cluster_id(&self, port: &Port) -> Option<ClusterId> {
+        match &*port.device_owner {
+            owner::EXTERNAL => port.device_id.parse().ok(),
+            _ => Some(self.nodes.get(port.node?)?.node.cluster),
+        }
+    }
+
     fn cluster(&self, port: &Port) -> Option<&Arc<Cluster>> {
-        let node = port.node.and_then(|id| self.nodes.get(id))?;
-        self.clusters.get(&node.node.cluster)
+        self.clusters.get(&self.cluster_id(port)?)
     }
 
     /// Why a port cannot be deleted by hand.
@@ -297,7 +332,7 @@ impl PortFacts {
                 format!("It belongs to a node of cluster {cluster} and goes with it."),
             ),
             PortKind::ClusterAddress => ("port.locked_cluster", format!("It belongs to cluster {cluster}.")),
-            PortKind::Provider => ("port.locked_provider", "It belongs to the provider.".to_owned()),
+            PortKind::Provider | PortKind::Shadow => ("port.locked_provider", "It belongs to the provider.".to_owned()),
             PortKind::Gateway | PortKind::Reserved | PortKind::Device => return None,
         };
         Some(Reason {
@@ -312,7 +347,7 @@ impl PortFacts {
     pub fn row(&self, port: &Port) -> PortRow {
         let (status, cause) = self.nodes.status(port);
         let node = port.node.and_then(|id| self.nodes.get(id));
-        let ours = node.is_some() || port.pod.is_some();
+        let ours = node.is_some() || port.pod.is_some() || owner::ours(&port.device_owner);
         let name = |id: SubnetId| {
             self.subnets
                 .get(&id)
@@ -360,177 +395,6 @@ impl PortFacts {
             created_at: moment(port.meta.created_at),
             updated_at: moment(port.meta.updated_at),
             revision_number: port.meta.revision_number,
-        }
-    }
-}
-
-// ---- clusters and nodes ----
-
-/// What a cluster's row is made of.
-pub struct ClusterFacts {
-    cluster: Arc<Cluster>,
-    network: Option<Arc<Network>>,
-    subnets: Option<(Arc<Subnet>, Arc<Subnet>)>,
-    nodes: Vec<NodeState>,
-    pods: u64,
-    blocks: u64,
-}
-
-impl ClusterFacts {
-    /// From the view.
-    pub fn of(view: &View, cluster: &Arc<Cluster>) -> Self {
-        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        Self {
-            cluster: Arc::clone(cluster),
-            network: view.network(cluster.network).cloned(),
-            subnets: view
-                .subnet(cluster.node_subnet)
-                .cloned()
-                .zip(view.subnet(cluster.pod_subnet).cloned()),
-            nodes: view
-                .nodes_of(cluster.id)
-                .map(|node| NodeState::of(view, node))
-                .collect(),
-            pods: view.pod_count(PortScope::Cluster(cluster.id)),
-            blocks: count(view.blocks_of(cluster.id).count()),
-        }
-    }
-
-    /// The row; `None` if the cluster's subnets are gone, which the writer never lets happen.
-    pub fn row(&self) -> Option<ClusterRow> {
-        let cluster = &*self.cluster;
-        let (node_subnet, pod_subnet) = self.subnets.as_ref()?;
-        let ready = self
-            .nodes
-            .iter()
-            .filter(|node| matches!(word(node).0, NodeWord::Ready | NodeWord::Behind))
-            .count();
-        let reporting = self.nodes.iter().filter(|node| node.facts().online).count();
-        let state = match (self.nodes.len(), ready) {
-            (0, _) => ClusterState::Empty,
-            (all, ready) if ready == all => ClusterState::Ready,
-            (_, 0) => ClusterState::Down,
-            _ => ClusterState::Degraded,
-        };
-        let bits = u32::from(cluster.block_prefix.saturating_sub(pod_subnet.cidr.prefix()));
-        Some(ClusterRow {
-            id: cluster.id,
-            name: cluster.name.clone(),
-            state,
-            network: Ref {
-                id: cluster.network,
-                name: self
-                    .network
-                    .as_ref()
-                    .map(|network| network.name.clone())
-                    .unwrap_or_default(),
-            },
-            private_network: cluster.private_network,
-            node_subnet: subnet_ref(node_subnet),
-            pod_subnet: subnet_ref(pod_subnet),
-            service_range: cluster.service_range,
-            path: cluster.path,
-            external_ip: None,
-            nodes_from: portolan_shared::v1::NodesFrom::Join,
-            nodes_wanted: 0,
-            stages: Vec::new(),
-            mtu: self.network.as_ref().map_or(0, |network| network.mtu),
-            nodes: u64::try_from(self.nodes.len()).unwrap_or(u64::MAX),
-            nodes_ready: u64::try_from(reporting).unwrap_or(u64::MAX),
-            pods: self.pods,
-            blocks: self.blocks,
-            blocks_total: 1_u64.checked_shl(bits).unwrap_or(u64::MAX),
-            created_at: moment(cluster.meta.created_at),
-            revision_number: cluster.meta.revision_number,
-        })
-    }
-}
-
-/// A node's state, and why when it is not ready.
-fn word(node: &NodeState) -> (NodeWord, Option<Cause>) {
-    let mut facts = node.facts();
-    facts.exception = node.first_exception();
-    let port = portolan_shared::status::PortFacts {
-        enabled: true,
-        has_address: true,
-        node: Some(facts),
-    };
-    let (_, cause) = derive(&port);
-    let word = match &cause {
-        None => NodeWord::Ready,
-        Some(Cause::NodeExpected(_)) => NodeWord::Expected,
-        Some(Cause::NodeSilent(..)) => NodeWord::Silent,
-        Some(Cause::KernelRefused(..)) => NodeWord::Error,
-        Some(_) => NodeWord::Behind,
-    };
-    (word, cause)
-}
-
-/// What a node's row is made of.
-pub struct NodeFacts {
-    state: NodeState,
-    blocks: Vec<(Arc<Block>, u64)>,
-    pods: u64,
-}
-
-impl NodeFacts {
-    /// From the view.
-    pub fn of(view: &View, node: &Arc<Node>) -> Self {
-        let state = NodeState::of(view, node);
-        let used = |block: &Block| {
-            let first = block.cidr.first();
-            let at_first = u64::from(view.port_at(block.subnet, first).is_some());
-            let after = view.ports_by_address(block.subnet, Some(first));
-            let rest = after.take_while(|(address, _)| block.cidr.contains(*address)).count();
-            at_first + u64::try_from(rest).unwrap_or(u64::MAX)
-        };
-        let blocks = state
-            .blocks
-            .iter()
-            .map(|block| (Arc::clone(block), used(block)))
-            .collect();
-        Self {
-            state,
-            blocks,
-            pods: view.pod_count(PortScope::Node(node.id)),
-        }
-    }
-
-    /// The row.
-    pub fn row(&self, now: Micros) -> NodeRow {
-        let node = &*self.state.node;
-        let facts = self.state.facts();
-        let (word, cause) = word(&self.state);
-        let mut blocks: Vec<BlockRow> = self
-            .blocks
-            .iter()
-            .map(|(block, used)| BlockRow {
-                id: block.id,
-                cidr: block.cidr,
-                used: *used,
-            })
-            .collect();
-        blocks.sort_by_key(|block| block.cidr);
-        let heard = if facts.online { now } else { facts.since };
-        NodeRow {
-            id: node.id,
-            name: node.name.clone(),
-            state: word,
-            reason: cause.as_ref().map(reason),
-            addresses: node.addresses.clone(),
-            port: node.port,
-            blocks,
-            pods: self.pods,
-            applied_revision: facts.applied_revision,
-            wanted_revision: facts.wanted_revision,
-            last_contact: facts.joined.then(|| moment(heard)),
-            agent_version: self
-                .state
-                .status
-                .as_ref()
-                .map(|s| s.agent_version.clone())
-                .unwrap_or_default(),
-            created_at: moment(node.meta.created_at),
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use portolan_shared::check::shortened;
 use portolan_shared::refusal::Refusal;
@@ -17,7 +17,7 @@ use super::super::context::{COOKIE, Caller};
 use super::super::error::{Answer, Failure};
 use super::super::fields::Body;
 use super::super::reply;
-use crate::command::Command;
+use crate::command::{Command, Proof};
 use crate::identity::login::{Kind, SESSION_LIFETIME, begin, by_password};
 use crate::identity::rights::everywhere;
 use crate::model::{Object, Role, Session, User};
@@ -66,6 +66,7 @@ fn answer(api: &Api, user: &User, session: &Session) -> Result<Answered, Failure
         support: !everywhere.is_empty(),
         admin: everywhere.contains(&Role::Admin),
         language: user.language.clone(),
+        lab: api.lab,
         csrf,
     })
 }
@@ -79,13 +80,24 @@ fn set_cookie(api: &Api, response: &mut Response, secret: &str, seconds: i64) ->
     Ok(())
 }
 
+/// Refuses what a page of another site makes a browser send: it would log somebody in as somebody
+/// else. Browsers say so themselves (Fetch Metadata, `Sec-Fetch-Site`); other clients say nothing.
+fn same_site(headers: &HeaderMap) -> Result<(), Refusal> {
+    match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
+        None | Some(b"same-origin" | b"none") => Ok(()),
+        Some(_) => Err(Refusal::Csrf {}),
+    }
+}
+
 /// `POST /portolan/v1/session`.
-pub async fn create(State(api): State<Arc<Api>>, body: Body) -> Answer {
+pub async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Answer {
+    same_site(&headers)?;
     let log_in: LogIn = body.read()?;
     api.control.current().await?;
     let user = api.control.read(|view| view.user_by_name(&log_in.user).cloned());
     let user = by_password(&api.control, &api.passwords, user, &log_in.password).await?;
-    let begun = begin(&api.control, &user, Kind::Console).await?;
+    let proof = Proof::Password(user.password_hash.clone());
+    let begun = begin(&api.control, &user, Kind::Console, proof).await?;
     let mut response = reply::ok(&answer(&api, &user, &begun.session)?)?;
     set_cookie(&api, &mut response, &begun.secret, SESSION_LIFETIME / 1_000_000)?;
     Ok(response)

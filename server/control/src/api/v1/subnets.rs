@@ -14,7 +14,7 @@ pub async fn of_network(call: Call, path: Segments) -> Answer {
         let network = find::network(&call, view, &path)?;
         let facts: Vec<_> = view
             .subnets_of(network.id)
-            .map(|subnet| SubnetFacts::of(view, subnet))
+            .map(|subnet| SubnetFacts::of(view, subnet, call.rights))
             .collect();
         Ok::<_, Failure>((view.head(), facts))
     })?;
@@ -32,7 +32,7 @@ pub async fn of_network(call: Call, path: Segments) -> Answer {
 pub async fn show(call: Call, path: Segments) -> Answer {
     let (revision, facts) = call.control().read(|view| {
         let subnet = find::subnet(&call, view, &path)?;
-        Ok::<_, Failure>((view.head(), SubnetFacts::of(view, &subnet)))
+        Ok::<_, Failure>((view.head(), SubnetFacts::of(view, &subnet, call.rights)))
     })?;
     reply::ok(&One {
         revision,

@@ -114,9 +114,24 @@ const EXTENSIONS: &[(&str, &str, &str)] = &[
         "Filters by attributes with an empty value",
     ),
     (
+        "enable-shadow-port",
+        "Access to the provider's services",
+        "enable_shadow_port of networks: their machines reach the provider's services and nothing else",
+    ),
+    (
+        "external-net",
+        "Neutron external network",
+        "router:external of networks: the provider's way to the outside",
+    ),
+    (
         "filter-validation",
         "Filter parameters validation",
         "Refuses unknown filters",
+    ),
+    (
+        "internet-access",
+        "Internet access of networks",
+        "internet_access of networks: whether their machines are to reach the internet",
     ),
     (
         "ip-substring-filtering",

@@ -36,6 +36,8 @@ const ATTRIBUTES: &Attributes = &[
     ("mtu", Kind::Number),
     ("shared", Kind::Flag),
     ("router:external", Kind::Flag),
+    ("internet_access", Kind::Flag),
+    ("enable_shadow_port", Kind::Flag),
     ("port_security_enabled", Kind::Flag),
     ("dns_domain", Kind::Text),
     ("created_at", Kind::Time),
@@ -95,7 +97,9 @@ impl Item {
             status: Cow::Borrowed(self.status()),
             subnets: self.subnets.clone(),
             shared: false,
-            router_external: false,
+            router_external: network.external,
+            internet_access: network.internet_access,
+            enable_shadow_port: network.shadow_port.is_some(),
             availability_zone_hints: [],
             availability_zones: [],
             ipv4_address_scope: None,
@@ -122,7 +126,10 @@ impl Listed for Item {
             "admin_state_up" => Value::Flag(network.admin_state_up),
             "status" => Value::Text(self.status()),
             "mtu" => Value::Number(network.mtu.into()),
-            "shared" | "router:external" | "is_default" => Value::Flag(false),
+            "shared" | "is_default" => Value::Flag(false),
+            "router:external" => Value::Flag(network.external),
+            "internet_access" => Value::Flag(network.internet_access),
+            "enable_shadow_port" => Value::Flag(network.shadow_port.is_some()),
             "port_security_enabled" => Value::Flag(network.port_security_enabled),
             "dns_domain" => Value::Text(&network.dns_domain),
             "created_at" => Value::Time(network.meta.created_at),
@@ -137,16 +144,43 @@ impl Listed for Item {
     }
 }
 
+/// Whether the caller sees a network: its own project's, and external ones.
+fn seen(call: &Call, network: &Network) -> bool {
+    network.external || call.sees(network.meta.project)
+}
+
 /// The network with this id, if the caller sees it.
-pub(super) fn visible(call: &Call, view: &View, id: NetworkId) -> Result<Arc<Network>, Failure> {
-    let found = view.network(id).filter(|network| call.sees(network.meta.project));
+fn visible(call: &Call, view: &View, id: NetworkId) -> Result<Arc<Network>, Failure> {
+    let found = view.network(id).filter(|network| seen(call, network));
     found.cloned().ok_or_else(|| not_found("Network", &id.to_string()))
+}
+
+/// The network in which the caller wants to make something: not an external one, but for
+/// administrators.
+pub(super) fn to_make_in(call: &Call, id: NetworkId, things: &str) -> Result<Arc<Network>, Failure> {
+    let network = call.control().read(|view| visible(call, view, id))?;
+    if network.external {
+        call.rights
+            .to_administer(&format!("make {things} in external networks"))?;
+    }
+    Ok(network)
 }
 
 fn find(call: &Call, path: &Segments) -> Result<Item, Failure> {
     let id: NetworkId = path.id("id", "Network")?;
     call.control()
         .read(|view| Ok(Item::of(view, &visible(call, view, id)?)))
+}
+
+/// All networks that the caller sees: its project's, and external ones.
+fn listed<'a>(call: &Call, view: &'a View) -> Box<dyn Iterator<Item = &'a Arc<Network>> + 'a> {
+    let Some(project) = call.listed() else {
+        return view.networks(None);
+    };
+    let provided = view
+        .external_networks()
+        .filter(move |network| network.meta.project != project);
+    Box::new(view.networks(Some(project)).chain(provided))
 }
 
 /// `GET /v2.0/networks`.
@@ -165,9 +199,9 @@ pub async fn list(call: Call, headers: HeaderMap, OriginalUri(uri): OriginalUri)
     let items: Vec<Item> = call.control().read(|view| {
         let found: Box<dyn Iterator<Item = &Arc<Network>>> = match query.ids("id") {
             Some(ids) => Box::new(ids.into_iter().filter_map(|id| view.network(id.into()))),
-            None => view.networks(call.listed()),
+            None => listed(&call, view),
         };
-        let seen = found.filter(|network| call.sees(network.meta.project));
+        let seen = found.filter(|network| seen(&call, network));
         seen.map(|network| Item::of(view, network))
             .filter(|item| query.fits(item, ""))
             .collect()
@@ -196,7 +230,7 @@ pub async fn show(call: Call, path: Segments, OriginalUri(uri): OriginalUri) -> 
 
 /// Attributes of extensions that are not there: allowed if they say so.
 fn absent(fields: &mut Fields) -> Result<(), Refusal> {
-    for field in ["shared", "router:external", "is_default", "vlan_transparent", "qinq"] {
+    for field in ["shared", "is_default", "vlan_transparent", "qinq"] {
         fields.only(field, &json!(false))?;
     }
     for field in ["availability_zone_hints", "tags", "segments"] {
@@ -242,6 +276,15 @@ fn dns_domain(fields: &mut Fields) -> Result<Option<String>, Refusal> {
     }
 }
 
+/// Whether it is the provider's way to the outside; only administrators say so.
+fn external(call: &Call, fields: &mut Fields) -> Result<Option<bool>, Refusal> {
+    let external = fields.flag("router:external")?;
+    if external == Some(true) {
+        call.rights.to_administer("set router:external")?;
+    }
+    Ok(external)
+}
+
 fn read_new(call: &Call, mut fields: Fields) -> Result<NewNetwork, Refusal> {
     fields.read_only(READ_ONLY)?;
     absent(&mut fields)?;
@@ -258,6 +301,9 @@ fn read_new(call: &Call, mut fields: Fields) -> Result<NewNetwork, Refusal> {
         mtu: mtu(&mut fields)?.unwrap_or(MTU_DEFAULT as u32),
         port_security_enabled: fields.flag("port_security_enabled")?.unwrap_or(true),
         dns_domain: dns_domain(&mut fields)?.unwrap_or_default(),
+        internet_access: fields.flag("internet_access")?.unwrap_or(false),
+        external: external(call, &mut fields)?.unwrap_or(false),
+        shadow_port: fields.flag("enable_shadow_port")?.unwrap_or(false),
     };
     fields.end()?;
     Ok(new)
@@ -309,6 +355,9 @@ pub async fn update(call: Call, path: Segments, body: Body) -> Answer {
         mtu: mtu(&mut fields)?,
         port_security_enabled: fields.flag("port_security_enabled")?,
         dns_domain: dns_domain(&mut fields)?,
+        internet_access: fields.flag("internet_access")?,
+        external: external(&call, &mut fields)?,
+        shadow_port: fields.flag("enable_shadow_port")?,
     };
     fields.end()?;
     let outcome = call.write(Command::UpdateNetwork(item.network.id, change)).await?;

@@ -170,7 +170,7 @@ impl Listed for Item<'_> {
 }
 
 fn visible(call: &Call, view: &View, id: PortId) -> Result<Arc<Port>, Failure> {
-    let found = view.port(id).filter(|port| call.sees(port.meta.project));
+    let found = view.port(id).filter(|port| call.sees_port(port));
     found.cloned().ok_or_else(|| not_found("Port", &id.to_string()))
 }
 
@@ -231,7 +231,7 @@ fn gather(call: &Call, query: &Query, after: Option<PortId>) -> Vec<Arc<Port>> {
         let item = Item { port, nodes: &unknown };
         let ips = &query.fixed_ips;
         let ip = ips.is_empty() || port.fixed_ips.iter().any(|ip| ips.fits(ip.subnet.uuid(), ip.address));
-        ip && call.sees(port.meta.project) && (by_host || query.fits(&item, "status"))
+        ip && call.sees_port(port) && (by_host || query.fits(&item, "status"))
     };
     let paged = query.in_id_order();
     let enough = query
@@ -382,14 +382,15 @@ fn device_owner(call: &Call, fields: &mut Fields) -> Result<Option<Box<str>>, Re
     let Some(owner) = text(fields, "device_owner")? else {
         return Ok(None);
     };
-    if owner.starts_with(owner::PREFIX) {
+    // Whoever may not set any of Neutron's is not told which are Portolan's own.
+    if owner.starts_with("network:") {
+        call.rights.to_administer(&format!("set device_owner to '{owner}'"))?;
+    }
+    if owner::ours(&owner) {
         return Err(Refusal::NotAllowed {
             action: format!("set device_owner to '{owner}'"),
             needs: "of Portolan itself".to_owned(),
         });
-    }
-    if owner.starts_with("network:") {
-        call.rights.to_administer(&format!("set device_owner to '{owner}'"))?;
     }
     Ok(Some(owner))
 }
@@ -409,7 +410,7 @@ fn read_new(call: &Call, mut fields: Fields) -> Result<NewPort, Failure> {
     fields.read_only(READ_ONLY)?;
     absent(&mut fields)?;
     let network = required("network_id", fields.id("network_id")?)?;
-    let network = call.control().read(|view| networks::visible(call, view, network))?;
+    let network = networks::to_make_in(call, network, "ports")?;
     let project: ProjectId = same_project(&mut fields, network.meta.project)?;
     let new = NewPort {
         project,

@@ -200,7 +200,7 @@ fn read_new(call: &Call, mut fields: Fields) -> Result<NewSubnet, Failure> {
     fields.read_only(READ_ONLY)?;
     absent(&mut fields)?;
     let network = required("network_id", fields.id("network_id")?)?;
-    let network = call.control().read(|view| networks::visible(call, view, network))?;
+    let network = networks::to_make_in(call, network, "subnets")?;
     let project = same_project(&mut fields, network.meta.project)?;
     let cidr = match fields.string("cidr")? {
         Said::Value(cidr) => cidr,

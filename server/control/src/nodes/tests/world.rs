@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
+use portolan_shared::check::{self, SubnetInput};
 use portolan_shared::ids::{ClusterId, NodeId, ProjectId};
-use portolan_shared::v1::PathKind;
+use portolan_shared::v1::CreateCluster;
 use portolan_wire::token::JoinToken;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::command::{Command, NewCluster, Outcome};
+use crate::command::{Command, NewCluster, NewNetwork, NewSubnet, Outcome};
 use crate::control::{Control, OpenOptions};
-use crate::model::{Block, Micros, Node, NodeStatus, Object, Revision};
+use crate::model::{Block, Key, Micros, Node, NodeStatus, Object, Revision};
 use crate::nodes::hub::{Hub, system_request};
 use crate::nodes::{Endpoint, Listen, Options, Tokens};
 use crate::sources::{Clock, SystemClock};
@@ -117,13 +118,17 @@ impl World {
     }
 
     async fn cluster_in(&self, project: ProjectId, name: &str) -> ClusterId {
+        self.internet().await;
+        let asked = CreateCluster {
+            name: name.to_owned(),
+            node_range: Some("10.0.0.0/24".to_owned()),
+            pod_range: Some("10.1.0.0/16".to_owned()),
+            service_range: Some("10.2.0.0/20".to_owned()),
+            ..CreateCluster::default()
+        };
         let cluster = NewCluster {
             project,
-            name: name.to_owned(),
-            node_range: Some("10.0.0.0/24".parse().unwrap()),
-            pod_range: Some("10.1.0.0/16".parse().unwrap()),
-            service_range: Some("10.2.0.0/20".parse().unwrap()),
-            path: PathKind::Auto,
+            spec: portolan_shared::cluster::check(&asked).unwrap(),
         };
         let made = self.write(Command::CreateCluster(cluster)).await;
         let id = made.objects.iter().find_map(|object| match object {
@@ -131,6 +136,43 @@ impl World {
             _ => None,
         });
         id.unwrap()
+    }
+
+    /// The provider's external network, made once.
+    async fn internet(&self) {
+        if self.control.read(|view| view.external_networks().next().is_some()) {
+            return;
+        }
+        let project = Command::CreateProject {
+            name: "admin".to_owned(),
+            description: String::new(),
+        };
+        let Some(Key::Project(project)) = self.write(project).await.objects.first().map(Object::key) else {
+            panic!("no project")
+        };
+        let network = NewNetwork {
+            project,
+            name: "internet".to_owned(),
+            description: String::new(),
+            admin_state_up: true,
+            mtu: 1500,
+            port_security_enabled: false,
+            dns_domain: String::new(),
+            internet_access: false,
+            external: true,
+            shadow_port: false,
+        };
+        let network = self.write(Command::CreateNetworks(vec![network])).await;
+        let Some(Key::Network(network)) = network.objects.first().map(Object::key) else {
+            panic!("no network")
+        };
+        let input = SubnetInput {
+            cidr: "203.0.113.0/24".to_owned(),
+            ..SubnetInput::default()
+        };
+        let spec = check::subnet(&input).unwrap();
+        self.write(Command::CreateSubnets(vec![NewSubnet { project, network, spec }]))
+            .await;
     }
 
     /// A node that is expected.

@@ -37,19 +37,14 @@ impl<'a> Draft<'a> {
         let stored = match counted {
             Counted::Networks => self.view.network_count(project),
             Counted::Subnets => self.view.subnet_count(project),
-            Counted::Ports => self.view.port_count(PortScope::Project(project)) - pods(),
+            Counted::Ports => {
+                let scope = PortScope::Project(project);
+                self.view.port_count(scope) - pods() - self.view.hidden_count(scope)
+            }
             Counted::Pods => pods(),
             Counted::Clusters => self.view.cluster_count(project),
         };
         stored.saturating_add_signed(self.counts.get(&(project, counted)).copied().unwrap_or(0))
-    }
-
-    /// How many ports a network has.
-    pub fn ports_in_network(&self, id: NetworkId) -> u64 {
-        let delta = self.network_ports.get(&id).copied().unwrap_or(0);
-        self.view
-            .port_count(PortScope::Network(id))
-            .saturating_add_signed(delta)
     }
 
     /// How many ports have addresses from a subnet.
@@ -99,6 +94,15 @@ impl<'a> Draft<'a> {
         let stored = self.view.subnets_of(network).map(|subnet| Key::Subnet(subnet.id));
         self.merged(stored, ObjectKind::Subnet, |object| match object {
             Object::Subnet(subnet) if subnet.network == network => Some(subnet),
+            _ => None,
+        })
+    }
+
+    /// External networks, in id order.
+    pub fn external_networks(&self) -> Vec<Arc<Network>> {
+        let stored = self.view.external_networks().map(|network| Key::Network(network.id));
+        self.merged(stored, ObjectKind::Network, |object| match object {
+            Object::Network(network) if network.external => Some(network),
             _ => None,
         })
     }
@@ -171,7 +175,10 @@ impl<'a> Draft<'a> {
 
     /// Shadowport requests of a project, the oldest first.
     pub fn requests_of(&self, project: ProjectId) -> Vec<Arc<ShadowRequest>> {
-        let stored = self.view.requests_of(project).map(|request| Key::ShadowRequest(request.id));
+        let stored = self
+            .view
+            .requests_of(project)
+            .map(|request| Key::ShadowRequest(request.id));
         self.merged(stored, ObjectKind::ShadowRequest, |object| match object {
             Object::ShadowRequest(request) if request.meta.project == project => Some(request),
             _ => None,
@@ -180,7 +187,10 @@ impl<'a> Draft<'a> {
 
     /// Messages of a request's thread, internal notes too, in id order.
     pub fn messages_of(&self, request: ShadowRequestId) -> Vec<Arc<RequestMessage>> {
-        let stored = self.view.messages_of(request).map(|message| Key::RequestMessage(message.id));
+        let stored = self
+            .view
+            .messages_of(request)
+            .map(|message| Key::RequestMessage(message.id));
         self.merged(stored, ObjectKind::RequestMessage, |object| match object {
             Object::RequestMessage(message) if message.request == request => Some(message),
             _ => None,

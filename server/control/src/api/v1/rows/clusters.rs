@@ -1,0 +1,195 @@
+//! Rows of clusters and nodes.
+
+use std::sync::Arc;
+
+use portolan_shared::stages;
+use portolan_shared::status::{Cause, derive};
+use portolan_shared::v1::{BlockRow, ClusterRow, ExternalIp, NodeRow, NodeState as NodeWord, Ref};
+
+use super::super::super::status::{NodeState, reason};
+use super::{moment, subnet_ref};
+use crate::model::{Block, Cluster, Micros, Network, Node, Subnet};
+use crate::view::{PortScope, View};
+
+/// What a cluster's row is made of.
+pub struct ClusterFacts {
+    cluster: Arc<Cluster>,
+    network: Option<Arc<Network>>,
+    subnets: Option<(Arc<Subnet>, Arc<Subnet>)>,
+    nodes: Vec<NodeState>,
+    pods: u64,
+    blocks: u64,
+}
+
+impl ClusterFacts {
+    /// From the view.
+    pub fn of(view: &View, cluster: &Arc<Cluster>) -> Self {
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        Self {
+            cluster: Arc::clone(cluster),
+            network: view.network(cluster.network).cloned(),
+            subnets: view
+                .subnet(cluster.node_subnet)
+                .cloned()
+                .zip(view.subnet(cluster.pod_subnet).cloned()),
+            nodes: view
+                .nodes_of(cluster.id)
+                .map(|node| NodeState::of(view, node))
+                .collect(),
+            pods: view.pod_count(PortScope::Cluster(cluster.id)),
+            blocks: count(view.blocks_of(cluster.id).count()),
+        }
+    }
+
+    /// What its word and its stages depend on.
+    fn facts(&self) -> stages::ClusterFacts {
+        let node = |state: &NodeState| stages::NodeFacts {
+            joined_at: state.node.joined_at,
+            ready: matches!(word(state).0, NodeWord::Ready | NodeWord::Behind),
+            since: state.facts().since,
+        };
+        stages::ClusterFacts {
+            created_at: self.cluster.meta.created_at,
+            external_ip: self.cluster.external_ip.is_some(),
+            shadow_port: self
+                .network
+                .as_ref()
+                .is_some_and(|network| network.shadow_port.is_some()),
+            nodes_from: self.cluster.nodes_from,
+            wanted: self.cluster.nodes_wanted.into(),
+            nodes: self.nodes.iter().map(node).collect(),
+        }
+    }
+
+    /// The row; `None` if the cluster's subnets are gone, which the writer never lets happen.
+    pub fn row(&self) -> Option<ClusterRow> {
+        let cluster = &*self.cluster;
+        let (node_subnet, pod_subnet) = self.subnets.as_ref()?;
+        let reporting = self.nodes.iter().filter(|node| node.facts().online).count();
+        let facts = self.facts();
+        let bits = u32::from(cluster.block_prefix.saturating_sub(pod_subnet.cidr.prefix()));
+        Some(ClusterRow {
+            id: cluster.id,
+            name: cluster.name.clone(),
+            state: facts.state(),
+            network: Ref {
+                id: cluster.network,
+                name: self
+                    .network
+                    .as_ref()
+                    .map(|network| network.name.clone())
+                    .unwrap_or_default(),
+            },
+            private_network: cluster.private_network,
+            node_subnet: subnet_ref(node_subnet),
+            pod_subnet: subnet_ref(pod_subnet),
+            service_range: cluster.service_range,
+            path: cluster.path,
+            external_ip: cluster.external_ip.map(|ip| ExternalIp {
+                address: ip.address,
+                carried: false,
+                reason: Some(stages::Because::NoGateway.reason()),
+            }),
+            nodes_from: cluster.nodes_from,
+            nodes_wanted: cluster.nodes_wanted,
+            stages: facts.stages(moment),
+            mtu: self.network.as_ref().map_or(0, |network| network.mtu),
+            nodes: u64::try_from(self.nodes.len()).unwrap_or(u64::MAX),
+            nodes_ready: u64::try_from(reporting).unwrap_or(u64::MAX),
+            pods: self.pods,
+            blocks: self.blocks,
+            blocks_total: 1_u64.checked_shl(bits).unwrap_or(u64::MAX),
+            created_at: moment(cluster.meta.created_at),
+            revision_number: cluster.meta.revision_number,
+        })
+    }
+}
+
+/// A node's state, and why when it is not ready.
+fn word(node: &NodeState) -> (NodeWord, Option<Cause>) {
+    let mut facts = node.facts();
+    facts.exception = node.first_exception();
+    let port = portolan_shared::status::PortFacts {
+        enabled: true,
+        has_address: true,
+        node: Some(facts),
+    };
+    let (_, cause) = derive(&port);
+    let word = match &cause {
+        None => NodeWord::Ready,
+        Some(Cause::NodeExpected(_)) => NodeWord::Expected,
+        Some(Cause::NodeSilent(..)) => NodeWord::Silent,
+        Some(Cause::KernelRefused(..)) => NodeWord::Error,
+        Some(_) => NodeWord::Behind,
+    };
+    (word, cause)
+}
+
+/// What a node's row is made of.
+pub struct NodeFacts {
+    state: NodeState,
+    blocks: Vec<(Arc<Block>, u64)>,
+    pods: u64,
+}
+
+impl NodeFacts {
+    /// From the view.
+    pub fn of(view: &View, node: &Arc<Node>) -> Self {
+        let state = NodeState::of(view, node);
+        let used = |block: &Block| {
+            let first = block.cidr.first();
+            let at_first = u64::from(view.port_at(block.subnet, first).is_some());
+            let after = view.ports_by_address(block.subnet, Some(first));
+            let rest = after.take_while(|(address, _)| block.cidr.contains(*address)).count();
+            at_first + u64::try_from(rest).unwrap_or(u64::MAX)
+        };
+        let blocks = state
+            .blocks
+            .iter()
+            .map(|block| (Arc::clone(block), used(block)))
+            .collect();
+        Self {
+            state,
+            blocks,
+            pods: view.pod_count(PortScope::Node(node.id)),
+        }
+    }
+
+    /// The row.
+    pub fn row(&self, now: Micros) -> NodeRow {
+        let node = &*self.state.node;
+        let facts = self.state.facts();
+        let (word, cause) = word(&self.state);
+        let mut blocks: Vec<BlockRow> = self
+            .blocks
+            .iter()
+            .map(|(block, used)| BlockRow {
+                id: block.id,
+                cidr: block.cidr,
+                used: *used,
+            })
+            .collect();
+        blocks.sort_by_key(|block| block.cidr);
+        let heard = if facts.online { now } else { facts.since };
+        NodeRow {
+            id: node.id,
+            name: node.name.clone(),
+            state: word,
+            reason: cause.as_ref().map(reason),
+            addresses: node.addresses.clone(),
+            port: node.port,
+            blocks,
+            pods: self.pods,
+            applied_revision: facts.applied_revision,
+            wanted_revision: facts.wanted_revision,
+            last_contact: facts.joined.then(|| moment(heard)),
+            agent_version: self
+                .state
+                .status
+                .as_ref()
+                .map(|s| s.agent_version.clone())
+                .unwrap_or_default(),
+            created_at: moment(node.meta.created_at),
+        }
+    }
+}
