@@ -2,7 +2,9 @@
 //!
 //! Limits that a stranger meets: connections at once, time to send a request's head, size of it.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -17,6 +20,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 /// Connections at once; more wait to be accepted.
 const CONNECTIONS: usize = 16_384;
+/// Connections at once from one address; more are closed at once, so that no one address takes all.
+const FROM_ONE: usize = CONNECTIONS / 4;
 /// How long a connection may take to send a request's head, or be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// Largest head of a request in bytes.
@@ -31,6 +36,7 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// Serves until `ending` is true, then lets requests under way finish.
 pub async fn serve(listener: TcpListener, app: Router, mut ending: watch::Receiver<bool>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let peers = Peers::default();
     let mut connections = JoinSet::new();
     loop {
         let accepted = async {
@@ -42,10 +48,14 @@ pub async fn serve(listener: TcpListener, app: Router, mut ending: watch::Receiv
             () = ended(&mut ending) => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             (permit, accepted) = accepted => match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
+                    let Some(place) = peers.place(peer.ip(), FROM_ONE) else {
+                        tracing::debug!(%peer, "too many connections from this address");
+                        continue;
+                    };
                     let (app, ending) = (app.clone(), ending.clone());
                     connections.spawn(async move {
-                        let _permit = permit;
+                        let _held = (permit, place);
                         connection(stream, app, ending).await;
                     });
                 }
@@ -60,6 +70,44 @@ pub async fn serve(listener: TcpListener, app: Router, mut ending: watch::Receiv
     drop(listener);
     let by = Instant::now() + GOODBYE;
     while let Ok(Some(_)) = timeout_at(by, connections.join_next()).await {}
+}
+
+/// How many connections there are from each address.
+#[derive(Clone, Default)]
+struct Peers(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// A connection's place among those of its address; given back when dropped.
+struct Place {
+    peers: Peers,
+    address: IpAddr,
+}
+
+impl Peers {
+    /// A place for one more connection from `address`, unless there are `most` already.
+    fn place(&self, address: IpAddr, most: usize) -> Option<Place> {
+        let mut counts = self.0.lock();
+        let count = counts.entry(address).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(Place {
+            peers: self.clone(),
+            address,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.peers.0.lock();
+        if let Some(count) = counts.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.address);
+            }
+        }
+    }
 }
 
 /// Waits for the end of the server.
@@ -96,3 +144,23 @@ const _: fn() = || {
     fn infallible<S: tower::Service<axum::extract::Request, Error = Infallible>>() {}
     infallible::<Router>();
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_does_not_take_everybodys_place() {
+        let peers = Peers::default();
+        let (one, other) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
+        let first = peers.place(one, 2);
+        let second = peers.place(one, 2);
+        assert!(first.is_some() && second.is_some());
+        assert!(peers.place(one, 2).is_none(), "a third");
+        assert!(peers.place(other, 2).is_some(), "somebody else");
+        drop(first);
+        assert!(peers.place(one, 2).is_some(), "a place was given back");
+        drop(second);
+        assert!(peers.0.lock().is_empty(), "nobody is remembered");
+    }
+}

@@ -3,6 +3,8 @@
 //!
 //! Types are lenient where Neutron's are: `"true"` and `1` are true, `"1500"` is a number.
 
+use std::time::Duration;
+
 use axum::extract::{FromRequest, Request};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -10,12 +12,19 @@ use portolan_shared::check::{self, shortened};
 use portolan_shared::refusal::Refusal;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 use super::BODY_MAX;
 use super::error::Failure;
 
 /// Most objects of a bulk create.
 pub const BULK_MAX: usize = 10_000;
+
+/// How long a body may take to arrive, from its request's head on.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes of room for a body before any of it has come.
+const BODY_FIRST: usize = 16 * 1024;
 
 /// The bytes of a request's body, at most [`BODY_MAX`].
 pub struct Body(pub Bytes);
@@ -31,19 +40,30 @@ impl<S: Send + Sync> FromRequest<S> for Body {
         if length.is_some_and(|length: usize| length > BODY_MAX) {
             return Err(Refusal::TooLarge { max: BODY_MAX }.into());
         }
-        let mut bytes = BytesMut::with_capacity(length.unwrap_or(0));
-        let mut stream = request.into_body().into_data_stream();
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|_| Refusal::Malformed {
-                detail: "it ends early".to_owned(),
-            })?;
-            if bytes.len() + chunk.len() > BODY_MAX {
-                return Err(Refusal::TooLarge { max: BODY_MAX }.into());
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(Self(bytes.freeze()))
+        let late = |_| Refusal::Malformed {
+            detail: format!("it did not arrive within {} s", BODY_TIMEOUT.as_secs()),
+        };
+        timeout(BODY_TIMEOUT, whole(request, length.unwrap_or(0)))
+            .await
+            .map_err(late)?
     }
+}
+
+/// The whole body, said to be of `length` bytes.
+async fn whole(request: Request, length: usize) -> Result<Body, Failure> {
+    // Room is made for what has come, not for what is only announced.
+    let mut bytes = BytesMut::with_capacity(length.min(BODY_FIRST));
+    let mut stream = request.into_body().into_data_stream();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| Refusal::Malformed {
+            detail: "it ends early".to_owned(),
+        })?;
+        if bytes.len() + chunk.len() > BODY_MAX {
+            return Err(Refusal::TooLarge { max: BODY_MAX }.into());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(Body(bytes.freeze()))
 }
 
 impl Body {

@@ -72,7 +72,7 @@ pub async fn seed(control: &Control, passwords: &Passwords, password: Option<&st
         language: before.and_then(|user| user.language.clone()),
     };
     let id = user.id;
-    control.write(request(Actor::System, Command::PutUser(user))).await?;
+    control.write(request(Actor::System, Command::CreateUser(user))).await?;
     let assignment = Assignment {
         user: id,
         project,

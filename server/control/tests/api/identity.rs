@@ -1,6 +1,7 @@
 //! `/v3`: log-in, tokens, projects, users, roles.
 
-use portolan_control::identity::login::TOKEN_LIFETIME;
+use portolan_control::command::{Actor, Command, NewPassword, Proof, UserChange};
+use portolan_control::identity::login::{Kind, TOKEN_LIFETIME, begin, request};
 use portolan_control::model::Role;
 use serde_json::{Value, json};
 
@@ -336,4 +337,60 @@ async fn a_user_is_deleted_with_what_it_holds() {
         )
         .await
         .is(401);
+}
+
+#[tokio::test]
+async fn who_is_disabled_while_changing_the_password_stays_disabled() {
+    let server = Server::new().await;
+    server.user("ann", "alpha", Role::Member).await;
+    let ann = server.control.read(|view| view.user_by_name("ann").unwrap().clone());
+    let admin = server.admin().await;
+    let path = format!("/v3/users/{}", ann.id);
+    // What `POST …/password` asks of the writer once the old password was checked.
+    let change = || UserChange {
+        password: Some(NewPassword {
+            hash: "another".to_owned(),
+            replaces: Some(ann.password_hash.clone()),
+        }),
+        ..UserChange::default()
+    };
+    let ask = async |change| {
+        let request = request(Actor::User(ann.id), Command::ChangeUser(ann.id, change));
+        server.control.write(request).await.map_err(|refusal| refusal.code())
+    };
+    admin.ask("PATCH", &path, r#"{"user":{"enabled":false}}"#).await.is(200);
+    ask(change()).await.unwrap();
+    assert!(!server.control.read(|view| view.user(ann.id).unwrap().enabled));
+    assert_eq!(
+        ask(change()).await.err(),
+        Some("auth.failed"),
+        "the password has changed since"
+    );
+    admin.ask("DELETE", &path, "").await.is(204);
+    assert_eq!(ask(change()).await.err(), Some("not_found"), "nobody comes back");
+}
+
+#[tokio::test]
+async fn the_oldest_token_makes_room_for_one_too_many() {
+    let server = Server::new().await;
+    let admin = server.control.read(|view| view.user_by_name("admin").unwrap().clone());
+    let proof = || Proof::Password(admin.password_hash.clone());
+    let kind = Kind::Token {
+        project: None,
+        until: None,
+    };
+    let first = begin(&server.control, &admin, kind, proof()).await.unwrap();
+    server.clock.pass(1);
+    let writes = (1..4_096).map(|_| begin(&server.control, &admin, kind, proof()));
+    for begun in futures_util::future::join_all(writes).await {
+        assert!(begun.is_ok());
+    }
+    begin(&server.control, &admin, kind, proof()).await.unwrap();
+    let (count, there) = server.control.read(|view| {
+        (
+            view.session_count(admin.id),
+            view.session(&first.session.hash).is_some(),
+        )
+    });
+    assert_eq!((count, there), (4_096, false));
 }

@@ -1,6 +1,7 @@
 //! The console's session: cookie, CSRF, end.
 
-use portolan_control::identity::login::SESSION_LIFETIME;
+use portolan_control::command::Proof;
+use portolan_control::identity::login::{Kind, SESSION_LIFETIME, begin};
 use portolan_control::model::Role;
 use serde_json::{Value, json};
 
@@ -262,4 +263,39 @@ async fn a_cookie_is_no_token() {
         .ask("POST", "/v3/auth/tokens", &[], scope.to_string())
         .await
         .is(401);
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_logs_nobody_in() {
+    let server = Server::new().await;
+    let body = json!({ "user": "admin", "password": PASSWORD }).to_string();
+    for site in ["cross-site", "same-site"] {
+        let reply = server
+            .ask(
+                "POST",
+                "/portolan/v1/session",
+                &[("sec-fetch-site", site)],
+                body.clone(),
+            )
+            .await
+            .is(403);
+        assert_eq!(reply.json()["code"], "auth.csrf", "{site}");
+        assert_eq!(reply.header("set-cookie"), "");
+    }
+    let own = [("sec-fetch-site", "same-origin")];
+    server.ask("POST", "/portolan/v1/session", &own, body).await.is(200);
+}
+
+#[tokio::test]
+async fn a_log_in_whose_password_changes_meanwhile_begins_nothing() {
+    let server = Server::new().await;
+    server.user("ann", "alpha", Role::Member).await;
+    let ann = server.control.read(|view| view.user_by_name("ann").unwrap().clone());
+    // The password was checked; before the session is written, somebody sets another.
+    let proof = Proof::Password(ann.password_hash.clone());
+    let body = r#"{"user":{"password":"another horse"}}"#;
+    let admin = server.admin().await;
+    admin.ask("PATCH", &format!("/v3/users/{}", ann.id), body).await.is(200);
+    let begun = begin(&server.control, &ann, Kind::Console, proof).await;
+    assert_eq!(begun.err().map(|refusal| refusal.code()), Some("auth.failed"));
 }

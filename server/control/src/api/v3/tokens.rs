@@ -18,7 +18,7 @@ use super::super::error::{Answer, Failure};
 use super::super::fields::Body;
 use super::super::reply;
 use super::{DOMAIN, DOMAIN_ID, DOMAIN_NAME, DomainRef, Service, services};
-use crate::command::Command;
+use crate::command::{Command, Proof};
 use crate::control::Control;
 use crate::identity::login::{Kind, begin, by_password};
 use crate::model::{Micros, Project, Role, Session, User};
@@ -252,7 +252,7 @@ pub async fn create(
     let control = &api.control;
     control.current().await?;
     let method = auth.identity.methods.first().map(String::as_str);
-    let (user, until, methods): (Arc<User>, Option<Micros>, _) = match (method, &auth.identity) {
+    let (user, until, methods, proof): (Arc<User>, Option<Micros>, _, _) = match (method, &auth.identity) {
         (
             Some("password"),
             Identity {
@@ -260,11 +260,9 @@ pub async fn create(
             },
         ) => {
             let user = named(control, &input.user);
-            (
-                by_password(control, &api.passwords, user, &input.user.password).await?,
-                None,
-                vec!["password"],
-            )
+            let user = by_password(control, &api.passwords, user, &input.user.password).await?;
+            let proof = Proof::Password(user.password_hash.clone());
+            (user, None, vec!["password"], proof)
         }
         (Some("token"), Identity { token: Some(input), .. }) => {
             let now = control.now();
@@ -274,7 +272,8 @@ pub async fn create(
             if session.csrf.is_some() {
                 return Err(Refusal::AuthFailed {}.into());
             }
-            (user, Some(session.expires_at), vec!["token", "password"])
+            let methods = vec!["token", "password"];
+            (user, Some(session.expires_at), methods, Proof::Session(session.hash))
         }
         (Some("password" | "token"), _) => {
             return Err(Refusal::Required {
@@ -285,7 +284,7 @@ pub async fn create(
         _ => return Err(Refusal::AuthFailed {}.into()),
     };
     let project = scope(control, &user, auth.scope.as_ref())?.map(|project| project.id);
-    let begun = begin(control, &user, Kind::Token { project, until }).await?;
+    let begun = begin(control, &user, Kind::Token { project, until }, proof).await?;
     let base = with_catalog(&api, &headers, uri.query());
     let body = control
         .read(|view| token(view, &begun.session, methods, base.as_deref()))

@@ -17,7 +17,7 @@ use super::super::fields::{Body, Fields, Said, required, wrong_type};
 use super::super::reply;
 use super::super::v2::not_found;
 use super::{DOMAIN_ID, Filters, Listing, Nothing, SelfLink, in_domain, url};
-use crate::command::Command;
+use crate::command::{Command, NewPassword, UserChange};
 use crate::identity::password;
 use crate::model::{Object, User};
 
@@ -151,7 +151,7 @@ pub async fn create(caller: Caller, headers: HeaderMap, body: Body) -> Answer {
     };
     // Not the body: a fast hash of a password must be nowhere.
     let name = user.name.clone();
-    let outcome = caller.create(Command::PutUser(user), name.as_bytes()).await?;
+    let outcome = caller.create(Command::CreateUser(user), name.as_bytes()).await?;
     match outcome.objects.first() {
         Some(Object::User(user)) => reply::created(&One {
             user: wire(&caller.api, &headers, user),
@@ -168,22 +168,25 @@ pub async fn update(caller: Caller, headers: HeaderMap, path: Segments, body: Bo
     fields.read_only(&["id", "links"])?;
     in_domain(&mut fields)?;
     ignored(&mut fields)?;
-    let mut user = User::clone(&before);
-    if let Some(name) = name(&mut fields)? {
-        user.name = name;
-    }
-    match default_project(&caller, &mut fields)? {
-        Said::Nothing => {}
-        said => user.default_project = said.value(),
-    }
-    user.enabled = fields.flag("enabled")?.unwrap_or(user.enabled);
+    let mut change = UserChange {
+        name: name(&mut fields)?,
+        default_project: match default_project(&caller, &mut fields)? {
+            Said::Nothing => None,
+            said => Some(said.value()),
+        },
+        enabled: fields.flag("enabled")?,
+        password: None,
+    };
     let secret = fields.string("password")?.value();
     fields.end()?;
     if let Some(secret) = &secret {
         password::check("password", secret)?;
-        user.password_hash = caller.api.passwords.hash(secret).await?;
+        change.password = Some(NewPassword {
+            hash: caller.api.passwords.hash(secret).await?,
+            replaces: None,
+        });
     }
-    let outcome = caller.administer(Command::PutUser(user)).await?;
+    let outcome = caller.administer(Command::ChangeUser(before.id, change)).await?;
     match outcome.objects.first() {
         Some(Object::User(user)) => reply::ok(&One {
             user: wire(&caller.api, &headers, user),
@@ -204,9 +207,14 @@ pub async fn change_password(caller: Caller, path: Segments, body: Body) -> Resu
     if !caller.api.passwords.verify(&old, Some(&before.password_hash)).await? {
         return Err(Refusal::AuthFailed {}.into());
     }
-    let mut user = User::clone(&before);
-    user.password_hash = caller.api.passwords.hash(&new).await?;
-    caller.administer(Command::PutUser(user)).await?;
+    let change = UserChange {
+        password: Some(NewPassword {
+            hash: caller.api.passwords.hash(&new).await?,
+            replaces: Some(before.password_hash.clone()),
+        }),
+        ..UserChange::default()
+    };
+    caller.administer(Command::ChangeUser(before.id, change)).await?;
     Ok(reply::nothing())
 }
 
