@@ -42,7 +42,7 @@ pub enum NodesFrom {
 #[serde(deny_unknown_fields)]
 pub struct CreateCluster {
     /// 1..63, a label.
-    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 63), regex(pattern = crate::schema::LABEL)))]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 63), regex(pattern = crate::schema::LABEL), example = &"shop"))]
     pub name: String,
     /// A network of the project's; absent: a private one is made, and goes with the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -275,7 +275,7 @@ pub struct NodeRow {
 #[serde(deny_unknown_fields)]
 pub struct CreateNode {
     /// 1..63, a label.
-    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 63), regex(pattern = crate::schema::LABEL)))]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 63), regex(pattern = crate::schema::LABEL), example = &"shop"))]
     pub name: String,
 }
 

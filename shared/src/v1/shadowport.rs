@@ -56,7 +56,7 @@ impl RequestState {
 #[serde(deny_unknown_fields)]
 pub struct FileRequest {
     /// What for: [`TEXT_MIN`]..=[`TEXT_MAX`] characters.
-    #[cfg_attr(feature = "schema", schemars(length(min = TEXT_MIN, max = TEXT_MAX)))]
+    #[cfg_attr(feature = "schema", schemars(length(min = TEXT_MIN, max = TEXT_MAX), example = &"Nodes without internet access"))]
     pub purpose: String,
     /// Nodes expected, 1..=[`NODES_MAX`].
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = NODES_MAX)))]
@@ -103,7 +103,7 @@ pub struct GrantRequest {
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
     /// For the customer: [`TEXT_MIN`]..=[`TEXT_MAX`] characters.
-    #[cfg_attr(feature = "schema", schemars(length(min = TEXT_MIN, max = TEXT_MAX)))]
+    #[cfg_attr(feature = "schema", schemars(length(min = TEXT_MIN, max = TEXT_MAX), example = &"Until the end of the year, please."))]
     pub message: String,
 }
 

@@ -217,6 +217,12 @@ fn class_status(class: Class) -> StatusCode {
     }
 }
 
+/// Status of a refusal's code outside of `/v2.0`.
+pub fn status_of(code: &str) -> Option<u16> {
+    let (_, class, _) = Refusal::TABLE.iter().find(|(known, ..)| *known == code)?;
+    Some(class_status(*class).as_u16())
+}
+
 #[derive(Serialize)]
 struct NeutronBody<'a> {
     #[serde(rename = "NeutronError")]

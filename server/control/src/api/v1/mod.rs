@@ -5,21 +5,26 @@
 //! stored into rows, outside of the view's lock.
 
 pub mod clusters;
+pub mod description;
+pub mod document;
 pub mod events;
 pub mod find;
 pub mod networks;
 pub mod nodes;
 pub mod operation;
+pub mod page;
 pub mod plans;
 pub mod ports;
 pub mod quotas;
 pub mod requests;
 pub mod routes;
 pub mod rows;
+pub mod sample;
 pub mod session;
 pub mod shadowport;
 pub mod subnets;
 pub mod support;
+pub mod tidy;
 
 use std::sync::Arc;
 

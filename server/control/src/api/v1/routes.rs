@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 
 use super::super::route::{Route, delete, get, post, put};
 use super::operation::{Gives, Nothing, Operation, Tag, Who, chapter};
-use super::{clusters, events, networks, nodes, plans, ports, quotas, session, shadowport, subnets, support};
+use super::{
+    clusters, description, events, networks, nodes, plans, ports, quotas, session, shadowport, subnets, support,
+};
 
 /// Every operation, chapter by chapter.
 pub fn operations() -> Vec<Operation> {
@@ -26,6 +28,7 @@ pub fn operations() -> Vec<Operation> {
     all.extend(shadowport());
     all.extend(support());
     all.extend(events());
+    all.extend(description());
     all
 }
 
@@ -500,6 +503,27 @@ fn events() -> impl Iterator<Item = Operation> {
             .asks_for::<ProjectId>("project", "The project; absent: all of them.")
             .asks("after", whole(0, 0), "The last revision that is known; absent: from now on.")
             .shows(Gives::Events)
-            .refuses(&["value.wrong_type"])],
+            .refuses(&["value.wrong_type", "auth.forbidden"])],
+    )
+}
+
+fn description() -> impl Iterator<Item = Operation> {
+    chapter(
+        Tag::Description,
+        [
+            get("/openapi.json", description::openapi)
+                .is(
+                    "showDescription",
+                    Who::Anybody,
+                    "This description, for programs (OpenAPI 3.1)",
+                )
+                .shows(Gives::Document),
+            get("/docs", description::docs)
+                .is("readDescription", Who::Anybody, "This description, for people")
+                .shows(Gives::Text("text/html")),
+            get("/docs.css", description::style)
+                .is("styleDescription", Who::Anybody, "What that page looks like")
+                .shows(Gives::Text("text/css")),
+        ],
     )
 }
