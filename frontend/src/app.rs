@@ -11,16 +11,26 @@ use crate::components::toast::{Toasts, toasts};
 use crate::i18n::Lang;
 use crate::i18n::choice::Language;
 use crate::live::Live;
-use crate::screens::cluster::{Cluster, Nodes, Overview};
+use crate::screens::audit::{Audit, History, SupportAudit};
+use crate::screens::cluster::{Cluster, Overview};
 use crate::screens::clusters::Clusters;
+use crate::screens::create_cluster::CreateCluster;
+use crate::screens::create_network::CreateNetwork;
 use crate::screens::home::Home;
 use crate::screens::login::Login;
 use crate::screens::network::{Network, Settings, Subnets};
 use crate::screens::networks::Networks;
+use crate::screens::nodes::Nodes;
 use crate::screens::not_found::NotFound;
-use crate::screens::port::Port;
+use crate::screens::port::{Port, PortAbout};
 use crate::screens::ports::Ports;
+use crate::screens::shadowport::list::Shadowport;
+use crate::screens::shadowport::new::NewRequest;
+use crate::screens::shadowport::one::Request;
 use crate::screens::subnet::{Information, Subnet};
+use crate::screens::support::find::Find;
+use crate::screens::support::queue::Queue;
+use crate::screens::support::request::Request as SupportRequest;
 use crate::session::Session;
 
 /// The application. `missing`: the language that should be shown and could not be had.
@@ -45,20 +55,38 @@ fn pages() -> AnyView {
                 <ParentRoute path=path!("/p/:project") view=Frame>
                     <Route path=path!("") view=Home />
                     <Route path=path!("networks") view=Networks />
+                    <Route path=path!("networks/new") view=CreateNetwork />
                     <ParentRoute path=path!("networks/:id") view=Network>
                         <Route path=path!("") view=Subnets />
                         <Route path=path!("settings") view=Settings />
+                        <Route path=path!("audit") view=History />
                     </ParentRoute>
                     <ParentRoute path=path!("subnets/:id") view=Subnet>
                         <Route path=path!("") view=Information />
                         <Route path=path!("ports") view=Ports />
+                        <Route path=path!("audit") view=History />
                     </ParentRoute>
-                    <Route path=path!("ports/:id") view=Port />
+                    <ParentRoute path=path!("ports/:id") view=Port>
+                        <Route path=path!("") view=PortAbout />
+                        <Route path=path!("audit") view=History />
+                    </ParentRoute>
                     <Route path=path!("clusters") view=Clusters />
+                    <Route path=path!("clusters/new") view=CreateCluster />
                     <ParentRoute path=path!("clusters/:id") view=Cluster>
                         <Route path=path!("") view=Overview />
                         <Route path=path!("nodes") view=Nodes />
+                        <Route path=path!("audit") view=History />
                     </ParentRoute>
+                    <Route path=path!("shadowport") view=Shadowport />
+                    <Route path=path!("shadowport/new") view=NewRequest />
+                    <Route path=path!("shadowport/:id") view=Request />
+                    <Route path=path!("audit") view=Audit />
+                </ParentRoute>
+                <ParentRoute path=path!("/support") view=Frame>
+                    <Route path=path!("queue") view=Queue />
+                    <Route path=path!("queue/:id") view=SupportRequest />
+                    <Route path=path!("find") view=Find />
+                    <Route path=path!("audit") view=SupportAudit />
                 </ParentRoute>
             </Routes>
             {toasts()}

@@ -152,6 +152,11 @@ pub fn escape(text: &str) -> String {
     String::from(js_sys::encode_uri_component(text))
 }
 
+/// Where the console comes from, such as `https://cloud.example`: requests of one's own go there too.
+pub fn origin() -> String {
+    window().location().origin().unwrap_or_default()
+}
+
 /// Path and query of the page.
 pub fn here() -> String {
     let location = window().location();

@@ -5,6 +5,11 @@ pub fn networks(project: &str) -> String {
     format!("/p/{project}/networks")
 }
 
+/// *Create network*.
+pub fn network_new(project: &str) -> String {
+    format!("/p/{project}/networks/new")
+}
+
 /// A network: its subnets.
 pub fn network(project: &str, network: &str) -> String {
     format!("/p/{project}/networks/{network}")
@@ -35,6 +40,11 @@ pub fn clusters(project: &str) -> String {
     format!("/p/{project}/clusters")
 }
 
+/// *Create cluster*.
+pub fn cluster_new(project: &str) -> String {
+    format!("/p/{project}/clusters/new")
+}
+
 /// A cluster: overview.
 pub fn cluster(project: &str, cluster: &str) -> String {
     format!("/p/{project}/clusters/{cluster}")
@@ -43,6 +53,68 @@ pub fn cluster(project: &str, cluster: &str) -> String {
 /// A cluster's nodes.
 pub fn cluster_nodes(project: &str, cluster: &str) -> String {
     format!("/p/{project}/clusters/{cluster}/nodes")
+}
+
+/// The project's shadowport requests.
+pub fn shadowport(project: &str) -> String {
+    format!("/p/{project}/shadowport")
+}
+
+/// A new shadowport request; `quotes` is the declined one that it answers, or empty.
+pub fn shadowport_new(project: &str, quotes: &str) -> String {
+    match quotes {
+        "" => format!("/p/{project}/shadowport/new"),
+        quotes => format!("/p/{project}/shadowport/new?quotes={quotes}"),
+    }
+}
+
+/// A shadowport request, as the project sees it.
+pub fn shadowport_request(project: &str, request: &str) -> String {
+    format!("/p/{project}/shadowport/{request}")
+}
+
+/// The project's audit.
+pub fn audit(project: &str) -> String {
+    format!("/p/{project}/audit")
+}
+
+/// Everything that happened to one object; in the audit of all projects when `project` is empty.
+pub fn audit_of(project: &str, object: &str) -> String {
+    let audit = match project {
+        "" => support_audit(),
+        project => audit(project),
+    };
+    format!("{audit}?q=object:{object}")
+}
+
+/// The *History* tab of a page.
+pub fn history(page: &str) -> String {
+    format!("{page}/audit")
+}
+
+/// Support's queue of shadowport requests.
+pub fn support_queue() -> String {
+    "/support/queue".to_owned()
+}
+
+/// The requests of one project in support's queue, decided ones too.
+pub fn support_queue_of(project: &str) -> String {
+    format!("/support/queue?state=all&project={project}")
+}
+
+/// A shadowport request, as support sees it.
+pub fn support_request(request: &str) -> String {
+    format!("/support/queue/{request}")
+}
+
+/// Support's search.
+pub fn support_find() -> String {
+    "/support/find".to_owned()
+}
+
+/// The audit of all projects.
+pub fn support_audit() -> String {
+    "/support/audit".to_owned()
 }
 
 /// Log-in, going on to `next` (escaped already).
@@ -61,23 +133,60 @@ pub enum Section {
     Networks,
     /// Clusters.
     Clusters,
+    /// Shadowport requests.
+    Shadowport,
+    /// Who did what.
+    Audit,
+    /// Support: requests of all projects.
+    Queue,
+    /// Support: projects.
+    Find,
+    /// Support: who did what anywhere.
+    SupportAudit,
+}
+
+/// Whether a page is of no project: support's own.
+pub fn of_support(path: &str) -> bool {
+    path.split('/').nth(1) == Some("support")
 }
 
 /// Which section a page belongs to.
 pub fn section(path: &str) -> Option<Section> {
+    if of_support(path) {
+        return match path.split('/').nth(2)? {
+            "queue" => Some(Section::Queue),
+            "find" => Some(Section::Find),
+            "audit" => Some(Section::SupportAudit),
+            _ => None,
+        };
+    }
     match path.split('/').nth(3)? {
         "networks" | "subnets" | "ports" => Some(Section::Networks),
         "clusters" => Some(Section::Clusters),
+        "shadowport" => Some(Section::Shadowport),
+        "audit" => Some(Section::Audit),
         _ => None,
+    }
+}
+
+/// Where a section is; those of a project in `project`.
+pub fn of_section(section: Section, project: &str) -> String {
+    match section {
+        Section::Networks => networks(project),
+        Section::Clusters => clusters(project),
+        Section::Shadowport => shadowport(project),
+        Section::Audit => audit(project),
+        Section::Queue => support_queue(),
+        Section::Find => support_find(),
+        Section::SupportAudit => support_audit(),
     }
 }
 
 /// The same section in another project: ids do not carry over.
 pub fn in_project(path: &str, project: &str) -> String {
-    if section(path) == Some(Section::Clusters) {
-        clusters(project)
-    } else {
-        networks(project)
+    match section(path) {
+        Some(section) if !of_support(path) => of_section(section, project),
+        _ => networks(project),
     }
 }
 
@@ -108,8 +217,20 @@ mod tests {
     }
 
     #[test]
+    fn every_section_is_where_it_says() {
+        use Section::{Audit, Clusters, Find, Networks, Queue, Shadowport, SupportAudit};
+        for one in [Networks, Clusters, Shadowport, Audit, Queue, Find, SupportAudit] {
+            assert_eq!(section(&of_section(one, "p")), Some(one));
+        }
+        assert_eq!(section("/p/p/networks/7/audit"), Some(Networks));
+        assert_eq!(section("/support/queue/7"), Some(Queue));
+    }
+
+    #[test]
     fn another_project_opens_on_the_same_list() {
         assert_eq!(in_project("/p/a/clusters/7", "b"), "/p/b/clusters");
         assert_eq!(in_project("/p/a/ports/7", "b"), "/p/b/networks");
+        assert_eq!(in_project("/p/a/shadowport/new", "b"), "/p/b/shadowport");
+        assert_eq!(in_project("/support/audit", "b"), "/p/b/networks");
     }
 }

@@ -129,12 +129,47 @@ impl Session {
         })
     }
 
-    /// Whether the user may change things in `project`.
+    /// Whether the user may change things in `project`. Every control that changes something is there
+    /// only if this says so: for readers and for support there is none.
     pub fn may_write(self, project: &str) -> bool {
-        self.projects().iter().any(|known| {
+        self.state.with(|state| writes(state, project))
+    }
+
+    /// Whether the user sees every project, and decides requests.
+    pub fn is_support(self) -> bool {
+        self.state
+            .with(|state| matches!(state, State::In(session) if session.support || session.admin))
+    }
+
+    /// Whether the user may change everything, everywhere.
+    pub fn is_admin(self) -> bool {
+        self.state
+            .with(|state| matches!(state, State::In(session) if session.admin))
+    }
+
+    /// Whether a lab runs beside the control plane and makes nodes.
+    pub fn has_lab(self) -> bool {
+        self.state
+            .with(|state| matches!(state, State::In(session) if session.lab))
+    }
+
+    /// What a project is called; its id, where the user does not know it.
+    pub fn project_name(self, project: &str) -> String {
+        let known = self
+            .projects()
+            .into_iter()
+            .find(|known| known.id.to_string() == project);
+        known.map_or_else(|| project.to_owned(), |known| known.name)
+    }
+}
+
+/// What [`Session::may_write`] says.
+fn writes(state: &State, project: &str) -> bool {
+    let State::In(session) = state else { return false };
+    session.admin
+        || session.projects.iter().any(|known| {
             known.id.to_string() == project && known.roles.iter().any(|role| role == "member" || role == "admin")
         })
-    }
 }
 
 fn account_language(state: &State) -> Option<Option<String>> {
@@ -183,4 +218,48 @@ pub fn require_log_in(session: Session) {
             }
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: &str = "01930000000070008000000000000001";
+
+    fn state(roles: &[&str], admin: bool) -> State {
+        State::In(v1::Session {
+            user: v1::UserRef {
+                id: OWN.parse().unwrap(),
+                name: "anna".into(),
+            },
+            projects: vec![v1::ProjectRef {
+                id: OWN.parse().unwrap(),
+                name: "demo".into(),
+                roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+            }],
+            support: false,
+            admin,
+            language: None,
+            lab: false,
+            csrf: String::new(),
+        })
+    }
+
+    #[test]
+    fn readers_and_support_change_nothing() {
+        for (roles, expected) in [
+            (&["member"][..], true),
+            (&["admin"], true),
+            (&["reader"], false),
+            (&["support"], false),
+            (&["support", "reader"], false),
+            (&["support", "member"], true),
+            (&[], false),
+        ] {
+            assert_eq!(writes(&state(roles, false), OWN), expected, "{roles:?}");
+        }
+        assert!(!writes(&state(&["member"], false), "another"));
+        assert!(writes(&state(&[], true), "another"), "an administrator everywhere");
+        assert!(!writes(&State::Out, OWN));
+    }
 }

@@ -136,16 +136,34 @@ struct Network<'a> {
     name: &'a str,
     description: &'a str,
     admin_state_up: bool,
+    internet_access: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    enable_shadow_port: bool,
+}
+
+/// What a new network is to be, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkSpec {
+    /// Not empty.
+    pub name: String,
+    /// May be empty.
+    pub description: String,
+    /// `internet_access`.
+    pub internet: bool,
+    /// `enable_shadow_port`: the provider's services; never with internet access.
+    pub services: bool,
 }
 
 impl<'a> CreateNetwork<'a> {
     /// A network without subnets.
-    pub fn new(name: &'a str, description: &'a str) -> Self {
+    pub fn new(spec: &'a NetworkSpec) -> Self {
         Self {
             network: Network {
-                name,
-                description,
+                name: &spec.name,
+                description: &spec.description,
                 admin_state_up: true,
+                internet_access: spec.internet,
+                enable_shadow_port: spec.services,
             },
         }
     }
@@ -172,6 +190,10 @@ impl SwitchPort {
         }
     }
 }
+
+/// A body without anything to say.
+#[derive(Serialize)]
+pub struct Empty {}
 
 /// What the answer to a create is read for.
 #[derive(serde::Deserialize)]

@@ -31,19 +31,27 @@ pub async fn send(
     url: &str,
     body: Option<&impl Serialize>,
 ) -> Written {
-    let body = match body.map(serde_json::to_string) {
-        Some(Ok(body)) => Some(body),
-        Some(Err(error)) => return Err(Failure::unreadable(&error.to_string())),
-        None => None,
-    };
-    send_text(session, project, method, url, body).await
+    send_text(session, project, method, url, encoded(body)?, &browser::fresh_key()).await
 }
 
-async fn send_text(session: Session, project: &str, method: Method, url: &str, body: Option<String>) -> Written {
-    let key = browser::fresh_key();
+/// A body as text.
+pub(super) fn encoded(body: Option<&impl Serialize>) -> Result<Option<String>, Failure> {
+    let text = body.map(serde_json::to_string).transpose();
+    text.map_err(|error| Failure::unreadable(&error.to_string()))
+}
+
+/// As [`send`], with a body that is text already and a key of the caller's.
+pub(super) async fn send_text(
+    session: Session,
+    project: &str,
+    method: Method,
+    url: &str,
+    body: Option<String>,
+    key: &str,
+) -> Written {
     let mut pauses = WRITE_PAUSES.iter();
     loop {
-        let failure = match send_once(session, project, &method, url, body.as_deref(), &key).await {
+        let failure = match send_once(session, project, &method, url, body.as_deref(), key).await {
             Ok(text) => return Ok(text),
             Err(failure) => failure,
         };

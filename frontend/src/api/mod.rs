@@ -1,14 +1,16 @@
 //! Talking to the server: reads of `/portolan/v1`, writes to `/v2.0` and `/portolan/v1`.
 //!
-//! [`failure`] turns whatever went wrong into a sentence; [`client`] sends; [`read`] keeps what a
+//! [`act`] is a write of one form or button; [`failure`] turns whatever went wrong into a sentence; [`client`] sends; [`read`] keeps what a
 //! page shows up to date; [`bodies`] are the request bodies of writes; [`url`] the addresses.
 
+pub mod act;
 pub mod bodies;
 pub mod client;
 pub mod failure;
 pub mod read;
 pub mod url;
 
+pub use act::{Act, use_act};
 pub use client::{Written, send};
 pub use failure::Failure;
 pub use read::{Interest, Read, use_read};

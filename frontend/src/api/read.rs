@@ -27,21 +27,37 @@ pub struct Interest {
     ///
     /// A change that does not say where it is counts as being here.
     pub within: Signal<String>,
+    /// Only of this project; empty: of any that the stream tells of.
+    pub project: Signal<String>,
 }
 
 impl Interest {
-    /// Everything of these kinds in the project.
+    /// Everything of these kinds in the project, or in all of them.
     pub fn anywhere(kinds: &'static [Kind]) -> Self {
-        Self {
-            kinds,
-            within: Signal::stored(String::new()),
-        }
+        Self::within(kinds, Signal::stored(String::new()))
     }
 
     /// These kinds in a network or subnet, or of a cluster.
     pub fn within(kinds: &'static [Kind], within: Signal<String>) -> Self {
-        Self { kinds, within }
+        Self {
+            kinds,
+            within,
+            project: Signal::stored(String::new()),
+        }
     }
+
+    /// These kinds in one project, where the stream tells of all.
+    pub fn of_project(kinds: &'static [Kind], project: Signal<String>) -> Self {
+        Self {
+            project,
+            ..Self::anywhere(kinds)
+        }
+    }
+}
+
+/// Whether a change is of `project`; one that does not say whose it is comes from that project's stream.
+fn is_of(project: &str, change: &Changed) -> bool {
+    project.is_empty() || change.project.is_none_or(|of| of.to_string() == project)
 }
 
 /// Whether a change concerns what is within `within`; see [`Interest::within`].
@@ -240,8 +256,10 @@ fn run(
     live::listen(move |heard| {
         let concerned = match heard {
             Heard::Changes(changes) => {
-                let within = interest.within.get_untracked();
-                changes.iter().any(|change| concerns(interest.kinds, &within, change))
+                let (within, project) = (interest.within.get_untracked(), interest.project.get_untracked());
+                let here = |change: &&Changed| is_of(&project, change);
+                let mut here = changes.iter().filter(here);
+                here.any(|change| concerns(interest.kinds, &within, change))
             }
             Heard::Reset => true,
             Heard::Started(from) => flight
@@ -302,6 +320,18 @@ mod tests {
                 ..change(Kind::Subnet)
             }
         ));
+    }
+
+    #[test]
+    fn a_change_of_another_project_is_none_of_its_business() {
+        let here = Changed {
+            project: OTHER.parse().ok(),
+            ..change(Kind::Request)
+        };
+        let project = here.project.map(|id| id.to_string()).unwrap();
+        assert!(is_of(&project, &here) && is_of("", &here));
+        assert!(!is_of("another", &here));
+        assert!(is_of("another", &change(Kind::Request)), "it does not say whose it is");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::icon::{Icon, icon};
-use super::{dynamic, unique_id};
+use super::{dynamic, maybe, unique_id};
 use crate::i18n::{Key, t};
 
 /// How a button looks.
@@ -43,15 +43,65 @@ pub fn button(look: Look, label: Key, press: Callback<()>) -> AnyView {
 
 /// A button that sends: while it does, it says so.
 pub fn sending_button(look: Look, label: Key, busy: RwSignal<bool>, press: Callback<()>) -> AnyView {
+    let label = Signal::derive(move || t(label).to_owned());
+    guarded_button(look, label, busy, Signal::stored(None), press)
+}
+
+/// A button that sends, unless something stands against it; that it then says.
+pub fn guarded_button(
+    look: Look,
+    label: Signal<String>,
+    busy: RwSignal<bool>,
+    barred: Signal<Option<String>>,
+    press: Callback<()>,
+) -> AnyView {
+    let id = unique_id("barred");
+    let because = id.clone();
+    let is_barred = move || barred.with(Option::is_some);
     view! {
         <button
             type="button"
             class=look.class()
             data-first=(look == Look::Danger).then_some("")
-            aria-disabled=move || busy.get().then_some("true")
-            on:click=move |_| press.run(())
+            aria-disabled=move || (busy.get() || is_barred()).then_some("true")
+            aria-describedby=move || is_barred().then(|| because.clone())
+            title=move || barred.get()
+            on:click=move |_| {
+                if !barred.with_untracked(Option::is_some) {
+                    press.run(());
+                }
+            }
         >
-            {dynamic(move || t(if busy.get() { Key::Sending } else { label }).into_any())}
+            {dynamic(move || {
+                if busy.get() { t(Key::Sending).into_any() } else { label.get().into_any() }
+            })}
+        </button>
+        {maybe(move || {
+            let reason = barred.get()?;
+            Some(view! { <span class="visually-hidden" id=id.clone()>{reason}</span> }.into_any())
+        })}
+    }
+    .into_any()
+}
+
+/// A button that asks once more before it sends: the second press means it, leaving it takes the first back.
+pub fn sure_button(label: Key, sure: Key, busy: RwSignal<bool>, press: Callback<()>) -> AnyView {
+    let asked = RwSignal::new(false);
+    let click = move |_| {
+        if asked.get_untracked() {
+            press.run(());
+        }
+        asked.update(|asked| *asked = !*asked);
+    };
+    view! {
+        <button
+            type="button"
+            class=move || if asked.get() { Look::Danger.class() } else { Look::Plain.class() }
+            aria-disabled=move || busy.get().then_some("true")
+            on:click=click
+            on:blur=move |_| asked.set(false)
+        >
+            {dynamic(move || t(if asked.get() { sure } else { label }).into_any())}
         </button>
     }
     .into_any()

@@ -27,7 +27,8 @@ pub fn error_block(failure: &Failure, again: Option<Callback<()>>) -> AnyView {
 }
 
 /// The block on top of a form, while there is a failure.
-pub fn form_error(failure: RwSignal<Option<Failure>>) -> AnyView {
+pub fn form_error(failure: impl Into<Signal<Option<Failure>>>) -> AnyView {
+    let failure: Signal<Option<Failure>> = failure.into();
     maybe(move || {
         let block = error_block(&failure.get()?, None);
         Some(view! { <div class="error--inline">{block}</div> }.into_any())

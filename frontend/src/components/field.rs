@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use super::choice::{self, Choice, box_field, choices_field};
 use super::icon::{Icon, icon};
 use super::{maybe, nothing, unique_id};
 use crate::i18n::{Key, t};
@@ -90,6 +91,18 @@ pub fn text_field(
     message: Signal<Option<Message>>,
     hint: Option<Key>,
 ) -> AnyView {
+    named_text_field(name, t(label).to_owned(), look, value, message, hint)
+}
+
+/// As [`text_field`], with a label that is no text of ours alone.
+pub fn named_text_field(
+    name: &'static str,
+    label: String,
+    look: Look,
+    value: RwSignal<String>,
+    message: Signal<Option<Message>>,
+    hint: Option<Key>,
+) -> AnyView {
     let id = unique_id(name);
     let (hint_id, message_id) = (format!("{id}-hint"), format!("{id}-message"));
     let described = match hint {
@@ -111,6 +124,7 @@ pub fn text_field(
                 rows=look.lines
                 spellcheck="false"
                 autocomplete="off"
+                data-first=look.first.then_some("")
                 aria-invalid=invalid
                 aria-describedby=described
                 prop:value=value
@@ -140,7 +154,7 @@ pub fn text_field(
     view! {
         <div class="field">
             <label class="field__label" for=id>
-                {t(label)}
+                {label}
                 {match look.optional {
                     true => view! { <span class="field__optional">" "{t(Key::Optional)}</span> }.into_any(),
                     false => nothing(),
@@ -177,57 +191,20 @@ pub fn message_view(message: &Message) -> AnyView {
 
 /// A box to tick.
 pub fn check_field(label: Key, hint: Option<Key>, value: RwSignal<bool>) -> AnyView {
-    let id = unique_id("check");
-    let hint_id = format!("{id}-hint");
-    view! {
-        <div class="check">
-            <input
-                id=id.clone()
-                type="checkbox"
-                aria-describedby=hint.map(|_| hint_id.clone())
-                prop:checked=value
-                on:change:target=move |event| value.set(event.target().checked())
-            />
-            <span class="check__text">
-                <label for=id>{t(label)}</label>
-                {match hint {
-                    Some(hint) => view! { <span class="field__hint" id=hint_id>{t(hint)}</span> }.into_any(),
-                    None => nothing(),
-                }}
-            </span>
-        </div>
-    }
-    .into_any()
+    let choice = Choice {
+        note: hint.map(choice::note),
+        ..Choice::plain(label)
+    };
+    box_field(choice, value)
 }
 
 /// One of a few, by its place among them.
 pub fn choice_field(legend: Key, choices: &[Key], value: RwSignal<usize>) -> AnyView {
-    let name = unique_id("choice");
-    let radios = choices
-        .iter()
-        .enumerate()
-        .map(|(choice, label)| {
-            let id = unique_id("radio");
-            view! {
-                <div class="check">
-                    <input
-                        id=id.clone()
-                        type="radio"
-                        name=name.clone()
-                        prop:checked=move || value.get() == choice
-                        on:change=move |_| value.set(choice)
-                    />
-                    <label for=id>{t(*label)}</label>
-                </div>
-            }
-            .into_any()
-        })
-        .collect::<Vec<AnyView>>();
-    view! {
-        <fieldset class="field choice">
-            <legend class="choice__legend">{t(legend)}</legend>
-            {radios}
-        </fieldset>
-    }
-    .into_any()
+    let choices = choices.iter().map(|label| Choice::plain(*label)).collect();
+    choices_field(
+        legend,
+        choices,
+        value.into(),
+        Callback::new(move |place| value.set(place)),
+    )
 }

@@ -1,4 +1,5 @@
-//! What is around every page of a project: navigation, live mark, theme, account.
+//! What is around every page: navigation, live mark, theme, account; and, for support in a project of
+//! somebody else, the bar that says so.
 
 use leptos::prelude::*;
 use leptos_router::components::Outlet;
@@ -12,38 +13,101 @@ use super::live_mark::live_mark;
 use super::rose::rose;
 use super::switcher::project_switcher;
 use super::theme::theme_switch;
-use super::{dynamic, maybe};
+use super::{dynamic, maybe, nothing};
 use crate::browser;
-use crate::i18n::{Key, t};
-use crate::live::Live;
+use crate::i18n::{Key, t, tp};
+use crate::live::{Live, Scope};
 use crate::paths::{self, Section};
-use crate::session::{State, require_log_in, use_project, use_session};
+use crate::session::{Session, State, require_log_in, use_project, use_session};
 
-/// The frame of a project's pages.
+/// What the live stream tells of, for a page.
+fn scope(logged_in: bool, support: bool, path: &str, project: &str) -> Scope {
+    match (logged_in, paths::of_support(path)) {
+        (true, true) if support => Scope::All,
+        (true, false) if !project.is_empty() => Scope::Project(project.to_owned()),
+        _ => Scope::Nothing,
+    }
+}
+
+/// The project whose sections the navigation shows: the page's, else the last one looked at.
+fn shown_project(session: Session, project: Signal<String>) -> Signal<String> {
+    let last = RwSignal::new(browser::remembered("project").unwrap_or_default());
+    Effect::new(move |_| {
+        let project = project.get();
+        if !project.is_empty() {
+            browser::remember("project", Some(&project));
+            last.set(project);
+        }
+    });
+    Memo::new(move |_| {
+        let candidates = [project.get(), last.get()];
+        let projects = session.projects();
+        let first = projects.first().map(|first| first.id.to_string());
+        let mut all = candidates.into_iter().chain(first);
+        all.find(|project| !project.is_empty()).unwrap_or_default()
+    })
+    .into()
+}
+
+/// Says that the project on screen is somebody else's.
+fn viewing(session: Session, project: Signal<String>) -> AnyView {
+    maybe(move || {
+        let project = project.get();
+        if project.is_empty() || !session.is_support() || session.may_write(&project) {
+            return None;
+        }
+        let text = tp(Key::ViewingAsSupport, &[("project", &session.project_name(&project))]);
+        let back = view! { <a href=paths::support_queue()>{t(Key::ToQueue)}</a> };
+        Some(
+            view! {
+                <div class="viewing" role="note" data-testid="viewing">
+                    {icon(Icon::Eye)}
+                    <span>{text}</span>
+                    {back}
+                </div>
+            }
+            .into_any(),
+        )
+    })
+}
+
+/// The frame of all pages.
 #[component]
 pub fn Frame() -> impl IntoView {
     let session = use_session();
     let project = use_project();
+    let shown = shown_project(session, project);
     let live = expect_context::<Live>();
     let open = RwSignal::new(false);
     require_log_in(session);
-    keyboard::listen();
+    keyboard::listen(shown);
     let logged_in = Memo::new(move |_| matches!(session.state(), State::In(_)));
+    let support = Memo::new(move |_| session.is_support());
+    let path = use_location().pathname;
+    let follower = live.follower();
     Effect::new(move |_| {
-        live.follow(if logged_in.get() { project.get() } else { String::new() });
+        let scope = scope(logged_in.get(), support.get(), &path.get(), &project.get());
+        live.follow(follower, scope);
     });
-    on_cleanup(move || live.follow(String::new()));
+    on_cleanup(move || live.follow(follower, Scope::Nothing));
+    // A project that is newer than the log-in has no name yet.
+    Effect::new(move |_| {
+        let project = project.get();
+        let unknown = untrack(|| session.project_name(&project)) == project;
+        if support.get() && !project.is_empty() && unknown {
+            session.ask();
+        }
+    });
     let log_out = Callback::new(move |()| {
         leptos::task::spawn_local(async move { session.log_out().await });
     });
-    let path = use_location().pathname;
     let section = Memo::new(move |_| paths::section(&path.get()));
-    let item = move |href: Signal<String>, of: Section, drawing: Icon, title: Key| {
+    let item = move |of: Section, drawing: Icon, title: Key| {
         view! {
             <li>
                 <a
                     class="nav__link"
-                    href=href
+                    href=move || paths::of_section(of, &shown.get())
                     aria-current=move || (section.get() == Some(of)).then_some("page")
                     on:click=move |_| open.set(false)
                 >
@@ -54,6 +118,28 @@ pub fn Frame() -> impl IntoView {
         }
         .into_any()
     };
+    let support_items = move || {
+        let items = match support.get() {
+            true => vec![
+                item(Section::Queue, Icon::Inbox, Key::Queue),
+                item(Section::Find, Icon::Search, Key::Find),
+                item(Section::SupportAudit, Icon::List, Key::AuditAll),
+            ],
+            false => return nothing(),
+        };
+        view! {
+            <ul class="nav__list nav__list--support" aria-label=t(Key::Support)>
+                {items}
+            </ul>
+        }
+        .into_any()
+    };
+    let items = vec![
+        item(Section::Networks, Icon::Network, Key::Networks),
+        item(Section::Clusters, Icon::Cluster, Key::Clusters),
+        item(Section::Shadowport, Icon::Anchor, Key::Shadowport),
+        item(Section::Audit, Icon::List, Key::Audit),
+    ];
     view! {
         <div class="frame" class:frame--open=open>
             <a class="skip button" href="#main" on:click=move |event| {
@@ -78,22 +164,10 @@ pub fn Frame() -> impl IntoView {
                         Callback::new(move |()| open.set(false)),
                     )}
                 </div>
-                {project_switcher()}
+                {project_switcher(shown)}
                 <nav aria-label=t(Key::MainNavigation)>
-                    <ul class="nav__list">
-                        {item(
-                            Signal::derive(move || paths::networks(&project.get())),
-                            Section::Networks,
-                            Icon::Network,
-                            Key::Networks,
-                        )}
-                        {item(
-                            Signal::derive(move || paths::clusters(&project.get())),
-                            Section::Clusters,
-                            Icon::Cluster,
-                            Key::Clusters,
-                        )}
-                    </ul>
+                    {dynamic(support_items)}
+                    <ul class="nav__list">{items}</ul>
                 </nav>
             </aside>
             <div class="main">
@@ -115,10 +189,28 @@ pub fn Frame() -> impl IntoView {
                         {icon_button("button button--quiet button--icon", Icon::Leave, Key::LogOut, log_out)}
                     </div>
                 </div>
+                {viewing(session, project)}
                 <main id="main" class="page">
                     {maybe(move || logged_in.get().then(|| view! { <Outlet /> }.into_any()))}
                 </main>
             </div>
         </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stream_tells_of_what_is_on_screen() {
+        assert_eq!(scope(true, false, "/p/a/networks", "a"), Scope::Project("a".to_owned()));
+        assert_eq!(scope(true, true, "/support/queue", ""), Scope::All);
+        assert_eq!(
+            scope(true, false, "/support/queue", ""),
+            Scope::Nothing,
+            "refused anyway"
+        );
+        assert_eq!(scope(false, false, "/p/a/networks", "a"), Scope::Nothing);
     }
 }

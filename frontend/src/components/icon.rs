@@ -41,6 +41,16 @@ pub enum Icon {
     Warning,
     /// Waiting.
     Clock,
+    /// Shadowport: a harbour's own.
+    Anchor,
+    /// Audit.
+    List,
+    /// Queue.
+    Inbox,
+    /// Looking only.
+    Eye,
+    /// A note for oneself.
+    Note,
 }
 
 impl Icon {
@@ -67,6 +77,15 @@ impl Icon {
             Icon::Minus => "M3 8h10",
             Icon::Warning => "M8 2L14.5 13.5h-13zM8 6.5v3M8 11.4v.2",
             Icon::Clock => "M8 14A6 6 0 1 0 8 2a6 6 0 0 0 0 12zM8 4.8V8l2 1.5",
+            Icon::Anchor => {
+                "M8 4.5v9.5M8 4.5a1.5 1.5 0 1 0 0-3 1.5 1.5 0 0 0 0 3zM5.5 7h5M2.5 9c.3 3 2.6 5 5.5 5s5.2-2 5.5-5"
+            }
+            Icon::List => "M6 4h7.5M6 8h7.5M6 12h7.5M2.8 4h.4M2.8 8h.4M2.8 12h.4",
+            Icon::Inbox => "M2.5 9.5L4.3 3h7.4l1.8 6.5v4h-11zM2.5 9.5h3.3L6.6 11h2.8l.8-1.5h3.3",
+            Icon::Eye => {
+                "M1.5 8S4 3.8 8 3.8 14.5 8 14.5 8 12 12.2 8 12.2 1.5 8 1.5 8zM8 10a2 2 0 1 0 0-4 2 2 0 0 0 0 4z"
+            }
+            Icon::Note => "M3 2.5h10v7l-3.5 4H3zM13 9.5H9.5v4M5.5 5.5h5M5.5 8h2.5",
         }
     }
 }

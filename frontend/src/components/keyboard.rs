@@ -1,10 +1,11 @@
-//! Single keys: `/` filters, `n` creates, `g n` and `g c` go to places. None while typing.
+//! Single keys: `/` filters, `n` creates, `g` and a letter goes to a section. None while typing.
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 
-use crate::session::use_project;
-use crate::{browser, paths};
+use crate::browser;
+use crate::paths::{self, Section};
+use crate::session::use_session;
 
 /// What a key asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,10 +14,8 @@ pub enum Wish {
     Filter,
     /// Press the page's main button.
     Create,
-    /// To the networks.
-    Networks,
-    /// To the clusters.
-    Clusters,
+    /// To a section.
+    Open(Section),
     /// A `g` waits for its second key.
     Go,
 }
@@ -24,8 +23,12 @@ pub enum Wish {
 /// What `key` means after `g` or by itself.
 pub fn wish(key: &str, after_go: bool) -> Option<Wish> {
     match (key, after_go) {
-        ("n", true) => Some(Wish::Networks),
-        ("c", true) => Some(Wish::Clusters),
+        ("n", true) => Some(Wish::Open(Section::Networks)),
+        ("c", true) => Some(Wish::Open(Section::Clusters)),
+        ("s", true) => Some(Wish::Open(Section::Shadowport)),
+        ("a", true) => Some(Wish::Open(Section::Audit)),
+        ("q", true) => Some(Wish::Open(Section::Queue)),
+        ("f", true) => Some(Wish::Open(Section::Find)),
         ("/", _) => Some(Wish::Filter),
         ("n", false) => Some(Wish::Create),
         ("g", _) => Some(Wish::Go),
@@ -33,9 +36,9 @@ pub fn wish(key: &str, after_go: bool) -> Option<Wish> {
     }
 }
 
-/// Listens for keys while the caller's owner lives.
-pub fn listen() {
-    let project = use_project();
+/// Listens for keys while the caller's owner lives; `project` is the one whose sections are shown.
+pub fn listen(project: Signal<String>) {
+    let session = use_session();
     let navigate = use_navigate();
     let go = StoredValue::new(false);
     let handle = window_event_listener(leptos::ev::keydown, move |event| {
@@ -51,12 +54,10 @@ pub fn listen() {
         let done = match wish {
             Some(Wish::Filter) => browser::focus("[data-hotkey=filter]"),
             Some(Wish::Create) => browser::click("[data-hotkey=create]"),
-            Some(Wish::Networks) => {
-                navigate(&paths::networks(&project.get_untracked()), Default::default());
-                true
-            }
-            Some(Wish::Clusters) => {
-                navigate(&paths::clusters(&project.get_untracked()), Default::default());
+            Some(Wish::Open(Section::Queue | Section::Find)) if !untrack(|| session.is_support()) => false,
+            Some(Wish::Open(section)) => {
+                let to = paths::of_section(section, &project.get_untracked());
+                navigate(&to, Default::default());
                 true
             }
             Some(Wish::Go) | None => false,
@@ -75,7 +76,9 @@ mod tests {
     #[test]
     fn n_creates_or_after_g_goes_to_networks() {
         assert_eq!(wish("n", false), Some(Wish::Create));
-        assert_eq!(wish("n", true), Some(Wish::Networks));
+        assert_eq!(wish("n", true), Some(Wish::Open(Section::Networks)));
+        assert_eq!(wish("a", true), Some(Wish::Open(Section::Audit)));
+        assert_eq!(wish("a", false), None);
         assert_eq!(wish("g", true), Some(Wish::Go));
         assert_eq!(wish("x", true), None);
     }

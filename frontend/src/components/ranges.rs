@@ -1,8 +1,12 @@
-//! Two ranges of addresses to scale, one under the other, with what they share.
+//! What is said of a range of addresses; two that overlap to scale, one under the other, with what they share.
 
 use leptos::prelude::*;
 use portolan_shared::addr::{Cidr, to_bits};
 
+use super::dynamic;
+use super::field::Weight;
+use crate::browser;
+use crate::forms::range::{Overlap, Said};
 use crate::i18n::{Key, t, tp};
 
 /// Where something lies on a line from 0 to 1.
@@ -56,9 +60,48 @@ pub fn draw(mine: Cidr, theirs: Cidr) -> Drawing {
     }
 }
 
+/// Under a range and what is said of it: how large it is, what is in the way, what would do instead.
+///
+/// `name` is the field's, which gets the focus back when the offer is taken; `mine` names the range.
+pub fn range_remarks(said: Signal<Said>, value: RwSignal<String>, name: &'static str, mine: Key) -> AnyView {
+    let remarks = dynamic(move || {
+        let said = said.get();
+        let mut remarks = Vec::new();
+        let wrong = said
+            .message
+            .as_ref()
+            .is_some_and(|message| message.weight == Weight::Error);
+        if let Some(size) = said.size.filter(|_| !wrong) {
+            remarks.push(view! { <p class="field__hint">{size}</p> }.into_any());
+        }
+        if let Some(overlap) = &said.overlap {
+            remarks.push(overlap_bars(overlap, mine));
+        }
+        if let Some(offered) = said.offered {
+            let text = tp(Key::UseInstead, &[("cidr", &offered.to_string())]);
+            let take = move |_| {
+                value.set(offered.to_string());
+                browser::focus(&format!("input[name={name}]"));
+            };
+            remarks.push(
+                view! {
+                    <p class="field__offer">
+                        <button type="button" class="button button--small" on:click=take>
+                            {text}
+                        </button>
+                    </p>
+                }
+                .into_any(),
+            );
+        }
+        remarks.into_any()
+    });
+    view! { <div class="field__remarks" aria-live="polite">{remarks}</div> }.into_any()
+}
+
 /// The drawing; the sentence beside it says the same in words, so it is hidden from screen readers.
-pub fn overlap_bars(mine: Cidr, theirs: Cidr, their_name: &str) -> AnyView {
-    let drawing = draw(mine, theirs);
+fn overlap_bars(overlap: &Overlap, mine: Key) -> AnyView {
+    let drawing = draw(overlap.mine, overlap.theirs);
     let row = |name: String, span: Span, class: &'static str| {
         let rect = |span: Span, class: &'static str| {
             view! {
@@ -83,15 +126,15 @@ pub fn overlap_bars(mine: Cidr, theirs: Cidr, their_name: &str) -> AnyView {
         }
         .into_any()
     };
-    let theirs_name = if their_name.is_empty() {
-        theirs.to_string()
+    let theirs = if overlap.name.is_empty() {
+        overlap.theirs.to_string()
     } else {
-        their_name.to_owned()
+        overlap.name.clone()
     };
     view! {
         <figure class="ranges" aria-hidden="true">
-            {row(t(Key::ThisSubnet).to_owned(), drawing.mine, "ranges__mine")}
-            {row(tp(Key::OtherSubnet, &[("name", &theirs_name)]), drawing.theirs, "ranges__theirs")}
+            {row(t(mine).to_owned(), drawing.mine, "ranges__mine")}
+            {row(theirs, drawing.theirs, "ranges__theirs")}
             <div class="ranges__scale ranges__scale--offset">
                 <span>{drawing.ends.0}</span>
                 <span>{drawing.ends.1}</span>

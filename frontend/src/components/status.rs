@@ -5,6 +5,7 @@ use portolan_shared::status::Reason;
 
 use super::time::{Clock, use_clock};
 use super::{dynamic, nothing};
+use crate::api::Failure;
 use crate::i18n::format;
 use crate::i18n::{self, Key, t};
 use crate::table::Tone;
@@ -56,7 +57,14 @@ pub fn reason_view(class: &'static str, reason: Reason, clock: Clock) -> AnyView
 /// A reason in the reader's language: by its code, else as the server says it.
 pub fn reason_text(reason: &Reason, now: i64, zone: i64) -> String {
     let Some((_, key)) = i18n::codes::REASONS.iter().find(|(code, _)| *code == reason.code) else {
-        return reason.sentence.clone();
+        // What would refuse a delete stands in its plan by the refusal's code.
+        let refused = Failure {
+            code: reason.code.clone(),
+            params: reason.params.clone(),
+            said: reason.sentence.clone(),
+            ..Failure::default()
+        };
+        return refused.sentence();
     };
     let since = reason.since.as_deref().and_then(format::parse_time);
     let (clock, length) = match since {
@@ -115,6 +123,13 @@ mod tests {
     }
 
     #[test]
+    fn every_reason_of_clusters_and_plans_has_a_text() {
+        for code in portolan_shared::stages::Because::CODES {
+            assert!(i18n::codes::REASONS.iter().any(|(known, _)| known == code), "{code}");
+        }
+    }
+
+    #[test]
     fn a_silent_node_is_named_with_since_when_and_for_how_long() {
         let reason = Cause::NodeSilent("node-2".into(), 0).reason(|_| "2026-11-21T12:01:31Z".to_owned());
         assert_eq!(
@@ -132,5 +147,15 @@ mod tests {
             since: None,
         };
         assert_eq!(reason_text(&reason, 0, 0), "So it is.");
+        let refused = Reason {
+            code: "network.in_use".into(),
+            params: vec![
+                ("network".into(), "shop".into()),
+                ("holders".into(), "port web-1".into()),
+            ],
+            ..reason
+        };
+        let text = reason_text(&refused, 0, 0);
+        assert!(text.contains("shop") && text.contains("port web-1"), "{text}");
     }
 }

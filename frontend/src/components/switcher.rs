@@ -8,24 +8,16 @@ use super::copy::copy_button;
 use super::icon::{Icon, icon};
 use super::{dynamic, maybe};
 use crate::i18n::{Key, t};
-use crate::session::{use_project, use_session};
+use crate::session::use_session;
 use crate::{browser, paths};
 
-/// The switcher.
-pub fn project_switcher() -> AnyView {
+/// The switcher; `project` is the one whose sections are shown.
+pub fn project_switcher(project: Signal<String>) -> AnyView {
     let session = use_session();
-    let project = use_project();
     let path = use_location().pathname;
     let open = RwSignal::new(false);
     let node = NodeRef::<html::Div>::new();
-    let name = move || {
-        let id = project.get();
-        let projects = session.projects();
-        projects
-            .into_iter()
-            .find(|known| known.id.to_string() == id)
-            .map_or_else(|| id.clone(), |known| known.name)
-    };
+    let name = move || session.project_name(&project.get());
     let list = move || {
         session
             .projects()

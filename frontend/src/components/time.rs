@@ -44,12 +44,21 @@ pub fn use_clock() -> Clock {
 
 /// A time: relative up to a day, whole on hover.
 pub fn time(rfc3339: String) -> AnyView {
+    shown(rfc3339, |at, clock| format::ago(at, clock.now(), clock.zone()))
+}
+
+/// How long ago something was, whole on hover.
+pub fn age(rfc3339: String) -> AnyView {
+    shown(rfc3339, |at, clock| format::duration(clock.now() - at))
+}
+
+fn shown(rfc3339: String, words: fn(i64, Clock) -> String) -> AnyView {
     let clock = use_clock();
     let at = format::parse_time(&rfc3339);
     let whole = at.map(|at| format::whole(at, clock.zone()));
     view! {
         <time class="nowrap" datetime=rfc3339 title=whole>
-            {maybe(move || Some(format::ago(at?, clock.now(), clock.zone()).into_any()))}
+            {maybe(move || Some(words(at?, clock).into_any()))}
         </time>
     }
     .into_any()

@@ -1,7 +1,7 @@
-//! The chain behind a port's status: what holds, the first that does not, what was not looked at.
+//! Chains of what must hold, such as that behind a port's status.
 
 use leptos::prelude::*;
-use portolan_shared::status::{Step, StepState};
+use portolan_shared::status::{Reason, Step, StepState};
 use portolan_shared::v1::WhyStep;
 
 use super::icon::{Icon, icon};
@@ -35,16 +35,42 @@ pub fn advice(code: &str) -> Option<Key> {
     })
 }
 
-/// The chain.
+/// The chain behind a port's status.
 pub fn why_chain(steps: &[WhyStep]) -> AnyView {
-    let items: Vec<AnyView> = steps.iter().cloned().map(step_view).collect();
-    view! { <ol class="why" aria-label=t(Key::Why)>{items}</ol> }.into_any()
+    let links = steps.iter().map(|step| {
+        let advice = step.reason.as_ref().and_then(|reason| advice(&reason.code));
+        Link {
+            name: step_name(step.step),
+            state: step.state,
+            reason: step.reason.clone(),
+            note: advice.map(|advice| t(advice).into_any()),
+        }
+    });
+    chain(Key::Why, links.collect())
 }
 
-/// One step.
-fn step_view(step: WhyStep) -> AnyView {
+/// One link of a chain.
+pub struct Link {
+    /// What it is called.
+    pub name: Key,
+    /// How it stands.
+    pub state: StepState,
+    /// Why it does not hold.
+    pub reason: Option<Reason>,
+    /// What else there is to say of it.
+    pub note: Option<AnyView>,
+}
+
+/// A chain: what holds, the first that does not, what was not looked at.
+pub fn chain(label: Key, links: Vec<Link>) -> AnyView {
+    let items: Vec<AnyView> = links.into_iter().map(link_view).collect();
+    view! { <ol class="why" aria-label=t(label)>{items}</ol> }.into_any()
+}
+
+/// One link.
+fn link_view(link: Link) -> AnyView {
     let clock = use_clock();
-    let (class, mark, word) = match step.state {
+    let (class, mark, word) = match link.state {
         StepState::Ok => ("passed", icon(Icon::Check), Key::StepOk),
         StepState::Failed => ("failed", icon(Icon::Cross), Key::StepFailed),
         StepState::Waiting => ("waiting", icon(Icon::Clock), Key::StepWaiting),
@@ -54,20 +80,19 @@ fn step_view(step: WhyStep) -> AnyView {
             Key::StepUnknown,
         ),
     };
-    let advice = step.reason.as_ref().and_then(|reason| advice(&reason.code));
     let mut texts = Vec::new();
-    if let Some(reason) = step.reason {
+    if let Some(reason) = link.reason {
         let reason = reason_view("", reason, clock);
         texts.push(view! { <p class="why__text">{reason}</p> }.into_any());
     }
-    if let Some(advice) = advice {
-        texts.push(view! { <p class="why__text">{t(advice)}</p> }.into_any());
+    if let Some(note) = link.note {
+        texts.push(view! { <p class="why__text">{note}</p> }.into_any());
     }
     view! {
         <li class=format!("why__step why__step--{class}")>
             <span class="why__mark">{mark}</span>
             <div>
-                <p class="why__name">{t(step_name(step.step))} <span class="visually-hidden">": " {t(word)}</span></p>
+                <p class="why__name">{t(link.name)} <span class="visually-hidden">": " {t(word)}</span></p>
                 {texts}
             </div>
         </li>

@@ -1,7 +1,14 @@
 //! What forms know, apart from how they look: text as typed in, checked values and messages out. Pure.
 
+pub mod cluster;
+pub mod code;
+pub mod join;
 pub mod network;
+pub mod plan;
 pub mod port;
+pub mod quota;
+pub mod range;
+pub mod request;
 pub mod subnet;
 
 /// The first of `{prefix}-1`, `{prefix}-2`, … that is not taken.

@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use portolan_shared::addr::{BadCidr, Cidr, Family, next_free_block};
+use portolan_shared::addr::{BadCidr, Cidr, Family};
 use portolan_shared::check::{self, GatewayInput, SubnetInput, SubnetSpec, UsedRange};
 use portolan_shared::ids::NetworkId;
-use portolan_shared::refusal::Refusal;
 
+use super::range::{self, next_free, taken};
 use super::{pairs, words};
 use crate::api::Failure;
 use crate::components::field::Message;
@@ -42,17 +42,6 @@ pub struct Typed {
     pub description: String,
 }
 
-/// Another subnet that is in the way, or that one should know of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Overlap {
-    /// The network being typed.
-    pub mine: Cidr,
-    /// The one that is there.
-    pub theirs: UsedRange,
-    /// In the same network: it cannot be made.
-    pub forbidden: bool,
-}
-
 /// What is to be said about the form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
@@ -61,7 +50,7 @@ pub struct Checked {
     /// Under the name.
     pub name: Option<Message>,
     /// Under the CIDR.
-    pub cidr: Option<Message>,
+    pub cidr: range::Said,
     /// Under the gateway.
     pub gateway: Option<Message>,
     /// Under the pools.
@@ -72,12 +61,6 @@ pub struct Checked {
     pub routes: Option<Message>,
     /// Under the description.
     pub description: Option<Message>,
-    /// To be drawn.
-    pub overlap: Option<Overlap>,
-    /// A network that would do instead, one click away.
-    pub offered: Option<Cidr>,
-    /// `256 addresses, 253 to give`.
-    pub size: Option<String>,
     /// The gateway there would be, for the empty field.
     pub default_gateway: Option<IpAddr>,
 }
@@ -109,12 +92,15 @@ pub fn check(typed: &Typed, network: Option<NetworkId>, space: &[UsedRange], nam
     };
     if let Ok(cidr) = typed.cidr.trim().parse::<Cidr>() {
         checked.default_gateway = Some(cidr.default_gateway());
-        checked.size = Some(size_text(cidr, checked.spec.as_ref()));
+        checked.cidr.size = Some(size_text(cidr, checked.spec.as_ref()));
         if let Some(network) = network {
             wrong.extend(check::overlap(cidr, network, space));
         }
-        checked.overlap = overlap(cidr, network, space);
-        checked.cidr = warning(cidr, checked.overlap.as_ref());
+        checked.cidr.overlap = range::overlap(cidr, network, space);
+        checked.cidr.message = match &checked.cidr.overlap {
+            Some(overlap) => Some(overlap.message()),
+            None => range::foreign(cidr),
+        };
     }
     for refusal in &wrong {
         let place = match refusal.field().as_deref() {
@@ -124,7 +110,7 @@ pub fn check(typed: &Typed, network: Option<NetworkId>, space: &[UsedRange], nam
             Some("dns_nameservers") => &mut checked.dns,
             Some("host_routes") => &mut checked.routes,
             Some("description") => &mut checked.description,
-            _ => &mut checked.cidr,
+            _ => &mut checked.cidr.message,
         };
         // The first error of a field stands; a warning gives way to it.
         if !place
@@ -146,7 +132,8 @@ pub fn check(typed: &Typed, network: Option<NetworkId>, space: &[UsedRange], nam
             &[("name", typed.name.trim())],
         )));
     }
-    checked.offered = offered(typed, &wrong, checked.overlap.as_ref(), space);
+    let usual = (FIRST_SIZE, FIRST_SIZE_V6);
+    checked.cidr.offered = range::offered(&typed.cidr, usual, checked.cidr.overlap.as_ref(), &taken(space));
     checked
 }
 
@@ -166,110 +153,6 @@ fn size_text(cidr: Cidr, spec: Option<&SubnetSpec>) -> String {
     format!("{text}. {note}")
 }
 
-/// What overlaps first: in the same network it forbids, elsewhere in the project one should know.
-fn overlap(mine: Cidr, network: Option<NetworkId>, space: &[UsedRange]) -> Option<Overlap> {
-    let find = |forbidden: bool| {
-        let theirs = space
-            .iter()
-            .find(|range| (Some(range.network_id) == network) == forbidden && range.cidr.overlaps(&mine))?;
-        Some(Overlap {
-            mine,
-            theirs: theirs.clone(),
-            forbidden,
-        })
-    };
-    find(true).or_else(|| find(false))
-}
-
-/// Why one may not want this network although one may have it.
-fn warning(cidr: Cidr, overlap: Option<&Overlap>) -> Option<Message> {
-    if let Some(Overlap {
-        mine,
-        theirs,
-        forbidden: false,
-    }) = overlap
-    {
-        let shared = mine.range().intersection(&theirs.cidr.range())?;
-        return Some(Message::warning(tp(
-            Key::OverlapElsewhere,
-            &[
-                ("cidr", &mine.to_string()),
-                ("name", &theirs.name),
-                ("other", &theirs.cidr.to_string()),
-                ("network", &theirs.network),
-                ("shared", &shared.to_string()),
-            ],
-        )));
-    }
-    let key = match cidr.first() {
-        IpAddr::V4(_) => {
-            let within = |network: &str| network.parse::<Cidr>().is_ok_and(|network| network.overlaps(&cidr));
-            if within("100.64.0.0/10") {
-                Key::WarnCarrier
-            } else if within("198.18.0.0/15") {
-                Key::WarnProvider
-            } else if ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
-                .iter()
-                .any(|private| holds(private, cidr))
-            {
-                return None;
-            } else {
-                Key::WarnPublic
-            }
-        }
-        // Unique local addresses are fc00::/7 (RFC 4193), documentation 2001:db8::/32 (RFC 3849).
-        IpAddr::V6(first) if first.segments()[0] & 0xfe00 == 0xfc00 => return None,
-        IpAddr::V6(first) if first.segments()[..2] == [0x2001, 0xdb8] => return None,
-        IpAddr::V6(_) => Key::WarnPublic,
-    };
-    Some(Message::warning(tp(key, &[("cidr", &cidr.to_string())])))
-}
-
-/// Whether all of `inner` lies in `outer`.
-fn holds(outer: &str, inner: Cidr) -> bool {
-    outer
-        .parse::<Cidr>()
-        .is_ok_and(|outer| outer.contains(inner.first()) && outer.contains(inner.last()))
-}
-
-/// A network to take instead: the one meant where host bits are set, the next free where it overlaps.
-fn offered(typed: &Typed, wrong: &[Refusal], overlap: Option<&Overlap>, space: &[UsedRange]) -> Option<Cidr> {
-    for refusal in wrong {
-        if let Refusal::HostBits { offered, .. } = refusal {
-            return Some(*offered);
-        }
-    }
-    // An address alone: most likely its network of the usual size is meant.
-    if let Ok(address) = typed.cidr.trim().parse::<IpAddr>() {
-        let prefix = if address.is_ipv4() { FIRST_SIZE } else { FIRST_SIZE_V6 };
-        return Cidr::containing(address, prefix);
-    }
-    overlap.and_then(|overlap| next_free(Some(overlap.mine), overlap.mine.prefix(), space))
-}
-
-/// The next free network of that size, near `meant` first: in the same private range.
-pub fn next_free(meant: Option<Cidr>, prefix: u8, space: &[UsedRange]) -> Option<Cidr> {
-    let taken: Vec<Cidr> = space.iter().map(|range| range.cidr).collect();
-    let mut within: Vec<Cidr> = Vec::new();
-    match meant {
-        Some(meant) if meant.family() == Family::V6 => {
-            within.extend(Cidr::containing(meant.first(), prefix.saturating_sub(16).max(1)));
-            within.extend("fd00::/8".parse::<Cidr>());
-        }
-        _ => {
-            let private = ["192.168.0.0/16", "172.16.0.0/12", "10.0.0.0/8"];
-            let same = private
-                .iter()
-                .find(|range| meant.is_some_and(|meant| holds(range, meant)));
-            within.extend(same.and_then(|range| range.parse::<Cidr>().ok()));
-            within.extend("10.0.0.0/8".parse::<Cidr>());
-        }
-    }
-    within
-        .into_iter()
-        .find_map(|within| next_free_block(within, prefix, &taken))
-}
-
 /// The CIDR the stepper makes of the one there is: `larger` network or smaller, next free of that size.
 pub fn stepped(cidr: &str, larger: bool, space: &[UsedRange]) -> Option<Cidr> {
     let meant = match cidr.trim().parse::<Cidr>() {
@@ -284,14 +167,14 @@ pub fn stepped(cidr: &str, larger: bool, space: &[UsedRange]) -> Option<Cidr> {
         (_, true) => now.checked_sub(1)?.clamp(*SIZES.start(), *SIZES.end()),
         (_, false) => (now + 1).clamp(*SIZES.start(), *SIZES.end()),
     };
-    next_free(meant, next, space)
+    next_free(meant, next, &taken(space))
 }
 
 /// The form as it opens: the next free name and network.
 pub fn fresh(space: &[UsedRange], names: &[String]) -> Typed {
     Typed {
         name: super::next_name("subnet", names),
-        cidr: next_free(None, FIRST_SIZE, space)
+        cidr: next_free(None, FIRST_SIZE, &taken(space))
             .map(|cidr| cidr.to_string())
             .unwrap_or_default(),
         dhcp: true,
@@ -301,21 +184,9 @@ pub fn fresh(space: &[UsedRange], names: &[String]) -> Typed {
 
 #[cfg(test)]
 mod tests {
+    use super::super::range::tests::{NETWORK, OTHER, used};
     use super::*;
     use crate::components::field::Weight;
-
-    const NETWORK: &str = "01930000-0000-7000-8000-000000000001";
-    const OTHER: &str = "01930000-0000-7000-8000-000000000002";
-
-    fn used(cidr: &str, name: &str, network: &str) -> UsedRange {
-        UsedRange {
-            cidr: cidr.parse().unwrap(),
-            name: name.into(),
-            network_id: network.parse().unwrap(),
-            network: if network == NETWORK { "shop" } else { "lab" }.into(),
-            subnet_id: None,
-        }
-    }
 
     fn space() -> Vec<UsedRange> {
         vec![used("10.0.0.0/23", "db", NETWORK), used("10.9.0.0/24", "other", OTHER)]
@@ -337,13 +208,13 @@ mod tests {
     #[test]
     fn an_overlap_names_the_other_and_offers_the_next_free() {
         let checked = look(&typed("10.0.1.0/24"));
-        let message = checked.cidr.unwrap();
+        let message = checked.cidr.message.clone().unwrap();
         assert_eq!(message.weight, Weight::Error);
         for part in ["10.0.1.0/24", "db", "10.0.0.0/23", "shop", "10.0.1.0-10.0.1.255"] {
             assert!(message.text.contains(part), "{part} in {}", message.text);
         }
-        assert_eq!(checked.offered, "10.0.2.0/24".parse().ok());
-        assert!(checked.overlap.is_some_and(|overlap| overlap.forbidden));
+        assert_eq!(checked.cidr.offered, "10.0.2.0/24".parse().ok());
+        assert!(checked.cidr.overlap.is_some_and(|overlap| overlap.forbidden));
         assert_eq!(checked.spec, None);
         assert!(look(&typed("10.0.2.0/24")).spec.is_some());
     }
@@ -351,18 +222,18 @@ mod tests {
     #[test]
     fn an_overlap_in_another_network_is_a_warning() {
         let checked = look(&typed("10.9.0.0/25"));
-        assert_eq!(checked.cidr.unwrap().weight, Weight::Warning);
+        assert_eq!(checked.cidr.message.clone().unwrap().weight, Weight::Warning);
         assert!(checked.spec.is_some());
-        assert!(checked.overlap.is_some_and(|overlap| !overlap.forbidden));
+        assert!(checked.cidr.overlap.is_some_and(|overlap| !overlap.forbidden));
     }
 
     #[test]
     fn host_bits_and_lone_addresses_offer_the_network_meant() {
-        assert_eq!(look(&typed("10.5.1.7/24")).offered, "10.5.1.0/24".parse().ok());
-        assert_eq!(look(&typed("10.5.1.7")).offered, "10.5.1.0/24".parse().ok());
-        assert_eq!(look(&typed("fd00::7")).offered, "fd00::/64".parse().ok());
-        assert_eq!(look(&typed("nonsense")).offered, None);
-        assert!(look(&typed("")).cidr.is_some());
+        assert_eq!(look(&typed("10.5.1.7/24")).cidr.offered, "10.5.1.0/24".parse().ok());
+        assert_eq!(look(&typed("10.5.1.7")).cidr.offered, "10.5.1.0/24".parse().ok());
+        assert_eq!(look(&typed("fd00::7")).cidr.offered, "fd00::/64".parse().ok());
+        assert_eq!(look(&typed("nonsense")).cidr.offered, None);
+        assert!(look(&typed("")).cidr.message.is_some());
     }
 
     #[test]
@@ -385,7 +256,7 @@ mod tests {
         ] {
             assert_eq!(message.as_ref().map(|message| message.weight), Some(Weight::Error));
         }
-        assert_eq!(checked.cidr, None);
+        assert_eq!(checked.cidr.message, None);
     }
 
     #[test]
@@ -407,25 +278,6 @@ mod tests {
     }
 
     #[test]
-    fn ranges_that_are_not_ones_own_are_warned_of() {
-        for (cidr, warned) in [
-            ("8.8.8.0/24", true),
-            ("100.64.0.0/24", true),
-            ("198.18.0.0/24", true),
-            ("192.168.0.0/24", false),
-            ("fd00::/64", false),
-            ("2a00::/64", true),
-        ] {
-            let message = look(&typed(cidr)).cidr;
-            assert_eq!(message.is_some(), warned, "{cidr}");
-            assert!(
-                message.is_none_or(|message| message.weight == Weight::Warning),
-                "{cidr}"
-            );
-        }
-    }
-
-    #[test]
     fn the_stepper_offers_the_next_free_of_the_next_size() {
         assert_eq!(stepped("10.0.2.0/24", true, &space()), "10.0.2.0/23".parse().ok());
         assert_eq!(stepped("10.0.2.0/24", false, &space()), "10.0.2.0/25".parse().ok());
@@ -440,17 +292,18 @@ mod tests {
     #[test]
     fn sizes_are_told_in_words() {
         assert_eq!(
-            look(&typed("10.5.0.0/24")).size.as_deref(),
+            look(&typed("10.5.0.0/24")).cidr.size.as_deref(),
             Some("256 addresses, 253 to give")
         );
         assert!(
             look(&typed("10.5.0.0/31"))
+                .cidr
                 .size
                 .unwrap()
                 .starts_with("2 addresses, 1 to give. ")
         );
         assert_eq!(
-            look(&typed("fd00:5::/64")).size.as_deref(),
+            look(&typed("fd00:5::/64")).cidr.size.as_deref(),
             Some("2^64 addresses, 2^64 to give")
         );
     }

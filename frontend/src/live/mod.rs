@@ -1,4 +1,4 @@
-//! Changes as they happen: one event stream for the project on screen.
+//! Changes as they happen: one event stream for the project on screen, or for all of them.
 //!
 //! [`link`] decides, purely: what the mark says, when to try again, when silence means broken. This
 //! module opens and closes the stream and tells whoever listens. Nothing depends on an event not
@@ -32,6 +32,18 @@ pub enum Heard {
     Started(u64),
 }
 
+/// What is on screen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// Nothing that changes.
+    #[default]
+    Nothing,
+    /// This project.
+    Project(String),
+    /// Every project's: support's pages.
+    All,
+}
+
 /// Something that wants to be told.
 type Listener = Arc<dyn Fn(&Heard) + Send + Sync>;
 
@@ -41,7 +53,9 @@ pub struct Live {
     /// How it is.
     pub link: RwSignal<Link>,
     session: Session,
-    project: RwSignal<String>,
+    scope: RwSignal<Scope>,
+    /// Counts those who said what is on screen: the newest decides.
+    follower: StoredValue<u64>,
     revision: StoredValue<Option<u64>>,
     started: StoredValue<Option<u64>>,
     listeners: StoredValue<(u64, BTreeMap<u64, Listener>)>,
@@ -56,7 +70,8 @@ impl Live {
         let live = Self {
             session,
             link: RwSignal::new(Link::Idle),
-            project: RwSignal::new(String::new()),
+            scope: RwSignal::new(Scope::Nothing),
+            follower: StoredValue::new(0),
             revision: StoredValue::new(None),
             started: StoredValue::new(None),
             listeners: StoredValue::new((0, BTreeMap::new())),
@@ -69,15 +84,23 @@ impl Live {
         live
     }
 
-    /// Follows `project`; an empty one stops.
-    pub fn follow(self, project: String) {
-        if self.project.get_untracked() == project {
+    /// Somebody new who will say what is on screen.
+    pub fn follower(self) -> u64 {
+        self.follower.update_value(|follower| *follower += 1);
+        self.follower.get_value()
+    }
+
+    /// Follows what is on screen, as `follower` says. A page that goes is not heard any more once the
+    /// next one is there, whichever comes last.
+    pub fn follow(self, follower: u64, scope: Scope) {
+        if self.follower.get_value() != follower || self.scope.with_untracked(|now| *now == scope) {
             return;
         }
         self.revision.set_value(None);
         self.started.set_value(None);
-        self.project.set(project.clone());
-        if project.is_empty() {
+        let nothing = scope == Scope::Nothing;
+        self.scope.set(scope);
+        if nothing {
             self.turn.update_value(|turn| *turn += 1);
             self.source.set_value(None);
             self.link.set(Link::Idle);
@@ -94,7 +117,7 @@ impl Live {
 
     /// Tries now, not when the pause is over.
     pub fn retry(self) {
-        if !self.project.get_untracked().is_empty() {
+        if self.scope.with_untracked(|scope| *scope != Scope::Nothing) {
             self.connect();
         }
     }
@@ -102,7 +125,11 @@ impl Live {
     fn connect(self) {
         self.turn.update_value(|turn| *turn += 1);
         let turn = self.turn.get_value();
-        let address = url::events(&self.project.get_untracked(), self.revision.get_value());
+        let revision = self.revision.get_value();
+        let address = self.scope.with_untracked(|scope| match scope {
+            Scope::Project(project) => url::events(Some(project), revision),
+            Scope::All | Scope::Nothing => url::events(None, revision),
+        });
         let Ok(mut source) = EventSource::new(&address) else {
             self.lost(turn);
             return;

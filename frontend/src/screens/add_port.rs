@@ -8,11 +8,13 @@ use super::subnet::name_of;
 use crate::api::bodies::CreatePort;
 use crate::api::{self, Failure, url};
 use crate::browser;
+use crate::components::code::show_as_code;
 use crate::components::error::form_error;
 use crate::components::field::{LINE, Look, Message, check_field, choice_field, text_field};
 use crate::components::maybe;
 use crate::components::panel::{Closing, form, form_foot, panel};
 use crate::components::toast::use_toasts;
+use crate::forms::code;
 use crate::forms::port::{Addresses, Around, Checked, Typed, check};
 use crate::i18n::{Key, tp};
 use crate::session::use_session;
@@ -136,6 +138,16 @@ pub fn add_port(
             )
         })
     });
+    let code = Signal::derive(move || {
+        let place = subnet.with(|subnet| {
+            let ids = |subnet: &SubnetRow| (subnet.network.id.to_string(), subnet.id.to_string());
+            subnet.as_ref().map(ids)
+        });
+        checked.with(|checked| match (place, &checked.spec) {
+            (Some((network, subnet)), Some(spec)) => code::port(&browser::origin(), &network, &subnet, spec),
+            _ => Vec::new(),
+        })
+    });
     let body = form(
         vec![
             form_error(failure),
@@ -174,6 +186,7 @@ pub fn add_port(
                 said(|c| &c.description),
                 None,
             ),
+            show_as_code(code, false),
         ],
         submit,
     );

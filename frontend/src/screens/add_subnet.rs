@@ -8,13 +8,14 @@ use crate::api::bodies::CreateSubnet;
 use crate::api::{self, Failure, url};
 use crate::browser;
 use crate::components::button::icon_button;
-use crate::components::dynamic;
+use crate::components::code::show_as_code;
 use crate::components::error::form_error;
-use crate::components::field::{LINE, Look, Message, Weight, check_field, text_field};
+use crate::components::field::{LINE, Look, Message, check_field, text_field};
 use crate::components::icon::Icon;
 use crate::components::panel::{Closing, form, form_foot, panel};
-use crate::components::ranges::overlap_bars;
+use crate::components::ranges::range_remarks;
 use crate::components::toast::use_toasts;
+use crate::forms::code;
 use crate::forms::subnet::{Checked, Typed, check, fresh, stepped};
 use crate::i18n::{Key, t, tp};
 use crate::session::use_session;
@@ -216,16 +217,23 @@ pub fn add_subnet(
         Key::Cidr,
         Look { mono: true, ..LINE },
         fields.cidr,
-        said(|c| &c.cidr),
+        said(|c| &c.cidr.message),
         None,
     );
     let cidr = view! {
         <div class="field">
             <div class="field-row">{cidr} {stepper}</div>
-            {cidr_remarks(checked, fields.cidr)}
+            {range_remarks(Signal::derive(move || checked.with(|checked| checked.cidr.clone())), fields.cidr, "cidr", Key::ThisSubnet)}
         </div>
     }
     .into_any();
+    let code = Signal::derive(move || {
+        let network = network.with(|network| network.as_ref().map(|network| network.id.to_string()));
+        checked.with(|checked| match (network, &checked.spec) {
+            (Some(network), Some(spec)) => code::subnet(&browser::origin(), &network, spec),
+            _ => Vec::new(),
+        })
+    });
     let body = form(
         vec![
             form_error(failure),
@@ -280,46 +288,10 @@ pub fn add_subnet(
                 said(|c| &c.description),
                 None,
             ),
+            show_as_code(code, false),
         ],
         submit,
     );
     let foot = Box::new(move || form_foot(Key::CreateSubnet, busy, submit, closing));
     panel(Signal::derive(|| t(Key::AddSubnet).to_owned()), closing, body, foot)
-}
-
-/// Under the CIDR and what is said of it: how large it is, what is in the way, what would do instead.
-fn cidr_remarks(checked: RwSignal<Checked>, cidr: RwSignal<String>) -> AnyView {
-    let remarks = dynamic(move || {
-        let checked = checked.get();
-        let mut remarks = Vec::new();
-        let wrong = checked
-            .cidr
-            .as_ref()
-            .is_some_and(|message| message.weight == Weight::Error);
-        if let Some(size) = checked.size.filter(|_| !wrong) {
-            remarks.push(view! { <p class="field__hint">{size}</p> }.into_any());
-        }
-        if let Some(overlap) = &checked.overlap {
-            remarks.push(overlap_bars(overlap.mine, overlap.theirs.cidr, &overlap.theirs.name));
-        }
-        if let Some(offered) = checked.offered {
-            let text = tp(Key::UseInstead, &[("cidr", &offered.to_string())]);
-            let take = move |_| {
-                cidr.set(offered.to_string());
-                browser::focus(".panel input[name=cidr]");
-            };
-            remarks.push(
-                view! {
-                    <p class="field__offer">
-                        <button type="button" class="button button--small" on:click=take>
-                            {text}
-                        </button>
-                    </p>
-                }
-                .into_any(),
-            );
-        }
-        remarks.into_any()
-    });
-    view! { <div id="cidr-remarks" aria-live="polite">{remarks}</div> }.into_any()
 }

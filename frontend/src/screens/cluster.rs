@@ -1,126 +1,73 @@
-//! A cluster: overview and nodes, to look at.
+//! A cluster: how far it is, what it is made of.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use portolan_shared::v1::{ClusterRow, List, NodeRow, One, SubnetRef};
+use leptos_router::hooks::use_navigate;
+use portolan_shared::v1::{ClusterRow, NodesFrom, One, PlanKind, Stage, StageKind, SubnetRef};
 
+use super::add_node::add_node_panel;
+use super::address_param;
 use super::clusters::{KINDS, ready_of};
+use super::delete::{Doomed, delete_panel};
 use super::object::{ObjectPage, object_page};
 use crate::api::{Interest, url, use_read};
 use crate::components::bar::bar;
+use crate::components::button::head_button;
 use crate::components::copy::copyable;
 use crate::components::facts::{card, fact, facts, link, noted, words};
 use crate::components::page::{Crumb, Figure};
-use crate::components::status::status;
+use crate::components::status::{reason_view, status};
+use crate::components::summary::summary;
 use crate::components::tabs::Tab;
-use crate::components::time::time;
+use crate::components::time::{time, use_clock};
+use crate::components::why::{Link, chain};
 use crate::components::{maybe, nothing};
-use crate::i18n::{Key, format, t, tn, tnp, tp};
+use crate::i18n::{Key, format, t, tn};
 use crate::paths;
-use crate::session::{use_param, use_project};
-use crate::table::cell::Align;
-use crate::table::{Cell, Column, Row, TableSpec, table};
-
-const COLUMNS: &[Column] = &[
-    Column::new("status", Key::Status, Align::Start),
-    Column::new("name", Key::Name, Align::Name),
-    Column::new("ip", Key::IpAddresses, Align::Tight),
-    Column::new("blocks", Key::Blocks, Align::Tight),
-    Column::new("pods", Key::Pods, Align::End),
-    Column::spare("applied", Key::Applied, Align::Tight),
-    Column::spare("contact", Key::LastContact, Align::Tight),
-    Column::spare("agent", Key::Agent, Align::Tight),
-];
-
-/// The rows of the nodes' table.
-pub fn rows(nodes: &[NodeRow]) -> Vec<Row> {
-    nodes
-        .iter()
-        .map(|node| {
-            let (tone, word) = super::words::node_state(node.state);
-            let applied = if node.applied_revision < node.wanted_revision {
-                Cell::Noted(
-                    format::number(node.applied_revision),
-                    tp(
-                        Key::WantedRevision,
-                        &[("revision", &format::number(node.wanted_revision))],
-                    ),
-                )
-            } else {
-                Cell::Text(format::number(node.applied_revision))
-            };
-            let blocks = node
-                .blocks
-                .iter()
-                .map(|block| {
-                    let used = format::number(block.used);
-                    let total = format::big_number(block.cidr.size());
-                    tp(
-                        Key::BlockUsed,
-                        &[("cidr", &block.cidr.to_string()), ("used", &used), ("total", &total)],
-                    )
-                })
-                .collect::<Vec<_>>();
-            let cells = vec![
-                Cell::Status(tone, word, node.reason.clone()),
-                Cell::Text(node.name.clone()),
-                Cell::Codes(node.addresses.iter().map(ToString::to_string).collect()),
-                if blocks.is_empty() {
-                    Cell::Text(t(Key::NoBlocks).to_owned())
-                } else {
-                    Cell::Lines(blocks)
-                },
-                Cell::Number(node.pods),
-                applied,
-                match &node.last_contact {
-                    Some(contact) => Cell::Time(contact.clone()),
-                    None => Cell::Text(t(Key::Never).to_owned()),
-                },
-                if node.agent_version.is_empty() {
-                    Cell::Empty
-                } else {
-                    Cell::Text(node.agent_version.clone())
-                },
-            ];
-            Row::new(node.id.to_string(), cells)
-        })
-        .collect()
-}
+use crate::session::{use_param, use_project, use_session};
 
 /// First glance.
 pub fn figures(cluster: &ClusterRow) -> Vec<Figure> {
     let away = cluster.nodes.saturating_sub(cluster.nodes_ready);
-    let mut figures = vec![
-        Figure::plain(tn(Key::CountNodes, cluster.nodes)),
-        Figure::plain(tn(Key::CountPods, cluster.pods)),
-    ];
-    if away > 0 {
-        figures.push(Figure::wrong(tnp(Key::NodesNotReady, away, &[])));
-    } else if cluster.nodes > 0 {
-        figures.push(Figure::plain(t(Key::AllReady).to_owned()));
-    }
-    figures
+    let counts = vec![tn(Key::CountNodes, cluster.nodes), tn(Key::CountPods, cluster.pods)];
+    let wrong = (away > 0).then(|| tn(Key::NodesNotReady, away));
+    summary(counts, wrong, (cluster.nodes > 0).then_some(Key::AllReady))
 }
 
 /// What the tabs of the page share.
 #[derive(Clone, Copy)]
-struct Page {
+pub(super) struct Page {
+    /// The cluster.
     cluster: Signal<Option<ClusterRow>>,
+    /// Opens *Add node*.
+    pub(super) add_node: Callback<()>,
+    /// Whether the reader may change things.
+    pub(super) may_write: Signal<bool>,
 }
 
 /// The page around its tabs.
 #[component]
 pub fn Cluster() -> impl IntoView {
+    let session = use_session();
     let project = use_project();
     let id = use_param("id");
+    let navigate = use_navigate();
     let read = use_read::<One<ClusterRow>>(
         Signal::derive(move || url::of_project(&project.get(), &format!("clusters/{}", id.get()))),
         Interest::within(KINDS, id),
     );
     let cluster = Signal::derive(move || read.data.with(|data| data.as_ref().map(|one| one.item.clone())));
-    provide_context(Page { cluster });
+    let (panel, set_panel) = address_param("panel");
+    let add_node = Callback::new(move |()| set_panel.set(Some("join".to_owned())));
+    let ask = Callback::new(move |()| set_panel.set(Some("delete".to_owned())));
+    let close = Callback::new(move |()| set_panel.set(None));
+    let may_write = Signal::derive(move || session.may_write(&project.get()));
+    provide_context(Page {
+        cluster,
+        add_node,
+        may_write,
+    });
     let name = Signal::derive(move || {
         cluster.with(|cluster| {
             cluster
@@ -128,6 +75,35 @@ pub fn Cluster() -> impl IntoView {
                 .map_or_else(String::new, |cluster| cluster.name.clone())
         })
     });
+    let deleted = Callback::new(move |()| navigate(&paths::clusters(&project.get_untracked()), Default::default()));
+    let tail = move || format!("clusters/{}", id.get_untracked());
+    let doomed = move || Doomed {
+        kind: PlanKind::Cluster,
+        name: name.get_untracked(),
+        url: url::of_project(&project.get_untracked(), &tail()),
+        tail: tail(),
+    };
+    // Nobody adds nodes to what the lab makes.
+    let of_lab = Memo::new(move |_| {
+        let of_lab = |cluster: &ClusterRow| cluster.nodes_from == NodesFrom::Lab;
+        cluster.with(|cluster| cluster.as_ref().is_some_and(of_lab))
+    });
+    let actions = move || {
+        if !may_write.get() {
+            return nothing();
+        }
+        let made = of_lab.get().then(|| t(Key::LabMakesNodes).to_owned());
+        vec![
+            head_button(Key::Delete, false, None, ask),
+            head_button(Key::AddNode, true, made, add_node),
+        ]
+        .into_any()
+    };
+    let panel = move || match panel.get().as_deref() {
+        Some("join") if may_write.get() && !of_lab.get() => Some(add_node_panel(project, id, close)),
+        Some("delete") if may_write.get() => Some(delete_panel(project, doomed(), close, deleted)),
+        _ => None,
+    };
     let tab = |title, href, count| Tab { title, href, count };
     object_page(ObjectPage {
         name,
@@ -138,7 +114,7 @@ pub fn Cluster() -> impl IntoView {
             ]
         }),
         figures: Signal::derive(move || cluster.with(|cluster| cluster.as_ref().map(figures).unwrap_or_default())),
-        actions: Arc::new(nothing),
+        actions: Arc::new(actions),
         tabs: (
             Key::ClusterTabs,
             vec![
@@ -152,6 +128,11 @@ pub fn Cluster() -> impl IntoView {
                     Signal::derive(move || paths::cluster_nodes(&project.get(), &id.get())),
                     Signal::derive(move || cluster.with(|cluster| cluster.as_ref().map(|cluster| cluster.nodes))),
                 ),
+                tab(
+                    Key::History,
+                    Signal::derive(move || paths::history(&paths::cluster(&project.get(), &id.get()))),
+                    Signal::stored(None),
+                ),
             ],
         ),
         missing: (
@@ -160,7 +141,7 @@ pub fn Cluster() -> impl IntoView {
             Key::ToClusters,
         ),
         reading: read.into(),
-        panel: Arc::new(|| None),
+        panel: Arc::new(panel),
     })
 }
 
@@ -197,6 +178,7 @@ fn overview(cluster: &ClusterRow, project: &str) -> AnyView {
         fact(Key::Nodes, words(ready_of(cluster))),
         fact(Key::Pods, words(format::number(cluster.pods))),
         fact(Key::Network, network),
+        fact(Key::ExternalIp, external_ip(cluster)),
         fact(Key::Id, copyable(cluster.id.to_string())),
         fact(Key::Created, time(cluster.created_at.clone())),
     ]);
@@ -211,29 +193,41 @@ fn overview(cluster: &ClusterRow, project: &str) -> AnyView {
         fact(Key::PathBetween, words(t(super::words::path(cluster.path)))),
         fact(Key::Mtu, words(format::number(u64::from(cluster.mtu)))),
     ]);
-    view! { <div class="cards">{card(Key::About, about)} {card(Key::Addressing, addressing)}</div> }.into_any()
+    let mut cards = vec![card(Key::About, about), card(Key::Addressing, addressing)];
+    if !cluster.stages.is_empty() {
+        cards.insert(1, card(Key::Creation, stages(&cluster.stages)));
+    }
+    view! { <div class="cards">{cards}</div> }.into_any()
 }
 
-/// *Nodes*.
-#[component]
-pub fn Nodes() -> impl IntoView {
-    let project = use_project();
-    let id = use_param("id");
-    let read = use_read::<List<NodeRow>>(
-        Signal::derive(move || url::of_project(&project.get(), &format!("clusters/{}/nodes", id.get()))),
-        Interest::within(KINDS, id),
-    );
-    table(TableSpec {
-        name: Key::Nodes,
-        kind: "node",
-        columns: COLUMNS,
-        rows: Signal::derive(move || read.data.with(|data| data.as_ref().map(|list| rows(&list.items)))),
-        failure: read.failure.into(),
-        fetched: read.fetched.into(),
-        again: Callback::new(move |()| read.again()),
-        count: Key::CountNodes,
-        empty: Key::NodesEmpty,
-        empty_action: None,
-        deleted: RwSignal::new(HashSet::new()),
-    })
+/// Its address for the outside, and whether anything carries its packets.
+fn external_ip(cluster: &ClusterRow) -> AnyView {
+    let Some(external) = &cluster.external_ip else {
+        return words(t(Key::No));
+    };
+    let address = copyable(external.address.to_string());
+    match &external.reason {
+        Some(reason) if !external.carried => {
+            let reason = reason_view("facts__warning", reason.clone(), use_clock());
+            view! { {address} {reason} }.into_any()
+        }
+        _ => address,
+    }
+}
+
+/// Its creation, stage by stage.
+fn stages(stages: &[Stage]) -> AnyView {
+    let links = stages.iter().map(|stage| Link {
+        name: match stage.stage {
+            StageKind::Network => Key::StageNetwork,
+            StageKind::ExternalIp => Key::StageExternalIp,
+            StageKind::Services => Key::StageServices,
+            StageKind::Joined => Key::StageJoined,
+            StageKind::Ready => Key::StageReady,
+        },
+        state: stage.state,
+        reason: stage.reason.clone(),
+        note: stage.at.clone().map(time),
+    });
+    chain(Key::Creation, links.collect())
 }

@@ -1,19 +1,18 @@
-//! Clusters of a project, to look at.
-
-use std::collections::HashSet;
+//! Clusters of a project.
 
 use leptos::prelude::*;
 use portolan_shared::v1::{ClusterRow, ClusterState, Kind, List};
 
+use super::list::{Create, list_page};
 use super::words;
 use crate::api::{Interest, url, use_read};
-use crate::components::nothing;
-use crate::components::page::{Crumb, Figure, page_head};
-use crate::i18n::{Key, format, t, tn, tnp, tp};
+use crate::components::page::Figure;
+use crate::components::summary::summary;
+use crate::i18n::{Key, format, t, tn, tp};
 use crate::paths;
 use crate::session::use_project;
 use crate::table::cell::Align;
-use crate::table::{Cell, Column, Row, TableSpec, table};
+use crate::table::{Cell, Column, Row, TableSpec};
 
 /// What a change must be of to show here.
 pub const KINDS: &[Kind] = &[Kind::Cluster, Kind::Node, Kind::Block, Kind::Port];
@@ -25,6 +24,7 @@ const COLUMNS: &[Column] = &[
     Column::new("nodes", Key::Nodes, Align::Tight),
     Column::new("pods", Key::Pods, Align::End),
     Column::spare("range", Key::PodAddresses, Align::Tight),
+    Column::spare("external", Key::ExternalIp, Align::Tight),
     Column::spare("created", Key::Created, Align::Tight),
 ];
 
@@ -58,6 +58,10 @@ pub fn rows(clusters: &[ClusterRow], project: &str) -> Vec<Row> {
                 Cell::Text(ready_of(cluster)),
                 Cell::Number(cluster.pods),
                 Cell::Codes(vec![cluster.pod_subnet.cidr.to_string()]),
+                match &cluster.external_ip {
+                    Some(external) => Cell::Codes(vec![external.address.to_string()]),
+                    None => Cell::Text(t(Key::No).to_owned()),
+                },
                 Cell::Time(cluster.created_at.clone()),
             ];
             Row::new(id, cells)
@@ -71,22 +75,16 @@ pub fn figures(clusters: &[ClusterRow]) -> Vec<Figure> {
     let pods: u64 = clusters.iter().map(|cluster| cluster.pods).sum();
     let away: u64 = clusters
         .iter()
+        .filter(|cluster| matches!(cluster.state, ClusterState::Degraded | ClusterState::Down))
         .map(|cluster| cluster.nodes.saturating_sub(cluster.nodes_ready))
         .sum();
-    let mut figures = vec![
-        Figure::plain(tn(Key::CountClusters, clusters.len() as u64)),
-        Figure::plain(tn(Key::CountNodes, nodes)),
-        Figure::plain(tn(Key::CountPods, pods)),
+    let counts = vec![
+        tn(Key::CountClusters, clusters.len() as u64),
+        tn(Key::CountNodes, nodes),
+        tn(Key::CountPods, pods),
     ];
-    let wrong = clusters
-        .iter()
-        .any(|cluster| matches!(cluster.state, ClusterState::Degraded | ClusterState::Down));
-    if wrong && away > 0 {
-        figures.push(Figure::wrong(tnp(Key::NodesNotReady, away, &[])));
-    } else if nodes > 0 {
-        figures.push(Figure::plain(t(Key::AllReady).to_owned()));
-    }
-    figures
+    let wrong = (away > 0).then(|| tn(Key::NodesNotReady, away));
+    summary(counts, wrong, (nodes > 0).then_some(Key::AllReady))
 }
 
 /// The page.
@@ -97,34 +95,21 @@ pub fn Clusters() -> impl IntoView {
         Signal::derive(move || url::of_project(&project.get(), "clusters")),
         Interest::anywhere(KINDS),
     );
-    let head = page_head(
-        Signal::derive(|| t(Key::Clusters).to_owned()),
-        Signal::derive(|| vec![Crumb::here(t(Key::Clusters))]),
-        Signal::derive(move || {
-            read.data
-                .with(|data| data.as_ref().map(|list| figures(&list.items)).unwrap_or_default())
-        }),
-        nothing(),
-    );
-    let list = table(TableSpec {
+    let figures = Signal::derive(move || {
+        read.data
+            .with(|data| data.as_ref().map(|list| figures(&list.items)).unwrap_or_default())
+    });
+    let create = Create {
+        label: Key::CreateCluster,
+        page: paths::cluster_new,
+        needs: vec![("cluster", 1)],
+    };
+    list_page(Key::Clusters, figures, create, move || TableSpec {
         name: Key::Clusters,
         kind: "cluster",
         columns: COLUMNS,
-        rows: Signal::derive(move || {
-            read.data
-                .with(|data| data.as_ref().map(|list| rows(&list.items, &project.get())))
-        }),
-        failure: read.failure.into(),
-        fetched: read.fetched.into(),
-        again: Callback::new(move |()| read.again()),
         count: Key::CountClusters,
         empty: Key::ClustersEmpty,
-        empty_action: None,
-        deleted: RwSignal::new(HashSet::new()),
-    });
-    view! {
-        {head}
-        <div class="page__body">{list}</div>
-    }
-    .into_any()
+        ..TableSpec::of(read, move |items| rows(items, &project.get()))
+    })
 }

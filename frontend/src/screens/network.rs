@@ -1,11 +1,10 @@
 //! A network: its subnets, and what is to be known of it.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
-use portolan_shared::v1::{AddressSpace, Kind, List, NetworkRow, One, SubnetRow};
+use portolan_shared::v1::{AddressSpace, Kind, List, NetworkRow, One, PlanKind, SubnetRow};
 
 use super::add_subnet::add_subnet;
 use super::address_param;
@@ -14,13 +13,15 @@ use super::object::{ObjectPage, object_page};
 use crate::api::{Interest, Read, url, use_read};
 use crate::components::button::{create_button, head_button};
 use crate::components::copy::copyable;
+use crate::components::error::notice;
 use crate::components::facts::{fact, facts, link, noted, words, words_or_none};
 use crate::components::page::{Crumb, Figure};
 use crate::components::status::status;
+use crate::components::summary::summary;
 use crate::components::tabs::Tab;
 use crate::components::time::time;
 use crate::components::{dynamic, maybe, nothing};
-use crate::i18n::{Key, format, t, tn, tnp, tp};
+use crate::i18n::{Key, format, t, tn, tp};
 use crate::paths;
 use crate::session::{use_param, use_project, use_session};
 use crate::table::cell::Align;
@@ -89,22 +90,15 @@ pub fn rows(subnets: &[SubnetRow], project: &str) -> Vec<Row> {
 
 /// First glance.
 pub fn figures(network: &NetworkRow) -> Vec<Figure> {
-    let mut figures = vec![
-        Figure::plain(tn(Key::CountSubnets, network.subnets.len() as u64)),
-        Figure::plain(tn(Key::CountPorts, network.ports)),
+    let mut counts = vec![
+        tn(Key::CountSubnets, network.subnets.len() as u64),
+        tn(Key::CountPorts, network.ports),
     ];
     if network.capacity > 0 {
-        figures.push(Figure::plain(crate::components::bar::text(
-            network.used,
-            network.capacity,
-        )));
+        counts.push(crate::components::bar::text(network.used, network.capacity));
     }
-    if network.ports_not_active > 0 {
-        figures.push(Figure::wrong(tnp(Key::PortsNotActive, network.ports_not_active, &[])));
-    } else if network.ports > 0 {
-        figures.push(Figure::plain(t(Key::AllActive).to_owned()));
-    }
-    figures
+    let wrong = (network.ports_not_active > 0).then(|| tn(Key::PortsNotActive, network.ports_not_active));
+    summary(counts, wrong, (network.ports > 0).then_some(Key::AllActive))
 }
 
 /// What the tabs of the page share.
@@ -130,7 +124,10 @@ pub fn Network() -> impl IntoView {
     let (panel, set_panel) = address_param("panel");
     let open = Callback::new(move |()| set_panel.set(Some("new".to_owned())));
     let close = Callback::new(move |()| set_panel.set(None));
-    let may_write = Signal::derive(move || session.may_write(&project.get()));
+    // What the provider provides, an administrator alone may change.
+    let provided = Memo::new(move |_| network.with(|network| network.as_ref().is_some_and(|network| network.external)));
+    let may_write =
+        Signal::derive(move || session.may_write(&project.get()) && (!provided.get() || session.is_admin()));
     provide_context(Page {
         network,
         open,
@@ -151,9 +148,10 @@ pub fn Network() -> impl IntoView {
     };
     let deleted = Callback::new(move |()| navigate(&paths::networks(&project.get_untracked()), Default::default()));
     let doomed = move || Doomed {
+        kind: PlanKind::Network,
         name: name.get_untracked(),
         url: url::networking_one("networks", &id.get_untracked()),
-        consequence: Key::DeleteNetworkText,
+        tail: format!("networks/{}", id.get_untracked()),
     };
     let ask = Callback::new(move |()| set_panel.set(Some("delete".to_owned())));
     let actions = move || {
@@ -198,6 +196,11 @@ pub fn Network() -> impl IntoView {
                     Signal::derive(move || paths::network_settings(&project.get(), &id.get())),
                     Signal::stored(None),
                 ),
+                tab(
+                    Key::History,
+                    Signal::derive(move || paths::history(&paths::network(&project.get(), &id.get()))),
+                    Signal::stored(None),
+                ),
             ],
         ),
         missing: (
@@ -234,17 +237,10 @@ pub fn Subnets() -> impl IntoView {
             name: Key::Subnets,
             kind: "subnet",
             columns: COLUMNS,
-            rows: Signal::derive(move || {
-                read.data
-                    .with(|data| data.as_ref().map(|list| rows(&list.items, &project.get())))
-            }),
-            failure: read.failure.into(),
-            fetched: read.fetched.into(),
-            again: Callback::new(move |()| read.again()),
             count: Key::CountSubnets,
             empty: Key::SubnetsEmpty,
             empty_action: page.may_write.get().then_some((Key::AddSubnet, page.open)),
-            deleted: RwSignal::new(HashSet::new()),
+            ..TableSpec::of(read, move |items| rows(items, &project.get()))
         })
     })
 }
@@ -254,7 +250,11 @@ pub fn Subnets() -> impl IntoView {
 pub fn Settings() -> impl IntoView {
     let project = use_project();
     let page = expect_context::<Page>();
-    maybe(move || Some(settings(&page.network.get()?, &project.get())))
+    maybe(move || {
+        let network = page.network.get()?;
+        let provided = network.external.then(|| notice(t(Key::ProvidedNotice).to_owned()));
+        Some(view! { {provided} {settings(&network, &project.get())} }.into_any())
+    })
 }
 
 /// What is to be known of a network.
@@ -264,10 +264,7 @@ fn settings(network: &NetworkRow, project: &str) -> AnyView {
         fact(Key::Status, status(tone, word, network.reason.clone())),
         fact(Key::Id, copyable(network.id.to_string())),
         fact(Key::Description, words_or_none(&network.description)),
-        fact(
-            Key::Internet,
-            words(t(if network.internet { Key::Yes } else { Key::No })),
-        ),
+        fact(Key::Internet, words(t(super::networks::internet(network)))),
         fact(Key::Mtu, words(format::number(u64::from(network.mtu)))),
     ];
     if let Some(cluster) = &network.cluster {

@@ -1,21 +1,18 @@
 //! Networks of a project.
 
-use std::collections::HashSet;
-
 use leptos::prelude::*;
 use portolan_shared::v1::{Kind, List, NetworkRow};
 
-use super::add_network::add_network;
-use super::{address_param, words};
+use super::list::{Create, list_page};
+use super::words;
 use crate::api::{Interest, url, use_read};
-use crate::components::button::create_button;
-use crate::components::page::{Crumb, Figure, page_head};
-use crate::components::{dynamic, maybe};
-use crate::i18n::{Key, t, tn, tnp, tp};
+use crate::components::page::Figure;
+use crate::components::summary::summary;
+use crate::i18n::{Key, t, tn, tp};
 use crate::paths;
-use crate::session::{use_project, use_session};
+use crate::session::use_project;
 use crate::table::cell::Align;
-use crate::table::{Cell, Column, Row, TableSpec, table};
+use crate::table::{Cell, Column, Fold, Row, TableSpec};
 
 /// Subnets named in a row before the rest is counted.
 const NAMED: usize = 2;
@@ -88,90 +85,72 @@ pub fn rows(networks: &[NetworkRow], project: &str) -> Vec<Row> {
                 },
                 Cell::Number(network.ports),
                 cluster,
-                Cell::Text(t(if network.internet { Key::Yes } else { Key::No }).to_owned()),
+                Cell::Text(t(internet(network)).to_owned()),
                 Cell::Time(network.created_at.clone()),
             ];
-            Row::new(id, cells)
+            let mut row = Row::new(id, cells);
+            if network.external {
+                row.fold = Some(Fold {
+                    anchor: "provided".to_owned(),
+                    label: t(Key::ProvidedNetworks).to_owned(),
+                    count: Key::CountNetworks,
+                    closed: true,
+                });
+            }
+            row
         })
         .collect()
 }
 
-/// First glance: how many, and what is wrong.
-pub fn figures(networks: &[NetworkRow]) -> Vec<Figure> {
-    let subnets: usize = networks.iter().map(|network| network.subnets.len()).sum();
-    let ports: u64 = networks.iter().map(|network| network.ports).sum();
-    let wrong: u64 = networks.iter().map(|network| network.ports_not_active).sum();
-    let mut figures = vec![
-        Figure::plain(tn(Key::CountNetworks, networks.len() as u64)),
-        Figure::plain(tn(Key::CountSubnets, subnets as u64)),
-        Figure::plain(tn(Key::CountPorts, ports)),
-    ];
-    if wrong > 0 {
-        figures.push(Figure::wrong(tnp(Key::PortsNotActive, wrong, &[])));
-    } else if ports > 0 {
-        figures.push(Figure::plain(t(Key::AllActive).to_owned()));
+/// The word for where a network's machines may go.
+pub fn internet(network: &NetworkRow) -> Key {
+    match (network.internet, network.shadow_port) {
+        (true, _) => Key::Yes,
+        (false, true) => Key::ServicesOnly,
+        (false, false) => Key::No,
     }
-    figures
+}
+
+/// First glance: how many, and what is wrong. What the provider provides is not the project's.
+pub fn figures(networks: &[NetworkRow]) -> Vec<Figure> {
+    let own = || networks.iter().filter(|network| !network.external);
+    let subnets: usize = own().map(|network| network.subnets.len()).sum();
+    let ports: u64 = own().map(|network| network.ports).sum();
+    let wrong: u64 = own().map(|network| network.ports_not_active).sum();
+    let counts = vec![
+        tn(Key::CountNetworks, own().count() as u64),
+        tn(Key::CountSubnets, subnets as u64),
+        tn(Key::CountPorts, ports),
+    ];
+    let wrong = (wrong > 0).then(|| tn(Key::PortsNotActive, wrong));
+    summary(counts, wrong, (ports > 0).then_some(Key::AllActive))
 }
 
 /// The page.
 #[component]
 pub fn Networks() -> impl IntoView {
-    let session = use_session();
     let project = use_project();
-    Effect::new(move |_| crate::browser::remember("project", Some(&project.get())));
     let read = use_read::<List<NetworkRow>>(
         Signal::derive(move || url::of_project(&project.get(), "networks")),
         Interest::anywhere(KINDS),
     );
-    let (panel, set_panel) = address_param("panel");
-    let may_write = Signal::derive(move || session.may_write(&project.get()));
-    let create = Callback::new(move |()| set_panel.set(Some("new".to_owned())));
-    let close = Callback::new(move |()| set_panel.set(None));
-    let names = Signal::derive(move || {
-        read.data.with(|data| {
-            data.iter()
-                .flat_map(|list| &list.items)
-                .map(|network| network.name.clone())
-                .collect::<Vec<_>>()
-        })
+    let figures = Signal::derive(move || {
+        read.data
+            .with(|data| data.as_ref().map(|list| figures(&list.items)).unwrap_or_default())
     });
-    let head = page_head(
-        Signal::derive(|| t(Key::Networks).to_owned()),
-        Signal::derive(|| vec![Crumb::here(t(Key::Networks))]),
-        Signal::derive(move || {
-            read.data
-                .with(|data| data.as_ref().map(|list| figures(&list.items)).unwrap_or_default())
-        }),
-        maybe(move || may_write.get().then(|| create_button(Key::CreateNetwork, create))),
-    );
-    let list = dynamic(move || {
-        table(TableSpec {
-            name: Key::Networks,
-            kind: "network",
-            columns: COLUMNS,
-            rows: Signal::derive(move || {
-                read.data
-                    .with(|data| data.as_ref().map(|list| rows(&list.items, &project.get())))
-            }),
-            failure: read.failure.into(),
-            fetched: read.fetched.into(),
-            again: Callback::new(move |()| read.again()),
-            count: Key::CountNetworks,
-            empty: Key::NetworksEmpty,
-            empty_action: may_write.get().then_some((Key::CreateNetwork, create)),
-            deleted: RwSignal::new(HashSet::new()),
-        })
-    });
-    let panel = maybe(move || {
-        (panel.get().as_deref() == Some("new") && may_write.get()).then(|| add_network(project, names, close))
-    });
-    view! {
-        {head}
-        <div class="page__body">{list}</div>
-        {panel}
-    }
-    .into_any()
+    let create = Create {
+        label: Key::CreateNetwork,
+        page: paths::network_new,
+        needs: vec![("network", 1)],
+    };
+    list_page(Key::Networks, figures, create, move || TableSpec {
+        name: Key::Networks,
+        kind: "network",
+        columns: COLUMNS,
+        count: Key::CountNetworks,
+        empty: Key::NetworksEmpty,
+        ..TableSpec::of(read, move |items| rows(items, &project.get()))
+    })
 }
 
 #[cfg(test)]
@@ -219,6 +198,26 @@ mod tests {
             rows[0].cells[2],
             Cell::Lines(vec!["s0 10.0.0.0/24".into(), "s1 10.0.1.0/24".into(), "+3".into()])
         );
+    }
+
+    #[test]
+    fn provided_networks_are_folded_and_not_counted() {
+        let provided = NetworkRow {
+            external: true,
+            ..network(1)
+        };
+        let services = NetworkRow {
+            shadow_port: true,
+            ..network(1)
+        };
+        let all = [network(1), services, provided];
+        let rows = rows(&all, "p");
+        assert_eq!(
+            rows.iter().map(|row| row.fold.is_some()).collect::<Vec<_>>(),
+            [false, false, true]
+        );
+        assert_eq!(rows[1].cells[6], Cell::Text("Services only".into()));
+        assert_eq!(figures(&all)[0].text, "2 networks");
     }
 
     #[test]

@@ -1,23 +1,25 @@
 //! A port: as a panel over the *Ports* tab, and as a page of its own.
 
-use std::collections::HashSet;
+use std::sync::Arc;
 
 use gloo_net::http::Method;
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
-use portolan_shared::v1::{FixedIp, Kind, One, PortRow, WhyStep};
+use portolan_shared::v1::{FixedIp, Kind, One, PlanKind, PortRow, WhyStep};
 
-use super::not_found::missing;
-use super::object::Reading;
+use super::address_param;
+use super::delete::{Doomed, delete_panel};
+use super::object::{ObjectPage, Reading, object_page};
 use super::ports::{attached, port_name};
 use crate::api::bodies::SwitchPort;
 use crate::api::{self, Failure, Interest, Read, url, use_read};
-use crate::components::button::{Look, button, sending_button};
+use crate::components::button::{Look, button, guarded_button, sending_button};
 use crate::components::copy::copyable;
 use crate::components::facts::{fact, facts, link, words};
-use crate::components::page::{Crumb, page_head};
+use crate::components::page::Crumb;
 use crate::components::panel::{Closing, panel};
 use crate::components::status::{reason_text, status};
+use crate::components::tabs::Tab;
 use crate::components::time::{time, use_clock};
 use crate::components::toast::use_toasts;
 use crate::components::why::why_chain;
@@ -61,12 +63,22 @@ impl Reads {
     }
 }
 
-/// The panel over the *Ports* tab. What is deleted in it is told to the table by `deleted`.
+/// The port as what is to be deleted.
+pub fn doomed(id: &str, name: String) -> Doomed {
+    Doomed {
+        kind: PlanKind::Port,
+        name,
+        url: url::networking_one("ports", id),
+        tail: format!("ports/{id}"),
+    }
+}
+
+/// The panel over the *Ports* tab; `ask` opens the one that deletes it.
 pub fn port_panel(
     project: Signal<String>,
     id: Signal<String>,
     may_write: Signal<bool>,
-    deleted: RwSignal<HashSet<String>>,
+    ask: Callback<()>,
     close: Callback<()>,
 ) -> AnyView {
     let reads = Reads::of(project, id);
@@ -77,19 +89,13 @@ pub fn port_panel(
         (None, true) => t(Key::NotFound).to_owned(),
         (None, false) => t(Key::Port).to_owned(),
     });
-    let after = Callback::new(move |id: String| {
-        deleted.update(|deleted| {
-            deleted.insert(id);
-        });
-        close.run(());
-    });
     let closing = Closing::new(Signal::stored(false), close);
     let body = dynamic(move || match gone.get() {
         true => view! { <p>{t(Key::NoSuchPort)}</p> }.into_any(),
         false => facts_and_why(project, reads),
     });
     let foot = Box::new(move || {
-        let actions = maybe(move || (may_write.get() && !gone.get()).then(|| actions(project, port, after)));
+        let actions = maybe(move || (may_write.get() && !gone.get()).then(|| actions(project, port, ask)));
         vec![
             actions,
             button(Look::Plain, Key::Close, Callback::new(move |()| closing.request())),
@@ -99,15 +105,22 @@ pub fn port_panel(
     panel(title, closing, body, foot)
 }
 
-/// The page.
+/// What the tabs of the page share.
+#[derive(Clone, Copy)]
+struct Page {
+    reads: Reads,
+}
+
+/// The page around its tabs.
 #[component]
 pub fn Port() -> impl IntoView {
     let session = use_session();
     let project = use_project();
+    let id = use_param("id");
     let navigate = use_navigate();
-    let reads = Reads::of(project, use_param("id"));
+    let reads = Reads::of(project, id);
+    provide_context(Page { reads });
     let port = reads.port();
-    let gone = reads.gone();
     let name = Signal::derive(move || port.with(|port| port.as_ref().map_or_else(String::new, port_name)));
     let subnet = move || port.with(|port| port.as_ref()?.fixed_ips.first().map(|fixed| fixed.subnet.clone()));
     let crumbs = Signal::derive(move || {
@@ -130,7 +143,7 @@ pub fn Port() -> impl IntoView {
         steps.push(Crumb::here(name.get()));
         steps
     });
-    let after = Callback::new(move |_| {
+    let after = Callback::new(move |()| {
         let project = project.get_untracked();
         let to = match untrack(subnet) {
             Some(subnet) => paths::subnet_ports(&project, &subnet.id.to_string()),
@@ -138,23 +151,47 @@ pub fn Port() -> impl IntoView {
         };
         navigate(&to, Default::default());
     });
-    dynamic(move || {
-        if gone.get() {
-            return missing(
-                Key::NoSuchPort,
-                paths::networks(&project.get_untracked()),
-                Key::ToNetworks,
-            );
-        }
-        let actions = maybe(move || session.may_write(&project.get()).then(|| actions(project, port, after)));
-        view! {
-            {page_head(name, crumbs, Signal::stored(Vec::new()), actions)}
-            <div class="page__body">
-                <section class="card">{facts_and_why(project, reads)}</section>
-            </div>
-        }
-        .into_any()
+    let (panel, set_panel) = address_param("panel");
+    let ask = Callback::new(move |()| set_panel.set(Some("delete".to_owned())));
+    let shut = Callback::new(move |()| set_panel.set(None));
+    let tab = |title, href| Tab {
+        title,
+        href,
+        count: Signal::stored(None),
+    };
+    let page = move || paths::port(&project.get(), &id.get());
+    object_page(ObjectPage {
+        name,
+        crumbs,
+        figures: Signal::stored(Vec::new()),
+        actions: Arc::new(move || {
+            maybe(move || session.may_write(&project.get()).then(|| actions(project, port, ask)))
+        }),
+        tabs: (
+            Key::PortTabs,
+            vec![
+                tab(Key::Information, Signal::derive(page)),
+                tab(Key::History, Signal::derive(move || paths::history(&page()))),
+            ],
+        ),
+        missing: (
+            Key::NoSuchPort,
+            Signal::derive(move || paths::networks(&project.get())),
+            Key::ToNetworks,
+        ),
+        reading: reads.port.into(),
+        panel: Arc::new(move || {
+            let open = panel.get().as_deref() == Some("delete") && session.may_write(&project.get());
+            open.then(|| delete_panel(project, doomed(&id.get_untracked(), name.get_untracked()), shut, after))
+        }),
     })
+}
+
+/// *Information*.
+#[component]
+pub fn PortAbout() -> impl IntoView {
+    let page = expect_context::<Page>();
+    view! { <section class="card">{facts_and_why(use_project(), page.reads)}</section> }
 }
 
 /// What is to be known of it, and why it is as it is.
@@ -210,11 +247,11 @@ fn port_facts(port: &PortRow, project: &str) -> AnyView {
 }
 
 /// What one may do with it. What one may not says why.
-fn actions(project: Signal<String>, port: Signal<Option<PortRow>>, after: Callback<String>) -> AnyView {
+fn actions(project: Signal<String>, port: Signal<Option<PortRow>>, ask: Callback<()>) -> AnyView {
     let session = use_session();
     let toasts = use_toasts();
     let clock = use_clock();
-    let (busy, sure) = (RwSignal::new(false), RwSignal::new(false));
+    let busy = RwSignal::new(false);
     let failed = move |failure: Failure| toasts.show(failure.sentence());
     let switch = move |port: PortRow| {
         if busy.get_untracked() {
@@ -231,68 +268,23 @@ fn actions(project: Signal<String>, port: Signal<Option<PortRow>>, after: Callba
             }
         });
     };
-    let delete = move |port: PortRow| {
-        if busy.get_untracked() {
-            return;
-        }
-        if !sure.get_untracked() {
-            sure.set(true);
-            return;
-        }
-        busy.set(true);
-        leptos::task::spawn_local(async move {
-            let id = port.id.to_string();
-            let url = url::networking_one("ports", &id);
-            let answer = api::send(session, &project.get_untracked(), Method::DELETE, &url, None::<&()>).await;
-            busy.try_set(false);
-            match answer {
-                Ok(_) => {
-                    toasts.show(tp(Key::Deleted1, &[("name", &port_name(&port))]));
-                    after.run(id);
-                }
-                Err(error) if error.status == 404 => after.run(id),
-                Err(error) => {
-                    sure.try_set(false);
-                    failed(error);
-                }
-            }
-        });
-    };
     maybe(move || {
         let port = port.get()?;
         let reason = port
             .locked
             .as_ref()
             .map(|locked| reason_text(locked, clock.now(), clock.zone()));
-        let locked = reason.is_some();
+        let barred = Signal::stored(reason.clone());
         let mut parts = Vec::new();
         if let Some(reason) = reason {
-            parts.push(view! { <p class="muted panel__note" id="port-locked">{reason}</p> }.into_any());
+            parts.push(view! { <p class="muted panel__note">{reason}</p> }.into_any());
         } else {
-            let (label, port) = (if port.enabled { Key::Disable } else { Key::Enable }, port.clone());
-            parts.push(sending_button(
-                Look::Plain,
-                label,
-                busy,
-                Callback::new(move |()| switch(port.clone())),
-            ));
+            let label = if port.enabled { Key::Disable } else { Key::Enable };
+            let press = Callback::new(move |()| switch(port.clone()));
+            parts.push(sending_button(Look::Plain, label, busy, press));
         }
-        parts.push(
-            view! {
-                <button
-                    type="button"
-                    class=move || if sure.get() { "button button--danger" } else { "button" }
-                    disabled=locked
-                    aria-describedby=locked.then_some("port-locked")
-                    aria-disabled=move || busy.get().then_some("true")
-                    on:click=move |_| delete(port.clone())
-                    on:blur=move |_| sure.set(false)
-                >
-                    {dynamic(move || t(if sure.get() { Key::DeleteSure } else { Key::Delete }).into_any())}
-                </button>
-            }
-            .into_any(),
-        );
+        let label = Signal::derive(|| t(Key::Delete).to_owned());
+        parts.push(guarded_button(Look::Plain, label, RwSignal::new(false), barred, ask));
         Some(parts.into_any())
     })
 }

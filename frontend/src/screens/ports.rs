@@ -6,7 +6,8 @@ use leptos::prelude::*;
 use portolan_shared::v1::{Kind, List, PortKind, PortRow};
 
 use super::add_port::add_port;
-use super::port::port_panel;
+use super::delete::delete_panel;
+use super::port::{doomed, port_panel};
 use super::subnet::{Card, reasons};
 use super::{address_param, words};
 use crate::api::{Interest, url, use_read};
@@ -16,7 +17,7 @@ use crate::i18n::{Key, format, t, tp};
 use crate::paths;
 use crate::session::{use_param, use_project};
 use crate::table::cell::Align;
-use crate::table::{Cell, Column, Row, TableSpec, table};
+use crate::table::{Cell, Column, Fold, Row, TableSpec, table};
 
 /// What a change must be of to show here.
 const KINDS: &[Kind] = &[Kind::Port, Kind::Node, Kind::Block];
@@ -72,7 +73,7 @@ pub fn attached(port: &PortRow, project: &str) -> Cell {
     }
     let words = match port.kind {
         PortKind::Gateway => Key::AttachedGateway,
-        PortKind::Provider => Key::AttachedProvider,
+        PortKind::Provider | PortKind::Shadow => Key::AttachedProvider,
         _ => Key::NotAttached,
     };
     Cell::Text(t(words).to_owned())
@@ -96,7 +97,14 @@ pub fn rows(ports: &[PortRow], project: &str) -> Vec<Row> {
             ];
             let mut row = Row::new(id, cells);
             match (&port.attached.node, port.kind) {
-                (Some(node), PortKind::Pod) => row.fold = Some((node.id.to_string(), node.name.clone())),
+                (Some(node), PortKind::Pod) => {
+                    row.fold = Some(Fold {
+                        anchor: node.id.to_string(),
+                        label: node.name.clone(),
+                        count: Key::CountPods,
+                        closed: false,
+                    });
+                }
                 (Some(node), PortKind::Node) => row.anchor = Some(node.id.to_string()),
                 _ => {}
             }
@@ -161,20 +169,35 @@ pub fn Ports() -> impl IntoView {
             empty: Key::PortsEmpty,
             empty_action: may_add.get().then_some((Key::AddPort, open)),
             deleted,
+            gone: Key::Deleted,
         })
     });
     let adding = maybe(move || {
         (panel.get().as_deref() == Some("new") && may_add.get()).then(|| add_port(project, card.subnet, ports, close))
     });
+    // One panel at a time: the port, or what deletes it and leads back to it.
+    let ask = Callback::new(move |()| set_panel.set(Some("delete".to_owned())));
     let looking = maybe(move || {
-        let port = port.get()?;
-        Some(port_panel(
-            project,
-            Signal::stored(port),
-            card.may_write,
-            deleted,
-            close_port,
-        ))
+        let id = port.get()?;
+        if panel.get().as_deref() != Some("delete") {
+            let port = Signal::stored(id);
+            return Some(port_panel(project, port, card.may_write, ask, close_port));
+        }
+        let name = ports.with_untracked(|ports| {
+            let found = ports.iter().find(|port| port.id.to_string() == id);
+            found.map_or_else(|| words::name_or_id("", &id), port_name)
+        });
+        let gone = id.clone();
+        let done = Callback::new(move |()| {
+            deleted.update(|deleted| {
+                deleted.insert(gone.clone());
+            });
+            read.again();
+            set_panel.set(None);
+            set_port.set(None);
+        });
+        let may = card.may_write.get();
+        may.then(|| delete_panel(project, doomed(&id, name), close, done))
     });
     vec![more, list, adding, looking].into_any()
 }
@@ -248,6 +271,7 @@ pub(crate) mod tests {
         assert_eq!(rows[0].cells.len(), COLUMNS.len());
         assert_eq!(rows[0].cells[5].words(), "shop / node-2 / default/web-1");
         assert!(matches!(&rows[0].cells[1], Cell::Open(name, ..) if name == "web-1"));
-        assert_eq!(rows[0].fold, Some((ID.to_owned(), "node-2".to_owned())));
+        let fold = rows[0].fold.as_ref().unwrap();
+        assert_eq!((fold.anchor.as_str(), fold.label.as_str()), (ID, "node-2"));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
-use portolan_shared::v1::{Kind, One, PortKind, SubnetPurpose, SubnetRow};
+use portolan_shared::v1::{Kind, One, PlanKind, PortKind, SubnetPurpose, SubnetRow};
 
 use super::address_param;
 use super::delete::{Doomed, delete_panel};
@@ -122,9 +122,10 @@ pub fn Subnet() -> impl IntoView {
         navigate(&to, Default::default());
     });
     let doomed = move || Doomed {
+        kind: PlanKind::Subnet,
         name: name.get_untracked(),
         url: url::networking_one("subnets", &id.get_untracked()),
-        consequence: Key::DeleteSubnetText,
+        tail: format!("subnets/{}", id.get_untracked()),
     };
     let ask = Callback::new(move |()| set_panel.set(Some("delete".to_owned())));
     let actions = move || {
@@ -160,6 +161,11 @@ pub fn Subnet() -> impl IntoView {
                     Key::Ports,
                     Signal::derive(move || paths::subnet_ports(&project.get(), &id.get())),
                     Signal::derive(move || subnet.with(|subnet| subnet.as_ref().map(|subnet| subnet.ports))),
+                ),
+                tab(
+                    Key::History,
+                    Signal::derive(move || paths::history(&paths::subnet(&project.get(), &id.get()))),
+                    Signal::stored(None),
                 ),
             ],
         ),

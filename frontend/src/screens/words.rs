@@ -67,6 +67,7 @@ pub fn kind(kind: PortKind) -> Key {
         PortKind::Reserved => Key::KindReserved,
         PortKind::Device => Key::KindDevice,
         PortKind::Provider => Key::KindProvider,
+        PortKind::Shadow => Key::KindShadow,
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::cell::{Column, Row};
 use super::filter::Filter;
+use crate::i18n::Key;
 
 /// From this many folded rows on, folds are closed unless opened.
 const FOLD_FROM: usize = 30;
@@ -69,6 +70,8 @@ pub enum Line {
         label: String,
         /// How many rows it holds.
         count: usize,
+        /// Counts them in words.
+        words: Key,
         /// Whether they are shown below it.
         open: bool,
     },
@@ -111,21 +114,22 @@ pub fn arrange(rows: &[Arc<Row>], filter: &Filter, sort: Sort, toggled: &HashSet
     let open_by_itself = folded < FOLD_FROM;
     let mut groups: HashMap<&str, Vec<&Arc<Row>>> = HashMap::new();
     for row in &matching {
-        if let Some((anchor, _)) = &row.fold {
-            groups.entry(anchor).or_default().push(row);
+        if let Some(fold) = &row.fold {
+            groups.entry(&fold.anchor).or_default().push(row);
         }
     }
     let mut lines = Vec::with_capacity(matching.len() + groups.len());
-    let place = |lines: &mut Vec<Line>, anchor: &str, group: Vec<&Arc<Row>>| {
-        let label = group
-            .first()
-            .and_then(|row| row.fold.as_ref())
-            .map(|(_, label)| label.clone());
-        let open = !filter.is_empty() || (open_by_itself != toggled.contains(anchor));
+    let place = |lines: &mut Vec<Line>, group: Vec<&Arc<Row>>| {
+        let Some(fold) = group.first().and_then(|row| row.fold.as_ref()) else {
+            return;
+        };
+        let by_itself = open_by_itself && !fold.closed;
+        let open = !filter.is_empty() || (by_itself != toggled.contains(&fold.anchor));
         lines.push(Line::Fold {
-            anchor: anchor.to_owned(),
-            label: label.unwrap_or_default(),
+            anchor: fold.anchor.clone(),
+            label: fold.label.clone(),
             count: group.len(),
+            words: fold.count,
             open,
         });
         if open {
@@ -140,15 +144,15 @@ pub fn arrange(rows: &[Arc<Row>], filter: &Filter, sort: Sort, toggled: &HashSet
         if let Some(anchor) = &row.anchor
             && let Some(group) = groups.remove(anchor.as_str())
         {
-            place(&mut lines, anchor, group);
+            place(&mut lines, group);
         }
     }
     // Their anchor is not in this table: in the order of their first row.
     for row in &matching {
-        if let Some((anchor, _)) = &row.fold
-            && let Some(group) = groups.remove(anchor.as_str())
+        if let Some(fold) = &row.fold
+            && let Some(group) = groups.remove(fold.anchor.as_str())
         {
-            place(&mut lines, anchor, group);
+            place(&mut lines, group);
         }
     }
     Arranged {
@@ -159,9 +163,8 @@ pub fn arrange(rows: &[Arc<Row>], filter: &Filter, sort: Sort, toggled: &HashSet
 
 #[cfg(test)]
 mod tests {
-    use super::super::cell::{Align, Cell};
+    use super::super::cell::{Align, Cell, Fold};
     use super::*;
-    use crate::i18n::Key;
 
     const COLUMNS: [Column; 1] = [Column::new("name", Key::Name, Align::Name)];
 
@@ -178,7 +181,12 @@ mod tests {
 
     fn pod(name: &str, node: &str) -> Arc<Row> {
         Arc::new(Row {
-            fold: Some((node.to_owned(), node.to_uppercase())),
+            fold: Some(Fold {
+                anchor: node.to_owned(),
+                label: node.to_uppercase(),
+                count: Key::CountPods,
+                closed: false,
+            }),
             ..row(name)
         })
     }
@@ -227,6 +235,19 @@ mod tests {
         rows.extend((0..FOLD_FROM).map(|n| pod(&format!("p{n}"), "a")));
         let arranged = arrange(&rows, &Filter::default(), Sort::default(), &HashSet::new());
         assert_eq!(shown(&arranged), ["a", "A:30:false"]);
+    }
+
+    #[test]
+    fn a_fold_may_be_closed_however_little_it_holds() {
+        let mut row = (*pod("p1", "b")).clone();
+        if let Some(fold) = &mut row.fold {
+            fold.closed = true;
+        }
+        let rows = [Arc::new(row), node("a")];
+        let shown_with =
+            |toggled: &HashSet<String>| shown(&arrange(&rows, &Filter::default(), Sort::default(), toggled));
+        assert_eq!(shown_with(&HashSet::new()), ["a", "B:1:false"], "and it comes last");
+        assert_eq!(shown_with(&HashSet::from(["b".to_owned()])), ["a", "B:1:true", "p1"]);
     }
 
     #[test]

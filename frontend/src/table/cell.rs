@@ -65,6 +65,8 @@ pub enum Cell {
     Bar(u64, u64),
     /// A time, RFC 3339.
     Time(String),
+    /// How long ago that was, however long.
+    Age(String),
 }
 
 impl Cell {
@@ -91,13 +93,13 @@ impl Cell {
                 )
             }
             Cell::Bar(used, total) => format!("{used} {total}"),
-            Cell::Time(time) => time.clone(),
+            Cell::Time(time) | Cell::Age(time) => time.clone(),
         }
     }
 
     /// Whether a change of this cell is worth a flash: a clock that goes on is not.
     pub fn flashes(&self, before: &Cell) -> bool {
-        !matches!(self, Cell::Time(_)) && self != before
+        !matches!(self, Cell::Time(_) | Cell::Age(_)) && self != before
     }
 
     /// Order within a column: numbers and addresses as numbers, words by [`natural`], empty last.
@@ -118,6 +120,8 @@ impl Cell {
                 (Some(a), Some(b)) => a.cmp(&b),
                 _ => a.cmp(b),
             },
+            // The oldest is the largest.
+            (Cell::Age(a), Cell::Age(b)) => b.cmp(a),
             (a, b) => natural(&a.words(), &b.words()),
         }
     }
@@ -164,6 +168,19 @@ fn digits(text: &str) -> (&str, &str) {
     (text[..end].trim_start_matches('0'), &text[end..])
 }
 
+/// Where a row is folded away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fold {
+    /// Rows with the same one are folded together, under the row that is the anchor if there is one.
+    pub anchor: String,
+    /// Its name, in words.
+    pub label: String,
+    /// Counts what is folded, in words.
+    pub count: Key,
+    /// Closed unless opened; else only when there is much.
+    pub closed: bool,
+}
+
 /// One row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
@@ -173,8 +190,8 @@ pub struct Row {
     pub cells: Vec<Cell>,
     /// Rows of others may be folded under this one: its name as an anchor.
     pub anchor: Option<String>,
-    /// Folded under that anchor; with the anchor's name in words.
-    pub fold: Option<(String, String)>,
+    /// Folded away with others.
+    pub fold: Option<Fold>,
     /// Deleted by somebody while one looks at it.
     pub gone: bool,
 }
@@ -295,6 +312,12 @@ mod tests {
             Cell::Status(Tone::Active, Key::StatusActive, None),
         );
         assert_eq!(down.compare(&active), Ordering::Less);
+        let age = |time: &str| Cell::Age(time.to_owned());
+        assert_eq!(
+            age("2026-11-20").compare(&age("2026-11-21")),
+            Ordering::Greater,
+            "older is more"
+        );
         assert_eq!(
             Cell::Empty.compare(&Cell::Number(0)),
             Ordering::Greater,

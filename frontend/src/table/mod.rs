@@ -9,5 +9,5 @@ pub mod filter;
 pub mod patch;
 pub mod view;
 
-pub use cell::{Cell, Column, Row, Tone};
+pub use cell::{Cell, Column, Fold, Row, Tone};
 pub use view::{TableSpec, table};

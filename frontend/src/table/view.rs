@@ -6,12 +6,13 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::query_signal_with_options;
+use portolan_shared::v1::List;
 
 use super::arrange::{Arranged, Line, Sort, arrange};
 use super::cell::{Cell, Column, Row};
 use super::filter::Filter;
 use super::patch::patch;
-use crate::api::Failure;
+use crate::api::{Failure, Read};
 use crate::browser;
 use crate::components::bar::bar;
 use crate::components::button::{Look, button};
@@ -21,7 +22,7 @@ use crate::components::facts::link;
 use crate::components::icon::{Icon, icon};
 use crate::components::rose::rose;
 use crate::components::status::status;
-use crate::components::time::{time, use_clock};
+use crate::components::time::{age, time, use_clock};
 use crate::components::{dynamic, maybe, nothing};
 use crate::i18n::{Key, format, t, tn, tp};
 
@@ -56,6 +57,32 @@ pub struct TableSpec {
     pub empty_action: Option<(Key, Callback<()>)>,
     /// Ids deleted on this page: their rows go without a word.
     pub deleted: RwSignal<HashSet<String>>,
+    /// Said in the row of what is no longer there.
+    pub gone: Key,
+}
+
+impl TableSpec {
+    /// A table of what `read` brings, in `rows`; the rest as most tables have it.
+    pub fn of<T: Send + Sync + 'static>(
+        read: Read<List<T>>,
+        rows: impl Fn(&[T]) -> Vec<Row> + Send + Sync + 'static,
+    ) -> Self {
+        let rows = move || read.data.with(|data| data.as_ref().map(|list| rows(&list.items)));
+        Self {
+            name: Key::Networks,
+            kind: "",
+            columns: &[],
+            rows: Signal::derive(rows),
+            failure: read.failure.into(),
+            fetched: read.fetched.into(),
+            again: Callback::new(move |()| read.again()),
+            count: Key::CountNetworks,
+            empty: Key::NetworksEmpty,
+            empty_action: None,
+            deleted: RwSignal::new(HashSet::new()),
+            gone: Key::Deleted,
+        }
+    }
 }
 
 /// Parameters of the page's address change in place: typing in a filter is no history.
@@ -81,7 +108,7 @@ pub fn table(spec: TableSpec) -> AnyView {
         empty,
         ..
     } = spec;
-    let (empty_action, deleted) = (spec.empty_action, spec.deleted);
+    let (empty_action, deleted, gone) = (spec.empty_action, spec.deleted, spec.gone);
     let (query, set_query) = query_signal_with_options::<String>("q", in_place());
     let (sort_text, set_sort_text) = query_signal_with_options::<String>("sort", in_place());
     let typed = RwSignal::new(query.get_untracked().unwrap_or_default());
@@ -159,10 +186,12 @@ pub fn table(spec: TableSpec) -> AnyView {
     };
     let line = move |line: Line| match line {
         Line::Row(id) => match cells.with_value(|cells| cells.get(&id).cloned()) {
-            Some(row) => row_view(kind, &id, columns, row),
+            Some(row) => row_view(kind, &id, columns, row, gone),
             None => nothing(),
         },
-        Line::Fold { anchor, label, .. } => fold_view(anchor, label, columns.len(), arranged, toggled),
+        Line::Fold {
+            anchor, label, words, ..
+        } => fold_view(anchor, (label, words), columns.len(), arranged, toggled),
     };
     let lines = move || arranged.with(|arranged| arranged.lines.iter().take(window.get()).cloned().collect::<Vec<_>>());
     let state = Memo::new(
@@ -307,7 +336,7 @@ fn empty_view(text: &'static str, action: Option<(Key, Callback<()>)>) -> AnyVie
 /// The heading of folded rows.
 fn fold_view(
     anchor: String,
-    label: String,
+    (label, words): (String, Key),
     width: usize,
     arranged: Memo<Arranged>,
     toggled: RwSignal<HashSet<String>>,
@@ -339,7 +368,7 @@ fn fold_view(
                 <button type="button" class="fold" aria-expanded=move || state().1.to_string() on:click=toggle>
                     {icon(Icon::Chevron)}
                     {dynamic(move || {
-                        let count = tn(Key::CountPods, count().0 as u64);
+                        let count = tn(words, count().0 as u64);
                         tp(Key::FoldedUnder, &[("anchor", &label), ("count", &count)]).into_any()
                     })}
                 </button>
@@ -378,13 +407,19 @@ fn skeleton(width: usize) -> AnyView {
 }
 
 /// One row; each of its cells is drawn again only when it changes, and flashes then.
-fn row_view(kind: &'static str, id: &str, columns: &'static [Column], row: ArcRwSignal<Arc<Row>>) -> AnyView {
+fn row_view(
+    kind: &'static str,
+    id: &str,
+    columns: &'static [Column],
+    row: ArcRwSignal<Arc<Row>>,
+    word: Key,
+) -> AnyView {
     let row = RwSignal::from(row);
     let gone = move || row.with(|row| row.gone);
     let cells: Vec<AnyView> = columns
         .iter()
         .enumerate()
-        .map(|(index, column)| cell_in_row(row, index, column))
+        .map(|(index, column)| cell_in_row(row, index, column, word))
         .collect();
     view! {
         <tr class=move || if gone() { "row--gone" } else { "" } data-testid=format!("{kind}-row-{id}")>
@@ -395,7 +430,7 @@ fn row_view(kind: &'static str, id: &str, columns: &'static [Column], row: ArcRw
 }
 
 /// One cell of a row, as long as the row is there.
-fn cell_in_row(row: RwSignal<Arc<Row>>, index: usize, column: &'static Column) -> AnyView {
+fn cell_in_row(row: RwSignal<Arc<Row>>, index: usize, column: &'static Column, word: Key) -> AnyView {
     let cell = Memo::new(move |_| row.with(|row| row.cells.get(index).cloned().unwrap_or(Cell::Empty)));
     let flashes = RwSignal::new(0_u32);
     Effect::new(move |before: Option<Cell>| {
@@ -417,7 +452,7 @@ fn cell_in_row(row: RwSignal<Arc<Row>>, index: usize, column: &'static Column) -
     let deleted = match index {
         0 => maybe(move || {
             let gone = row.with(|row| row.gone);
-            gone.then(|| view! { <span class="table__note">{t(Key::Deleted)}</span> }.into_any())
+            gone.then(|| view! { <span class="table__note">{t(word)}</span> }.into_any())
         }),
         _ => nothing(),
     };
@@ -463,6 +498,7 @@ fn cell_view(cell: Cell) -> AnyView {
         Cell::Status(tone, word, reason) => status(tone, word, reason),
         Cell::Bar(used, total) => bar(used, total, false),
         Cell::Time(rfc3339) => time(rfc3339),
+        Cell::Age(rfc3339) => age(rfc3339),
     }
 }
 

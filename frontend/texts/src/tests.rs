@@ -76,7 +76,16 @@ fn russian_is_russian() {
         parts.flat_map(str::chars).any(char::is_alphabetic)
     };
     // Proper names and abbreviations that Russian writes so too.
-    let known = ["Portolan", "ID", "MTU", "DHCP", "DNS", "{page} · Portolan", "Shadowport", "API"];
+    let known = [
+        "Portolan",
+        "ID",
+        "MTU",
+        "DHCP",
+        "DNS",
+        "{page} · Portolan",
+        "Shadowport",
+        "API",
+    ];
     for key in Key::ALL {
         let text = Lang::Ru.text(*key);
         assert!(

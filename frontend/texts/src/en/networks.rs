@@ -32,7 +32,6 @@ subject! { networks;
     AddressesOf: "{all} addresses",
     UseInstead: "Use {cidr} instead",
     ThisSubnet: "This subnet",
-    OtherSubnet: "{name}",
     OverlapElsewhere: "{cidr} overlaps {name} ({other}) in network {network}: {shared}. The two networks cannot be connected later.",
     WarnCarrier: "{cidr} is in 100.64.0.0/10, which providers use between themselves and their customers.",
     WarnProvider: "{cidr} is in 198.18.0.0/15, where the provider's services are. They cannot be reached from this subnet.",

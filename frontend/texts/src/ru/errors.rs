@@ -74,7 +74,7 @@ subject! { errors;
     ErrorNoExternalNetwork: "У провайдера нет сети для внешних IP. Создайте кластер без внешнего IP.",
     ErrorExternalExhausted: "У провайдера не осталось внешних IP. Обратитесь в поддержку или создайте кластер без внешнего IP.",
     ErrorNodeSubnetUnfit: "Подсеть {subnet} не может раздавать адреса узлам: {reason}.",
-    ErrorNoLab: "С этим сервером управления не запущен стенд. Присоедините узлы командой.",
+    ErrorNoLab: "С этим сервером управления не запущена лаборатория. Присоедините узлы командой.",
     ErrorClusterInUse: "Кластер {cluster} используется: {holders}. Сначала удалите их.",
     ErrorNodeNameTaken: "Узел {name} в кластере {cluster} уже есть.",
     ErrorNodeAddressMismatch: "Узел {node} сообщает адрес {given}, а у его порта {expected}.",

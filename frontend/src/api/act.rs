@@ -1,0 +1,77 @@
+//! A write that a button starts: never twice at once, what went wrong stays for the page to say, and
+//! pressing again what may have arrived is no second one.
+
+use gloo_net::http::Method;
+use leptos::prelude::*;
+use serde::Serialize;
+
+use super::client::{encoded, send_text};
+use super::failure::Failure;
+use crate::browser;
+use crate::session::{Session, use_session};
+
+/// The write of one form or one button.
+#[derive(Clone, Copy)]
+pub struct Act {
+    session: Session,
+    /// It is on its way.
+    pub busy: RwSignal<bool>,
+    /// Why the last one did nothing.
+    pub failure: RwSignal<Option<Failure>>,
+    /// Address and body of the last one, and its key: pressed again, it is the same one.
+    again: StoredValue<Option<(String, Option<String>, String)>>,
+}
+
+/// The write of one form or one button, as the logged-in user.
+pub fn use_act() -> Act {
+    Act {
+        session: use_session(),
+        busy: RwSignal::new(false),
+        failure: RwSignal::new(None),
+        again: StoredValue::new(None),
+    }
+}
+
+impl Act {
+    /// Posts `body` to `url` in `project`; `done` runs with the answer of one that was accepted.
+    pub fn post(self, project: String, url: String, body: &impl Serialize, done: Callback<String>) {
+        match encoded(Some(body)) {
+            Ok(body) => self.run(project, url, body, done),
+            Err(failure) => self.failure.set(Some(failure)),
+        }
+    }
+
+    /// Posts nothing but the wish itself.
+    pub fn call(self, project: String, url: String, done: Callback<String>) {
+        self.run(project, url, None, done);
+    }
+
+    fn run(self, project: String, url: String, body: Option<String>, done: Callback<String>) {
+        if self.busy.get_untracked() {
+            return;
+        }
+        self.busy.set(true);
+        self.failure.set(None);
+        let key = match self.again.get_value() {
+            Some((at, of, key)) if at == url && of == body => key,
+            _ => browser::fresh_key(),
+        };
+        self.again.set_value(Some((url.clone(), body.clone(), key.clone())));
+        leptos::task::spawn_local(async move {
+            let answer = send_text(self.session, &project, Method::POST, &url, body, &key).await;
+            // The page may be gone meanwhile; then nobody waits for the answer.
+            if self.busy.try_set(false).is_some() {
+                return;
+            }
+            match answer {
+                Ok(text) => {
+                    self.again.try_set_value(None);
+                    done.run(text);
+                }
+                Err(failure) => {
+                    self.failure.try_set(Some(failure));
+                }
+            }
+        });
+    }
+}

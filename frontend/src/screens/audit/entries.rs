@@ -1,0 +1,351 @@
+//! The audit as data: what a filter asks for, how pages join, what things are called. Pure.
+
+use std::sync::Arc;
+
+use portolan_shared::v1::{AuditEntry, AuditKind, AuditObject, AuditOp, List, Through, Who};
+
+use crate::i18n::{Key, t, tp};
+use crate::paths;
+use crate::screens::words::name_or_id;
+
+/// What the server can be asked for, and the values it knows; none: any.
+const KEYS: &[(&str, &[&str])] = &[
+    ("who", &[]),
+    ("object", &[]),
+    ("op", &["create", "update", "delete"]),
+    ("through", &["console", "api", "agent", "system"]),
+    (
+        "kind",
+        &[
+            "network",
+            "subnet",
+            "port",
+            "cluster",
+            "node",
+            "join_token",
+            "request",
+            "message",
+            "project",
+            "user",
+            "role",
+        ],
+    ),
+    ("project", &[]),
+];
+
+/// What was typed into the filter, understood.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Asked of the server: key and value.
+    asked: Vec<(&'static str, String)>,
+    /// Looked for in what is shown.
+    words: Vec<String>,
+    /// A value that the server does not know: key, value, those it knows.
+    wrong: Option<(&'static str, String, &'static [&'static str])>,
+}
+
+impl AuditFilter {
+    /// Reads what was typed. A key that is none is a word; `project` is one only where the audit is of
+    /// all projects.
+    pub fn parse(text: &str, everywhere: bool) -> Self {
+        let mut filter = Self::default();
+        for word in text.split_whitespace() {
+            let pair = word.split_once(':').and_then(|(key, value)| {
+                let known = KEYS.iter().find(|(known, _)| *known == key)?;
+                (known.0 != "project" || everywhere).then_some((known, value))
+            });
+            match pair {
+                // Still being typed.
+                Some((_, "")) => {}
+                Some(((key, known), value)) if known.is_empty() || known.contains(&value) => {
+                    filter.asked.push((key, value.to_owned()));
+                }
+                Some(((key, known), value)) => filter.wrong = Some((key, value.to_owned(), known)),
+                None => filter.words.push(word.to_lowercase()),
+            }
+        }
+        filter
+    }
+
+    /// The end of the address to ask: `&who=demo&op=delete`, values through `escape`.
+    pub fn query(&self, escape: impl Fn(&str) -> String) -> String {
+        let pair = |(key, value): &(&str, String)| format!("&{key}={}", escape(value));
+        self.asked.iter().map(pair).collect()
+    }
+
+    /// Nothing was typed that leaves anything out.
+    pub fn is_empty(&self) -> bool {
+        self.asked.is_empty() && self.words.is_empty()
+    }
+
+    /// What is wrong with it, in words.
+    pub fn complaint(&self) -> Option<String> {
+        let (key, value, known) = self.wrong.as_ref()?;
+        Some(tp(
+            Key::AuditUnknownValue,
+            &[("key", key), ("value", value), ("known", &known.join(", "))],
+        ))
+    }
+
+    /// Whether every word is in the entry.
+    pub fn matches(&self, entry: &AuditEntry) -> bool {
+        if self.words.is_empty() {
+            return true;
+        }
+        let mut text = format!(
+            "{} {} {}",
+            who(&entry.who),
+            t(through(entry.through)),
+            entry.request_id.as_deref().unwrap_or_default()
+        );
+        for object in &entry.objects {
+            for part in [t(op(object.op)), t(kind(object.kind)), &object.name, &object.id] {
+                text.push(' ');
+                text.push_str(part);
+            }
+            for field in &object.fields {
+                for part in [&field.before, &field.after].into_iter().flatten() {
+                    text.push(' ');
+                    text.push_str(part);
+                }
+            }
+        }
+        let text = text.to_lowercase();
+        self.words.iter().all(|word| text.contains(word.as_str()))
+    }
+}
+
+/// The entries known so far, newest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pages {
+    /// In order.
+    pub entries: Vec<Arc<AuditEntry>>,
+    /// Where the next older page begins; none: there is none.
+    pub next: Option<String>,
+}
+
+impl Pages {
+    /// Takes in the first page, asked for anew. Entries never change: what is known stays the same
+    /// allocation. If more happened than a page holds, what is known is let go: there would be a gap.
+    pub fn newest(&mut self, page: List<AuditEntry>) {
+        let newest = self.entries.first().map(|entry| entry.revision);
+        let oldest = page.items.last().map(|entry| entry.revision);
+        match (newest, oldest) {
+            (Some(newest), Some(oldest)) if oldest <= newest => {
+                let fresh = page.items.into_iter().filter(|entry| entry.revision > newest);
+                let fresh: Vec<_> = fresh.map(Arc::new).collect();
+                self.entries.splice(0..0, fresh);
+            }
+            _ => {
+                self.entries = page.items.into_iter().map(Arc::new).collect();
+                self.next = page.next;
+            }
+        }
+    }
+
+    /// Takes in the next older page.
+    pub fn older(&mut self, page: List<AuditEntry>) {
+        let oldest = self.entries.last().map_or(u64::MAX, |entry| entry.revision);
+        let older = page.items.into_iter().filter(|entry| entry.revision < oldest);
+        self.entries.extend(older.map(Arc::new));
+        self.next = page.next;
+    }
+}
+
+/// Who did it.
+pub fn who(who: &Who) -> String {
+    match who {
+        Who::User(name) => name.clone(),
+        Who::Provider => t(Key::WhoProvider).to_owned(),
+        Who::Node(name) => tp(Key::WhoNode, &[("node", name)]),
+        Who::System => t(Key::WhoSystem).to_owned(),
+    }
+}
+
+/// Through what.
+pub fn through(through: Through) -> Key {
+    match through {
+        Through::Console => Key::ThroughConsole,
+        Through::Api => Key::ThroughApi,
+        Through::Agent => Key::ThroughAgent,
+        Through::System => Key::ThroughSystem,
+    }
+}
+
+/// What happened.
+pub fn op(op: AuditOp) -> Key {
+    match op {
+        AuditOp::Create => Key::OpCreated,
+        AuditOp::Update => Key::OpChanged,
+        AuditOp::Delete => Key::OpDeleted,
+    }
+}
+
+/// What kind of object.
+pub fn kind(kind: AuditKind) -> Key {
+    match kind {
+        AuditKind::Network => Key::ObjectNetwork,
+        AuditKind::Subnet => Key::ObjectSubnet,
+        AuditKind::Port => Key::ObjectPort,
+        AuditKind::Cluster => Key::ObjectCluster,
+        AuditKind::Node => Key::ObjectNode,
+        AuditKind::JoinToken => Key::ObjectJoinToken,
+        AuditKind::Request => Key::ObjectRequest,
+        AuditKind::Message => Key::ObjectMessage,
+        AuditKind::Project => Key::ObjectProject,
+        AuditKind::User => Key::ObjectUser,
+        AuditKind::Role => Key::ObjectRole,
+    }
+}
+
+/// What to call an object.
+pub fn name(object: &AuditObject) -> String {
+    name_or_id(&object.name, &object.id)
+}
+
+/// The object's own page, if it has one and was not deleted; `everywhere`: in support's audit.
+pub fn page_of(object: &AuditObject, project: &str, everywhere: bool) -> Option<String> {
+    if object.op == AuditOp::Delete || project.is_empty() {
+        return None;
+    }
+    let id = object.id.as_str();
+    match object.kind {
+        AuditKind::Network => Some(paths::network(project, id)),
+        AuditKind::Subnet => Some(paths::subnet(project, id)),
+        AuditKind::Port => Some(paths::port(project, id)),
+        AuditKind::Cluster => Some(paths::cluster(project, id)),
+        AuditKind::Request if everywhere => Some(paths::support_request(id)),
+        AuditKind::Request => Some(paths::shadowport_request(project, id)),
+        AuditKind::Project => Some(paths::networks(id)),
+        AuditKind::Node | AuditKind::JoinToken | AuditKind::Message | AuditKind::User | AuditKind::Role => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portolan_shared::v1::FieldChange;
+
+    use super::*;
+
+    fn entry(revision: u64) -> AuditEntry {
+        AuditEntry {
+            revision,
+            at: "2026-11-20T12:05:00Z".into(),
+            project: None,
+            who: Who::User("demo".into()),
+            through: Through::Api,
+            request_id: Some("req-1".into()),
+            objects: vec![AuditObject {
+                kind: AuditKind::Network,
+                id: "n1".into(),
+                name: "shop".into(),
+                op: AuditOp::Update,
+                fields: vec![FieldChange {
+                    field: "name".into(),
+                    before: Some("Old-Shop".into()),
+                    after: Some("shop".into()),
+                }],
+            }],
+            more: 0,
+        }
+    }
+
+    fn page(revisions: &[u64], next: Option<&str>) -> List<AuditEntry> {
+        List {
+            revision: 0,
+            total: 0,
+            items: revisions.iter().copied().map(entry).collect(),
+            next: next.map(str::to_owned),
+        }
+    }
+
+    fn known(pages: &Pages) -> Vec<u64> {
+        pages.entries.iter().map(|entry| entry.revision).collect()
+    }
+
+    #[test]
+    fn new_entries_come_on_top_and_older_ones_below() {
+        let mut pages = Pages::default();
+        pages.newest(page(&[9, 7], Some("7")));
+        pages.older(page(&[5, 3], None));
+        let kept = Arc::clone(&pages.entries[0]);
+        pages.newest(page(&[12, 9], Some("9")));
+        assert_eq!((known(&pages), pages.next.clone()), (vec![12, 9, 7, 5, 3], None));
+        assert!(Arc::ptr_eq(&kept, &pages.entries[1]), "an entry never changes");
+    }
+
+    #[test]
+    fn nothing_is_shown_with_a_gap_in_it() {
+        let mut pages = Pages::default();
+        pages.newest(page(&[9, 7], Some("7")));
+        pages.older(page(&[5, 3], None));
+        pages.newest(page(&[20, 19], Some("19")));
+        assert_eq!((known(&pages), pages.next.as_deref()), (vec![20, 19], Some("19")));
+    }
+
+    #[test]
+    fn a_page_that_ends_it_all_still_joins() {
+        let mut pages = Pages::default();
+        pages.newest(page(&[], None));
+        assert_eq!(known(&pages), [] as [u64; 0]);
+        pages.newest(page(&[4], None));
+        pages.newest(page(&[5, 4], None));
+        assert_eq!(known(&pages), [5, 4]);
+        pages.newest(page(&[], None));
+        assert_eq!(known(&pages), [] as [u64; 0], "kept no longer");
+    }
+
+    #[test]
+    fn keys_ask_the_server_and_words_look_in_what_is_shown() {
+        let filter = AuditFilter::parse("who:demo old-shop op:update", false);
+        assert_eq!(filter.query(str::to_owned), "&who=demo&op=update");
+        assert!(filter.matches(&entry(1)) && !filter.is_empty());
+        assert!(!AuditFilter::parse("db", false).matches(&entry(1)));
+        assert!(AuditFilter::parse("REQ-1 network API", false).matches(&entry(1)));
+    }
+
+    #[test]
+    fn a_value_nobody_knows_is_not_asked_for_but_said() {
+        let filter = AuditFilter::parse("kind:prot", false);
+        assert_eq!(filter.query(str::to_owned), "");
+        assert!(filter.complaint().unwrap().contains("port"));
+        assert_eq!(
+            AuditFilter::parse("kind: op:create", false).complaint(),
+            None,
+            "still typing"
+        );
+    }
+
+    #[test]
+    fn only_the_audit_of_all_projects_asks_for_one() {
+        assert_eq!(
+            AuditFilter::parse("project:p1", true).query(str::to_owned),
+            "&project=p1"
+        );
+        assert_eq!(AuditFilter::parse("project:p1", false).query(str::to_owned), "");
+    }
+
+    #[test]
+    fn what_is_gone_or_has_no_page_is_no_link() {
+        let object = |kind, op| AuditObject {
+            kind,
+            op,
+            ..entry(1).objects.remove(0)
+        };
+        let page = |kind, op, everywhere| page_of(&object(kind, op), "p", everywhere);
+        assert_eq!(
+            page(AuditKind::Network, AuditOp::Update, false).as_deref(),
+            Some("/p/p/networks/n1")
+        );
+        assert_eq!(page(AuditKind::Network, AuditOp::Delete, false), None);
+        assert_eq!(page(AuditKind::User, AuditOp::Create, false), None);
+        assert_eq!(
+            page(AuditKind::Request, AuditOp::Update, true).as_deref(),
+            Some("/support/queue/n1")
+        );
+        assert_eq!(
+            page(AuditKind::Request, AuditOp::Update, false).as_deref(),
+            Some("/p/p/shadowport/n1")
+        );
+    }
+}

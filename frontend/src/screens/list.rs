@@ -1,0 +1,61 @@
+//! The page of a list: head with totals, the button that makes one more, the table.
+
+use leptos::prelude::*;
+use leptos_router::hooks::use_navigate;
+
+use super::creating::use_quotas;
+use crate::components::button::head_button;
+use crate::components::page::{Crumb, Figure, page_head};
+use crate::components::{dynamic, maybe};
+use crate::forms::quota;
+use crate::i18n::{Key, t};
+use crate::session::{use_project, use_session};
+use crate::table::{TableSpec, table};
+
+/// The button that makes one more.
+pub struct Create {
+    /// What it says.
+    pub label: Key,
+    /// The page it opens, in a project.
+    pub page: fn(&str) -> String,
+    /// What one more takes of the quotas.
+    pub needs: Vec<quota::Need>,
+}
+
+/// The page. `spec` makes its table, but for the button that stands in it while it is empty.
+pub fn list_page(
+    title: Key,
+    figures: Signal<Vec<Figure>>,
+    create: Create,
+    spec: impl Fn() -> TableSpec + Send + 'static,
+) -> AnyView {
+    let session = use_session();
+    let project = use_project();
+    let navigate = use_navigate();
+    let quotas = use_quotas(project);
+    let may_write = Memo::new(move |_| session.may_write(&project.get()));
+    let open = Callback::new(move |()| navigate(&(create.page)(&project.get_untracked()), Default::default()));
+    let reached = Memo::new(move |_| {
+        let list = quotas.data.read();
+        quota::reached(list.as_ref()?.items.as_slice(), &create.needs)
+    });
+    let label = create.label;
+    let head = page_head(
+        Signal::derive(move || t(title).to_owned()),
+        Signal::derive(move || vec![Crumb::here(t(title))]),
+        figures,
+        maybe(move || may_write.get().then(|| head_button(label, true, reached.get(), open))),
+    );
+    let list = dynamic(move || {
+        let may = may_write.get() && reached.with(Option::is_none);
+        table(TableSpec {
+            empty_action: may.then_some((label, open)),
+            ..spec()
+        })
+    });
+    view! {
+        {head}
+        <div class="page__body">{list}</div>
+    }
+    .into_any()
+}
