@@ -24,10 +24,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use tokio::sync::watch;
 
 use crate::console;
@@ -36,6 +35,7 @@ use crate::identity::password::Passwords;
 use crate::nodes::Tokens;
 use error::Failure;
 use metrics::Metrics;
+use route::{Route, get};
 
 /// Largest request body in bytes.
 pub const BODY_MAX: usize = 1 << 20;
@@ -87,17 +87,45 @@ fn plain_host(host: &str) -> bool {
     !host.is_empty() && host.len() <= 255 && host.bytes().all(fits)
 }
 
+/// The APIs: where they are, and their routes.
+fn apis() -> [(&'static str, Vec<Route>); 3] {
+    [
+        ("/portolan/v1", v1::routes()),
+        ("/v3", v3::routes()),
+        ("/v2.0", v2::routes()),
+    ]
+}
+
+/// What is beside the APIs.
+fn own() -> Vec<Route> {
+    vec![
+        get("/v3/", v3::version),
+        get("/v2.0/", v2::resources),
+        get("/", root),
+        get("/healthz", healthz),
+        get("/metrics", metrics::show),
+    ]
+}
+
+/// Method and path of everything that can be called.
+pub fn routes() -> Vec<(Method, String)> {
+    let own = own().into_iter().map(|route| (route.method, route.path.to_owned()));
+    let nested = apis().into_iter().flat_map(|(prefix, routes)| {
+        routes.into_iter().map(move |route| match route.path {
+            "/" => (route.method, prefix.to_owned()),
+            path => (route.method, format!("{prefix}{path}")),
+        })
+    });
+    own.chain(nested).collect()
+}
+
 /// The whole HTTP surface.
 pub fn router(api: Arc<Api>) -> Router {
-    Router::new()
-        .nest("/portolan/v1", v1::router())
-        .nest("/v3", v3::router())
-        .nest("/v2.0", v2::router())
-        .route("/v3/", get(v3::version))
-        .route("/v2.0/", get(v2::resources))
-        .route("/", get(root))
-        .route("/healthz", get(healthz))
-        .route("/metrics", get(metrics::show))
+    apis()
+        .into_iter()
+        .fold(route::router(own()), |router, (prefix, routes)| {
+            router.nest(prefix, route::router(routes))
+        })
         .fallback(elsewhere)
         .method_not_allowed_fallback(async || Failure::Method)
         .layer(middleware::from_fn_with_state(Arc::clone(&api), outer::around))
@@ -124,7 +152,7 @@ async fn root(State(api): State<Arc<Api>>, headers: HeaderMap, uri: Uri) -> Resp
 }
 
 /// Every other path of a browser's is the console's; below an API there is nothing else.
-async fn elsewhere(method: axum::http::Method, headers: HeaderMap, uri: Uri) -> Response {
+async fn elsewhere(method: Method, headers: HeaderMap, uri: Uri) -> Response {
     let ours = ["/v2.0", "/v3", "/portolan", "/healthz", "/metrics"];
     if ours.iter().any(|prefix| uri.path().starts_with(prefix)) {
         return Failure::NoRoute.into_response();

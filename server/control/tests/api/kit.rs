@@ -152,11 +152,13 @@ impl Server {
     pub(crate) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Reply {
         let (parts, body) = self.raw(method, path, headers, body).await.into_parts();
         let text = to_bytes(body, usize::MAX).await.unwrap();
-        Reply {
+        let reply = Reply {
             status: parts.status.as_u16(),
             headers: parts.headers,
             text: String::from_utf8(text.to_vec()).unwrap(),
-        }
+        };
+        super::conform::check(method, path, &reply);
+        reply
     }
 
     /// A token of a user in a project.

@@ -5,12 +5,15 @@
     reason = "tests say what they expect by unwrapping, also in helpers"
 )]
 
+mod conform;
 mod events;
 mod identity;
 mod inputs;
 mod kit;
 mod networking;
+mod openapi;
 mod ports_page;
+mod roles;
 mod routes;
 mod session;
 mod shadowport;

@@ -26,13 +26,10 @@ pub mod subnets;
 pub mod support;
 pub mod tidy;
 
-use std::sync::Arc;
-
-use axum::Router;
-
-use super::{Api, route};
+use super::route::Route;
 
 /// The routes below `/portolan/v1`.
-pub fn router() -> Router<Arc<Api>> {
-    route::router(routes::operations().into_iter().map(|operation| operation.route))
+pub fn routes() -> Vec<Route> {
+    let operations = routes::operations().into_iter();
+    operations.map(|operation| operation.route).collect()
 }

@@ -44,7 +44,7 @@ fn session() -> impl Iterator<Item = Operation> {
                 )
                 .takes::<LogIn>()
                 .gives::<Session>()
-                .refuses(&["auth.failed", "auth.busy"]),
+                .refuses(&["auth.failed", "auth.busy", "auth.csrf"]),
             get("/session", session::show)
                 .is("showSession", Who::Session, "Who is logged in, and in which projects")
                 .gives::<Session>(),

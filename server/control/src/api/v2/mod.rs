@@ -10,11 +10,9 @@ pub mod subnets;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use portolan_shared::refusal::Refusal;
 use serde::Serialize;
 
@@ -22,25 +20,30 @@ use super::Api;
 use super::context::{Call, Segments};
 use super::error::{Answer, Failure};
 use super::reply;
+use super::route::{Route, delete, get, post, put};
 
 /// The routes below `/v2.0`.
-pub fn router() -> Router<Arc<Api>> {
-    Router::new()
-        .route("/", get(resources))
-        .route("/extensions", get(extensions))
-        .route("/extensions/{alias}", get(extension))
-        .route("/networks", get(networks::list).post(networks::create))
-        .route(
-            "/networks/{id}",
-            get(networks::show).put(networks::update).delete(networks::delete),
-        )
-        .route("/subnets", get(subnets::list).post(subnets::create))
-        .route(
-            "/subnets/{id}",
-            get(subnets::show).put(subnets::update).delete(subnets::delete),
-        )
-        .route("/ports", get(ports::list).post(ports::create))
-        .route("/ports/{id}", get(ports::show).put(ports::update).delete(ports::delete))
+pub fn routes() -> Vec<Route> {
+    vec![
+        get("/", resources),
+        get("/extensions", extensions),
+        get("/extensions/{alias}", extension),
+        get("/networks", networks::list),
+        post("/networks", networks::create),
+        get("/networks/{id}", networks::show),
+        put("/networks/{id}", networks::update),
+        delete("/networks/{id}", networks::delete),
+        get("/subnets", subnets::list),
+        post("/subnets", subnets::create),
+        get("/subnets/{id}", subnets::show),
+        put("/subnets/{id}", subnets::update),
+        delete("/subnets/{id}", subnets::delete),
+        get("/ports", ports::list),
+        post("/ports", ports::create),
+        get("/ports/{id}", ports::show),
+        put("/ports/{id}", ports::update),
+        delete("/ports/{id}", ports::delete),
+    ]
 }
 
 #[derive(Serialize)]

@@ -12,10 +12,8 @@ pub mod users;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{OriginalUri, Query, State};
 use axum::http::{HeaderMap, Uri};
-use axum::routing::{get, put};
 use portolan_shared::refusal::Refusal;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -25,6 +23,7 @@ use super::context::Caller;
 use super::error::{Answer, Failure};
 use super::fields::Fields;
 use super::reply;
+use super::route::{Route, delete, get, patch, post, put};
 
 /// Id of the one domain.
 pub const DOMAIN_ID: &str = "default";
@@ -34,35 +33,36 @@ pub const DOMAIN_NAME: &str = "Default";
 pub const REGION: &str = "RegionOne";
 
 /// The routes below `/v3`.
-pub fn router() -> Router<Arc<Api>> {
-    Router::new()
-        .route("/", get(version))
-        .route(
-            "/auth/tokens",
-            get(tokens::show).post(tokens::create).delete(tokens::delete),
-        )
-        .route("/auth/catalog", get(catalog))
-        .route("/auth/projects", get(projects::mine))
-        .route("/auth/domains", get(roles::domains))
-        .route("/projects", get(projects::list).post(projects::create))
-        .route("/projects/{id}", get(projects::show).delete(projects::delete))
-        .route("/users", get(users::list).post(users::create))
-        .route(
-            "/users/{id}",
-            get(users::show).patch(users::update).delete(users::delete),
-        )
-        .route("/users/{id}/password", axum::routing::post(users::change_password))
-        .route("/users/{id}/projects", get(projects::of_user))
-        .route("/roles", get(roles::list))
-        .route("/roles/{id}", get(roles::show))
-        .route("/domains", get(roles::domains))
-        .route("/domains/{id}", get(roles::domain))
-        .route("/projects/{id}/users/{user}/roles", get(roles::of_user_in_project))
-        .route(
-            "/projects/{id}/users/{user}/roles/{role}",
-            put(roles::assign).get(roles::check).delete(roles::unassign),
-        )
-        .route("/role_assignments", get(roles::assignments))
+pub fn routes() -> Vec<Route> {
+    vec![
+        get("/", version),
+        get("/auth/tokens", tokens::show),
+        post("/auth/tokens", tokens::create),
+        delete("/auth/tokens", tokens::delete),
+        get("/auth/catalog", catalog),
+        get("/auth/projects", projects::mine),
+        get("/auth/domains", roles::domains),
+        get("/projects", projects::list),
+        post("/projects", projects::create),
+        get("/projects/{id}", projects::show),
+        delete("/projects/{id}", projects::delete),
+        get("/users", users::list),
+        post("/users", users::create),
+        get("/users/{id}", users::show),
+        patch("/users/{id}", users::update),
+        delete("/users/{id}", users::delete),
+        post("/users/{id}/password", users::change_password),
+        get("/users/{id}/projects", projects::of_user),
+        get("/roles", roles::list),
+        get("/roles/{id}", roles::show),
+        get("/domains", roles::domains),
+        get("/domains/{id}", roles::domain),
+        get("/projects/{id}/users/{user}/roles", roles::of_user_in_project),
+        put("/projects/{id}/users/{user}/roles/{role}", roles::assign),
+        get("/projects/{id}/users/{user}/roles/{role}", roles::check),
+        delete("/projects/{id}/users/{user}/roles/{role}", roles::unassign),
+        get("/role_assignments", roles::assignments),
+    ]
 }
 
 #[derive(Serialize)]
