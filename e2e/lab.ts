@@ -7,14 +7,22 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
+/** A cluster. */
+export interface Cluster {
+  id: string;
+  name: string;
+  project_id: string;
+}
+
 /** What the lab says of itself (`portolan-lab status`). */
 export interface Report {
   name: string;
   url: string;
   users: { name: string; password: string; project: string }[];
-  cluster: { id: string; name: string; project_id: string } | null;
-  hosts: { name: string; address: string; agent: number | null }[];
-  pods: { name: string; host: string; address: string; echo: string }[];
+  /** The demo's. */
+  cluster: Cluster | null;
+  hosts: { name: string; cluster: Cluster; address: string; agent: number | null }[];
+  pods: { name: string; cluster: string; host: string; address: string; echo: string }[];
   state_dir: string;
 }
 
@@ -107,18 +115,18 @@ function freePort(): Promise<number> {
   });
 }
 
-/** Speaks to the running lab. */
+/** Speaks to the running lab: of the demo's cluster, or of the one of that name. */
 export class Lab {
   constructor(private readonly stateDir: string) {}
 
-  /** Everything there is. */
-  status(): Report {
-    return this.ask("status");
+  /** Everything there is of it. */
+  status(cluster?: string): Report {
+    return of(cluster, this.ask("status"));
   }
 
   /** A new pod, by a real CNI ADD. */
-  addPod(host: string, name: string): Report {
-    return this.ask("pod", "add", "--host", host, "--name", name);
+  addPod(host: string, name: string, cluster?: string): Report {
+    return of(cluster, this.ask("pod", "add", ...on(host, cluster), "--name", name));
   }
 
   /** A pod away, by a real CNI DEL. */
@@ -127,17 +135,27 @@ export class Lab {
   }
 
   /** An agent killed, as by a crash. */
-  killAgent(host: string): Report {
-    return this.ask("agent", "kill", "--host", host);
+  killAgent(host: string, cluster?: string): Report {
+    return of(cluster, this.ask("agent", "kill", ...on(host, cluster)));
   }
 
   /** An agent started again. */
-  startAgent(host: string): Report {
-    return this.ask("agent", "start", "--host", host);
+  startAgent(host: string, cluster?: string): Report {
+    return of(cluster, this.ask("agent", "start", ...on(host, cluster)));
   }
 
   private ask(...words: string[]): Report {
     const text = execFileSync(program(), [...words, "--state-dir", this.stateDir], { encoding: "utf8" });
     return JSON.parse(text);
   }
+}
+
+function on(host: string, cluster?: string): string[] {
+  return [...(cluster ? ["--cluster", cluster] : []), "--host", host];
+}
+
+function of(name: string | undefined, all: Report): Report {
+  const hosts = all.hosts.filter(({ cluster }) => (name ? cluster.name === name : cluster.id === all.cluster?.id));
+  const ids = hosts.map(({ cluster }) => cluster.id);
+  return { ...all, hosts, pods: all.pods.filter(({ cluster }) => ids.includes(cluster)) };
 }

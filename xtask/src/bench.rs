@@ -60,6 +60,13 @@ const BENCHES: &[Bench] = &[
         example: "commit_to_route",
         arguments: &[],
     },
+    Bench {
+        name: "cluster",
+        what: "from creating a cluster to all its nodes being ready, and back",
+        package: "portolan-lab",
+        example: "cluster_ready",
+        arguments: &[],
+    },
 ];
 
 /// Runs those named, or all.

@@ -21,13 +21,26 @@ pub enum IpError {
     },
 }
 
+/// Runs lines that take things away inside a namespace; what is not there is what we want.
+pub fn undo(namespace: &Namespace, lines: &[String]) -> Result<(), IpError> {
+    match run(&["-n", namespace.name(), "-force"], Some(namespace), lines) {
+        Err(IpError::Refused { .. }) => Ok(()),
+        done => done,
+    }
+}
+
 /// Runs the lines inside a namespace, or where this process is.
 pub fn batch(namespace: Option<&Namespace>, lines: &[String]) -> Result<(), IpError> {
-    let mut command = Command::new("ip");
-    if let Some(namespace) = namespace {
-        command.args(["-n", namespace.name()]);
+    match namespace {
+        Some(inside) => run(&["-n", inside.name()], namespace, lines),
+        None => run(&[], None, lines),
     }
+}
+
+fn run(options: &[&str], namespace: Option<&Namespace>, lines: &[String]) -> Result<(), IpError> {
+    let mut command = Command::new("ip");
     command
+        .args(options)
         .args(["-batch", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use clap::{Args, Parser, Subcommand};
+use portolan_lab::echo;
 use portolan_lab::janitor::{self, Orders};
 use portolan_lab::lab::{Lab, LabError, Options};
 use portolan_lab::names::LabId;
@@ -15,7 +16,7 @@ use portolan_lab::protocol::{self, Report, Request};
 use portolan_lab::rights::{self, EXIT_NO_LAB};
 use portolan_lab::serve::serve;
 use portolan_lab::signals::EndSignals;
-use portolan_lab::{echo, topology};
+use portolan_lab::topology::MAX_HOSTS_OF_CLUSTER;
 
 /// Hosts on one machine, as network namespaces: a demo and test bed of Portolan with real agents and real packets.
 #[derive(Debug, Parser)]
@@ -64,8 +65,9 @@ struct Up {
     /// Where the database, the agents' states and the logs go.
     #[arg(long)]
     state_dir: PathBuf,
-    /// How many hosts (at most 64). With 0 there is a control plane alone, which needs no rights.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=i64::try_from(topology::MAX_HOSTS).expect("64 fits")))]
+    /// How many hosts the demo's cluster is made with (at most 16); clusters made later bring theirs. With 0 there is a
+    /// control plane alone, which needs no rights.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=i64::from(MAX_HOSTS_OF_CLUSTER)))]
     hosts: u8,
     /// How many pods, dealt to the hosts in turn.
     #[arg(long, default_value_t = 6)]
@@ -86,15 +88,25 @@ struct Of {
     state_dir: PathBuf,
 }
 
+/// Which host of it.
+#[derive(Debug, Args)]
+struct On {
+    #[command(flatten)]
+    lab: Of,
+    /// The cluster the host is a node of, by name or id; the demo's by default.
+    #[arg(long)]
+    cluster: Option<String>,
+    /// The host, such as node-1.
+    #[arg(long)]
+    host: String,
+}
+
 #[derive(Debug, Subcommand)]
 enum PodVerb {
     /// Make one.
     Add {
         #[command(flatten)]
-        lab: Of,
-        /// The host it goes to, such as node-1.
-        #[arg(long)]
-        host: String,
+        on: On,
         /// Its name.
         #[arg(long)]
         name: String,
@@ -103,6 +115,9 @@ enum PodVerb {
     Del {
         #[command(flatten)]
         lab: Of,
+        /// The cluster of the host it is on, by name or id; the demo's by default.
+        #[arg(long)]
+        cluster: Option<String>,
         /// The host it is on.
         #[arg(long)]
         host: Option<String>,
@@ -115,27 +130,18 @@ enum PodVerb {
 #[derive(Debug, Subcommand)]
 enum AgentVerb {
     /// Kill it, as a crash would.
-    Kill {
-        #[command(flatten)]
-        lab: Of,
-        /// The host.
-        #[arg(long)]
-        host: String,
-    },
+    Kill(On),
     /// Start it again.
-    Start {
-        #[command(flatten)]
-        lab: Of,
-        /// The host.
-        #[arg(long)]
-        host: String,
-    },
+    Start(On),
 }
 
 #[derive(Debug, Args)]
 struct Exec {
     #[command(flatten)]
     lab: Of,
+    /// The host's cluster, by name or id; the demo's by default.
+    #[arg(long)]
+    cluster: Option<String>,
     /// The host to stand in.
     #[arg(long, required_unless_present = "pod")]
     host: Option<String>,
@@ -152,10 +158,15 @@ fn main() -> ExitCode {
         Verb::Up(options) => return up(options),
         Verb::Check => return check().err().unwrap_or(ExitCode::SUCCESS),
         Verb::Status(lab) => ask(&lab, &Request::Status),
-        Verb::Pod(PodVerb::Add { lab, host, name }) => ask(&lab, &Request::PodAdd { host, name }),
-        Verb::Pod(PodVerb::Del { lab, host, name }) => ask(&lab, &Request::PodDel { host, name }),
-        Verb::Agent(AgentVerb::Kill { lab, host }) => ask(&lab, &Request::AgentKill { host }),
-        Verb::Agent(AgentVerb::Start { lab, host }) => ask(&lab, &Request::AgentStart { host }),
+        Verb::Pod(PodVerb::Add { on, name }) => on.ask(|cluster, host| Request::PodAdd { cluster, host, name }),
+        Verb::Pod(PodVerb::Del {
+            lab,
+            cluster,
+            host,
+            name,
+        }) => ask(&lab, &Request::PodDel { cluster, host, name }),
+        Verb::Agent(AgentVerb::Kill(on)) => on.ask(|cluster, host| Request::AgentKill { cluster, host }),
+        Verb::Agent(AgentVerb::Start(on)) => on.ask(|cluster, host| Request::AgentStart { cluster, host }),
         Verb::Exec(exec) => run_inside(&exec),
         Verb::Echo { name, port } => echo::run(&name, port).map_err(Into::into),
         Verb::Janitor(orders) => janitor::run(orders).map_err(Into::into),
@@ -200,11 +211,11 @@ fn up(up: Up) -> ExitCode {
     let options = Options {
         listen: up.listen,
         state_dir: up.state_dir,
-        hosts: usize::from(up.hosts),
+        hosts: up.hosts,
         pods: usize::from(up.pods),
         id: up.name.unwrap_or_else(|| LabId::from_number(std::process::id())),
     };
-    let raised = Lab::raise(options, &signals, &mut |stage| say(format_args!("lab: {stage}")));
+    let raised = Lab::raise(options, &signals, |stage| say(format_args!("lab: {stage}")));
     let mut lab = match raised {
         Ok(lab) => lab,
         Err(LabError::Asked) => return ExitCode::SUCCESS,
@@ -251,11 +262,14 @@ fn in_words(report: &Report) -> String {
             user.name, user.password, user.project
         );
     }
-    if let Some(cluster) = &report.cluster {
-        let _ = writeln!(text, "\n  cluster {}", cluster.name);
-    }
+    let mut cluster = None;
     for host in &report.hosts {
-        let pods = report.pods.iter().filter(|pod| pod.host == host.name);
+        if cluster != Some(&host.cluster) {
+            let _ = writeln!(text, "\n  cluster {}", host.cluster.name);
+            cluster = Some(&host.cluster);
+        }
+        let pods = report.pods.iter();
+        let pods = pods.filter(|pod| pod.host == host.name && pod.cluster == host.cluster.id);
         let pods: Vec<_> = pods.map(|pod| format!("{} {}", pod.name, pod.address)).collect();
         let _ = writeln!(text, "    {:<8} {:<14} {}", host.name, host.address, pods.join(", "));
     }
@@ -273,28 +287,24 @@ fn ask(lab: &Of, request: &Request) -> Result<(), Failure> {
     Ok(())
 }
 
+impl On {
+    fn ask(self, request: impl FnOnce(Option<String>, String) -> Request) -> Result<(), Failure> {
+        ask(&self.lab, &request(self.cluster, self.host))
+    }
+}
+
 fn run_inside(exec: &Exec) -> Result<(), Failure> {
     let report = protocol::ask(&exec.lab.state_dir, &Request::Status)?;
-    let (what, found) = match (&exec.pod, &exec.host) {
-        (Some(pod), _) => (
-            pod,
-            report
-                .pods
-                .iter()
-                .find(|there| there.name == *pod)
-                .map(|pod| &pod.namespace),
-        ),
-        (None, Some(host)) => (
-            host,
-            report
-                .hosts
-                .iter()
-                .find(|there| there.name == *host)
-                .map(|host| &host.namespace),
-        ),
+    let namespace = match (&exec.pod, &exec.host) {
+        (Some(pod), _) => {
+            let found = report.pods.iter().find(|there| there.name == *pod);
+            &found
+                .ok_or_else(|| format!("there is no pod {pod} in this lab"))?
+                .namespace
+        }
+        (None, Some(host)) => &report.hosts[report.host(exec.cluster.as_deref(), host)?].namespace,
         (None, None) => return Err("say --host or --pod".into()),
     };
-    let namespace = found.ok_or_else(|| format!("there is no {what} in this lab"))?;
     netns::enter(Namespace::named(namespace.as_str()).open()?)?;
     let mut words = exec.command.iter();
     let program = words.next().ok_or("no command")?;

@@ -58,9 +58,10 @@ impl LabId {
         self.namespace("provider")
     }
 
-    /// The namespace of a host.
-    pub fn host(&self, name: &str) -> Namespace {
-        self.namespace(&format!("host-{name}"))
+    /// The namespace of a host. Clusters of two projects may have one name: the number tells hosts apart, the rest is
+    /// for people.
+    pub fn host(&self, number: usize, cluster: &str, name: &str) -> Namespace {
+        self.namespace(&format!("host-{number}.{cluster}.{name}"))
     }
 
     /// The namespace of a pod.

@@ -34,6 +34,9 @@ pub enum Request {
     Status,
     /// Make a pod on a host.
     PodAdd {
+        /// The host's cluster, by name or id; the demo's by default.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cluster: Option<String>,
         /// The host.
         host: String,
         /// The new pod.
@@ -41,6 +44,9 @@ pub enum Request {
     },
     /// Take a pod away.
     PodDel {
+        /// The host it must be on, if given: of this cluster, by name or id; the demo's by default.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cluster: Option<String>,
         /// The host it must be on, if given.
         host: Option<String>,
         /// The pod.
@@ -48,11 +54,17 @@ pub enum Request {
     },
     /// Kill a host's agent, as a crash would.
     AgentKill {
+        /// The host's cluster, by name or id; the demo's by default.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cluster: Option<String>,
         /// The host.
         host: String,
     },
     /// Start a host's agent again.
     AgentStart {
+        /// The host's cluster, by name or id; the demo's by default.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cluster: Option<String>,
         /// The host.
         host: String,
     },
@@ -79,9 +91,9 @@ pub struct Report {
     pub url: String,
     /// Who can log in.
     pub users: Vec<User>,
-    /// The cluster the hosts are nodes of; none without hosts.
+    /// The demo's cluster; none without hosts.
     pub cluster: Option<Cluster>,
-    /// The hosts.
+    /// The hosts, of all clusters that take their nodes from the lab.
     pub hosts: Vec<Host>,
     /// The pods, in order of creation.
     pub pods: Vec<Pod>,
@@ -100,8 +112,8 @@ pub struct User {
     pub project: String,
 }
 
-/// The lab's cluster.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// A cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cluster {
     /// Its id.
     pub id: String,
@@ -114,8 +126,10 @@ pub struct Cluster {
 /// A host of the lab.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Host {
-    /// Its name as a node.
+    /// Its name as a node: unique in its cluster.
     pub name: String,
+    /// The cluster it is a node of.
+    pub cluster: Cluster,
     /// Its network namespace.
     pub namespace: String,
     /// Its address on the cluster's network.
@@ -129,8 +143,10 @@ pub struct Host {
 /// A pod of the lab.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Pod {
-    /// Its name.
+    /// Its name: unique in the lab.
     pub name: String,
+    /// The cluster of the host it is on, by id.
+    pub cluster: String,
     /// The host it is on.
     pub host: String,
     /// Its network namespace.
@@ -139,6 +155,57 @@ pub struct Pod {
     pub address: IpAddr,
     /// Where its program answers.
     pub echo: SocketAddr,
+}
+
+impl Report {
+    /// Which of the hosts somebody means: of the cluster with that name or id, or else of the demo's.
+    pub fn host(&self, cluster: Option<&str>, name: &str) -> Result<usize, NoSuchHost> {
+        let demo = self.cluster.as_ref().map(|cluster| cluster.id.as_str());
+        let meant = |host: &&Host| match cluster {
+            Some(given) => host.cluster.name == given || host.cluster.id == given,
+            None => Some(host.cluster.id.as_str()) == demo,
+        };
+        let there: Vec<&Host> = self.hosts.iter().filter(meant).collect();
+        let mut ids: Vec<&str> = there.iter().map(|host| host.cluster.id.as_str()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.len() > 1 {
+            return Err(NoSuchHost::Ambiguous {
+                name: cluster.unwrap_or_default().to_owned(),
+                ids: ids.join(", "),
+            });
+        }
+        let found = self.hosts.iter().position(|host| host.name == name && meant(&host));
+        found.ok_or_else(|| NoSuchHost::None {
+            name: name.to_owned(),
+            there: there
+                .iter()
+                .map(|host| host.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
+        })
+    }
+}
+
+/// Why a host is not there, or which one is meant is not clear.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoSuchHost {
+    /// There is none of that name.
+    #[error("there is no host {name:?} in that cluster; there are: {there}")]
+    None {
+        /// What was asked for.
+        name: String,
+        /// The cluster's hosts.
+        there: String,
+    },
+    /// Two projects have a cluster of that name.
+    #[error("there are several clusters {name}; say which by its id: {ids}")]
+    Ambiguous {
+        /// What was asked for.
+        name: String,
+        /// The clusters.
+        ids: String,
+    },
 }
 
 /// Why a lab could not be asked.
@@ -197,20 +264,66 @@ mod tests {
             (Request::Status, r#"{"do":"status"}"#),
             (
                 Request::PodAdd {
+                    cluster: None,
                     host: "node-1".into(),
                     name: "web-7".into(),
                 },
                 r#"{"do":"pod_add","host":"node-1","name":"web-7"}"#,
             ),
             (
-                Request::AgentKill { host: "node-1".into() },
-                r#"{"do":"agent_kill","host":"node-1"}"#,
+                Request::AgentKill {
+                    cluster: Some("web".into()),
+                    host: "node-1".into(),
+                },
+                r#"{"do":"agent_kill","cluster":"web","host":"node-1"}"#,
             ),
         ];
         for (request, text) in cases {
             assert_eq!(serde_json::to_string(&request).unwrap(), text);
             assert_eq!(serde_json::from_str::<Request>(text).unwrap(), request);
         }
+    }
+
+    fn cluster(name: &str, id: &str) -> Cluster {
+        Cluster {
+            id: id.into(),
+            name: name.into(),
+            project_id: "p".into(),
+        }
+    }
+
+    #[test]
+    fn a_host_is_meant_by_name_in_the_demos_cluster_or_in_the_one_that_is_said() {
+        let host = |cluster: &Cluster, name: &str| Host {
+            name: name.into(),
+            cluster: cluster.clone(),
+            namespace: String::new(),
+            address: [10, 0, 0, 1].into(),
+            agent: None,
+            cni_socket: PathBuf::new(),
+        };
+        let (demo, web, other) = (cluster("shop", "1"), cluster("web", "2"), cluster("shop", "3"));
+        let hosts = [
+            (&web, "node-1"),
+            (&demo, "node-1"),
+            (&demo, "node-2"),
+            (&other, "node-1"),
+        ];
+        let report = Report {
+            name: "l".into(),
+            pid: 1,
+            url: String::new(),
+            users: Vec::new(),
+            cluster: Some(demo.clone()),
+            hosts: hosts.iter().map(|(cluster, name)| host(cluster, name)).collect(),
+            pods: Vec::new(),
+            state_dir: PathBuf::new(),
+        };
+        assert_eq!(report.host(None, "node-1"), Ok(1));
+        assert_eq!(report.host(Some("web"), "node-1"), Ok(0));
+        assert_eq!(report.host(Some("3"), "node-1"), Ok(3));
+        assert!(matches!(report.host(Some("shop"), "node-1"), Err(NoSuchHost::Ambiguous { ids, .. }) if ids == "1, 3"));
+        assert!(matches!(report.host(Some("web"), "node-2"), Err(NoSuchHost::None { there, .. }) if there == "node-1"));
     }
 
     #[test]

@@ -70,6 +70,7 @@ fn labs_stand_side_by_side_and_end_alone() {
     assert_eq!(gone, Ok(Some(())));
 
     let added = stays.ask(&Request::PodAdd {
+        cluster: None,
         host: "node-1".into(),
         name: "late".into(),
     });

@@ -5,15 +5,14 @@
 
 mod common;
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Lab, may_run};
+use common::{ANSWER_WITHIN, Lab, all_reach_all, may_run};
 use portolan_lab::api::Api;
-use portolan_lab::echo;
 use portolan_lab::netns::Namespace;
 use portolan_lab::protocol::{Report, Request};
 use portolan_lab::wait::until;
@@ -21,41 +20,8 @@ use portolan_shared::v1::{List, NodeRow, NodeState};
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
 
-/// How long an echo may take.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// How long the control plane may take to notice that an agent is gone or back.
 const NOTICED_WITHIN: Duration = Duration::from_secs(60);
-
-/// Asks from inside a namespace: the address that was seen, and who answered.
-fn ask_from(namespace: &str, to: SocketAddr) -> (IpAddr, String) {
-    let asked = Namespace::named(namespace)
-        .within(|| echo::ask(to, ANSWER_WITHIN))
-        .unwrap();
-    asked.unwrap_or_else(|error| panic!("from {namespace} to {to}: {error}"))
-}
-
-/// Everything reaches every pod, and is seen with its own address.
-fn all_reach_all(report: &Report) {
-    for to in &report.pods {
-        for from in report.pods.iter().filter(|from| from.name != to.name) {
-            assert_eq!(
-                ask_from(&from.namespace, to.echo),
-                (from.address, to.name.clone()),
-                "pod {}",
-                from.name
-            );
-        }
-        // A host's own program stands for the kubelet (pods on its node) and for a host-network pod (all others).
-        for from in &report.hosts {
-            assert_eq!(
-                ask_from(&from.namespace, to.echo),
-                (from.address, to.name.clone()),
-                "node {}",
-                from.name
-            );
-        }
-    }
-}
 
 #[test]
 fn every_pod_and_node_reaches_every_pod_without_nat() {
@@ -72,11 +38,13 @@ fn every_pod_and_node_reaches_every_pod_without_nat() {
 
     // A pod that comes later is reached by all, and one that went leaves the others alone.
     let grown = lab.ask(&Request::PodAdd {
+        cluster: None,
         host: "node-2".into(),
         name: "web-7".into(),
     });
     all_reach_all(&grown);
     let shrunk = lab.ask(&Request::PodDel {
+        cluster: None,
         host: None,
         name: "web-1".into(),
     });
@@ -202,9 +170,15 @@ fn an_agent_killed_and_started_loses_no_packet_and_writes_nothing() {
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             for _ in 0..rounds {
                 for host in ["node-1", "node-2"] {
-                    lab.ask(&Request::AgentKill { host: host.into() });
+                    lab.ask(&Request::AgentKill {
+                        cluster: None,
+                        host: host.into(),
+                    });
                     becomes(host, "silent", |state| state == NodeState::Silent);
-                    lab.ask(&Request::AgentStart { host: host.into() });
+                    lab.ask(&Request::AgentStart {
+                        cluster: None,
+                        host: host.into(),
+                    });
                     becomes(host, "ready", |state| state == NodeState::Ready);
                 }
             }
@@ -227,6 +201,7 @@ fn an_agent_killed_and_started_loses_no_packet_and_writes_nothing() {
 
     // And they are agents as before.
     let grown = lab.ask(&Request::PodAdd {
+        cluster: None,
         host: "node-1".into(),
         name: "after".into(),
     });

@@ -1,30 +1,34 @@
 //! The lab itself: raises everything in order, changes it on request, and takes it all away.
 
+mod hosts;
 mod pods;
+mod provider;
 
-use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::fs::{self, Permissions};
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use hosts::{Host, Hosts};
 use pods::Pod;
+use provider::Provider;
 use rustix::process::Signal;
 
-use crate::api::{Api, ApiError, Demo};
+use crate::api::nodes::Admin;
+use crate::api::{Api, ApiError, setup};
 use crate::binaries::{Binaries, MissingBinary};
 use crate::children::{ChildError, Running, inherit};
 use crate::cni::CniError;
-use crate::echo;
-use crate::ip::{self, IpError};
+use crate::ip::IpError;
 use crate::janitor::Janitor;
 use crate::names::LabId;
-use crate::netns::Namespace;
-use crate::protocol::{self, Report, Request, Whereabouts};
+use crate::protocol::{self, Cluster, NoSuchHost, Report, Request, User, Whereabouts};
+use crate::records::private_dir;
 use crate::runtime::{self, Runtime, RuntimeError};
 use crate::signals::EndSignals;
 use crate::topology;
@@ -44,8 +48,9 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where the database, the agents' states and the logs go.
     pub state_dir: PathBuf,
-    /// How many hosts. With none, nothing is made that needs any rights: there is a control plane, and that is all.
-    pub hosts: usize,
+    /// How many hosts the demo's cluster is to have when it is made. With none, nothing is made that needs any rights:
+    /// there is a control plane, and that is all.
+    pub hosts: u8,
     /// How many pods, dealt to the hosts in turn.
     pub pods: usize,
     /// The lab's name.
@@ -84,6 +89,12 @@ pub enum LabError {
         /// The refusal.
         source: io::Error,
     },
+    /// Hosts do not come to stand.
+    #[error("{0}")]
+    Hosts(String),
+    /// There is no such host.
+    #[error(transparent)]
+    NoSuchHost(#[from] NoSuchHost),
     /// The request makes no sense in this lab.
     #[error("{0}")]
     Request(String),
@@ -94,35 +105,26 @@ fn at(what: impl Into<String>) -> impl FnOnce(io::Error) -> LabError {
     move |source| LabError::Io { what, source }
 }
 
-#[derive(Debug)]
-struct Host {
-    name: String,
-    namespace: Namespace,
-    address: IpAddr,
-    socket: PathBuf,
-    state: PathBuf,
-    agent: Option<Running>,
-}
-
 /// A lab, raised or being raised. Dropping it ends it.
 #[derive(Debug)]
 pub struct Lab {
     options: Options,
-    binaries: Binaries,
     runtime: Runtime,
     janitor: Janitor,
     control: Option<Running>,
-    demo: Option<Demo>,
-    hosts: Vec<Host>,
-    pods: Vec<Pod>,
-    sandboxes: u64,
+    users: Vec<User>,
+    /// The demo's cluster.
+    cluster: Option<Cluster>,
+    provider: Option<Provider>,
+    hosts: Hosts,
+    tell: fn(&str),
     ended: bool,
 }
 
 impl Lab {
-    /// Clears dead labs away, claims the name, and makes everything; `tell` is told each stage. On an error or when
-    /// asked to end, everything made so far is taken away again.
-    pub fn raise(options: Options, signals: &EndSignals, tell: &mut dyn FnMut(&str)) -> Result<Self, LabError> {
+    /// Clears dead labs away, claims the name, and makes everything; `tell` is told each stage, and later whatever
+    /// happens to hosts. On an error or when asked to end, everything made so far is taken away again.
+    pub fn raise(options: Options, signals: &EndSignals, tell: fn(&str)) -> Result<Self, LabError> {
         let binaries = Binaries::find()?;
         let root = runtime::root();
         for id in runtime::sweep(&root)? {
@@ -136,84 +138,76 @@ impl Lab {
                 return Err(at("start the janitor")(error));
             }
         };
+        let logs = options.state_dir.join("logs");
+        let hosts = Hosts::new(options.id.clone(), binaries, runtime.dir().to_owned(), logs);
         let mut lab = Self {
             options,
-            binaries,
             runtime,
             janitor,
             control: None,
-            demo: None,
-            hosts: Vec::new(),
-            pods: Vec::new(),
-            sandboxes: 0,
+            users: Vec::new(),
+            cluster: None,
+            provider: None,
+            hosts,
+            tell,
             ended: false,
         };
-        lab.make(signals, tell)?;
+        lab.make(signals)?;
         Ok(lab)
     }
 
-    fn make(&mut self, signals: &EndSignals, tell: &mut dyn FnMut(&str)) -> Result<(), LabError> {
+    fn make(&mut self, signals: &EndSignals) -> Result<(), LabError> {
         let Options { hosts, pods, .. } = self.options;
+        let tell = self.tell;
         let state = self.options.state_dir.clone();
-        private_dir(&state)?;
-        private_dir(&state.join("logs"))?;
-        self.options.state_dir = fs::canonicalize(&state).map_err(at(state.display().to_string()))?;
+        private_dir(&state.join("logs")).map_err(at(state.display().to_string()))?;
+        let state = fs::canonicalize(&state).map_err(at(state.display().to_string()))?;
+        self.hosts.logs = state.join("logs");
+        self.options.state_dir.clone_from(&state);
 
-        let names: Vec<String> = (1..=hosts).map(|index| format!("node-{index}")).collect();
         if hosts > 0 {
-            tell(&format!(
-                "networks: {hosts} hosts, a switch, the provider's service network"
-            ));
-            self.plug(&names)?;
+            tell("networks: a switch, the provider's service network");
+            self.hosts.lay()?;
         }
-
         tell("control plane");
         // Else whoever has the address would be taken for it, and be told the passwords.
         drop(TcpListener::bind(self.options.listen).map_err(at(format!("listen on {}", self.options.listen)))?);
         let api = Api::new(self.options.listen);
         self.start_control()?;
-        self.wait(signals, START_WITHIN, "answer", |_| Ok(api.healthy()))?;
-        let demo = api.prepare(hosts > 0)?;
-        if hosts == 0 {
-            self.demo = Some(demo);
+        self.wait(signals, START_WITHIN, "answer", |_| api.healthy())?;
+        self.cluster = api.prepare(u32::from(hosts))?;
+        self.users = setup::users();
+        let Some(cluster) = self.cluster.clone() else {
             return Ok(());
-        }
+        };
 
-        tell("agents");
-        for (index, name) in names.iter().enumerate() {
-            let node = api.make_node(&demo, name)?;
-            self.add_host(index, name, node.address, node.prefix)?;
-            self.start_agent(index, node.token.as_deref())?;
-        }
-        self.wait(signals, ONLINE_WITHIN, "see all nodes online", |_| {
-            Ok(api.nodes_online(&demo)? == hosts)
+        tell(&format!("{hosts} hosts for the cluster {}", cluster.name));
+        self.provider = Some(Provider::start(Admin::new(api), state.join("hosts"), tell)?);
+        self.wait(signals, ONLINE_WITHIN, "see all nodes online", |lab| {
+            let provider = lab.provider.as_ref();
+            provider.is_some_and(|provider| provider.ready(&cluster.id))
         })?;
-        self.demo = Some(demo);
 
         tell(&format!("{pods} pods"));
-        for index in 0..pods {
+        let report = self.report();
+        let mut names: Vec<_> = report
+            .hosts
+            .iter()
+            .filter(|host| host.cluster.id == cluster.id)
+            .collect();
+        names.sort_by_key(|host| (host.name.len(), &host.name));
+        for (index, host) in (0..pods).zip(names.iter().cycle()) {
             if signals.asked() {
                 return Err(LabError::Asked);
             }
-            let host = names[index % hosts].clone();
-            self.pod_add(&host, &format!("web-{}", index + 1))?;
-        }
-        Ok(())
-    }
-
-    fn plug(&self, names: &[String]) -> Result<(), LabError> {
-        let id = self.runtime.id();
-        ip::batch(None, &topology::namespaces(id, names))?;
-        ip::batch(Some(&id.switch()), &topology::cables(id, names))?;
-        ip::batch(Some(&id.provider()), &topology::provider())?;
-        for (index, name) in names.iter().enumerate() {
-            ip::batch(Some(&id.host(name)), &topology::host(index))?;
+            let host = report.host(None, &host.name)?;
+            self.hosts.pod_add(host, &format!("web-{}", index + 1))?;
         }
         Ok(())
     }
 
     fn start_control(&mut self) -> Result<(), LabError> {
-        let mut command = Command::new(&self.binaries.control);
+        let mut command = Command::new(&self.hosts.binaries.control);
         command
             .arg("serve")
             .args(["--listen", &self.options.listen.to_string()]);
@@ -222,94 +216,64 @@ impl Lab {
         command.env("PORTOLAN_ADMIN_PASSWORD", crate::api::ADMIN_PASSWORD);
         if self.options.hosts > 0 {
             let endpoint = SocketAddr::from((topology::ENDPOINT, topology::ENDPOINT_PORT));
-            let bound = self.runtime.id().provider().within(|| TcpListener::bind(endpoint));
-            let listener: OwnedFd = bound
-                .and_then(|bound| bound)
-                .map_err(at(format!("listen on {endpoint}")))?
-                .into();
+            let listener: OwnedFd = self.hosts.endpoint()?.into();
             command
                 .arg("--agent-listen")
                 .arg(format!("fd:{}", listener.as_raw_fd()));
             command.args(["--agent-advertise", &endpoint.to_string()]);
+            command.args(["--node-provider", "lab"]);
             inherit(&mut command, listener);
         }
-        self.control = Some(Running::start(
-            "the control plane",
-            command,
-            None,
-            self.log("portolan"),
-        )?);
+        let log = self.hosts.logs.join("portolan.log");
+        self.control = Some(Running::start("the control plane", command, None, log)?);
         Ok(())
     }
 
-    fn add_host(&mut self, index: usize, name: &str, address: IpAddr, prefix: u8) -> Result<(), LabError> {
-        let namespace = self.runtime.id().host(name);
-        ip::batch(Some(&namespace), &topology::tenant(&address.to_string(), prefix))?;
-        let state = self.options.state_dir.join(name);
-        private_dir(&state)?;
-        let socket = self.runtime.dir().join(format!("cni{index}.sock"));
-        self.hosts.push(Host {
-            name: name.to_owned(),
-            namespace,
-            address,
-            socket,
-            state,
-            agent: None,
-        });
-        Ok(())
-    }
-
-    fn start_agent(&mut self, index: usize, token: Option<&str>) -> Result<(), LabError> {
-        let host = &self.hosts[index];
-        let mut command = Command::new(&self.binaries.agent);
-        command
-            .arg("run")
-            .arg("--state-dir")
-            .arg(&host.state)
-            .arg("--cni-socket")
-            .arg(&host.socket);
-        command.args(["--name", &host.name, "--address", &host.address.to_string()]);
-        if let Some(token) = token {
-            let path = host.state.join("join.token");
-            write_secret(&path, token).map_err(at(path.display().to_string()))?;
-            command.arg("--join-token-file").arg(path);
-        }
-        let log = self.log(&host.name);
-        let agent = Running::start(
-            &format!("the agent of {}", host.name),
-            command,
-            Some(&host.namespace),
-            log,
-        )?;
-        self.hosts[index].agent = Some(agent);
-        Ok(())
-    }
-
-    /// Looks until `look` is true, while nothing that should run has ended.
+    /// Looks until `look` is true, while hosts are made and nothing that must run has ended.
     fn wait(
         &mut self,
         signals: &EndSignals,
         limit: Duration,
         what: &'static str,
-        mut look: impl FnMut(&Self) -> Result<bool, LabError>,
+        look: impl Fn(&Self) -> bool,
     ) -> Result<(), LabError> {
         let seen = until(limit, || {
             if signals.asked() {
                 return Err(LabError::Asked);
             }
             self.all_alive()?;
-            Ok(look(self)?.then_some(()))
+            self.turn();
+            Ok(look(self).then_some(()))
         })?;
-        match (seen, &self.control) {
-            (None, Some(control)) => Err(control.late(what, limit).into()),
-            _ => Ok(()),
+        if seen.is_some() {
+            return Ok(());
+        }
+        let troubles = self.provider.as_ref().map_or_else(Vec::new, Provider::troubles);
+        match &self.control {
+            Some(control) if troubles.is_empty() => Err(control.late(what, limit).into()),
+            _ => Err(LabError::Hosts(troubles.join("\n"))),
         }
     }
 
-    /// An error if a program ended that nobody told to.
+    /// An error if the control plane ended, which nobody told to: without it there is no lab.
     pub fn all_alive(&mut self) -> Result<(), ChildError> {
-        let agents = self.hosts.iter_mut().filter_map(|host| host.agent.as_mut());
-        self.control.iter_mut().chain(agents).try_for_each(Running::alive)
+        self.control.iter_mut().try_for_each(Running::alive)
+    }
+
+    /// Makes or takes away the next host that is to be. Whether there was one: then there may be more.
+    pub fn turn(&mut self) -> bool {
+        let provider = self.provider.as_mut();
+        provider.is_some_and(|provider| provider.turn(&mut self.hosts))
+    }
+
+    /// What becomes readable when there may be hosts to make or take away.
+    pub fn bell(&self) -> Option<BorrowedFd<'_>> {
+        self.provider.as_ref().map(Provider::bell)
+    }
+
+    /// How long there is nothing to do otherwise.
+    pub fn idle(&self) -> Option<Duration> {
+        self.provider.as_ref().and_then(Provider::idle)
     }
 
     /// Opens the control socket and writes down where it is.
@@ -331,67 +295,50 @@ impl Lab {
 
     /// Does what somebody asked over the control socket.
     pub fn handle(&mut self, request: &Request) -> Result<Report, LabError> {
+        let report = self.report();
+        let find = |cluster: &Option<String>, host: &str| report.host(cluster.as_deref(), host);
         match request {
             Request::Status => {}
-            Request::PodAdd { host, name } => self.pod_add(host, name)?,
-            Request::PodDel { host, name } => self.pod_del(host.as_deref(), name)?,
-            Request::AgentKill { host } => {
-                let index = self.host(host)?;
-                let mut agent = self.hosts[index].agent.take().ok_or_else(|| not_running(host))?;
+            Request::PodAdd { cluster, host, name } => self.hosts.pod_add(find(cluster, host)?, name)?,
+            Request::PodDel { cluster, host, name } => {
+                let host = host.as_ref().map(|host| find(cluster, host)).transpose()?;
+                self.hosts.pod_del(host, name)?;
+            }
+            Request::AgentKill { cluster, host } => {
+                let agent = self.hosts.all[find(cluster, host)?].agent.take();
+                let mut agent = agent.ok_or_else(|| not_running(host))?;
                 agent.signal(Signal::KILL);
                 agent.finish(Instant::now() + END_WITHIN);
             }
-            Request::AgentStart { host } => {
-                let index = self.host(host)?;
-                if let Some(agent) = &self.hosts[index].agent {
+            Request::AgentStart { cluster, host } => {
+                let index = find(cluster, host)?;
+                let Host { key, agent, .. } = &self.hosts.all[index];
+                if let Some(agent) = agent {
                     let pid = agent.pid();
                     return Err(LabError::Request(format!(
                         "the agent of {host} runs already, as process {pid}"
                     )));
                 }
-                self.start_agent(index, None)?;
+                let provider = self.provider.as_ref();
+                let token = provider
+                    .map(|provider| provider.token(key))
+                    .ok_or_else(|| not_running(host))?;
+                self.hosts.start_agent(index, &token)?;
             }
         }
         Ok(self.report())
     }
 
-    fn host(&self, name: &str) -> Result<usize, LabError> {
-        let found = self.hosts.iter().position(|host| host.name == name);
-        found.ok_or_else(|| {
-            let names: Vec<_> = self.hosts.iter().map(|host| host.name.as_str()).collect();
-            LabError::Request(format!("there is no host {name:?}; there are {}", names.join(", ")))
-        })
-    }
-
-    fn log(&self, name: &str) -> PathBuf {
-        self.options.state_dir.join("logs").join(format!("{name}.log"))
-    }
-
     /// Everything there is now.
     pub fn report(&self) -> Report {
-        let hosts = self.hosts.iter().map(|host| protocol::Host {
-            name: host.name.clone(),
-            namespace: host.namespace.name().to_owned(),
-            address: host.address,
-            agent: host.agent.as_ref().map(Running::pid),
-            cni_socket: host.socket.clone(),
-        });
-        let pods = self.pods.iter().map(|pod| protocol::Pod {
-            name: pod.sandbox.pod.clone(),
-            host: pod.host.clone(),
-            namespace: pod.sandbox.namespace.name().to_owned(),
-            address: pod.address,
-            echo: SocketAddr::new(pod.address, echo::PORT),
-        });
-        let demo = self.demo.as_ref();
         Report {
             name: self.runtime.id().to_string(),
             pid: std::process::id(),
             url: format!("http://{}", self.options.listen),
-            users: demo.map_or_else(Vec::new, Demo::users),
-            cluster: demo.and_then(|demo| demo.cluster.clone()),
-            hosts: hosts.collect(),
-            pods: pods.collect(),
+            users: self.users.clone(),
+            cluster: self.cluster.clone(),
+            hosts: self.hosts.report(),
+            pods: self.hosts.pods.iter().map(Pod::report).collect(),
             state_dir: self.options.state_dir.clone(),
         }
     }
@@ -402,10 +349,11 @@ impl Lab {
             return;
         }
         let deadline = Instant::now() + END_WITHIN;
-        let agents = self.hosts.iter_mut().filter_map(|host| host.agent.as_mut());
+        self.provider = None;
+        let agents = self.hosts.all.iter_mut().filter_map(|host| host.agent.as_mut());
         let mut polite: Vec<_> = self.control.iter_mut().chain(agents).collect();
         polite.iter().for_each(|running| running.signal(Signal::TERM));
-        for pod in &mut self.pods {
+        for pod in &mut self.hosts.pods {
             pod.echo.signal(Signal::KILL);
             pod.echo.finish(deadline);
         }
@@ -427,22 +375,4 @@ impl Drop for Lab {
 
 fn not_running(host: &str) -> LabError {
     LabError::Request(format!("the agent of {host} does not run"))
-}
-
-fn private_dir(path: &Path) -> Result<(), LabError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(at(path.display().to_string()))
-}
-
-fn write_secret(path: &Path, text: &str) -> io::Result<()> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?
-        .write_all(text.as_bytes())
 }

@@ -9,14 +9,17 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use portolan_lab::netns::Namespace;
 use portolan_lab::protocol::{self, Report, Request};
 use portolan_lab::wait::until;
-use portolan_lab::{netns, rights};
+use portolan_lab::{echo, netns, rights};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -32,7 +35,17 @@ pub fn may_run() -> bool {
 pub struct Lab {
     pub report: Report,
     pub child: Child,
-    pub state: TempDir,
+    pub state: Arc<TempDir>,
+}
+
+/// An address that nobody listens on, of the ports that no connection takes by itself.
+pub fn free_address() -> SocketAddr {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let ports = 20_000..30_000_u32;
+    let begin = std::process::id().wrapping_mul(37) + NEXT.fetch_add(1, Ordering::Relaxed);
+    let numbers = (0..1_000).map(|more| ports.start + (begin + more) % (ports.end - ports.start));
+    let mut addresses = numbers.map(|port| SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).unwrap())));
+    addresses.find(|address| TcpListener::bind(address).is_ok()).unwrap()
 }
 
 impl Lab {
@@ -43,11 +56,14 @@ impl Lab {
 
     /// The same, with something done to the command first.
     pub fn raise_with(options: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
-        let state = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self::raise_in(Arc::new(tempfile::tempdir().unwrap()), options, prepare)
+    }
+
+    /// The same, on what an earlier lab has left.
+    pub fn raise_in(state: Arc<TempDir>, options: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
         let mut command = Command::new(PROGRAM);
         command
-            .args(["up", "--listen", &format!("127.0.0.1:{port}"), "--state-dir"])
+            .args(["up", "--listen", &free_address().to_string(), "--state-dir"])
             .arg(state.path())
             .args(options);
         command.stdout(Stdio::piped());
@@ -87,6 +103,17 @@ impl Lab {
         family
     }
 
+    /// Kills it as a crash would, and waits until nothing is left. Returns what the next one goes on with.
+    pub fn crash(mut self) -> Arc<TempDir> {
+        let processes = self.processes();
+        self.signal(Signal::KILL);
+        let gone = until(Duration::from_secs(10), || {
+            Ok::<_, ()>(self.remains(&processes).is_empty().then_some(()))
+        });
+        assert_eq!(gone, Ok(Some(())), "{:?}", self.remains(&processes));
+        Arc::clone(&self.state)
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
@@ -124,6 +151,41 @@ impl Drop for Lab {
     }
 }
 
+/// How long an echo may take.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// Asks from inside a namespace: the address that was seen, and who answered.
+pub fn ask_from(namespace: &str, to: SocketAddr) -> (IpAddr, String) {
+    let asked = Namespace::named(namespace)
+        .within(|| echo::ask(to, ANSWER_WITHIN))
+        .unwrap();
+    asked.unwrap_or_else(|error| panic!("from {namespace} to {to}: {error}"))
+}
+
+/// In each cluster everything reaches every pod, and is seen with its own address.
+pub fn all_reach_all(report: &Report) {
+    for to in &report.pods {
+        let pods = report.pods.iter().filter(|from| from.cluster == to.cluster);
+        for from in pods.filter(|from| from.name != to.name) {
+            assert_eq!(
+                ask_from(&from.namespace, to.echo),
+                (from.address, to.name.clone()),
+                "pod {}",
+                from.name
+            );
+        }
+        // A host's own program stands for the kubelet (pods on its node) and for a host-network pod (all others).
+        for from in report.hosts.iter().filter(|from| from.cluster.id == to.cluster) {
+            assert_eq!(
+                ask_from(&from.namespace, to.echo),
+                (from.address, to.name.clone()),
+                "node {}",
+                from.name
+            );
+        }
+    }
+}
+
 /// All processes with their parents.
 fn parents() -> Vec<(u32, u32)> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
@@ -131,9 +193,11 @@ fn parents() -> Vec<(u32, u32)> {
     pids.filter_map(|pid| Some((pid, stat(pid)?.1))).collect()
 }
 
-/// Whether the process runs: one that has ended and waits for its parent to look does not.
+/// Whether the process runs: one that has ended and waits for its parent to look does not, but for threads that have not
+/// ended yet and hold its files open.
 fn lives(pid: u32) -> bool {
-    stat(pid).is_some_and(|(state, _)| state != 'Z' && state != 'X')
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    stat(pid).is_some_and(|(state, _)| threads > 1 || (state != 'Z' && state != 'X'))
 }
 
 /// State and parent of a process.
