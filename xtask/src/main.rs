@@ -40,7 +40,8 @@ struct Cli {
 enum Verb {
     /// Build everything and start it: control plane, console, and a lab with three hosts and six pods.
     ///
-    /// Installs what is missing where it can, and says what and why. Ctrl-C ends it and leaves nothing behind.
+    /// Installs what is missing where it can, and says what and why. Prints who can log in: demo, support, admin. Clusters
+    /// created with nodes from the lab get their hosts by themselves. Ctrl-C ends it and leaves nothing behind.
     Up {
         /// Where console and API listen.
         #[arg(long, default_value = "127.0.0.1:8080")]

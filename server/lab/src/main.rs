@@ -30,6 +30,11 @@ struct Cli {
 enum Verb {
     /// Raise a lab and keep it until Ctrl-C: hosts, control plane, agents, a cluster, pods.
     ///
+    /// Clusters created meanwhile with nodes from the lab get their hosts by themselves, and lose them with their nodes.
+    ///
+    /// Log-ins: demo / demo-portolan (a customer), support / support-portolan (decides shadowport requests), admin /
+    /// admin-portolan.
+    ///
     /// Prints a line `ready {json}` when everything stands. Exit code 77: this machine or user cannot have a lab.
     Up(Up),
     /// Say whether a lab may be made here; exit code 77 and a sentence if not.
