@@ -16,9 +16,9 @@ async function forget(page: Page): Promise<void> {
 }
 
 /** Logs in where the page already speaks Russian. */
-async function logInRussian(page: Page): Promise<void> {
-  await page.getByLabel("Пользователь").fill("demo");
-  await page.getByLabel("Пароль").fill("demo-portolan");
+async function logInRussian(page: Page, user = "demo"): Promise<void> {
+  await page.getByLabel("Пользователь").fill(user);
+  await page.getByLabel("Пароль").fill(`${user}-portolan`);
   await page.getByRole("button", { name: "Войти" }).click();
   await expect(page.getByRole("heading", { level: 1, name: "Сети" })).toBeVisible();
   await expect(page.getByTestId("live-mark")).toHaveText(/Обновляется/);
@@ -48,11 +48,6 @@ async function walk(app: Console, cluster: string, suffix: string): Promise<void
   const { page } = app;
   await expect(app.rows("network").first()).toBeVisible();
   await russian(app, `networks${suffix}`);
-  await page.getByRole("button", { name: "Создать сеть" }).first().click();
-  await expect(app.panel("Создать сеть").getByLabel("Имя", { exact: true })).toBeFocused();
-  await russian(app, `create-network${suffix}`);
-  await page.keyboard.press("Escape");
-
   await page.getByRole("table", { name: "Сети" }).getByRole("link", { name: cluster }).first().click();
   await expect(app.rows("subnet").first()).toBeVisible();
   await russian(app, `network${suffix}`);
@@ -96,6 +91,21 @@ async function walk(app: Console, cluster: string, suffix: string): Promise<void
   await russian(app, `nodes${suffix}`);
 }
 
+/** Pages by their address, each looked at wide and narrow. */
+async function visit(app: Console, pages: Record<string, string>): Promise<void> {
+  const { page } = app;
+  const wide = page.viewportSize()!;
+  for (const [name, path] of Object.entries(pages)) {
+    await page.goto(path);
+    await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
+    await expect(page.getByTestId("live-mark")).toHaveText(/Обновляется/);
+    await russian(app, name);
+    await page.setViewportSize({ width: 320, height: 640 });
+    await russian(app, `${name}-narrow`);
+    await page.setViewportSize(wide);
+  }
+}
+
 test.afterEach(async ({ page }) => forget(page));
 
 test.describe("a browser that prefers Russian", () => {
@@ -128,6 +138,50 @@ test.describe("a browser that prefers Russian", () => {
     await russian(app, "login-narrow");
     await logInRussian(app.page);
     await walk(app, lab.status().cluster!.name, "-narrow");
+  });
+
+  test("shows the pages where things are made, asked for and looked up in Russian", async ({ app, lab }) => {
+    test.slow();
+    const { page } = app;
+    await page.goto("/");
+    await logInRussian(page);
+    const project = new URL(page.url()).pathname.split("/")[2];
+    await page.getByRole("table", { name: "Сети" }).getByRole("link", { name: lab.status().cluster!.name }).first().click();
+    await expect(app.rows("subnet").first()).toBeVisible();
+    const network = new URL(page.url()).pathname;
+    await visit(app, {
+      "create-network": `/p/${project}/networks/new`,
+      "network-history": `${network}/audit`,
+      "create-cluster": `/p/${project}/clusters/new`,
+      shadowport: `/p/${project}/shadowport`,
+      "shadowport-new": `/p/${project}/shadowport/new`,
+      audit: `/p/${project}/audit`,
+    });
+  });
+
+  test("shows support's pages in Russian", async ({ app }) => {
+    test.slow();
+    const { page } = app;
+    await page.goto("/");
+    await logInRussian(page, "admin");
+    await visit(app, {
+      "support-queue": "/support/queue?state=all",
+      "support-find": "/support/find?q=demo",
+      "support-audit": "/support/audit",
+    });
+  });
+
+  test("shows English where Russian cannot be had, and says so", async ({ app, expected }) => {
+    const { page } = app;
+    expected.push(/ERR_FAILED/);
+    await page.route("**/assets/texts-ru-*", (route) => route.abort());
+    await page.goto("/");
+    await expect(page.getByText("The language “Русский” could not be loaded.")).toBeVisible();
+    await expect(page.getByRole("button", { name: "Log in" })).toBeVisible();
+    await expect(page.locator("html")).toHaveAttribute("lang", "en");
+    await page.unroute("**/assets/texts-ru-*");
+    await page.getByRole("button", { name: "Русский" }).click();
+    await expect(page.getByRole("button", { name: "Войти" })).toBeVisible();
   });
 
   test("counts, dates and says what is not there as Russians do", async ({ app, lab, expected }) => {

@@ -169,6 +169,7 @@ fn word<'a>(name: &str, value: &'a str) -> &'a str {
 pub fn error_key(code: &str) -> Option<Key> {
     codes::ERRORS
         .iter()
+        .chain(codes::FAILURES)
         .find(|(known, _)| *known == code)
         .map(|(_, key)| *key)
 }
@@ -218,6 +219,17 @@ mod tests {
         assert_eq!(failure.sentence(), "the server's");
         failure.code = "of.tomorrow".into();
         assert_eq!(failure.sentence(), "the server's");
+    }
+
+    #[test]
+    fn what_no_refusal_answers_is_said_in_the_readers_language_too() {
+        let lost = Failure {
+            status: 404,
+            code: "route.unknown".into(),
+            said: "The resource could not be found.".into(),
+            ..Failure::default()
+        };
+        in_language(Lang::Ru, || assert_eq!(lost.sentence(), t(Key::FailureNotFound)));
     }
 
     #[test]

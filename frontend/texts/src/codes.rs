@@ -97,6 +97,13 @@ pub const ERRORS: &[(&str, Key)] = &[
     ("store.unknown", Key::ErrorStoreUnknown),
 ];
 
+/// The key of what is said of a call that no refusal answers, by the server's code.
+pub const FAILURES: &[(&str, Key)] = &[
+    ("route.unknown", Key::FailureNotFound),
+    ("route.method", Key::FailureOther),
+    ("internal", Key::FailureServer),
+];
+
 /// The key of each reason's sentence, by the server's code.
 pub const REASONS: &[(&str, Key)] = &[
     ("port.disabled", Key::ReasonDisabled),

@@ -104,7 +104,7 @@ fn there_are_twelve_months() {
 
 #[test]
 fn codes_are_named_once() {
-    for list in [codes::ERRORS, codes::REASONS, codes::WORDS] {
+    for list in [codes::ERRORS, codes::FAILURES, codes::REASONS, codes::WORDS] {
         for (index, (code, _)) in list.iter().enumerate() {
             assert!(list[index + 1..].iter().all(|(other, _)| other != code), "{code}");
         }
