@@ -6,10 +6,14 @@ import { People, type Person, type Project } from "../people";
 /** How long a change of the other side may take until it is on the screen. */
 const SHOWN = { timeout: 10_000 };
 
+/** Buttons that change something; a heading sorts, and one of them is "Created". */
+const WRITES = /^(Create |Add |Delete|Edit|Enable|Disable|Remove|Request |Withdraw|Send |Make )/;
+
 /** A customer's project and the people of a test. */
 interface World {
   project: Project;
   customer: Person;
+  reader: Person;
   anna: Person;
   bert: Person;
 }
@@ -23,6 +27,7 @@ const test = base.extend<{ world: World; browsers: (person: Person) => Promise<C
     await use({
       project,
       customer: await people.person(`${mark}-carol`, "member", project),
+      reader: await people.person(`${mark}-rita`, "reader", project),
       anna: await people.person(`${mark}-anna`, "support", desk),
       bert: await people.person(`${mark}-bert`, "support", desk),
     });
@@ -171,7 +176,7 @@ test("request, question, answer, grant and revocation, each seen by the other si
   await stands(customer.app, "File a request");
   await inspect(customer.app, "shadowport-empty");
   await customer.app.page.getByRole("button", { name: "Request shadowport" }).click();
-  await expect(customer.app.page.getByLabel("Project ID")).toHaveValue(world.project.id);
+  await expect(customer.app.page.getByRole("textbox", { name: "Project ID" })).toHaveValue(world.project.id);
   await customer.app.page.getByRole("button", { name: "Send request" }).click();
   await expect(customer.app.page.getByText("Say in at least 10 characters")).toBeVisible();
   await expect(customer.app.page.getByLabel("What for")).toBeFocused();
@@ -208,7 +213,7 @@ test("request, question, answer, grant and revocation, each seen by the other si
   for (const path of ["", `/${id}`]) {
     const answer = await customer.app.page.request.get(`/portolan/v1/projects/${world.project.id}/shadowport${path}`);
     const text = await answer.text();
-    expect(text).toContain("Which registry");
+    expect(text).toContain("Only from yours.");
     expect(text).not.toContain(secret);
     expect(text).not.toContain(world.anna.name);
   }
@@ -368,12 +373,11 @@ test("support looks at a customer's project and changes nothing there", async ({
   await expect(anna.app.rows("network")).toHaveCount(1);
   await inspect(anna.app, "support-networks");
 
-  const writes = /^(Create|Add|Delete|Edit|Enable|Disable|Remove|Request|Withdraw|Make)/;
   for (const path of ["networks", `networks/${network}`, "clusters", "shadowport", "shadowport/new", "networks?panel=new"]) {
     await anna.app.page.goto(`/p/${world.project.id}/${path}`);
     await expect(bar).toBeVisible();
     await expect(anna.app.page.getByRole("heading", { level: 1 })).toBeVisible();
-    await expect(anna.app.page.getByRole("button", { name: writes })).toHaveCount(0);
+    await expect(anna.app.page.getByRole("button", { name: WRITES })).toHaveCount(0);
     await expect(anna.app.page.getByRole("dialog")).toHaveCount(0);
   }
   const hers = (await (await anna.app.page.request.get("/portolan/v1/session")).json()).csrf;
@@ -381,6 +385,57 @@ test("support looks at a customer's project and changes nothing there", async ({
     headers: { "X-CSRF-Token": hers, "X-Portolan-Project": world.project.id },
   });
   expect(refused.status()).toBe(403);
+});
+
+test("a reader of the project follows and changes nothing", async ({ world, browsers }) => {
+  const customer = new Customer(await browsers(world.customer), world.project);
+  const id = await customer.file("A read-only look at what we do.", 1);
+  const rita = await browsers(world.reader);
+  for (const path of ["networks", "clusters", "shadowport", "shadowport/new", `shadowport/${id}`]) {
+    await rita.page.goto(`/p/${world.project.id}/${path}`);
+    await expect(rita.page.getByRole("heading", { level: 1 })).toBeVisible();
+    await expect(rita.page.getByTestId("viewing")).toHaveCount(0);
+    await expect(rita.page.getByRole("button", { name: WRITES })).toHaveCount(0);
+    await expect(rita.page.getByRole("textbox", { name: "Your message" })).toHaveCount(0);
+  }
+  await expect(step(rita)).toContainText("New");
+});
+
+test("both sides' way in Russian", async ({ world, browser, baseURL }) => {
+  /** A Russian browser in which somebody is logged in already. */
+  const open = async ({ name, password }: Person): Promise<Console> => {
+    const context = await browser.newContext({ baseURL, locale: "ru-RU" });
+    const page = await context.newPage();
+    await context.request.post("/portolan/v1/session", { data: { user: name, password } });
+    return new Console(page);
+  };
+  const [customer, anna] = [await open(world.customer), await open(world.anna)];
+  const [theirs, hers] = [customer.page, anna.page];
+  await theirs.goto(`/p/${world.project.id}/shadowport`);
+  await theirs.getByRole("button", { name: "Запросить shadowport" }).click();
+  await expect(customer.heading("Запрос кластера без внешнего IP")).toBeVisible();
+  await theirs.getByLabel("Для чего").fill("Ночные расчёты, наружу ничего не нужно.");
+  await theirs.getByLabel("Ожидаемое число узлов").fill("7");
+  await inspect(customer, "shadowport-new-ru");
+  await theirs.getByRole("button", { name: "Отправить заявку" }).click();
+  await expect(step(customer)).toContainText("Новая");
+  const id = new URL(theirs.url()).pathname.split("/")[4];
+
+  await hers.goto("/support/queue");
+  await expect(anna.heading("Очередь")).toBeVisible();
+  await inspect(anna, "support-queue-ru");
+  await hers.goto(`/support/queue/${id}`);
+  await hers.getByRole("button", { name: "Взять в работу" }).click();
+  await expect(step(customer)).toContainText("На рассмотрении", SHOWN);
+  await hers.getByLabel("Ваше сообщение").fill("Сколько это продлится?");
+  await hers.getByRole("button", { name: "Спросить" }).click();
+  await stands(customer, "Поддержка задала вам вопрос");
+  await inspect(customer, "shadowport-request-ru");
+  await inspect(anna, "support-request-ru");
+  await hers.getByRole("button", { name: "Одобрить" }).click();
+  await hers.getByRole("dialog").getByRole("button", { name: "Одобрить" }).click();
+  await expect(step(customer)).toContainText("Одобрена", SHOWN);
+  await Promise.all([theirs.context().close(), hers.context().close()]);
 });
 
 test("every step is in the audit of both sides, and each object has its history", async ({ world, browsers }) => {

@@ -6,7 +6,10 @@ use leptos::prelude::*;
 
 use super::maybe;
 use crate::browser;
-use crate::i18n::format;
+use crate::i18n::{Key, format, t};
+
+/// An age below this is no length worth naming (milliseconds).
+const JUST_NOW: i64 = 5_000;
 
 /// Now, as the page shows it.
 #[derive(Clone, Copy)]
@@ -49,7 +52,10 @@ pub fn time(rfc3339: String) -> AnyView {
 
 /// How long ago something was, whole on hover.
 pub fn age(rfc3339: String) -> AnyView {
-    shown(rfc3339, |at, clock| format::duration(clock.now() - at))
+    shown(rfc3339, |at, clock| match clock.now() - at {
+        ..JUST_NOW => t(Key::JustNow).to_owned(),
+        length => format::duration(length),
+    })
 }
 
 fn shown(rfc3339: String, words: fn(i64, Clock) -> String) -> AnyView {

@@ -126,12 +126,13 @@ pub struct Pages {
 
 impl Pages {
     /// Takes in the first page, asked for anew. Entries never change: what is known stays the same
-    /// allocation. If more happened than a page holds, what is known is let go: there would be a gap.
+    /// allocation. A page reaches down to where the next one begins, however few it holds; if that is
+    /// not down to what is known, that is let go: there would be a gap.
     pub fn newest(&mut self, page: List<AuditEntry>) {
         let newest = self.entries.first().map(|entry| entry.revision);
-        let oldest = page.items.last().map(|entry| entry.revision);
-        match (newest, oldest) {
-            (Some(newest), Some(oldest)) if oldest <= newest => {
+        let reaches = page.next.as_ref().map_or(0, |next| next.parse().unwrap_or(u64::MAX));
+        match newest {
+            Some(newest) if reaches <= newest => {
                 let fresh = page.items.into_iter().filter(|entry| entry.revision > newest);
                 let fresh: Vec<_> = fresh.map(Arc::new).collect();
                 self.entries.splice(0..0, fresh);
@@ -284,15 +285,17 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_ends_it_all_still_joins() {
+    fn a_page_that_ends_it_all_or_holds_nothing_still_joins() {
         let mut pages = Pages::default();
         pages.newest(page(&[], None));
         assert_eq!(known(&pages), [] as [u64; 0]);
         pages.newest(page(&[4], None));
         pages.newest(page(&[5, 4], None));
         assert_eq!(known(&pages), [5, 4]);
-        pages.newest(page(&[], None));
-        assert_eq!(known(&pages), [] as [u64; 0], "kept no longer");
+        pages.newest(page(&[], Some("5")));
+        assert_eq!(known(&pages), [5, 4], "nothing that matches down to 5");
+        pages.newest(page(&[], Some("900")));
+        assert_eq!((known(&pages), pages.next.as_deref()), (vec![], Some("900")));
     }
 
     #[test]

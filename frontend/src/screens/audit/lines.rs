@@ -190,8 +190,8 @@ fn fields(object: &AuditObject) -> AnyView {
         let values: Vec<AnyView> = columns.iter().map(|(_, of)| value(of(field))).collect();
         view! {
             <tr>
-                <th scope="row">
-                    <code class="mono">{field.field.clone()}</code>
+                <th scope="row" class="mono">
+                    {field.field.clone()}
                 </th>
                 {values}
             </tr>

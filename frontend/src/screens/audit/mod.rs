@@ -220,8 +220,8 @@ fn audit(of: Of) -> AnyView {
         match (known, empty) {
             (None, _) => Body::Nothing,
             (Some(_), false) => Body::Lines,
-            (Some(_), true) if filter.with(AuditFilter::is_empty) => Body::Empty,
-            (Some(more), true) => Body::NoMatch(more),
+            (Some(false), true) if filter.with(AuditFilter::is_empty) => Body::Empty,
+            (Some(_), true) => Body::NoMatch,
         }
     });
     let around = Around {
@@ -237,7 +237,7 @@ fn audit(of: Of) -> AnyView {
                 </div>
             }
             .into_any(),
-            Body::NoMatch(_) => view! {
+            Body::NoMatch => view! {
                 <div class="table-frame">
                     <div class="empty empty--small">
                         <p>{t(Key::NothingMatches)}</p>
@@ -338,8 +338,8 @@ enum Body {
     Nothing,
     /// Nothing ever happened.
     Empty,
-    /// Nothing that matches; whether there are older ones to look through.
-    NoMatch(bool),
+    /// Nothing that matches, so far.
+    NoMatch,
     /// Entries.
     Lines,
 }
