@@ -116,8 +116,13 @@ export class Console {
   /** Waits until nothing on the screen is on its way any more, and it has been painted so. */
   private async settled(): Promise<void> {
     await this.page.evaluate(async () => {
-      await Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => undefined)));
-      await new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)));
+      // Frames are asked for all the while: an animation ends with one, and none comes to a page at rest by itself.
+      const frame = () => new Promise((painted) => requestAnimationFrame(painted));
+      const ends = ({ playState, effect }: Animation) =>
+        playState === "running" && effect?.getComputedTiming().endTime !== Infinity;
+      while (document.getAnimations().some(ends)) await frame();
+      await frame();
+      await frame();
     });
   }
 
