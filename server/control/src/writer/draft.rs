@@ -17,7 +17,7 @@ use crate::feed::{Change, Op};
 use crate::model::{Key, Meta, Micros, Object, ObjectKind, Project, Purpose, Revision, Subnet};
 use crate::quotas::Quotas;
 use crate::sources::Ids;
-use crate::view::{View, port_kind};
+use crate::view::{View, hidden, port_kind};
 
 /// What of a project a quota counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -383,7 +383,7 @@ impl<'a> Draft<'a> {
             Object::Port(o) => {
                 match port_kind(o) {
                     PortKind::Pod => count(o.meta.project, Counted::Pods),
-                    PortKind::Shadow => {}
+                    _ if hidden(o) => {}
                     _ => count(o.meta.project, Counted::Ports),
                 }
                 let holder = here.then_some(o.id);

@@ -5,6 +5,7 @@
     reason = "tests say what they expect by unwrapping, also in helpers"
 )]
 
+mod clusters_by_choice;
 mod conform;
 mod events;
 mod identity;
@@ -12,9 +13,11 @@ mod inputs;
 mod kit;
 mod networking;
 mod openapi;
+mod plans;
 mod ports_page;
 mod roles;
 mod routes;
 mod session;
+mod shadow_port;
 mod shadowport;
 mod socket;

@@ -8,16 +8,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use portolan_control::command::{
-    Actor, Command, FixedIpRequest, NewCluster, NewNetwork, NewPort, NewSubnet, Outcome, Request,
+    Actor, Command, FixedIpRequest, NewCluster, NewNetwork, NewPort, NewShadowRequest, NewSubnet, Outcome, Request,
+    Step,
 };
 use portolan_control::control::{Control, OpenOptions};
-use portolan_control::model::{Cluster, Network, Node, Object, Port, Project, Subnet};
+use portolan_control::model::{Cluster, Network, Node, Object, Port, Project, Subnet, User};
 use portolan_control::quotas::Quotas;
 use portolan_shared::check::{self, SubnetInput};
 use portolan_shared::cluster::check as cluster_check;
 use portolan_shared::ids::{NetworkId, ProjectId, SubnetId};
 use portolan_shared::refusal::Refusal;
-use portolan_shared::v1::CreateCluster;
+use portolan_shared::v1::{CreateCluster, Side};
 
 /// A control plane with a project, on a store of its own.
 pub struct Kit {
@@ -112,6 +113,44 @@ impl Kit {
         };
         let made = self.control.write(admin(self.project, command)).await.unwrap();
         project(&made.objects[0]).id
+    }
+
+    /// Lets the project make networks with a shadow port.
+    pub async fn grant(&self) {
+        let granter = User {
+            id: self.control.new_id().into(),
+            name: format!("granter-{}", self.control.new_id().simple()),
+            password_hash: String::new(),
+            enabled: true,
+            default_project: None,
+            language: None,
+        };
+        let by = |command| Request {
+            actor: Actor::User(granter.id),
+            ..admin(self.project, command)
+        };
+        let put = Command::CreateUser(granter.clone());
+        self.control.write(admin(self.project, put)).await.unwrap();
+        let file = Command::FileRequest(NewShadowRequest {
+            project: self.project,
+            purpose: "Machines that reach nothing else".to_owned(),
+            nodes: 1,
+            network: None,
+            quotes: None,
+        });
+        let filed = self.control.write(by(file)).await.unwrap();
+        let Object::ShadowRequest(filed) = &filed.objects[0] else {
+            panic!("no request: {filed:?}")
+        };
+        let grant = Command::OnRequest {
+            request: filed.id,
+            side: Side::Support,
+            step: Step::Grant {
+                until: None,
+                message: None,
+            },
+        };
+        self.control.write(by(grant)).await.unwrap();
     }
 
     /// An external network of the provider's with this subnet, as set-up makes one.
