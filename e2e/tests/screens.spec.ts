@@ -45,20 +45,22 @@ test("networks, a network, a subnet's card, its ports", async ({ app, lab }) => 
 test("a network is made, and says what it is for while it is empty", async ({ app, expected }) => {
   await app.logIn();
   await app.page.getByRole("button", { name: "Create network" }).first().click();
-  const panel = app.panel("Create network");
-  await expect(panel.getByLabel("Name")).toBeFocused();
-  await panel.getByLabel("Name").fill("depot");
+  await expect(app.heading("Create network")).toBeVisible();
+  const name = app.page.getByRole("main").getByLabel("Name", { exact: true });
+  await expect(name).not.toHaveValue("");
+  await name.fill("depot");
   await app.inspect("create-network");
-  await panel.getByRole("button", { name: "Create network" }).click();
+  await app.page.getByRole("button", { name: "Create network" }).click();
   await expect(app.heading("depot")).toBeVisible();
   await expect(app.page.getByText("A subnet is a range of addresses of this network.")).toBeVisible();
   await app.inspect("network-empty");
   await app.page.getByRole("button", { name: "Delete" }).click();
   const sure = app.panel("Delete depot?");
+  await expect(sure).toContainText("What goes with it");
   await app.inspect("delete-network");
   // The page may ask once more for what has just gone.
   expected.push(/404 .*\/networks\//);
-  await sure.getByRole("button", { name: "Delete" }).click();
+  await sure.getByRole("button", { name: "Delete network" }).click();
   await expect(app.heading("Networks")).toBeVisible();
   await expect(app.rows("network").filter({ hasText: "depot" })).toHaveCount(0);
 });

@@ -8,18 +8,11 @@ use super::icon::{Icon, icon};
 use crate::forms::code::{Sample, Tool};
 use crate::i18n::{Key, t, tp};
 
-/// The fold. `samples` follow the form; none while it cannot be sent.
-pub fn show_as_code(samples: Signal<Vec<Sample>>, open: bool) -> AnyView {
+/// The fold, for `tools`. `samples` follow the form; none while it cannot be sent.
+pub fn show_as_code(tools: &'static [Tool], samples: Signal<Vec<Sample>>) -> AnyView {
     let chosen = RwSignal::new(0_usize);
-    let tools =
-        Memo::new(move |_| samples.with(|samples| samples.iter().map(|sample| sample.tool).collect::<Vec<_>>()));
-    let shown = Memo::new(move |_| {
-        samples.with(|samples| {
-            let sample = samples.get(chosen.get()).or_else(|| samples.first());
-            sample.cloned()
-        })
-    });
-    let button = move |(place, tool): (usize, Tool)| {
+    let shown = Memo::new(move |_| samples.with(|samples| samples.get(chosen.get()).cloned()));
+    let button = move |(place, tool): (usize, &Tool)| {
         let pressed = move || (chosen.get() == place).to_string();
         view! {
             <button type="button" class="code__tool" aria-pressed=pressed on:click=move |_| chosen.set(place)>
@@ -28,16 +21,7 @@ pub fn show_as_code(samples: Signal<Vec<Sample>>, open: bool) -> AnyView {
         }
         .into_any()
     };
-    let bar = dynamic(move || {
-        let tools = tools.get();
-        let buttons: Vec<AnyView> = tools.into_iter().enumerate().map(button).collect();
-        view! {
-            <div class="code__tools" role="group" aria-label=t(Key::CodeTools)>
-                {buttons}
-            </div>
-        }
-        .into_any()
-    });
+    let buttons: Vec<AnyView> = tools.iter().enumerate().map(button).collect();
     let text = dynamic(move || match shown.get() {
         Some(sample) => {
             let name = tp(Key::CodeFor, &[("tool", sample.tool.name())]);
@@ -57,9 +41,11 @@ pub fn show_as_code(samples: Signal<Vec<Sample>>, open: bool) -> AnyView {
         None => view! { <p class="field__hint">{t(Key::CodeWaits)}</p> }.into_any(),
     });
     view! {
-        <details class="code" open=open>
+        <details class="code">
             <summary class="code__head">{icon(Icon::Chevron)} {t(Key::ShowAsCode)}</summary>
-            {bar}
+            <div class="code__tools" role="group" aria-label=t(Key::CodeTools)>
+                {buttons}
+            </div>
             {text}
         </details>
     }

@@ -11,7 +11,7 @@ use super::icon::{Icon, icon};
 use super::panel::form;
 use super::{dynamic, maybe};
 use crate::api::Failure;
-use crate::forms::code::Sample;
+use crate::forms::code::{Sample, Tool};
 use crate::i18n::{Key, t};
 
 /// What such a page is made of.
@@ -34,6 +34,8 @@ pub struct Making {
     pub preview: Signal<Vec<(Key, String)>>,
     /// How the quotas stand, and what is left afterwards.
     pub quotas: Signal<Vec<String>>,
+    /// For which tools it is said as code.
+    pub tools: &'static [Tool],
     /// The same as code; none while the form cannot be sent.
     pub code: Signal<Vec<Sample>>,
 }
@@ -83,7 +85,7 @@ pub fn making(making: Making) -> AnyView {
                 <h2 class="card__title">{t(Key::WhatIsMade)}</h2>
                 <div data-testid="preview">{lines}</div>
                 {stand}
-                {show_as_code(making.code, false)}
+                {show_as_code(making.tools, making.code)}
             </aside>
         </div>
     }

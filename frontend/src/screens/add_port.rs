@@ -186,7 +186,7 @@ pub fn add_port(
                 said(|c| &c.description),
                 None,
             ),
-            show_as_code(code, false),
+            show_as_code(code::ALL, code),
         ],
         submit,
     );

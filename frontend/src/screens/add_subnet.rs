@@ -288,7 +288,7 @@ pub fn add_subnet(
                 said(|c| &c.description),
                 None,
             ),
-            show_as_code(code, false),
+            show_as_code(code::ALL, code),
         ],
         submit,
     );

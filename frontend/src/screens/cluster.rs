@@ -29,10 +29,11 @@ use crate::session::{use_param, use_project, use_session};
 
 /// First glance.
 pub fn figures(cluster: &ClusterRow) -> Vec<Figure> {
-    let away = cluster.nodes.saturating_sub(cluster.nodes_ready);
+    let away = super::clusters::away(cluster);
     let counts = vec![tn(Key::CountNodes, cluster.nodes), tn(Key::CountPods, cluster.pods)];
     let wrong = (away > 0).then(|| tn(Key::NodesNotReady, away));
-    summary(counts, wrong, (cluster.nodes > 0).then_some(Key::AllReady))
+    let ready = cluster.nodes > 0 && cluster.nodes_ready == cluster.nodes;
+    summary(counts, wrong, ready.then_some(Key::AllReady))
 }
 
 /// What the tabs of the page share.

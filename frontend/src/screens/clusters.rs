@@ -69,22 +69,27 @@ pub fn rows(clusters: &[ClusterRow], project: &str) -> Vec<Row> {
         .collect()
 }
 
+/// Nodes that should be ready and are not: those that have not joined yet are on their way.
+pub fn away(cluster: &ClusterRow) -> u64 {
+    match cluster.state {
+        ClusterState::Degraded | ClusterState::Down => cluster.nodes.saturating_sub(cluster.nodes_ready),
+        ClusterState::Empty | ClusterState::Creating | ClusterState::Ready => 0,
+    }
+}
+
 /// First glance.
 pub fn figures(clusters: &[ClusterRow]) -> Vec<Figure> {
     let nodes: u64 = clusters.iter().map(|cluster| cluster.nodes).sum();
     let pods: u64 = clusters.iter().map(|cluster| cluster.pods).sum();
-    let away: u64 = clusters
-        .iter()
-        .filter(|cluster| matches!(cluster.state, ClusterState::Degraded | ClusterState::Down))
-        .map(|cluster| cluster.nodes.saturating_sub(cluster.nodes_ready))
-        .sum();
+    let away: u64 = clusters.iter().map(away).sum();
+    let ready: u64 = clusters.iter().map(|cluster| cluster.nodes_ready).sum();
     let counts = vec![
         tn(Key::CountClusters, clusters.len() as u64),
         tn(Key::CountNodes, nodes),
         tn(Key::CountPods, pods),
     ];
     let wrong = (away > 0).then(|| tn(Key::NodesNotReady, away));
-    summary(counts, wrong, (nodes > 0).then_some(Key::AllReady))
+    summary(counts, wrong, (nodes > 0 && ready == nodes).then_some(Key::AllReady))
 }
 
 /// The page.

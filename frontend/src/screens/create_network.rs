@@ -172,6 +172,7 @@ fn body() -> AnyView {
                 .map(|list| quota::lines(&list.items, NEEDS))
                 .unwrap_or_default()
         }),
+        tools: code::ALL,
         code: Signal::derive(move || {
             checked.with(|checked| {
                 let spec = checked.spec.as_ref();

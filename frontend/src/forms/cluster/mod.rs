@@ -259,7 +259,8 @@ pub fn needs(typed: &Typed) -> Vec<Need> {
 /// What would be made, line by line, while one types.
 pub fn preview(typed: &Typed, around: &Around) -> Vec<(Key, String)> {
     let network = around.network(&typed.network);
-    let external = Ways::of(network, &around.standing).settle(typed.external);
+    let ways = Ways::of(network, &around.standing);
+    let external = ways.settle(typed.external);
     let or_free = |text: &str| match text.trim() {
         "" => t(Key::NextFree).to_owned(),
         text => text.to_owned(),
@@ -299,10 +300,10 @@ pub fn preview(typed: &Typed, around: &Around) -> Vec<(Key, String)> {
         (Key::ServiceAddresses, or_free(&typed.services)),
         (
             Key::ExternalIp,
-            t(if external {
-                Key::ExternalIpGiven
-            } else {
-                Key::ExternalIpNone
+            t(match external {
+                _ if ways.none() => Key::None,
+                true => Key::ExternalIpGiven,
+                false => Key::ExternalIpNone,
             })
             .to_owned(),
         ),

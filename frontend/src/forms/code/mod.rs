@@ -38,6 +38,12 @@ impl Tool {
     }
 }
 
+/// Tools for what OpenStack has a word for, in the order of the samples.
+pub const ALL: &[Tool] = &[Tool::OpenStack, Tool::Terraform, Tool::Curl];
+
+/// Tools for what only Portolan has.
+pub const OWN: &[Tool] = &[Tool::Curl];
+
 /// The same thing for one tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
@@ -436,6 +442,14 @@ mod tests {
         assert!(command.contains("--fixed-ip subnet=s-1,ip-address=10.0.0.9"));
         let terraform = sample(&samples, Tool::Terraform);
         assert!(terraform.contains("ip_address = \"10.0.0.9\"") && terraform.contains("mac_address = \"fa:16:3e"));
+    }
+
+    #[test]
+    fn samples_are_those_of_the_tools_that_are_offered() {
+        let tools = |samples: &[Sample]| samples.iter().map(|sample| sample.tool).collect::<Vec<_>>();
+        assert_eq!(tools(&net("web", "")), ALL);
+        let body: CreateCluster = serde_json::from_str(r#"{"name":"shop"}"#).unwrap();
+        assert_eq!(tools(&cluster("", "p", &body)), OWN);
     }
 
     #[test]

@@ -160,6 +160,7 @@ fn body() -> AnyView {
             let items = list.as_ref().map(|list| list.items.as_slice()).unwrap_or_default();
             needed.with(|needs| quota::lines(items, needs))
         }),
+        tools: code::OWN,
         code: Signal::derive(move || {
             checked.with(|checked| {
                 let body = checked.body.as_ref();
