@@ -13,6 +13,7 @@ mod ci;
 mod console;
 mod process;
 mod qualify;
+mod schemathesis;
 mod tally;
 mod test;
 #[cfg(test)]

@@ -2,29 +2,76 @@
 
 use crate::binaries;
 use crate::process::{Failed, cargo, run};
+use crate::schemathesis::{Effort, schemathesis};
+use crate::tally::Tally;
 
-/// A long run: a test binary told by its environment to be thorough.
+/// A long run.
 struct Part {
     /// What it is called on the command line.
     name: &'static str,
     /// What it shows.
     what: &'static str,
-    /// The package.
-    package: &'static str,
-    /// Which of its tests: what their names must contain.
-    filter: &'static str,
-    /// What makes them thorough.
-    environment: &'static [(&'static str, &'static str)],
+    /// How it is run.
+    how: How,
+}
+
+/// How a part is run.
+enum How {
+    /// A package's tests, told by their environment to be thorough.
+    Tests {
+        /// The package.
+        package: &'static str,
+        /// Which of its tests: what their names must contain.
+        filter: &'static str,
+        /// What makes them thorough.
+        environment: &'static [(&'static str, &'static str)],
+    },
+    /// A runner of ours, with the programs as they ship.
+    Runner(fn() -> Result<Tally, Failed>),
 }
 
 /// All of them.
-const PARTS: &[Part] = &[Part {
-    name: "lab",
-    what: "the lab with many hosts and pods",
-    package: "portolan-lab",
-    filter: "",
-    environment: &[("PORTOLAN_THOROUGH", "1")],
-}];
+const PARTS: &[Part] = &[
+    Part {
+        name: "lab",
+        what: "the lab with many hosts and pods",
+        how: How::Tests {
+            package: "portolan-lab",
+            filter: "",
+            environment: &[("PORTOLAN_THOROUGH", "1")],
+        },
+    },
+    Part {
+        name: "api",
+        what: "the API tried by its description, for an hour",
+        how: How::Runner(|| schemathesis(Effort::Long)),
+    },
+];
+
+impl How {
+    fn run(&self) -> Result<(), Failed> {
+        match self {
+            Self::Tests {
+                package,
+                filter,
+                environment,
+            } => {
+                let mut command = cargo();
+                command.args(["test", "--release", "--package", package, "--", filter, "--nocapture"]);
+                run(command.envs(environment.iter().copied()))
+            }
+            Self::Runner(runner) => {
+                let tally = runner()?;
+                println!("{tally}");
+                for (test, reason) in &tally.skipped {
+                    println!("skipped: {test}: {reason}");
+                }
+                let good = tally.failed == 0 && tally.passed > 0;
+                if good { Ok(()) } else { Err(Failed::Said) }
+            }
+        }
+    }
+}
 
 /// Runs those named, or all.
 pub fn qualify(names: &[String]) -> Result<(), Failed> {
@@ -44,17 +91,7 @@ pub fn qualify(names: &[String]) -> Result<(), Failed> {
         .filter(|part| names.is_empty() || names.iter().any(|name| name == part.name))
     {
         eprintln!("\n{}: {}", part.name, part.what);
-        let mut command = cargo();
-        command.args([
-            "test",
-            "--release",
-            "--package",
-            part.package,
-            "--",
-            part.filter,
-            "--nocapture",
-        ]);
-        run(command.envs(part.environment.iter().copied()))?;
+        part.how.run()?;
     }
     Ok(())
 }

@@ -243,6 +243,28 @@ pub fn playwright(report: &Value) -> Tally {
     tally
 }
 
+/// Reads a JUnit report.
+pub fn junit(report: &str) -> Tally {
+    let head = report
+        .split("<testsuites")
+        .nth(1)
+        .and_then(|rest| rest.split('>').next());
+    let count = |name: &str| -> Option<u64> {
+        let (_, rest) = head?.split_once(&format!(" {name}=\""))?;
+        rest.split('"').next()?.parse().ok()
+    };
+    let counts = (count("tests"), count("failures"), count("errors"), count("skipped"));
+    let (Some(tests), Some(failures), Some(errors), Some(skipped)) = counts else {
+        return Tally::broken();
+    };
+    let skips = (0..skipped).map(|_| ("an operation".to_owned(), "nothing could be tried".to_owned()));
+    Tally {
+        passed: tests.saturating_sub(failures + errors + skipped),
+        failed: failures + errors,
+        skipped: skips.collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -320,6 +342,16 @@ error: test run failed";
         let tally = reader.end(false);
         assert_eq!((tally.passed, tally.failed, tally.skipped.len()), (4, 1, 2));
         assert_eq!(tally.to_string(), "4 passed, 1 failed, 2 skipped");
+    }
+
+    #[test]
+    fn a_junit_report_is_counted() {
+        let report = "<?xml version=\"1.0\"?>\n<testsuites errors=\"1\" failures=\"2\" skipped=\"1\" tests=\"44\" \
+                      time=\"28.5\">\n<testsuite tests=\"9\"></testsuite></testsuites>";
+        let tally = junit(report);
+        assert_eq!((tally.passed, tally.failed, tally.skipped.len()), (40, 3, 1));
+        assert_eq!(junit("").failed, 1);
+        assert_eq!(junit("<testsuites tests=\"x\">").failed, 1);
     }
 
     #[test]

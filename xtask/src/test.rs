@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::binaries::{self, Profile, SETS};
 use crate::console::{self, Compiler};
 use crate::process::{Failed, Stream, cargo, in_ci, program, read, root, run, succeeds};
+use crate::schemathesis::{Effort, schemathesis};
 use crate::tally::{Libtest, Nextest, Tally, playwright};
 use crate::tools::{self, Tool};
 
@@ -31,6 +32,7 @@ pub fn test(compiler: Compiler) -> Result<(), Failed> {
         for (what, packages) in SETS {
             step(what, cargo_tests(packages));
         }
+        step("the API by its description", schemathesis(Effort::Short));
         step("browser tests", browser_tests());
     }
     conclude(&sum)

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::process::{program, root};
+use crate::process::{cargo, program, root};
 
 /// Source files of the checkout: path and text.
 fn sources() -> Vec<(PathBuf, String)> {
@@ -67,6 +67,29 @@ fn nobody_sleeps_in_a_browser_test() {
 fn locks_name_no_hosts() {
     let found = breaches(&["json"], |line| line.contains("\"resolved\""));
     assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn the_console_carries_no_schemas() {
+    let tree = cargo()
+        .args([
+            "tree",
+            "--package",
+            "portolan-console",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+            "--locked",
+        ])
+        .output()
+        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        .unwrap_or_default();
+    assert!(tree.contains("portolan-shared"), "{tree}");
+    assert!(
+        !tree.contains("schemars"),
+        "the feature `schema` of portolan-shared is the server's"
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::console::Compiler;
 use crate::process::{Failed, in_ci, program, root, run, succeeds};
+use crate::schemathesis;
 
 /// Something that is needed and may be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum Tool {
     Chromium,
     /// PostgreSQL's server programs.
     Postgres,
+    /// Python that can make places for what it installs.
+    Python,
 }
 
 /// The wasm target, as rustup names it.
@@ -37,6 +40,7 @@ impl Tool {
             Self::Iproute2 => on_path("ip").is_some(),
             Self::Chromium => browser().is_some(),
             Self::Postgres => on_path("postgres").is_some() || postgres().is_some(),
+            Self::Python => schemathesis::python(),
         }
     }
 
@@ -48,6 +52,7 @@ impl Tool {
             Self::Iproute2 => "`ip` (iproute2), for the lab's networks",
             Self::Chromium => "Chromium, for the browser tests",
             Self::Postgres => "PostgreSQL's programs, for the tests of the store on PostgreSQL",
+            Self::Python => "Python with venv, to try the API by its description",
         }
     }
 
@@ -59,6 +64,7 @@ impl Tool {
             Self::Iproute2 => &["iproute2"],
             Self::Chromium => &["chromium"],
             Self::Postgres => &["postgresql"],
+            Self::Python => &["python3", "python3-venv"],
         }
     }
 

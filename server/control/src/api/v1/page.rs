@@ -331,6 +331,9 @@ impl<'a> Page<'a> {
         {
             return format!("<a href=\"#type-{0}\">{0}</a>", escape(name));
         }
+        if let Some(value) = schema.get("const") {
+            return format!("<code>{}</code>", escape(&value.to_string()));
+        }
         let several = schema["anyOf"]
             .as_array()
             .filter(|some| some.iter().any(|one| one.get("$ref").is_some()));

@@ -98,7 +98,7 @@ fn paged(operation: Operation) -> Operation {
 
 /// A whole number that is not negative.
 fn whole(min: u64, default: u64) -> Value {
-    json!({ "type": "integer", "minimum": min, "maximum": u64::from(u32::MAX), "default": default })
+    json!({ "type": "integer", "minimum": min, "default": default })
 }
 
 fn networks() -> impl Iterator<Item = Operation> {
@@ -314,7 +314,7 @@ fn shadowport() -> impl Iterator<Item = Operation> {
 }
 
 fn support() -> impl Iterator<Item = Operation> {
-    let word = || json!({ "type": "string", "maxLength": 256 });
+    let word = || json!({ "type": "string" });
     chapter(
         Tag::Support,
         [
@@ -331,7 +331,11 @@ fn support() -> impl Iterator<Item = Operation> {
                     "States: all that wait for a decision, all there are, or one.",
                 )
                 .asks("taker", word(), "Who has taken it: `me`, `none`, or a user's name.")
-                .asks_for::<ProjectId>("project", "Of this project alone.")
+                .asks(
+                    "project",
+                    json!({ "anyOf": [{ "$ref": "#/components/schemas/ProjectId" }, { "const": "" }] }),
+                    "Of this project alone; empty: of all.",
+                )
                 .asks(
                     "q",
                     word(),

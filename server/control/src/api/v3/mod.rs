@@ -129,8 +129,8 @@ struct Endpoint {
     url: String,
 }
 
-/// Identity and networking, both here.
-pub fn services(base: &str) -> [Service; 2] {
+/// Identity, networking, and what OpenStack has no word for (`/docs` below it is its description).
+pub fn services(base: &str) -> [Service; 3] {
     let service = |id: &'static str, kind, name, url: String| {
         let endpoint = |interface| Endpoint {
             id: format!("{id}-{interface}"),
@@ -149,6 +149,7 @@ pub fn services(base: &str) -> [Service; 2] {
     [
         service("identity", "identity", "portolan-identity", format!("{base}/v3")),
         service("network", "network", "portolan", base.to_owned()),
+        service("portolan", "portolan", "portolan", format!("{base}/portolan/v1")),
     ]
 }
 

@@ -132,7 +132,7 @@ struct Token {
     #[serde(skip_serializing_if = "Option::is_none")]
     roles: Option<Vec<RoleRef>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    catalog: Option<[Service; 2]>,
+    catalog: Option<[Service; 3]>,
 }
 
 #[derive(Serialize)]
