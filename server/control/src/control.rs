@@ -195,6 +195,17 @@ impl Control {
         self.shared.store_id
     }
 
+    /// Done once the writer is gone, be it that it was closed or that it failed: from then on nothing
+    /// can be written.
+    pub async fn ended(&self) {
+        self.shared.queue.ended().await;
+    }
+
+    /// Whether the writer is there.
+    pub fn lives(&self) -> bool {
+        self.shared.queue.lives()
+    }
+
     /// Ends feeds and the writer, after what it has taken is committed, and closes the store.
     pub async fn close(&self) {
         // An error means that the writer is gone, which is what is waited for.

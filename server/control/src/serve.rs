@@ -48,6 +48,9 @@ pub enum ServeError {
     /// The operating system refuses something that is always there.
     #[error("the operating system")]
     System(#[from] std::io::Error),
+    /// The writer panicked.
+    #[error("the writer has failed, see the log; nothing can be written any more")]
+    Writer,
     /// A part of the server panicked.
     #[error("a part of the server failed")]
     Part(#[from] tokio::task::JoinError),
@@ -133,6 +136,8 @@ async fn serve(options: Serve, control: Control) -> Result<(), ServeError> {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        // Whoever runs this starts it again; half of a control plane helps nobody.
+        () = control.ended() => return Err(ServeError::Writer),
     }
     tracing::info!("ending");
     end.send_replace(true);

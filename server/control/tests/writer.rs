@@ -24,6 +24,11 @@ struct Stored {
     loads: usize,
     /// What the next commits fail with.
     refusals: VecDeque<StoreError>,
+    /// Every other look at the store finds the connection lost.
+    flaky: bool,
+    lost_last: bool,
+    /// The next look panics.
+    panics: bool,
 }
 
 impl Stored {
@@ -99,7 +104,13 @@ impl Store for Scripted {
     fn rollback(&mut self) {}
 
     fn follow(&mut self, known: Revision) -> Result<Vec<Commit>, StoreError> {
-        Ok(self.0.lock().after(known))
+        let mut stored = self.0.lock();
+        assert!(!stored.panics, "as the test says");
+        stored.lost_last = stored.flaky && !stored.lost_last;
+        if stored.lost_last {
+            return Err(StoreError::Lost("as the test says".to_owned()));
+        }
+        Ok(stored.after(known))
     }
 
     fn shared(&self) -> bool {
@@ -166,4 +177,39 @@ async fn a_backstop_that_fires_again_does_not_load_everything_again() {
     let change = Command::CreatePorts(vec![common::new_port(kit.project, network)]);
     let made = kit.ask(change).await.unwrap();
     assert_eq!(port(&made.objects[0]).network, network);
+}
+
+#[tokio::test]
+async fn a_read_after_a_lost_connection_is_as_fresh_as_any() {
+    let store = Scripted::default();
+    let kit = store.kit().await;
+    let network = kit.network().await;
+    let Some(Object::Network(mut newest)) = kit.control.read(|view| view.object(&Key::Network(network))) else {
+        panic!("there is a network")
+    };
+    store.0.lock().flaky = true;
+    for n in 0..32 {
+        let named = Arc::make_mut(&mut newest);
+        named.name = format!("name-{n}");
+        store.elsewhere(vec![change(Op::Put, Object::from(named.clone()))]);
+        kit.control.current().await.unwrap();
+        let read = kit.control.read(|view| view.network(network).unwrap().name.clone());
+        assert_eq!(read, newest.name);
+    }
+}
+
+#[tokio::test]
+async fn a_writer_that_has_failed_is_noticed() {
+    let store = Scripted::default();
+    let kit = store.kit().await;
+    assert!(kit.control.lives());
+    store.0.lock().panics = true;
+    tokio::time::timeout(std::time::Duration::from_secs(20), kit.control.ended())
+        .await
+        .expect("noticed");
+    assert!(!kit.control.lives());
+    assert_eq!(
+        code(kit.any_port(portolan_shared::ids::NetworkId::from_bytes([1; 16])).await),
+        "store.unavailable"
+    );
 }

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::watch;
@@ -163,14 +163,28 @@ async fn elsewhere(method: Method, headers: HeaderMap, uri: Uri) -> Response {
     }
 }
 
-/// Once it answers, the store is loaded.
-async fn healthz() -> &'static str {
-    "ok"
+/// Once it answers, the store is loaded; it is not well without a writer.
+async fn healthz(State(api): State<Arc<Api>>) -> (StatusCode, &'static str) {
+    health(api.control.lives())
+}
+
+fn health(writer_lives: bool) -> (StatusCode, &'static str) {
+    if writer_lives {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the writer has ended")
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_a_writer_it_is_not_well() {
+        assert_eq!(health(true), (StatusCode::OK, "ok"));
+        assert_eq!(health(false).0, StatusCode::SERVICE_UNAVAILABLE);
+    }
 
     #[test]
     fn hosts_that_go_into_links() {

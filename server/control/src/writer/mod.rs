@@ -260,16 +260,22 @@ impl Writer {
 
     /// Brings the view up to the head without writing.
     fn follow(&mut self) -> Result<(), Refusal> {
-        let known = self.view.read().head();
-        match self.store.follow(known) {
-            Ok(others) => {
-                self.take_in(others);
-                Ok(())
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let known = self.view.read().head();
+            match self.store.follow(known) {
+                Ok(others) => {
+                    self.take_in(others);
+                    return Ok(());
+                }
+                // A store that was connected to again has not been followed yet.
+                Err(error) => {
+                    if let Some(refusal) = self.after_error(error, attempts) {
+                        return Err(refusal);
+                    }
+                }
             }
-            Err(error) => match self.after_error(error, 1) {
-                None => Ok(()),
-                Some(refusal) => Err(refusal),
-            },
         }
     }
 

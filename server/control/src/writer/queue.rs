@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use portolan_shared::refusal::Refusal;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::command::{Command, Outcome, Request};
 
@@ -71,6 +71,8 @@ struct State {
 pub(crate) struct Queue {
     state: Mutex<State>,
     wake: Condvar,
+    /// True once the writer is gone.
+    ended: watch::Sender<bool>,
     /// Most commands of a batch.
     batch: usize,
 }
@@ -80,6 +82,7 @@ impl Queue {
         Self {
             state: Mutex::default(),
             wake: Condvar::new(),
+            ended: watch::Sender::new(false),
             batch: batch.max(1),
         }
     }
@@ -131,6 +134,17 @@ impl Queue {
         told
     }
 
+    /// Done once the writer is gone, for whatever reason.
+    pub(crate) async fn ended(&self) {
+        // The sender lives as long as the queue: this does not fail.
+        let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
+    }
+
+    /// Whether there is a writer.
+    pub(crate) fn lives(&self) -> bool {
+        !*self.ended.borrow()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         let state = self.state.lock();
         state.jobs.is_empty() && state.waiting.is_empty()
@@ -174,5 +188,7 @@ impl Drop for Running {
         state.jobs.clear();
         state.waiting.clear();
         state.closers.clear();
+        drop(state);
+        self.0.ended.send_replace(true);
     }
 }
