@@ -32,7 +32,7 @@ async fn joined(kit: &Kit, cluster: ClusterId, name: &str, address: &str) -> Nod
         secret_hash: hash(name),
         name: name.into(),
         address: ip(address),
-        key_hash: [1; 32],
+        key_hash: hash(name),
     };
     let made = kit.ask(join).await.unwrap();
     assert!(matches!(made.objects[1], Object::Block(_)));
@@ -120,11 +120,28 @@ async fn nodes_join_once_and_lease_blocks_that_rest() {
     };
     assert_eq!(blocks(first), ["10.1.0.0/26"]);
     kit.ask(Command::LeaseBlock { node: first, have: 1 }).await.unwrap();
+    assert_eq!(blocks(first), ["10.1.0.0/26"], "a node with room needs no other block");
+    kit.ask(Command::ReportPods {
+        node: first,
+        full: false,
+        seq: 1,
+        allocations: vec![pod(&kit, 1, "10.1.0.1", 1)],
+        releases: vec![],
+    })
+    .await
+    .unwrap();
+    kit.ask(Command::LeaseBlock { node: first, have: 1 }).await.unwrap();
     kit.ask(Command::LeaseBlock { node: first, have: 1 }).await.unwrap();
     assert_eq!(
         blocks(first),
         ["10.1.0.0/26", "10.1.0.64/26"],
         "asking twice leases once"
+    );
+    kit.ask(Command::LeaseBlock { node: first, have: 2 }).await.unwrap();
+    assert_eq!(
+        blocks(first).len(),
+        2,
+        "nor does it drain the range by saying what it has"
     );
     let before = kit.control.read(|view| view.cluster_revision(id));
     kit.ask(Command::DeleteNode(first)).await.unwrap();
@@ -154,7 +171,7 @@ async fn nodes_join_once_and_lease_blocks_that_rest() {
             secret_hash,
             name,
             address: ip(address),
-            key_hash: [1; 32],
+            key_hash: hash(address),
         })
     };
     assert_eq!(code(join(old, [9; 32], "10.0.0.13").await), "token.expired");

@@ -268,21 +268,48 @@ fn new_status(draft: &Draft<'_>, node: &Node) -> NodeStatus {
 
 pub(super) fn lease_block(draft: &mut Draft<'_>, node: NodeId, have: u32) -> Result<Vec<Object>, Refusal> {
     let node = draft.node(node).ok_or(Refusal::NodeRemoved {})?;
-    if draft.blocks_of_node(node.id).len() > have as usize {
+    let blocks = draft.blocks_of_node(node.id);
+    if blocks.len() > have as usize || free_addresses(draft, &node, &blocks) >= ROOM_ENOUGH {
         return Ok(Vec::new());
     }
     let cluster = draft.cluster(node.cluster).ok_or(Refusal::NodeRemoved {})?;
     Ok(vec![lease(draft, &node, &cluster)?])
 }
+/// A node with as many free addresses needs no further block: it asks when it has fewer than 16, and
+/// of what it gave last the control plane may not have heard.
+const ROOM_ENOUGH: u128 = 64;
+
+/// Most blocks of a node.
+const MOST_BLOCKS: usize = 64;
+
+/// One more block for a node that says it has `have`; nothing if it has more, or room enough.
 
 /// The next free block of the cluster's pod range, for a node.
 fn lease(draft: &mut Draft<'_>, node: &Node, cluster: &Cluster) -> Result<Object, Refusal> {
     let subnet = draft
         .subnet(cluster.pod_subnet)
         .ok_or_else(|| not_found("Subnet", cluster.pod_subnet))?;
+    if blocks.len() >= MOST_BLOCKS {
+        return Err(Refusal::OverQuota {
+            resource: format!("pod block of node {}", node.name),
+            limit: MOST_BLOCKS as u64,
+            used: blocks.len() as u64,
+        });
+    }
     let first = draft.next_address(subnet.id).ok_or_else(|| Refusal::NoFreeBlock {
         cluster: cluster.name.clone(),
         pod_range: subnet.cidr,
+/// Addresses of a node's blocks that none of its pods has, as far as it has said.
+fn free_addresses(draft: &Draft<'_>, node: &Node, blocks: &[Arc<Block>]) -> u128 {
+    let all: u128 = blocks.iter().map(|block| block.cidr.size()).sum();
+    let ports = draft.ports(PortScope::Node(node.id));
+    let held = ports
+        .iter()
+        .flat_map(|port| &port.fixed_ips)
+        .filter(|ip| blocks.iter().any(|block| block.cidr.contains(ip.address)));
+    all.saturating_sub(held.count() as u128)
+}
+
         blocks: draft.blocks_of(cluster.id).len() as u64,
     })?;
     draft.walked_to(subnet.id, first);

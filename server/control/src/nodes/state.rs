@@ -244,3 +244,49 @@ fn block_message(block: &Block) -> agent::Block {
         prefix: Some(prefix_message(block.cidr)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use portolan_shared::addr::Family;
+    use portolan_shared::addr::from_bits;
+    use portolan_shared::ids::{BlockId, NodeId, ProjectId, SubnetId};
+
+    use super::*;
+    use crate::model::Meta;
+
+    #[test]
+    fn a_large_cluster_comes_in_parts() {
+        let cluster = ClusterId::from_bytes([1; 16]);
+        let block = |n: usize| {
+            Arc::new(Block {
+                id: BlockId::from_bytes((n as u128).to_be_bytes()),
+                meta: Meta {
+                    project: ProjectId::from_bytes([1; 16]),
+                    revision: 1,
+                    revision_number: 0,
+                    created_at: 0,
+                    updated_at: 0,
+                },
+                cluster,
+                node: NodeId::from_bytes([2; 16]),
+                subnet: SubnetId::from_bytes([3; 16]),
+                cidr: Cidr::containing(from_bits(Family::V4, (n as u128) << 6), 26).unwrap(),
+            })
+        };
+        let parts = Parts {
+            cluster: agent::Cluster::default(),
+            nodes: Vec::new(),
+            blocks: (0..=SNAPSHOT_PART).map(block).collect(),
+        };
+        let encoded = parts.encode(7, 9);
+        let sent: Vec<_> = encoded
+            .parts
+            .iter()
+            .map(|frame| match ToAgent::decode(frame.clone()).unwrap().message {
+                Some(Out::Snapshot(part)) => (part.revision, part.cluster.is_some(), part.blocks.len(), part.more),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(sent, [(9, true, SNAPSHOT_PART, true), (9, false, 1, false)]);
+    }
+}

@@ -9,7 +9,7 @@ use portolan_wire::agent::{
 use portolan_wire::field::address_bytes;
 use rustls::pki_types::CertificateDer;
 
-use super::client::{Agent, Host, Stream, hello};
+use super::client::{Agent, Host, Stream};
 use super::world::{World, eventually};
 use crate::command::{Command, NodeReport};
 use crate::model::Block;
@@ -262,7 +262,9 @@ async fn blocks_are_leased_one_at_a_time() {
     let world = World::new().await;
     let cluster = world.cluster("shop").await;
     let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let block = world.blocks(agent.id)[0].clone();
     let (mut stream, ..) = agent.fresh(&world).await;
+    report(&mut stream, pods_in(&block, 1)).await;
     for _ in 0..3 {
         stream.send(Out::Blocks(BlockRequest { have: 1 })).await;
     }
@@ -278,20 +280,39 @@ async fn blocks_are_leased_one_at_a_time() {
     );
 }
 
+/// A report of pods that hold a whole block, whose number `n` is.
+fn pods_in(block: &Block, n: u8) -> PodReport {
+    let first = u64::from(n) * 64;
+    let pod = |at: u8| PodAllocation {
+        id: [vec![n; 15], vec![at]].concat(),
+        mac: vec![0x0a, 0x58, 0, 0, n, at],
+        ..allocation(at, first + u64::from(at) + 1, address(block, at))
+    };
+    PodReport {
+        seq: first + 64,
+        allocations: (0..64).map(pod).collect(),
+        ..PodReport::default()
+    }
+}
+
 #[tokio::test]
-async fn when_no_block_is_free_the_agent_is_told() {
+async fn a_node_leases_a_bounded_number_of_blocks_and_is_told_so() {
+    const MOST: u8 = 64;
     let world = World::new().await;
     let cluster = world.cluster("shop").await;
     let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
-    let all = 1 << (26 - 16);
-    world.lease(agent.id, all).await;
-    let mut stream = agent.stream(&world, hello()).await;
-    stream.begin().await;
-    stream.send(Out::Blocks(BlockRequest { have: all })).await;
-    let Some(In::BlockRefused(refused)) = stream.news().await else {
-        panic!()
-    };
-    assert_eq!(refused.code, "node.no_free_block");
+    let (mut stream, ..) = agent.fresh(&world).await;
+    for have in 1..=MOST {
+        let block = world.blocks(agent.id).last().unwrap().clone();
+        assert_eq!(report(&mut stream, pods_in(&block, have)).await.refused, []);
+        stream.send(Out::Blocks(BlockRequest { have: have.into() })).await;
+        match stream.news().await {
+            Some(In::Change(change)) if have < MOST => assert_eq!(change.put_blocks.len(), 1),
+            Some(In::BlockRefused(refused)) if have == MOST => assert_eq!(refused.code, "quota.exceeded"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(world.blocks(agent.id).len(), usize::from(MOST));
 }
 
 #[tokio::test]

@@ -291,7 +291,11 @@ async fn a_snapshot_is_never_older_than_what_the_agent_holds() {
     let Some(In::Snapshot(anew)) = stream.news().await else {
         panic!()
     };
-    assert!(anew.revision >= marked, "{} < {marked}: the agent refuses it", anew.revision);
+    assert!(
+        anew.revision >= marked,
+        "{} < {marked}: the agent refuses it",
+        anew.revision
+    );
 
     // The same at a hello.
     world.cluster("school").await;
@@ -334,24 +338,4 @@ async fn what_the_protocol_does_not_allow_ends_the_stream() {
     let (mut text, ..) = agent.fresh(&world).await;
     text.0.send(Message::Text("hello".into())).await.unwrap();
     assert!(text.refused().await.is_none());
-}
-
-#[tokio::test]
-async fn a_large_cluster_comes_in_parts() {
-    let world = World::new().await;
-    let cluster = world.cluster("shop").await;
-    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
-    world
-        .lease(agent.id, u32::try_from(portolan_wire::SNAPSHOT_PART).unwrap())
-        .await;
-    let mut stream = agent.stream(&world, hello()).await;
-    let (_, frames) = stream.begin().await;
-    let parts: Vec<_> = frames
-        .iter()
-        .map(|frame| match frame {
-            In::Snapshot(part) => (part.cluster.is_some(), part.nodes.len() + part.blocks.len(), part.more),
-            other => panic!("{other:?}"),
-        })
-        .collect();
-    assert_eq!(parts, [(true, portolan_wire::SNAPSHOT_PART, true), (false, 1, false)]);
 }

@@ -196,14 +196,6 @@ impl World {
         JoinToken::parse(&self.tokens.text(token, &secret)).unwrap()
     }
 
-    /// Leases blocks until a node has `count` of them, in few commits.
-    pub(super) async fn lease(&self, node: NodeId, count: u32) {
-        let have = u32::try_from(self.blocks(node).len()).unwrap();
-        let leases = (have..count).map(|have| self.write(Command::LeaseBlock { node, have }));
-        futures_util::future::join_all(leases).await;
-        assert_eq!(self.blocks(node).len(), count as usize);
-    }
-
     pub(super) fn node(&self, id: NodeId) -> Option<Arc<Node>> {
         self.control.read(|view| view.node(id).cloned())
     }
