@@ -32,7 +32,8 @@ pub struct Run {
     #[arg(long, value_name = "PATH", default_value = "/run/portolan/cni.sock")]
     pub cni_socket: PathBuf,
 
-    /// A file with the join token, for a host that has not joined yet. The environment variable
+    /// A file with the join token, for a host that has not joined yet, or was off for longer than its
+    /// certificate lasts (7 days). The environment variable
     /// PORTOLAN_JOIN_TOKEN does instead; a token is never an argument, since everybody sees those.
     #[arg(long, value_name = "FILE")]
     pub join_token_file: Option<PathBuf>,

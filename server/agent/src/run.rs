@@ -1,5 +1,6 @@
 //! The agent's life: what is on disk is made true first, then the control plane is looked for.
 
+use std::future::pending;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,9 @@ pub const TOKEN_VARIABLE: &str = "PORTOLAN_JOIN_TOKEN";
 
 /// How often is looked for sandboxes that are gone without a DEL.
 const SANDBOXES_EVERY: Duration = Duration::from_secs(30);
+
+/// How often a node whose certificate has expired looks for a join token that lets it in.
+const TOKEN_EVERY: Duration = Duration::from_secs(60);
 
 /// Why the agent does not run.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +93,7 @@ pub async fn run(options: Run) -> Result<(), RunError> {
     })?;
     let answering = tokio::spawn(answer(listener, Arc::clone(&agent.pods), ended));
     let outcome = tokio::select! {
-        outcome = agent.live() => outcome,
+        outcome = agent.lives() => outcome,
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
     };
@@ -127,8 +131,16 @@ impl Agent {
         })
     }
 
-    async fn live(&mut self) -> Result<(), RunError> {
-        let identity = self.identity().await?;
+    /// One life after another: a host that is let in as another node begins anew.
+    async fn lives(&mut self) -> Result<(), RunError> {
+        loop {
+            let identity = self.identity().await?;
+            self.live(identity).await?;
+        }
+    }
+
+    /// As this node, until it is another.
+    async fn live(&mut self, identity: Identity) -> Result<(), RunError> {
         let own = identity.node();
         tracing::info!(node = %own, cluster = %identity.cluster(), "this host is a node");
         let path = self.desired_path();
@@ -154,11 +166,56 @@ impl Agent {
             if removed {
                 tracing::error!("this node was removed from its cluster; a new join token lets it join anew");
             } else {
+                let identity = self.certified(identity).await;
+                if identity.node() != own {
+                    return;
+                }
                 stream::run(&node, identity).await;
             }
+            pending::<()>().await;
         };
-        tokio::join!(rounds, connection, sandboxes(&self.pods));
-        Ok(())
+        let keeping = async { tokio::join!(rounds, sandboxes(&self.pods)) };
+        tokio::select! {
+            () = connection => {
+                tracing::warn!("this host is another node now");
+                self.forget_desired()
+            }
+            _ = keeping => Ok(()),
+        }
+    }
+
+    /// An identity whose certificate lives. One that has expired (the host was off for long) is
+    /// certified again by a join token, for the key it has; meanwhile the network stays as it is.
+    async fn certified(&self, identity: Identity) -> Identity {
+        let mut told = false;
+        while identity.has_expired(now()) {
+            let joined = match self.token() {
+                Ok(token) => self.join(&token).await,
+                Err(error) => Err(error),
+            };
+            match joined {
+                Ok(joined) => return joined,
+                Err(error) if !told => {
+                    tracing::error!(
+                        reason = %stream::chain(&error),
+                        "this node's certificate has expired; a join token for it lets it in again"
+                    );
+                    told = true;
+                }
+                Err(_) => {}
+            }
+            sleep(TOKEN_EVERY).await;
+        }
+        identity
+    }
+
+    /// What the old node was to be is nothing to the new one.
+    fn forget_desired(&self) -> Result<(), RunError> {
+        let path = self.desired_path();
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(RunError::State { path, source }),
+            _ => Ok(()),
+        }
     }
 
     fn desired_path(&self) -> PathBuf {
@@ -175,14 +232,7 @@ impl Agent {
                 Err(RunError::NoToken) => Ok(removed),
                 token => {
                     let joined = self.join(&token?).await?;
-                    // What the old node was to be is nothing to the new one.
-                    let path = self.desired_path();
-                    match std::fs::remove_file(&path) {
-                        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                            Err(RunError::State { path, source })
-                        }
-                        _ => Ok(joined),
-                    }
+                    self.forget_desired().map(|()| joined)
                 }
             },
             None => self.join(&self.token()?).await,
@@ -281,4 +331,69 @@ fn kernel_release() -> String {
 fn first_line(path: &str) -> Option<String> {
     let text = std::fs::read_to_string(path).ok()?;
     text.lines().next().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{SinkExt as _, StreamExt as _};
+    use portolan_shared::ids::{ClusterId, JoinTokenId, NodeId};
+    use portolan_wire::agent::{FromAgent, JoinReply, JoinRequest, Role, from_agent, join_reply::Outcome};
+    use portolan_wire::token::Secret;
+    use prost::Message as _;
+    use tokio::time::timeout;
+    use tokio_tungstenite::tungstenite::Message;
+
+    use super::*;
+    use crate::identity::CERTIFICATE_LIFE;
+    use crate::identity::testing::Authority;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn a_node_that_was_off_for_longer_than_its_certificate_lasts_comes_back_with_a_token() {
+        let (authority, home) = (Authority::listen().await, tempfile::tempdir().unwrap());
+        let own = NodeId::from_bytes([1; 16]);
+        let before = authority.identity(home.path(), own, now() - CERTIFICATE_LIFE - 1);
+        let token = JoinToken {
+            endpoint: authority.address.to_string(),
+            ca_sha256: authority.key_sha256(),
+            cluster: ClusterId::from_bytes([2; 16]),
+            role: Role::Node,
+            expires_at: 0,
+            id: JoinTokenId::from_bytes([3; 16]),
+            secret: Secret::new([4; 32]),
+        };
+        let file = home.path().join("token");
+        std::fs::write(&file, token.text()).unwrap();
+        let mut agent = Agent::open(Run {
+            state_dir: home.path().to_owned(),
+            cni_socket: home.path().join("cni.sock"),
+            join_token_file: Some(file),
+            name: Some("node-1".to_owned()),
+            address: vec![[10, 0, 0, 11].into()],
+        })
+        .unwrap();
+        let playing = async {
+            let mut peer = authority.accept().await;
+            let frame = peer.next().await.unwrap().unwrap().into_data();
+            let request = JoinRequest::decode(frame).unwrap();
+            assert_eq!(request.csr[3..100], before.request().unwrap()[3..100], "the key it has");
+            let joined = Outcome::Joined(authority.joined(&request.csr, own));
+            let reply = JoinReply { outcome: Some(joined) };
+            peer.send(Message::Binary(reply.encode_to_vec().into())).await.unwrap();
+            // And then it connects as any node.
+            let mut peer = authority.accept().await;
+            let frame = peer.next().await.unwrap().unwrap().into_data();
+            FromAgent::decode(frame).unwrap().message.unwrap()
+        };
+        tokio::select! {
+            ended = agent.lives() => panic!("it lives on: {ended:?}"),
+            said = timeout(PATIENCE, playing) => {
+                assert!(matches!(said.unwrap(), from_agent::Message::Hello(_)));
+            }
+        }
+        let kept = Identity::load(home.path()).unwrap().unwrap();
+        assert_eq!(kept.node(), own);
+        assert!(!kept.has_expired(now()));
+    }
 }

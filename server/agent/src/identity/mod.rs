@@ -26,6 +26,9 @@ use crate::files;
 
 pub use join::{JoinError, join};
 
+/// How long a certificate lasts, in seconds: 7 days.
+pub const CERTIFICATE_LIFE: u64 = 7 * 24 * 60 * 60;
+
 /// Why the identity cannot be read or kept.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
@@ -189,6 +192,12 @@ impl Identity {
         now.checked_sub(self.facts.certified_at).unwrap_or(u64::MAX)
     }
 
+    /// Whether the certificate's life is over: the control plane takes it no more, and only a join
+    /// brings another.
+    pub fn has_expired(&self, now: u64) -> bool {
+        self.facts.certified_at.saturating_add(CERTIFICATE_LIFE) <= now
+    }
+
     /// A request to sign the key again.
     ///
     /// # Errors
@@ -328,6 +337,8 @@ mod tests {
         );
         assert_eq!(read.certificate_age(1600), 600);
         assert_eq!(read.certificate_age(10), u64::MAX);
+        assert!(!read.has_expired(1000 + CERTIFICATE_LIFE - 1) && read.has_expired(1000 + CERTIFICATE_LIFE));
+        assert!(!read.has_expired(10), "a clock that was set back says nothing");
 
         made.note_removed().unwrap();
         assert!(Identity::load(home.path()).unwrap().unwrap().is_removed());

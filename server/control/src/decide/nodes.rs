@@ -198,7 +198,15 @@ pub(super) fn join(
     }
     let cluster = draft.cluster(token.cluster).ok_or(Refusal::TokenUnknown {})?;
     let mut port = None;
-    let node = match token.node {
+    // A host that was away for longer than its certificate's life is the node that it was, by its key.
+    let joined_before = || {
+        let nodes = draft.nodes_of(cluster.id);
+        nodes
+            .iter()
+            .find(|node| node.key_hash == Some(key_hash))
+            .map(|node| node.id)
+    };
+    let node = match token.node.or_else(joined_before) {
         Some(id) => {
             let node = draft.node(id).ok_or(Refusal::NodeRemoved {})?;
             if !node.addresses.contains(&address) {
@@ -266,15 +274,6 @@ fn new_status(draft: &Draft<'_>, node: &Node) -> NodeStatus {
     }
 }
 
-pub(super) fn lease_block(draft: &mut Draft<'_>, node: NodeId, have: u32) -> Result<Vec<Object>, Refusal> {
-    let node = draft.node(node).ok_or(Refusal::NodeRemoved {})?;
-    let blocks = draft.blocks_of_node(node.id);
-    if blocks.len() > have as usize || free_addresses(draft, &node, &blocks) >= ROOM_ENOUGH {
-        return Ok(Vec::new());
-    }
-    let cluster = draft.cluster(node.cluster).ok_or(Refusal::NodeRemoved {})?;
-    Ok(vec![lease(draft, &node, &cluster)?])
-}
 /// A node with as many free addresses needs no further block: it asks when it has fewer than 16, and
 /// of what it gave last the control plane may not have heard.
 const ROOM_ENOUGH: u128 = 64;
@@ -283,12 +282,13 @@ const ROOM_ENOUGH: u128 = 64;
 const MOST_BLOCKS: usize = 64;
 
 /// One more block for a node that says it has `have`; nothing if it has more, or room enough.
-
-/// The next free block of the cluster's pod range, for a node.
-fn lease(draft: &mut Draft<'_>, node: &Node, cluster: &Cluster) -> Result<Object, Refusal> {
-    let subnet = draft
-        .subnet(cluster.pod_subnet)
-        .ok_or_else(|| not_found("Subnet", cluster.pod_subnet))?;
+pub(super) fn lease_block(draft: &mut Draft<'_>, node: NodeId, have: u32) -> Result<Vec<Object>, Refusal> {
+    let node = draft.node(node).ok_or(Refusal::NodeRemoved {})?;
+    let blocks = draft.blocks_of_node(node.id);
+    if blocks.len() > have as usize || free_addresses(draft, &node, &blocks) >= ROOM_ENOUGH {
+        return Ok(Vec::new());
+    }
+    let cluster = draft.cluster(node.cluster).ok_or(Refusal::NodeRemoved {})?;
     if blocks.len() >= MOST_BLOCKS {
         return Err(Refusal::OverQuota {
             resource: format!("pod block of node {}", node.name),
@@ -296,9 +296,9 @@ fn lease(draft: &mut Draft<'_>, node: &Node, cluster: &Cluster) -> Result<Object
             used: blocks.len() as u64,
         });
     }
-    let first = draft.next_address(subnet.id).ok_or_else(|| Refusal::NoFreeBlock {
-        cluster: cluster.name.clone(),
-        pod_range: subnet.cidr,
+    Ok(vec![lease(draft, &node, &cluster)?])
+}
+
 /// Addresses of a node's blocks that none of its pods has, as far as it has said.
 fn free_addresses(draft: &Draft<'_>, node: &Node, blocks: &[Arc<Block>]) -> u128 {
     let all: u128 = blocks.iter().map(|block| block.cidr.size()).sum();
@@ -310,6 +310,14 @@ fn free_addresses(draft: &Draft<'_>, node: &Node, blocks: &[Arc<Block>]) -> u128
     all.saturating_sub(held.count() as u128)
 }
 
+/// The next free block of the cluster's pod range, for a node.
+fn lease(draft: &mut Draft<'_>, node: &Node, cluster: &Cluster) -> Result<Object, Refusal> {
+    let subnet = draft
+        .subnet(cluster.pod_subnet)
+        .ok_or_else(|| not_found("Subnet", cluster.pod_subnet))?;
+    let first = draft.next_address(subnet.id).ok_or_else(|| Refusal::NoFreeBlock {
+        cluster: cluster.name.clone(),
+        pod_range: subnet.cidr,
         blocks: draft.blocks_of(cluster.id).len() as u64,
     })?;
     draft.walked_to(subnet.id, first);

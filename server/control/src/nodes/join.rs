@@ -68,7 +68,7 @@ async fn join(hub: &Hub, request: &JoinRequest) -> Result<Joined, Refused> {
     hub.control.current().await.map_err(|refusal| refused(&refusal))?;
     let address = hub
         .control
-        .read(|view| choose(view, token, &addresses))
+        .read(|view| choose(view, token, &key_hash, &addresses))
         .map_err(|refusal| refused(&refusal))?;
     let command = Command::Join {
         token,
@@ -107,12 +107,18 @@ async fn join(hub: &Hub, request: &JoinRequest) -> Result<Joined, Refused> {
     })
 }
 
-/// Which of a host's addresses becomes the node's: that of the node the token is for, else the first
-/// that is in the cluster's node subnet.
-fn choose(view: &View, token: JoinTokenId, addresses: &[IpAddr]) -> Result<IpAddr, Refusal> {
+/// Which of a host's addresses becomes the node's: that of the node the token is for, or that the host
+/// was with the same key, else the first that is in the cluster's node subnet.
+fn choose(view: &View, token: JoinTokenId, key_hash: &[u8; 32], addresses: &[IpAddr]) -> Result<IpAddr, Refusal> {
     let token = view.join_token(token).ok_or(Refusal::TokenUnknown {})?;
     let cluster = view.cluster(token.cluster).ok_or(Refusal::TokenUnknown {})?;
-    if let Some(node) = token.node.and_then(|id| view.node(id))
+    let known = match token.node {
+        Some(id) => view.node(id),
+        None => view
+            .nodes_of(cluster.id)
+            .find(|node| node.key_hash.as_ref() == Some(key_hash)),
+    };
+    if let Some(node) = known
         && let Some(own) = node
             .addresses
             .iter()

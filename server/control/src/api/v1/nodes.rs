@@ -92,13 +92,31 @@ pub async fn join_token(call: Call, path: Segments, body: Body) -> Answer {
     let cluster = call.control().read(|view| find::cluster(&call, view, &path))?;
     call.to_write("make join tokens")?;
     tokens(&call)?;
-    if !body.0.is_empty() && !body.object()?.is_empty() {
-        return Err(Refusal::UnknownAttribute {
-            field: "body".to_owned(),
-        }
-        .into());
-    }
+    nothing_in(&body)?;
     issue(&call, &cluster, None).await
+}
+
+/// `POST …/clusters/{id}/nodes/{node}/join-tokens`: for a host that is to be this node, again or
+/// anew.
+pub async fn node_token(call: Call, path: Segments, body: Body) -> Answer {
+    let (cluster, node) = call
+        .control()
+        .read(|view| Ok::<_, Failure>((find::cluster(&call, view, &path)?, find::node(&call, view, &path)?)))?;
+    call.to_write("make join tokens")?;
+    tokens(&call)?;
+    nothing_in(&body)?;
+    issue(&call, &cluster, Some(node.id)).await
+}
+
+/// A body that says nothing.
+fn nothing_in(body: &Body) -> Result<(), Failure> {
+    if body.0.is_empty() || body.object()?.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::UnknownAttribute {
+        field: "body".to_owned(),
+    }
+    .into())
 }
 
 /// `DELETE …/clusters/{id}/nodes/{node}`.

@@ -243,6 +243,19 @@ fn nodes() -> impl Iterator<Item = Operation> {
                     "Remove a node: it is refused from that moment",
                 )
                 .if_match(),
+            post(
+                "/projects/{project}/clusters/{id}/nodes/{node}/join-tokens",
+                nodes::node_token,
+            )
+            .is(
+                "createNodeToken",
+                Who::Member,
+                "A one-time token for the host that is this node, or is to take its place",
+            )
+            .about("A host that was away for longer than its certificate lasts comes back with it as the node it was.")
+            .may_take::<Nothing>()
+            .makes::<JoinToken>()
+            .refuses(&["agent.no_endpoint"]),
             post("/projects/{project}/clusters/{id}/join-tokens", nodes::join_token)
                 .is(
                     "createJoinToken",

@@ -1,3 +1,4 @@
+use portolan_shared::ids::NodeId;
 use portolan_wire::agent::Refused;
 use portolan_wire::token::{JoinToken, Secret};
 use portolan_wire::{JOIN_PATH, STREAM_PATH};
@@ -164,4 +165,29 @@ async fn a_certificate_that_has_expired_opens_no_stream_also_not_a_resumed_one()
         let refused = stream.refused().await;
         assert!(refused.is_none_or(|refused| refused.code == "certificate.expired"));
     }
+}
+
+#[tokio::test]
+async fn a_host_that_was_away_for_long_is_the_node_it_was() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let first = world.token(cluster, None).await;
+    let host = Host::new("node-1", [10, 0, 0, 11]);
+    let joined = host.join(&world, &first).await.unwrap();
+    let id = NodeId::from_bytes(joined.node_id.as_slice().try_into().unwrap());
+    world.clock.advance(8 * 24 * 3600);
+    for token in [world.token(cluster, None).await, world.token(cluster, Some(id)).await] {
+        let again = host.join(&world, &token).await.unwrap();
+        assert_eq!(again.node_id, joined.node_id, "by its key");
+        let identity = pki::identity(&CertificateDer::from(again.certificate.clone())).unwrap();
+        assert!(identity.not_after > world.control.now());
+    }
+    assert_eq!(world.control.read(|view| view.nodes_of(cluster).count()), 1);
+    let other = Host::new("node-1", [10, 0, 0, 11]);
+    let token = world.token(cluster, None).await;
+    assert_eq!(
+        code(other.join(&world, &token).await),
+        "node.name_taken",
+        "another key is another host"
+    );
 }
