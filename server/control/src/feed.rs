@@ -90,8 +90,32 @@ pub struct Feed {
 struct Shared {
     ring: RwLock<Ring>,
     head: watch::Sender<Revision>,
-    /// Most changes kept.
+    /// Most changes kept, and most bytes of them.
     capacity: usize,
+}
+
+/// Bytes that a change may take of the ring on average, before fewer changes are kept.
+const CHANGE_BYTES: usize = 1024;
+
+/// Bytes that a change holds in memory, about: those of the few kinds that can be large counted, for
+/// others a guess.
+fn bytes(change: &Change) -> usize {
+    let of = |object: &Object| match object {
+        Object::NodeStatus(status) => status
+            .exceptions
+            .iter()
+            .map(|e| e.kind.len() + e.reason.len() + 64)
+            .sum(),
+        Object::Subnet(subnet) => (subnet.pools.len() + subnet.routes.len() + subnet.dns.len()) * 64,
+        Object::RequestMessage(message) => message.text.len(),
+        Object::Port(port) => port.name.len() + port.description.len() + port.device_id.len() + port.host.len(),
+        _ => 0,
+    };
+    CHANGE_BYTES / 4 + of(&change.object) + change.before.as_ref().map_or(0, of)
+}
+
+fn size(commit: &Commit) -> usize {
+    commit.changes.iter().map(bytes).sum()
 }
 
 struct Ring {
@@ -102,6 +126,8 @@ struct Ring {
     head: Revision,
     /// Changes kept, over all commits.
     changes: usize,
+    /// Bytes of them.
+    bytes: usize,
     clusters: HashMap<ClusterId, ClusterRing>,
     closed: bool,
 }
@@ -124,13 +150,14 @@ impl ClusterRing {
 }
 
 impl Feed {
-    /// An empty feed at `head` that keeps at most `capacity` changes.
+    /// An empty feed at `head` that keeps at most `capacity` changes, fewer if they are large.
     pub fn new(head: Revision, capacity: usize) -> Self {
         let ring = Ring {
             commits: VecDeque::new(),
             floor: head,
             head,
             changes: 0,
+            bytes: 0,
             clusters: HashMap::new(),
             closed: false,
         };
@@ -186,6 +213,7 @@ impl Feed {
                 debug_assert_eq!(commit.revision, ring.head + 1, "commits are published without gaps");
                 ring.head = commit.revision;
                 ring.changes += commit.changes.len();
+                ring.bytes += size(commit);
                 let mut mine: Vec<ClusterId> = commit
                     .changes
                     .iter()
@@ -200,9 +228,11 @@ impl Feed {
                 }
                 ring.commits.push_back(Arc::clone(commit));
             }
-            while ring.changes > self.shared.capacity {
+            let (changes, bytes) = (self.shared.capacity, self.shared.capacity * CHANGE_BYTES);
+            while ring.changes > changes || ring.bytes > bytes {
                 let Some(old) = ring.commits.pop_front() else { break };
                 ring.changes -= old.changes.len();
+                ring.bytes -= size(&old);
                 ring.floor = old.revision;
                 for cluster in old
                     .changes
@@ -228,7 +258,7 @@ impl Feed {
     pub(crate) fn reset(&self, head: Revision) {
         let mut ring = self.shared.ring.write();
         ring.commits.clear();
-        ring.changes = 0;
+        (ring.changes, ring.bytes) = (0, 0);
         ring.floor = head;
         ring.head = head;
         ring.clusters.retain(|_, cluster| cluster.wake.receiver_count() > 0);
@@ -344,7 +374,7 @@ mod tests {
     use std::task::{Context, Poll, Wake, Waker};
 
     use super::*;
-    use crate::model::{Block, Meta};
+    use crate::model::{Block, Exception, Meta, NodeStatus};
 
     fn block(cluster: ClusterId) -> Object {
         let id = ProjectId::from_bytes([1; 16]);
@@ -428,6 +458,44 @@ mod tests {
             "it comes from another store"
         );
         assert_eq!(revisions(&mut feed.subscribe(Some(20))).len(), 10);
+    }
+
+    #[test]
+    fn large_changes_are_kept_in_smaller_number() {
+        let status = |reason: usize| {
+            Object::from(NodeStatus {
+                node: portolan_shared::ids::NodeId::from_bytes([3; 16]),
+                cluster: cluster(1),
+                project: ProjectId::from_bytes([1; 16]),
+                revision: 1,
+                online: true,
+                since: 0,
+                applied_revision: 1,
+                exceptions: vec![Exception {
+                    kind: "port".into(),
+                    id: [1; 16],
+                    reason: "x".repeat(reason),
+                    attempts: 1,
+                }],
+                agent_version: String::new(),
+                pod_seq: 0,
+            })
+        };
+        let kept = |reason: usize| {
+            let feed = Feed::new(0, 100);
+            for revision in 1..=100 {
+                let change = Change::of(Op::Put, status(reason), None, |_| None, |_| None);
+                feed.publish(&[Arc::new(Commit {
+                    revision,
+                    at: 0,
+                    actor: Actor::System,
+                    changes: Box::new([change]),
+                })]);
+            }
+            feed.shared.ring.read().commits.len()
+        };
+        assert_eq!(kept(200), 100);
+        assert!((5..=10).contains(&kept(10_000)), "{}", kept(10_000));
     }
 
     #[test]

@@ -32,7 +32,8 @@ pub const STREAM_PATH: &str = "/agent/v1/stream";
 /// The largest frame either side accepts, in bytes: a snapshot of 1,000 nodes with 16 blocks each.
 pub const MAX_FRAME: usize = 4 << 20;
 
-/// The largest frame an agent may send, in bytes: a full report of some 2,000 pods.
+/// The largest frame an agent may send, in bytes: a part of a full report of pods, however long their
+/// names.
 pub const MAX_AGENT_FRAME: usize = 1 << 20;
 
 /// The largest frame of a join, either way, in bytes: a request holds a certificate request and some
@@ -41,6 +42,9 @@ pub const MAX_JOIN_FRAME: usize = 64 << 10;
 
 /// Nodes and blocks in one part of a snapshot, at most: some 50 KiB.
 pub const SNAPSHOT_PART: usize = 1024;
+
+/// Pods in one part of a full report, at most: some 500 KiB.
+pub const POD_REPORT_PART: u32 = 1000;
 
 /// How often an idle side pings, in seconds.
 pub const PING_SECONDS: u64 = 5;

@@ -5,7 +5,7 @@ use portolan_wire::agent::{
     Applied, Block, Change, Cluster, Exception, FromAgent, Node, PodAllocation, PodReport, Prefix, Snapshot, ToAgent,
     from_agent, to_agent,
 };
-use portolan_wire::{MAX_AGENT_FRAME, MAX_FRAME, SNAPSHOT_PART};
+use portolan_wire::{MAX_AGENT_FRAME, MAX_FRAME, POD_REPORT_PART, SNAPSHOT_PART};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message;
@@ -142,14 +142,14 @@ fn a_part_of_a_snapshot_is_small() {
 }
 
 #[test]
-fn a_full_report_of_two_thousand_pods_is_within_the_limit() {
+fn a_part_of_a_full_report_is_within_the_limit() {
     let pod = PodAllocation {
         id: vec![0xff; 16],
         seq: u64::MAX,
         container_id: "c".repeat(64),
         interface: "eth0".into(),
         pod_namespace: "n".repeat(63),
-        pod_name: "p".repeat(200),
+        pod_name: "p".repeat(253),
         pod_uid: "u".repeat(36),
         addresses: vec![vec![0xff; 4], vec![0xff; 16]],
         mac: vec![0xff; 6],
@@ -157,8 +157,9 @@ fn a_full_report_of_two_thousand_pods_is_within_the_limit() {
     let report = PodReport {
         full: true,
         seq: u64::MAX,
-        allocations: vec![pod; 2000],
+        allocations: vec![pod; POD_REPORT_PART as usize],
         releases: vec![],
+        more: true,
     };
     assert!(report.encoded_len() < MAX_AGENT_FRAME, "{}", report.encoded_len());
 }

@@ -27,6 +27,7 @@ use crate::identity::{Identity, tls};
 use crate::pods::Pods;
 use backoff::Backoff;
 use connect::connect;
+use reporter::Owed;
 use session::{Ended, Session};
 
 /// How long to wait after a refusal that asking again cannot help.
@@ -54,11 +55,10 @@ pub async fn run(node: &Node, identity: Identity) {
     let identity = Mutex::new(identity);
     let mut backoff = Backoff::default();
     let mut tls = None;
-    // The first report of a process is of everything: what it says heals what was lost.
-    let mut full = true;
+    let owed = Owed::default();
     let mut told = false;
     loop {
-        let wait = match connection(node, &identity, &mut tls, &mut full, &mut backoff, &mut told).await {
+        let wait = match connection(node, &identity, &mut tls, &owed, &mut backoff, &mut told).await {
             Ended::Refused(refused) if refused.code == REMOVED => {
                 tracing::error!("this node was removed from its cluster; its network stays as it is until it is reset");
                 if let Err(error) = identity.lock().note_removed() {
@@ -98,7 +98,7 @@ async fn connection(
     node: &Node,
     identity: &Mutex<Identity>,
     tls: &mut Tls,
-    full: &mut bool,
+    owed: &Owed,
     backoff: &mut Backoff,
     told: &mut bool,
 ) -> Ended {
@@ -117,12 +117,12 @@ async fn connection(
         Ok(socket) => socket,
         Err(error) => return Ended::Connect(error),
     };
-    let session = Session::new(node, identity, *full);
+    let session = Session::new(node, identity, owed);
     let ended = session.run(socket).await;
     if session.was_welcome() {
         tracing::info!(reason = %chain(&ended), "the connection to the control plane has ended");
         backoff.reset();
-        (*full, *told) = (false, true);
+        *told = true;
     }
     ended
 }

@@ -4,9 +4,11 @@
 //! Nothing here is lost when the connection is: what is durable on this side is told again until it
 //! is acknowledged, what is a state is told anew.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::SinkExt as _;
@@ -23,7 +25,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::connect::Socket;
 use super::session::{Ended, Heard};
 use super::{Node, now};
-use crate::identity::{Identity, IdentityError};
+use crate::identity::{CERTIFICATE_LIFE, Identity, IdentityError};
 use crate::pods::{Allocation, Events, Release};
 
 /// Fewer free addresses than this, and one more block is asked for.
@@ -35,6 +37,10 @@ const BATCH: usize = 500;
 /// How long a report may stay unanswered before it is made again.
 const UNANSWERED: Duration = Duration::from_secs(10);
 
+/// How long to wait before pods that were refused are reported again: what stood in their way may be
+/// gone.
+const REFUSED_AGAIN: Duration = Duration::from_secs(60);
+
 /// How long to wait for a block before asking again; longer after a refusal.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
@@ -44,8 +50,8 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(60);
 /// How often is looked whether something is due.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// A certificate is renewed at half its life of 7 days; seconds.
-const RENEW_AGE: u64 = 7 * 24 * 60 * 60 / 2;
+/// A certificate is renewed at half its life; seconds.
+const RENEW_AGE: u64 = CERTIFICATE_LIFE / 2;
 
 /// How long to wait for a new certificate before asking again.
 const RENEW_AGAIN: Duration = Duration::from_secs(60 * 60);
@@ -63,26 +69,74 @@ pub(super) enum ReportError {
 
 type Sink = SplitSink<Socket, Message>;
 
+/// What this process owes the control plane, whatever becomes of connections.
+pub(super) struct Owed {
+    /// A report of all pods: the first of a process is one, and heals what was lost. Owed until one is
+    /// acknowledged.
+    full: AtomicBool,
+    /// Pods that were refused, and when they were last told.
+    refused: Mutex<(BTreeSet<Vec<u8>>, Instant)>,
+}
+
+impl Default for Owed {
+    fn default() -> Self {
+        Self {
+            full: AtomicBool::new(true),
+            refused: Mutex::new((BTreeSet::new(), Instant::now())),
+        }
+    }
+}
+
+impl Owed {
+    fn full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    /// Pods were refused. A report of all says of each whether it still is.
+    pub(super) fn refused(&self, ids: impl IntoIterator<Item = Vec<u8>>) {
+        let mut refused = self.refused.lock();
+        refused.0.extend(ids);
+        refused.1 = Instant::now();
+    }
+
+    /// Everything is owed again once what was refused has rested; only a report of all is looked at
+    /// for pods that the control plane has heard of before.
+    fn tell_refused_again(&self) {
+        let mut refused = self.refused.lock();
+        if !refused.0.is_empty() && refused.1.elapsed() >= REFUSED_AGAIN {
+            tracing::info!(pods = refused.0.len(), "reporting pods again that were refused");
+            refused.0.clear();
+            self.full.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A report that is not acknowledged yet.
+struct Unanswered {
+    /// How many reports were acknowledged when it was sent.
+    answered: u64,
+    since: Instant,
+    full: bool,
+}
+
 pub(super) struct Reporter<'a> {
     node: &'a Node,
     identity: &'a Mutex<Identity>,
     heard: &'a Heard,
-    /// The next report of pods is of all of them.
-    full: bool,
-    /// A report that is not acknowledged yet: up to which event, since when.
-    unanswered: Option<(u64, Instant)>,
+    owed: &'a Owed,
+    unanswered: Option<Unanswered>,
     /// A block was asked for: with how many this node had, since when.
     asked: Option<(usize, Instant)>,
     renewing: Option<Instant>,
 }
 
 impl<'a> Reporter<'a> {
-    pub(super) fn new(node: &'a Node, identity: &'a Mutex<Identity>, heard: &'a Heard, full: bool) -> Self {
+    pub(super) fn new(node: &'a Node, identity: &'a Mutex<Identity>, heard: &'a Heard, owed: &'a Owed) -> Self {
         Self {
             node,
             identity,
             heard,
-            full,
+            owed,
             unanswered: None,
             asked: None,
             renewing: None,
@@ -148,22 +202,31 @@ impl<'a> Reporter<'a> {
             );
             let pods = Arc::clone(&self.node.pods);
             blocking(move || pods.skip_past(stored)).await?;
-            self.full = true;
+            self.owed.full.store(true, Ordering::Relaxed);
         }
         Ok(())
     }
 
-    /// The next report of pods, if there is something to say and nothing unanswered.
-    async fn pods(&mut self, stored: u64, newest: u64) -> Result<Option<Message>, Ended> {
-        match self.unanswered {
-            Some((seq, _)) if stored >= seq => self.unanswered = None,
-            Some((_, since)) if since.elapsed() < UNANSWERED => return Ok(None),
+    /// The next report of pods, if there is something to say and nothing unanswered; a full one may
+    /// come in parts.
+    async fn pods(&mut self, stored: u64, newest: u64) -> Result<Vec<Message>, Ended> {
+        let answered = self.heard.answered.load(Ordering::Relaxed);
+        match &self.unanswered {
+            Some(report) if answered > report.answered => {
+                if report.full {
+                    self.owed.full.store(false, Ordering::Relaxed);
+                }
+                self.unanswered = None;
+            }
+            Some(report) if report.since.elapsed() < UNANSWERED => return Ok(Vec::new()),
             _ => {}
         }
-        if !self.full && newest <= stored {
-            return Ok(None);
+        self.owed.tell_refused_again();
+        let full = self.owed.full();
+        if !full && newest <= stored {
+            return Ok(Vec::new());
         }
-        let events = if self.full {
+        let events = if full {
             Events::Forgotten
         } else {
             self.node.pods.events_after(stored, BATCH)
@@ -178,6 +241,7 @@ impl<'a> Reporter<'a> {
                 seq,
                 allocations: allocations.iter().map(|allocation| allocated(allocation)).collect(),
                 releases: releases.iter().map(released).collect(),
+                more: false,
             },
             Events::Forgotten => {
                 let pods = Arc::clone(&self.node.pods);
@@ -188,12 +252,17 @@ impl<'a> Reporter<'a> {
                     seq: all.seq,
                     allocations,
                     releases: Vec::new(),
+                    more: false,
                 }
             }
         };
-        self.full = false;
-        self.unanswered = Some((report.seq, Instant::now()));
-        Ok(Some(frame(Out::Pods(report))))
+        self.unanswered = Some(Unanswered {
+            answered,
+            since: Instant::now(),
+            full: report.full,
+        });
+        let parts = in_parts(report, self.heard.part.load(Ordering::Relaxed));
+        Ok(parts.into_iter().map(|part| frame(Out::Pods(part))).collect())
     }
 
     /// A request for one more block, if addresses run low and all blocks there are are in use.
@@ -229,6 +298,25 @@ impl<'a> Reporter<'a> {
             csr: identity.request()?,
         }))))
     }
+}
+
+/// A full report, cut into parts of at most `most` pods; 0: the control plane takes no parts.
+fn in_parts(mut report: agent::PodReport, most: u32) -> Vec<agent::PodReport> {
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let mut parts = Vec::new();
+    while report.full && most > 0 && report.allocations.len() > most {
+        let rest = report.allocations.split_off(most);
+        let allocations = std::mem::replace(&mut report.allocations, rest);
+        parts.push(agent::PodReport {
+            full: true,
+            seq: report.seq,
+            allocations,
+            releases: Vec::new(),
+            more: true,
+        });
+    }
+    parts.push(report);
+    parts
 }
 
 /// A frame to the control plane.
@@ -276,5 +364,49 @@ fn released(release: &Release) -> agent::PodRelease {
         id: release.id.as_bytes().to_vec(),
         allocation_seq: release.allocation_seq,
         seq: release.seq,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn refused_pods_are_owed_again_after_a_rest() {
+        let owed = Owed::default();
+        owed.full.store(false, Ordering::Relaxed);
+        owed.refused([vec![1; 16]]);
+        owed.tell_refused_again();
+        assert!(!owed.full(), "not at once");
+        tokio::time::advance(REFUSED_AGAIN).await;
+        owed.tell_refused_again();
+        assert!(owed.full());
+        // Not refused again, they are owed no more.
+        owed.full.store(false, Ordering::Relaxed);
+        tokio::time::advance(REFUSED_AGAIN).await;
+        owed.tell_refused_again();
+        assert!(!owed.full());
+    }
+
+    #[test]
+    fn only_who_takes_parts_is_sent_parts() {
+        let report = |full| agent::PodReport {
+            full,
+            seq: 9,
+            allocations: vec![agent::PodAllocation::default(); 5],
+            ..agent::PodReport::default()
+        };
+        let sizes = |report, most| {
+            let parts = in_parts(report, most);
+            assert!(parts.iter().all(|part| part.seq == 9));
+            parts
+                .iter()
+                .map(|part| (part.allocations.len(), part.more))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(report(true), 0), [(5, false)]);
+        assert_eq!(sizes(report(true), 2), [(2, true), (2, true), (1, false)]);
+        assert_eq!(sizes(report(true), 5), [(5, false)]);
+        assert_eq!(sizes(report(false), 2), [(5, false)]);
     }
 }

@@ -1,6 +1,8 @@
 //! One connection: reading never waits for writing, so that two full buffers cannot stop each other.
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::SplitStream;
@@ -14,11 +16,10 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{self, Bytes, Message};
 
 use super::connect::{ConnectError, Socket};
-use super::reporter::{ReportError, Reporter};
+use super::reporter::{Owed, ReportError, Reporter};
 use super::{Node, now};
 use crate::desired::{Arriving, Rejected};
 use crate::identity::{Identity, IdentityError};
-use std::sync::Arc;
 
 /// How a connection ends.
 #[derive(Debug, thiserror::Error)]
@@ -58,27 +59,32 @@ pub(super) struct Heard {
     pub(super) pod_seq: watch::Sender<Option<u64>>,
     /// Counts refused requests for a block.
     pub(super) block_refused: watch::Sender<u32>,
+    /// Counts acknowledged reports of pods.
+    pub(super) answered: AtomicU64,
+    /// Most pods in a part of a full report; 0: it goes as one.
+    pub(super) part: AtomicU32,
 }
 
 /// One connection.
 pub(super) struct Session<'a> {
     node: &'a Node,
     identity: &'a Mutex<Identity>,
-    /// Report everything, and not only what is new.
-    full: bool,
+    owed: &'a Owed,
     heard: Heard,
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(node: &'a Node, identity: &'a Mutex<Identity>, full: bool) -> Self {
+    pub(super) fn new(node: &'a Node, identity: &'a Mutex<Identity>, owed: &'a Owed) -> Self {
         let heard = Heard {
             pod_seq: watch::Sender::new(None),
             block_refused: watch::Sender::new(0),
+            answered: AtomicU64::new(0),
+            part: AtomicU32::new(0),
         };
         Self {
             node,
             identity,
-            full,
+            owed,
             heard,
         }
     }
@@ -94,7 +100,7 @@ impl<'a> Session<'a> {
         if let Err(error) = sink.send(self.hello()).await {
             return Box::new(error).into();
         }
-        let reporter = Reporter::new(self.node, self.identity, &self.heard, self.full);
+        let reporter = Reporter::new(self.node, self.identity, &self.heard, self.owed);
         let ended = tokio::select! {
             read = self.read(stream) => read,
             reported = reporter.run(&mut sink) => reported,
@@ -151,6 +157,7 @@ impl<'a> Session<'a> {
                 reading.store = field::id("store_id", &told.store_id).map_err(Rejected::from)?;
                 let (resumed, head) = (told.resumed, told.head);
                 tracing::info!(resumed, head, "connected to the control plane");
+                self.heard.part.store(told.pod_report_part, Ordering::Relaxed);
                 self.heard.pod_seq.send_replace(Some(told.pod_seq));
             }
             _ if !welcome => return Err(Ended::Protocol("something before the welcome")),
@@ -185,6 +192,8 @@ impl<'a> Session<'a> {
                     );
                 }
                 self.node.pods.acknowledged(ack.seq);
+                self.owed.refused(ack.refused.into_iter().map(|refused| refused.id));
+                self.heard.answered.fetch_add(1, Ordering::Relaxed);
                 self.heard.pod_seq.send_replace(Some(ack.seq));
             }
             In::BlockRefused(refused) => {

@@ -167,6 +167,7 @@ fn welcome(resumed: bool, pod_seq: u64) -> Welcome {
         head: 5,
         resumed,
         pod_seq,
+        pod_report_part: 0,
     }
 }
 
@@ -363,6 +364,55 @@ async fn pods_are_told_until_they_are_acknowledged() {
             In::Applied(told) if told.revision == 9 => break,
             In::Applied(_) => {}
             other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_first_report_is_of_everything_until_it_is_acknowledged() {
+    let pods = Rig::new(&["10.1.0.0/26"]);
+    for n in 1..=3 {
+        pods.pods.add(&pods.sandbox(n)).unwrap();
+    }
+    let rig = Rigged::new(pods.pods, now()).await;
+    let (mut peer, _) = rig.connection().await;
+    // The control plane knows the newest number already, and has lost what it stands for.
+    peer.send(Out::Welcome(welcome(false, 3))).await;
+    assert!(peer.report().await.full);
+    drop(peer);
+    let (mut peer, _) = rig.connection().await;
+    peer.send(Out::Welcome(Welcome {
+        pod_report_part: 2,
+        ..welcome(false, 3)
+    }))
+    .await;
+    let (first, second) = (peer.report().await, peer.report().await);
+    assert!(first.full && second.full, "nobody has acknowledged it");
+    assert_eq!((first.allocations.len(), first.more), (2, true));
+    assert_eq!((second.allocations.len(), second.more), (1, false));
+    peer.send(Out::PodAck(PodAck {
+        seq: 3,
+        refused: vec![],
+    }))
+    .await;
+    peer.send(Out::Snapshot(snapshot(5))).await;
+    peer.send(Out::Progress(Progress { head: 5 })).await;
+    loop {
+        match peer.next().await {
+            In::Applied(told) if told.revision == 5 => break,
+            In::Applied(_) => {}
+            other => panic!("nothing else is owed: {other:?}"),
+        }
+    }
+    drop(peer);
+    let (mut peer, _) = rig.connection().await;
+    peer.send(Out::Welcome(welcome(true, 3))).await;
+    peer.send(Out::Progress(Progress { head: 9 })).await;
+    loop {
+        match peer.next().await {
+            In::Applied(told) if told.revision == 9 => break,
+            In::Applied(_) => {}
+            other => panic!("nothing else is owed: {other:?}"),
         }
     }
 }

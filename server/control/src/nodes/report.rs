@@ -1,7 +1,9 @@
 //! What nodes say about themselves, written together: one commit for all of them, at most every
-//! 100 ms, so that a power cut of a thousand nodes is ten writes and not a thousand.
+//! 100 ms, so that a power cut of a thousand nodes is ten writes and not a thousand; and of each what
+//! its kernel holds at most once a second, so that no node makes others wait.
 
 use std::collections::HashMap;
+use std::future::pending;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -16,6 +18,9 @@ use crate::control::Control;
 /// The least time between two writes.
 const EVERY: Duration = Duration::from_millis(100);
 
+/// The least time between two writes of what one node's kernel holds.
+const EVERY_NODE: Duration = Duration::from_secs(1);
+
 /// How long the first report waits for others.
 const GATHER: Duration = Duration::from_millis(5);
 
@@ -26,6 +31,8 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(super) struct Reports {
     waiting: Mutex<HashMap<NodeId, NodeReport>>,
+    /// When what a node's kernel holds was last written, within [`EVERY_NODE`].
+    written: Mutex<HashMap<NodeId, Instant>>,
     some: Notify,
 }
 
@@ -43,11 +50,23 @@ impl Reports {
 
     /// Writes until dropped.
     pub(super) async fn run(&self, control: &Control) {
+        let mut due = None;
         loop {
-            self.some.notified().await;
+            let rested = async {
+                match due {
+                    Some(due) => sleep_until(due).await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.some.notified() => {}
+                () = rested => {}
+            }
             sleep(GATHER).await;
-            let next = Instant::now() + EVERY;
-            let batch: Vec<NodeReport> = self.waiting.lock().drain().map(|(_, report)| report).collect();
+            let now = Instant::now();
+            let next = now + EVERY;
+            let batch;
+            (batch, due) = take_due(&mut self.waiting.lock(), &mut self.written.lock(), now);
             if batch.is_empty() {
                 continue;
             }
@@ -63,6 +82,26 @@ impl Reports {
             sleep_until(next).await;
         }
     }
+}
+
+/// Takes out what may be written now, and says when the next of what stays may be.
+fn take_due(
+    waiting: &mut HashMap<NodeId, NodeReport>,
+    written: &mut HashMap<NodeId, Instant>,
+    now: Instant,
+) -> (Vec<NodeReport>, Option<Instant>) {
+    written.retain(|_, at| *at + EVERY_NODE > now);
+    // That a node is there or gone is told at once: liveness paces it.
+    let rests = |report: &NodeReport| report.online.is_none() && written.contains_key(&report.node);
+    let due: Vec<NodeReport> = waiting
+        .extract_if(|_, report| !rests(report))
+        .map(|(_, report)| report)
+        .collect();
+    let next = waiting.keys().filter_map(|node| written.get(node)).min();
+    let next = next.map(|at| *at + EVERY_NODE);
+    let applied = due.iter().filter(|report| report.applied.is_some());
+    written.extend(applied.map(|report| (report.node, now)));
+    (due, next)
 }
 
 fn merge(waiting: &mut HashMap<NodeId, NodeReport>, report: NodeReport) {
@@ -127,6 +166,45 @@ mod tests {
         assert_eq!(merged.online, Some((false, 9)));
         assert_eq!(merged.applied, Some((7, vec![])));
         assert_eq!(merged.agent_version.as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn what_a_kernel_holds_is_written_once_a_second_and_node() {
+        let (mut waiting, mut written) = (HashMap::new(), HashMap::new());
+        let applied = |revision| NodeReport {
+            applied: Some((revision, vec![])),
+            ..report()
+        };
+        let start = Instant::now();
+        merge(&mut waiting, applied(1));
+        assert_eq!(take_due(&mut waiting, &mut written, start).0.len(), 1);
+        merge(&mut waiting, applied(2));
+        merge(
+            &mut waiting,
+            NodeReport {
+                node: NodeId::from_bytes([2; 16]),
+                ..applied(2)
+            },
+        );
+        let soon = start + EVERY;
+        let (due, next) = take_due(&mut waiting, &mut written, soon);
+        assert_eq!(
+            due.iter().map(|r| r.node).collect::<Vec<_>>(),
+            [NodeId::from_bytes([2; 16])],
+            "others do not wait"
+        );
+        assert_eq!(next, Some(start + EVERY_NODE));
+        merge(&mut waiting, applied(3));
+        let (due, next) = take_due(&mut waiting, &mut written, start + EVERY_NODE);
+        assert_eq!(due[0].applied, Some((3, vec![])), "the newest");
+        assert_eq!((due.len(), next), (1, None));
+        let gone = NodeReport {
+            online: Some((false, 1)),
+            ..report()
+        };
+        merge(&mut waiting, gone);
+        let (due, _) = take_due(&mut waiting, &mut written, start + EVERY_NODE + EVERY);
+        assert_eq!(due.len(), 1, "that it is gone is told at once");
     }
 
     #[test]

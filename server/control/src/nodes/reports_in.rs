@@ -15,11 +15,44 @@ use super::stream::{pod_ack, shortened};
 use crate::command::{Command, PodAllocation};
 use crate::model::{Exception, Pod};
 
-/// Most exceptions kept of a node.
-const MOST_EXCEPTIONS: usize = 1000;
+/// Most exceptions kept of a node; how many there are beyond is one more.
+const MOST_EXCEPTIONS: usize = 50;
 
-/// Most characters of a reason, and of what names a pod.
+/// Most characters of a reason.
+const MOST_REASON: usize = 200;
+
+/// Most characters of what names a pod.
 const MOST_TEXT: usize = 500;
+
+/// Most pods that a full report may name: more than a node's blocks have addresses.
+const MOST_PODS: usize = 8192;
+
+/// A full report that comes in parts.
+#[derive(Debug, Default)]
+pub(super) struct Parts(Option<agent::PodReport>);
+
+impl Parts {
+    /// Takes a report or a part of one; the report once the last part is there.
+    pub(super) fn take(&mut self, part: agent::PodReport) -> Result<Option<agent::PodReport>, BadField> {
+        let whole = match self.0.take() {
+            None => part,
+            Some(mut whole) if part.full && part.seq == whole.seq => {
+                whole.allocations.extend(part.allocations);
+                whole.more = part.more;
+                whole
+            }
+            Some(_) => return Err(BadField::Other("more")),
+        };
+        if whole.allocations.len() > MOST_PODS || (whole.more && !whole.full) {
+            return Err(BadField::Other("more"));
+        }
+        if whole.more {
+            self.0 = Some(whole);
+            return Ok(None);
+        }
+        Ok(Some(whole))
+    }
+}
 
 /// A report of pods, read.
 #[derive(Debug)]
@@ -30,8 +63,8 @@ pub(super) struct Pods {
     releases: Vec<(PortId, u64)>,
 }
 
-/// Exceptions as they are stored: in order, so that the same ones are equal.
-pub(super) fn exceptions(all: Vec<agent::Exception>) -> Result<Vec<Exception>, BadField> {
+/// Exceptions of a node as they are stored: in order, so that the same ones are equal, and few.
+pub(super) fn exceptions(node: NodeId, all: Vec<agent::Exception>) -> Result<Vec<Exception>, BadField> {
     let read = |exception: agent::Exception| {
         if !["port", "block", "node"].contains(&exception.kind.as_str()) {
             return Err(BadField::Other("kind"));
@@ -39,16 +72,28 @@ pub(super) fn exceptions(all: Vec<agent::Exception>) -> Result<Vec<Exception>, B
         Ok(Exception {
             kind: exception.kind,
             id: field::id("id", &exception.id)?,
-            reason: shortened(&exception.reason, MOST_TEXT),
+            reason: shortened(&exception.reason, MOST_REASON),
             attempts: exception.attempts,
         })
     };
-    let mut exceptions: Vec<Exception> = all
-        .into_iter()
-        .take(MOST_EXCEPTIONS)
-        .map(read)
-        .collect::<Result<_, _>>()?;
-    exceptions.sort_by(|a, b| (&a.kind, a.id).cmp(&(&b.kind, b.id)));
+    let mut exceptions: Vec<Exception> = all.into_iter().map(read).collect::<Result<_, _>>()?;
+    // The node's own things come first; routes to others' blocks are the most, and fail together.
+    let place = |exception: &Exception| (exception.kind == "block", exception.kind.clone(), exception.id);
+    exceptions.sort_by_cached_key(place);
+    let beyond = exceptions.split_off(exceptions.len().min(MOST_EXCEPTIONS));
+    if let Some(first) = beyond.first() {
+        let kind = if first.kind == "block" { "block" } else { "node" };
+        exceptions.push(Exception {
+            kind: kind.to_owned(),
+            id: *node.as_bytes(),
+            reason: format!(
+                "{} more are not listed, such as: {}",
+                beyond.len(),
+                shortened(&first.reason, MOST_REASON / 2)
+            ),
+            attempts: first.attempts,
+        });
+    }
     Ok(exceptions)
 }
 
@@ -164,6 +209,8 @@ pub(super) async fn lease_block(hub: &Hub, node: NodeId, have: u32) -> Option<By
 mod tests {
     use super::*;
 
+    const NODE: NodeId = NodeId::from_bytes([7; 16]);
+
     fn exception(kind: &str, id: u8, reason: &str) -> agent::Exception {
         agent::Exception {
             kind: kind.into(),
@@ -175,17 +222,58 @@ mod tests {
 
     #[test]
     fn exceptions_are_ordered_and_bounded() {
-        let read = exceptions(vec![exception("port", 2, "b"), exception("block", 9, &"x".repeat(600))]).unwrap();
-        assert_eq!(read[0].kind, "block");
-        assert_eq!(read[0].reason.len(), MOST_TEXT);
-        let many = (0..2000).map(|_| exception("port", 1, "r")).collect();
-        assert_eq!(exceptions(many).unwrap().len(), MOST_EXCEPTIONS);
+        let read = exceptions(
+            NODE,
+            vec![exception("block", 9, "b"), exception("port", 2, &"x".repeat(600))],
+        )
+        .unwrap();
+        assert_eq!(read[0].kind, "port");
+        assert_eq!(read[0].reason.len(), MOST_REASON);
+        let many = (0..200).map(|n| exception("block", n, &"r".repeat(600))).collect();
+        let few = exceptions(NODE, many).unwrap();
+        assert_eq!(few.len(), MOST_EXCEPTIONS + 1);
+        assert!(few.iter().map(|e| e.reason.len()).sum::<usize>() <= (MOST_EXCEPTIONS + 1) * MOST_REASON);
+        let last = &few[MOST_EXCEPTIONS];
+        assert_eq!((last.kind.as_str(), last.id), ("block", *NODE.as_bytes()));
+        assert!(last.reason.starts_with("150 more"), "{}", last.reason);
+        let ports = (0..200).map(|n| exception("port", n, "r")).collect();
+        assert_eq!(
+            exceptions(NODE, ports).unwrap()[MOST_EXCEPTIONS].kind,
+            "node",
+            "some of its own are not listed"
+        );
+    }
+
+    #[test]
+    fn a_report_in_parts_counts_once_it_is_whole() {
+        let part = |seq, n, more| agent::PodReport {
+            full: true,
+            seq,
+            allocations: vec![agent::PodAllocation::default(); n],
+            more,
+            ..agent::PodReport::default()
+        };
+        let mut parts = Parts::default();
+        assert_eq!(parts.take(part(5, 2, true)), Ok(None));
+        assert_eq!(parts.take(part(5, 2, true)), Ok(None));
+        let whole = parts.take(part(5, 1, false)).unwrap().unwrap();
+        assert_eq!((whole.allocations.len(), whole.full, whole.more), (5, true, false));
+        assert_eq!(parts.take(part(6, 1, false)).unwrap().unwrap().allocations.len(), 1);
+        parts.take(part(7, 1, true)).unwrap();
+        assert!(parts.take(part(8, 1, false)).is_err(), "of another report");
+        parts.take(part(9, MOST_PODS, true)).unwrap();
+        assert!(parts.take(part(9, 1, false)).is_err(), "without end");
+        let batch = agent::PodReport {
+            full: false,
+            ..part(9, 1, true)
+        };
+        assert!(parts.take(batch).is_err(), "only full ones come in parts");
     }
 
     #[test]
     fn what_is_not_as_the_protocol_says_is_refused() {
         assert_eq!(
-            exceptions(vec![exception("network", 1, "")]),
+            exceptions(NODE, vec![exception("network", 1, "")]),
             Err(BadField::Other("kind"))
         );
         let pod = agent::PodAllocation {

@@ -12,7 +12,7 @@ use portolan_shared::ids::{ClusterId, NodeId};
 use portolan_shared::refusal::Refusal;
 use portolan_wire::agent::{FromAgent, Hello, PodAck, Progress, Refused, Renewed, Welcome};
 use portolan_wire::agent::{from_agent::Message as In, to_agent::Message as Out};
-use portolan_wire::{DEAD_SECONDS, OLDEST_PROTOCOL, PING_SECONDS, PROTOCOL, digest::Digest};
+use portolan_wire::{DEAD_SECONDS, OLDEST_PROTOCOL, PING_SECONDS, POD_REPORT_PART, PROTOCOL, digest::Digest};
 use prost::Message as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval_at, sleep, sleep_until, timeout};
@@ -174,6 +174,7 @@ struct Stream<'a> {
     /// When the peer was last heard.
     heard: Micros,
     alive: Instant,
+    parts: reports_in::Parts,
     /// The newest revision that the agent may hold by now.
     holds: Revision,
     /// A write of the agent's that is under way: frames of the agent's wait behind it.
@@ -191,6 +192,7 @@ impl<'a> Stream<'a> {
             cluster,
             heard,
             alive: Instant::now(),
+            parts: reports_in::Parts::default(),
             holds: 0,
             pending: None,
         }
@@ -276,6 +278,7 @@ impl<'a> Stream<'a> {
             head,
             resumed,
             pod_seq,
+            pod_report_part: POD_REPORT_PART,
         };
         frames.insert(0, Message::Binary(frame(Out::Welcome(welcome))));
         self.send(frames).await?;
@@ -383,12 +386,14 @@ impl<'a> Stream<'a> {
             In::Applied(applied) => {
                 let head = self.hub.control.feed().head();
                 let revision = at_most(applied.revision, head);
-                let exceptions =
-                    reports_in::exceptions(applied.exceptions).map_err(|error| malformed(&error.to_string()))?;
+                let exceptions = reports_in::exceptions(self.node, applied.exceptions)
+                    .map_err(|error| malformed(&error.to_string()))?;
                 self.hub.applied(self.node, revision, exceptions);
                 Ok(())
             }
-            In::Pods(report) => {
+            In::Pods(part) => {
+                let whole = self.parts.take(part).map_err(|error| malformed(&error.to_string()))?;
+                let Some(report) = whole else { return Ok(()) };
                 let report = reports_in::pods(report).map_err(|error| malformed(&error.to_string()))?;
                 let (hub, node) = (Arc::clone(self.hub), self.node);
                 self.pending = Some(Box::pin(
