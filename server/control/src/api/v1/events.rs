@@ -17,7 +17,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
-use portolan_shared::ids::{NetworkId, ProjectId};
+use portolan_shared::ids::{NetworkId, ProjectId, SubnetId};
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::{ChangeEvent, Changed, Kind, Op, ProgressEvent, Side};
 use serde::Serialize;
@@ -32,7 +32,7 @@ use crate::audience::{Audience, hidden};
 use crate::command::Actor;
 use crate::feed::{self, Change, Commit, Next, Subscription};
 use crate::identity::rights::{overall, rights};
-use crate::model::{Object, Session};
+use crate::model::{Object, Port, Session};
 use crate::view::View;
 
 /// How often a stream says how far it is.
@@ -286,6 +286,28 @@ fn write(text: &mut String, event: &str, data: &impl Serialize, id: u64) {
     let _ = write!(text, "event: {event}\nid: {id}\ndata: {data}\n\n");
 }
 
+/// Where a port is and was: it has left the subnets it has no address in any more, and their pages
+/// show it until they hear so. `None` where it is not known what it was (a commit read back after a
+/// restart): a change that names no place concerns all.
+fn places(change: &Change, port: &Port) -> Option<(NetworkId, Vec<SubnetId>)> {
+    let before = match &change.before {
+        Some(Object::Port(before)) => Some(before),
+        _ if change.op == feed::Op::Delete || port.meta.revision_number == 0 => None,
+        _ => return None,
+    };
+    let ips = port
+        .fixed_ips
+        .iter()
+        .chain(before.iter().flat_map(|port| &port.fixed_ips));
+    let mut subnets: Vec<SubnetId> = Vec::new();
+    for ip in ips {
+        if !subnets.contains(&ip.subnet) {
+            subnets.push(ip.subnet);
+        }
+    }
+    Some((port.network, subnets))
+}
+
 /// A change as a reader is told of it; `None` for kinds that no screen shows.
 fn changed(change: &Change, actor: Option<&str>) -> Option<Changed> {
     let op = match change.op {
@@ -302,9 +324,8 @@ fn changed(change: &Change, actor: Option<&str>) -> Option<Changed> {
             vec![subnet.id],
         ),
         Object::Port(port) => {
-            let mut subnets: Vec<_> = port.fixed_ips.iter().map(|ip| ip.subnet).collect();
-            subnets.dedup();
-            (Kind::Port, port.id.to_string(), Some(port.network), subnets)
+            let (network, subnets) = places(change, port).unzip();
+            (Kind::Port, port.id.to_string(), network, subnets.unwrap_or_default())
         }
         Object::Cluster(cluster) => (Kind::Cluster, cluster.id.to_string(), Some(cluster.network), Vec::new()),
         Object::Node(node) => (Kind::Node, node.id.to_string(), None, Vec::new()),
@@ -328,7 +349,7 @@ fn changed(change: &Change, actor: Option<&str>) -> Option<Changed> {
         project: None,
         network,
         subnets,
-        cluster: change.cluster,
+        cluster: change.cluster.filter(|_| network.is_some() || kind != Kind::Port),
         actor: actor.map(ToOwned::to_owned),
     })
 }
