@@ -12,7 +12,7 @@ use portolan_shared::addr::Family;
 use super::decode::{self, RawRoute};
 use super::netns::Home;
 use super::reaper::Reaper;
-use super::socket::{Request, Socket};
+use super::socket::{Reply, Request, Socket};
 use super::{Kernel, KernelError, PodNamespace, ROUTE_PROTOCOL, RouteChange, is_pod_link, messages};
 use crate::plan::{Link, Observed, POD_GATEWAY_V4, Route, RouteKey, Sysctl, Target};
 
@@ -41,38 +41,54 @@ impl Sockets {
 
     /// Lends a socket. One whose conversation broke is closed rather than kept.
     pub(super) fn with<T>(&self, work: impl FnOnce(&mut Socket) -> Result<T, KernelError>) -> Result<T, KernelError> {
-        let kept = self.idle.lock().pop();
-        let mut socket = match kept {
-            Some(socket) => socket,
-            None => self.open().map_err(|source| KernelError::Talk {
-                what: "a routing socket".into(),
-                source,
-            })?,
-        };
+        let mut socket = self.lend()?;
         let result = work(&mut socket);
-        if !matches!(result, Err(KernelError::Talk { .. })) {
-            let mut idle = self.idle.lock();
-            if idle.len() < KEPT_SOCKETS {
-                idle.push(socket);
-            }
+        if !broke(&result) {
+            self.give_back(socket);
         }
         result
     }
 
+    /// Several requests in order, one result for each; an error if there is no socket at all.
+    pub(super) fn each(&self, requests: &[Request]) -> Result<Vec<Result<Vec<Reply>, KernelError>>, KernelError> {
+        let mut socket = self.lend()?;
+        let results = socket.exchange(requests);
+        if !results.iter().any(broke) {
+            self.give_back(socket);
+        }
+        Ok(results)
+    }
+
     /// Several requests in order; the first failure is the result, later ones have been made too.
     pub(super) fn all(&self, requests: &[Request]) -> Result<(), KernelError> {
-        self.with(|socket| {
-            socket
-                .exchange(requests)
-                .into_iter()
-                .try_for_each(|result| result.map(drop))
-        })
+        self.each(requests)?.into_iter().try_for_each(|result| result.map(drop))
+    }
+
+    fn lend(&self) -> Result<Socket, KernelError> {
+        let kept = self.idle.lock().pop();
+        kept.map_or_else(|| self.open(), Ok)
+            .map_err(|source| KernelError::Talk {
+                what: "a routing socket".into(),
+                source,
+            })
+    }
+
+    fn give_back(&self, socket: Socket) {
+        let mut idle = self.idle.lock();
+        if idle.len() < KEPT_SOCKETS {
+            idle.push(socket);
+        }
     }
 
     /// The host's namespace.
     pub(super) fn home(&self) -> &Home {
         &self.home
     }
+}
+
+/// Whether the conversation broke: answers to what was asked may come later, to somebody else.
+fn broke<T>(result: &Result<T, KernelError>) -> bool {
+    matches!(result, Err(KernelError::Talk { .. }))
 }
 
 /// The kernel of one host, by netlink and `/proc/sys`.
@@ -232,17 +248,25 @@ impl Kernel for Netlink {
         let mut results: Vec<Result<(), KernelError>> = Vec::with_capacity(changes.len());
         let mut requests = Vec::with_capacity(changes.len());
         let mut indexes = BTreeMap::new();
+        let mut sent = Vec::with_capacity(changes.len());
         for change in changes {
             match self.route_request(change, &mut indexes) {
-                Ok(request) => {
+                Ok(Some(request)) => {
+                    sent.push(true);
                     requests.push(request);
                     results.push(Ok(()));
                 }
-                Err(error) => results.push(Err(error)),
+                Ok(None) => {
+                    sent.push(false);
+                    results.push(Ok(()));
+                }
+                Err(error) => {
+                    sent.push(false);
+                    results.push(Err(error));
+                }
             }
         }
-        let sent = self.sockets.with(|socket| Ok(socket.exchange(&requests)));
-        let mut answers = match sent {
+        let mut answers = match self.sockets.each(&requests) {
             Ok(answers) => answers.into_iter(),
             Err(error) => {
                 // No socket at all: each change failed for the same reason.
@@ -256,7 +280,7 @@ impl Kernel for Netlink {
                 return changes.iter().map(failed).collect();
             }
         };
-        for (result, change) in results.iter_mut().zip(changes).filter(|(result, _)| result.is_ok()) {
+        for ((result, change), _) in results.iter_mut().zip(changes).zip(sent).filter(|(_, sent)| *sent) {
             *result = match answers.next() {
                 Some(Err(error)) if matches!(change, RouteChange::Drop { .. }) && error.is_absent() => Ok(()),
                 Some(answer) => answer.map(drop),
@@ -307,15 +331,13 @@ impl Kernel for Netlink {
 }
 
 impl Netlink {
+    /// The request for a change; `None` if it is so already: a route goes with its link.
     fn route_request(
         &self,
         change: &RouteChange,
         indexes: &mut BTreeMap<String, Option<u32>>,
-    ) -> Result<Request, KernelError> {
-        let (key, route, replace) = match change {
-            RouteChange::Put { key, route, replace } => (key, route, *replace),
-            RouteChange::Drop { key, .. } => return Ok(messages::del_route(key)),
-        };
+    ) -> Result<Option<Request>, KernelError> {
+        let (RouteChange::Put { key, route, .. } | RouteChange::Drop { key, route }) = change;
         let mut hop = messages::NextHop {
             via: None,
             link: None,
@@ -334,15 +356,50 @@ impl Netlink {
                         index
                     }
                 };
-                let gone = || KernelError::Refused {
-                    what: key.to_string(),
-                    errno: libc::ENODEV,
-                    message: None,
+                hop.link = match (index, change) {
+                    (Some(index), _) => Some(index),
+                    (None, RouteChange::Drop { .. }) => return Ok(None),
+                    (None, RouteChange::Put { .. }) => {
+                        return Err(KernelError::Refused {
+                            what: key.to_string(),
+                            errno: libc::ENODEV,
+                            message: None,
+                        });
+                    }
                 };
-                hop.link = Some(index.ok_or_else(gone)?);
             }
-            Target::Strange => return Err(KernelError::Malformed { what: key.to_string() }),
+            // Ours by its protocol, and nothing that we make: only its slot is known.
+            Target::Strange => {
+                return match change {
+                    RouteChange::Drop { .. } => Ok(Some(messages::del_route(key))),
+                    RouteChange::Put { .. } => Err(KernelError::Malformed { what: key.to_string() }),
+                };
+            }
         }
-        Ok(messages::new_route(key, ROUTE_PROTOCOL, &hop, replace))
+        Ok(Some(match change {
+            RouteChange::Put { replace, .. } => messages::new_route(key, ROUTE_PROTOCOL, &hop, *replace),
+            RouteChange::Drop { .. } => messages::del_seen_route(key, &hop),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_whose_exchange_broke_is_not_used_again() {
+        let sockets = Sockets {
+            home: Home::here().unwrap(),
+            idle: Mutex::default(),
+        };
+        assert!(sockets.each(&[messages::get_link("lo")]).unwrap()[0].is_ok());
+        assert_eq!(sockets.idle.lock().len(), 1);
+        // More than the kernel takes at once.
+        let name = "x".repeat(30_000);
+        let many: Vec<Request> = (0..100).map(|_| messages::get_link(&name)).collect();
+        let results = sockets.each(&many).unwrap();
+        assert!(results.iter().all(broke), "{:?}", results[0]);
+        assert_eq!(sockets.idle.lock().len(), 0);
     }
 }

@@ -252,6 +252,21 @@ pub(super) fn del_route(key: &RouteKey) -> Request {
     Request::new(RouteNetlinkMessage::DelRoute(message), format!("the removal of {key}"))
 }
 
+/// The same, only if it leads where it was seen to lead: another route may have its slot by now.
+pub(super) fn del_seen_route(key: &RouteKey, hop: &NextHop) -> Request {
+    let kind = if hop.unreachable {
+        RouteType::Unreachable
+    } else {
+        RouteType::Unspec
+    };
+    let mut message = route(key, ROUTE_PROTOCOL, RouteScope::NoWhere, kind);
+    message
+        .attributes
+        .extend(hop.via.map(|via| RouteAttribute::Gateway(via.into())));
+    message.attributes.extend(hop.link.map(RouteAttribute::Oif));
+    Request::new(RouteNetlinkMessage::DelRoute(message), format!("the removal of {key}"))
+}
+
 /// Routes of one family; with a protocol number, only those that carry it (the kernel filters).
 pub(super) fn dump_routes(of: Family, protocol: u8) -> Request {
     let mut message = RouteMessage::default();

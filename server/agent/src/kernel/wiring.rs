@@ -66,7 +66,7 @@ pub enum AttachError {
 pub enum Sandbox {
     /// It is there; the kernel's number for it.
     Alive(u64),
-    /// There is no namespace at the path.
+    /// There is no pod's namespace at the path.
     Gone,
     /// Not to be told now.
     Unknown,
@@ -91,8 +91,12 @@ pub trait Wiring: Send + Sync {
     fn sandbox(&self, netns: &Path) -> Sandbox {
         match self.namespace(netns) {
             Ok(inode) => Sandbox::Alive(inode),
-            Err(NamespaceError::Gone { .. } | NamespaceError::NotANamespace { .. }) => Sandbox::Gone,
-            Err(NamespaceError::IsHost { .. } | NamespaceError::Unusable { .. }) => Sandbox::Unknown,
+            // A path such as /proc/PID/ns/net leads to the host's own when the number is a host
+            // process's by now, as after a reboot: no pod was ever given that.
+            Err(NamespaceError::Gone { .. } | NamespaceError::NotANamespace { .. } | NamespaceError::IsHost { .. }) => {
+                Sandbox::Gone
+            }
+            Err(NamespaceError::Unusable { .. }) => Sandbox::Unknown,
         }
     }
 }
@@ -122,7 +126,7 @@ impl Wiring for Netlink {
             .map(|key| messages::del_route(&key))
             .collect();
         requests.push(messages::get_link(host_link));
-        let mut results = self.sockets.with(|socket| Ok(socket.exchange(&requests)))?;
+        let mut results = self.sockets.each(&requests)?;
         let link = results
             .pop()
             .unwrap_or_else(|| Err(KernelError::Malformed { what: host_link.into() }));
@@ -193,7 +197,7 @@ impl Netlink {
         };
         for attempt in 0..2 {
             let requests = [messages::new_veth(&veth), messages::get_link(attachment.host_link)];
-            let mut results = self.sockets.with(|socket| Ok(socket.exchange(&requests)))?.into_iter();
+            let mut results = self.sockets.each(&requests)?.into_iter();
             let made = results.next().unwrap_or_else(|| Err(malformed(attachment.host_link)));
             let seen = results.next().unwrap_or_else(|| Err(malformed(attachment.host_link)));
             match made {
@@ -245,7 +249,7 @@ impl Netlink {
             keys.iter()
                 .map(|key| messages::new_route(key, ROUTE_PROTOCOL, &hop(key), false)),
         );
-        let results = self.sockets.with(|socket| Ok(socket.exchange(&requests)))?;
+        let results = self.sockets.each(&requests)?;
         for (step, result) in results.into_iter().enumerate() {
             let key = step.checked_sub(steps).and_then(|at| keys.get(at));
             match (result, key) {
@@ -433,4 +437,16 @@ fn inside_differences(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_leads_to_the_host_by_now_is_a_sandbox_gone() {
+        let kernel = Netlink::open().unwrap();
+        assert_eq!(kernel.sandbox(Path::new("/proc/thread-self/ns/net")), Sandbox::Gone);
+        assert_eq!(kernel.sandbox(Path::new("/nowhere/at/all")), Sandbox::Gone);
+    }
 }
