@@ -107,12 +107,18 @@ impl Rounds {
             tracing::error!("a round has panicked; trying again");
             return RETRY;
         };
-        match saved {
-            Ok(()) => self.kept = Some(Arc::clone(&state)),
-            Err(error) => tracing::error!(%error, path = %self.path.display(), "cannot keep the desired state"),
-        }
+        let unsaved = match saved {
+            Ok(()) => {
+                self.kept = Some(Arc::clone(&state));
+                None
+            }
+            Err(error) => {
+                tracing::error!(%error, path = %self.path.display(), "cannot keep the desired state");
+                Some(format!("the desired state cannot be kept on disk: {error}"))
+            }
+        };
         let before = self.standing.borrow().revision;
-        let (revision, failed) = match outcome {
+        let (revision, mut failed) = match outcome {
             Ok(outcome) => {
                 if outcome.writes > 0 {
                     let (revision, writes) = (state.revision(), outcome.writes);
@@ -122,6 +128,8 @@ impl Rounds {
             }
             Err(error) => (before, vec![(Object::Host, error.chain())]),
         };
+        // It holds now, but not after a reboot.
+        failed.extend(unsaved.map(|reason| (Object::Host, reason)));
         let exceptions = self.failures.next(failed, self.own);
         let standing = Standing { revision, exceptions };
         let wait = self.failures.wait();
@@ -252,6 +260,27 @@ mod tests {
         assert_eq!(disk::load(&path).unwrap(), None);
         drop(desired);
         task.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_state_that_cannot_be_kept_is_told_until_it_is() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("state");
+        std::fs::write(&folder, "a file where the folder should be").unwrap();
+        let fake = Arc::new(Fake::default());
+        let rounds = Rounds::new(fake.clone(), OWN, folder.join("desired.bin"), None);
+        let mut standing = rounds.standing();
+        let (_desired, receiver) = watch::channel(Arc::new(state(5)));
+        tokio::spawn(rounds.run(receiver));
+        let told = standing.wait_for(|standing| !standing.exceptions.is_empty()).await;
+        let told = told.unwrap().clone();
+        assert_eq!((told.revision, told.exceptions[0].kind.as_str()), (5, "node"));
+        assert!(told.exceptions[0].reason.contains("kept on disk"), "{told:?}");
+        std::fs::remove_file(&folder).unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        let mended = standing.wait_for(|standing| standing.exceptions.is_empty()).await;
+        assert_eq!(mended.unwrap().revision, 5);
+        assert_eq!(disk::load(&folder.join("desired.bin")).unwrap(), Some(state(5)));
     }
 
     #[tokio::test(start_paused = true)]
