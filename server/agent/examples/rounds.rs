@@ -113,6 +113,7 @@ fn measure(log: &Path, names: &[String], routes: u32) -> Result<(), Failure> {
     for name in names {
         ip(&format!("netns add {name}"))?;
         pods.add(&AddPod {
+            network: "portolan".into(),
             container: name.clone(),
             ifname: "eth0".into(),
             netns: Path::new("/run/netns").join(name),

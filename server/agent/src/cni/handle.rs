@@ -50,20 +50,26 @@ fn nothing() -> Vec<u8> {
 
 fn carry_out(pods: &Pods, request: Checked) -> Result<Vec<u8>, CniError> {
     match request.command {
-        Command::Add { place, netns, args } => add(pods, place, netns, &args, request.version),
+        Command::Add {
+            network,
+            place,
+            netns,
+            args,
+        } => add(pods, network, place, netns, &args, request.version),
         Command::Check { place, netns, previous } => check(pods, &place, &netns, &previous),
         Command::Del { place } => {
             pods.remove(&place.container, &place.ifname)
                 .map_err(|error| of_kernel(&error))?;
             Ok(nothing())
         }
-        Command::Gc { keep } => gc(pods, keep.into_iter().collect()),
+        Command::Gc { network, keep } => gc(pods, &network, keep.into_iter().collect()),
         Command::Status => status(pods),
     }
 }
 
 fn add(
     pods: &Pods,
+    network: String,
     place: Place,
     netns: PathBuf,
     args: &BTreeMap<String, String>,
@@ -71,6 +77,7 @@ fn add(
 ) -> Result<Vec<u8>, CniError> {
     let arg = |key: &str| args.get(key).cloned().unwrap_or_default();
     let pod = AddPod {
+        network,
         container: place.container,
         ifname: place.ifname,
         netns,
@@ -95,9 +102,9 @@ fn check(pods: &Pods, place: &Place, netns: &Path, previous: &Value) -> Result<V
     ))
 }
 
-fn gc(pods: &Pods, keep: BTreeSet<(String, String)>) -> Result<Vec<u8>, CniError> {
+fn gc(pods: &Pods, network: &str, keep: BTreeSet<(String, String)>) -> Result<Vec<u8>, CniError> {
     // All are tried; the first failure is told.
-    match pods.retain(&keep).into_iter().find_map(Result::err) {
+    match pods.retain(network, &keep).into_iter().find_map(Result::err) {
         None => Ok(nothing()),
         Some(error) => Err(of_kernel(&error)),
     }

@@ -47,6 +47,8 @@ pub struct Place {
 pub enum Command {
     /// Make the interface.
     Add {
+        /// The network configuration's name.
+        network: String,
         /// Where.
         place: Place,
         /// The sandbox's network namespace.
@@ -68,8 +70,10 @@ pub enum Command {
         /// Where.
         place: Place,
     },
-    /// Take everything away but this: sandbox id and interface.
+    /// Take everything of the network away but this: sandbox id and interface.
     Gc {
+        /// The network configuration's name.
+        network: String,
         /// `cni.dev/valid-attachments`.
         keep: Vec<(String, String)>,
     },
@@ -130,6 +134,7 @@ fn command(request: &Request) -> Result<Command, CniError> {
         "ADD" => {
             supported(&request.config)?;
             Ok(Command::Add {
+                network: network(&request.config)?,
                 place: place(request)?,
                 netns: netns(request)?,
                 args: request.args.clone(),
@@ -152,6 +157,7 @@ fn command(request: &Request) -> Result<Command, CniError> {
         // The namespace may be gone and its path empty; it is not needed.
         "DEL" => Ok(Command::Del { place: place(request)? }),
         "GC" => Ok(Command::Gc {
+            network: network(&request.config)?,
             keep: valid_attachments(&request.config)?,
         }),
         "STATUS" => Ok(Command::Status),
@@ -172,6 +178,21 @@ fn supported(config: &Value) -> Result<(), CniError> {
         format!("the network configuration has \"ipam\": {ipam}"),
         "Portolan gives addresses out itself, from the blocks that the control plane leases to the node. Remove ipam.",
     ))
+}
+
+/// The network configuration's name: GC of one network leaves the others' pods alone.
+fn network(config: &Value) -> Result<String, CniError> {
+    let name = config
+        .get("name")
+        .and_then(Value::as_str)
+        .filter(|name| !name.is_empty());
+    name.map(ToOwned::to_owned).ok_or_else(|| {
+        CniError::new(
+            code::INVALID_CONFIG,
+            "the network configuration has no name",
+            "The network configuration is a JSON object with cniVersion, name and type: see the node's /etc/cni/net.d.",
+        )
+    })
 }
 
 fn missing(variable: &str, details: &str) -> CniError {
@@ -265,6 +286,7 @@ mod tests {
         assert_eq!(
             checked.command,
             Command::Add {
+                network: "portolan".to_owned(),
                 place,
                 netns: "/run/netns/c1".into(),
                 args
@@ -290,6 +312,7 @@ mod tests {
         }
         check(|r| r["netns"] = json!(""), code::INVALID_ENVIRONMENT, "CNI_NETNS");
         check(|r| r["config"] = json!([]), code::INVALID_CONFIG, "not an object");
+        check(|r| r["config"]["name"] = json!(""), code::INVALID_CONFIG, "no name");
         check(
             |r| r["config"]["cniVersion"] = json!("0.4.0"),
             code::INCOMPATIBLE_VERSION,

@@ -170,12 +170,17 @@ impl Pods {
         ))
     }
 
-    /// Takes back everything that `keep` does not hold: sandbox id and interface. For CNI's GC.
-    pub fn retain(&self, keep: &BTreeSet<(String, String)>) -> Vec<Result<Arc<Allocation>, KernelError>> {
+    /// Takes back everything of a network that `keep` does not hold: sandbox id and interface. For
+    /// CNI's GC, which speaks of one network: what others made stays.
+    pub fn retain(
+        &self,
+        network: &str,
+        keep: &BTreeSet<(String, String)>,
+    ) -> Vec<Result<Arc<Allocation>, KernelError>> {
         let alive: Vec<_> = self.state.lock().settled();
         let stale = alive
             .into_iter()
-            .filter(|a| !keep.contains(&(a.container.clone(), a.ifname.clone())));
+            .filter(|a| a.network == network && !keep.contains(&(a.container.clone(), a.ifname.clone())));
         stale
             .filter_map(|a| self.remove(&a.container, &a.ifname).transpose())
             .collect()
@@ -316,6 +321,7 @@ impl Pods {
         let allocation = Allocation {
             id,
             seq: state.ledger.seq() + 1,
+            network: pod.network.clone(),
             container: pod.container.clone(),
             ifname: pod.ifname.clone(),
             netns: pod.netns.clone(),

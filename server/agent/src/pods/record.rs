@@ -21,6 +21,10 @@ pub struct Allocation {
     pub id: PortId,
     /// Of the allocation, in the node's sequence of allocations and releases, from 1.
     pub seq: u64,
+    /// The name of the network configuration it was made by; empty if it was made before names were
+    /// written down.
+    #[serde(default)]
+    pub network: String,
     /// The container runtime's id of the sandbox.
     pub container: String,
     /// The interface's name in the pod.

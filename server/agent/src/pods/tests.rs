@@ -184,6 +184,7 @@ impl Rig {
         let netns = PathBuf::from(format!("/run/netns/{n}"));
         self.wiring.world.lock().namespaces.insert(netns.clone(), u64::from(n));
         AddPod {
+            network: "portolan".into(),
             container: format!("c{n}"),
             ifname: "eth0".into(),
             netns,
@@ -298,6 +299,27 @@ fn a_vanished_sandbox_is_freed_at_the_second_look() {
     assert_eq!(rig.pods.reconcile_sandboxes(), []);
     assert_eq!(rig.pods.reconcile_sandboxes().len(), 1);
     assert_eq!((rig.links(), rig.pods.list().unwrap().allocations.len()), (0, 0));
+}
+
+#[test]
+fn garbage_of_one_network_is_collected_and_no_other_networks_pods() {
+    let rig = Rig::new(&["10.1.0.0/26"]);
+    rig.add(1).unwrap();
+    rig.add(2).unwrap();
+    let other = AddPod {
+        network: "second".into(),
+        ..rig.sandbox(3)
+    };
+    rig.pods.add(&other).unwrap();
+    let alive = |rig: &Rig| {
+        let listed = rig.pods.list().unwrap().allocations;
+        listed.iter().map(|a| a.container.clone()).collect::<Vec<_>>()
+    };
+    let keep = BTreeSet::from([("c1".to_owned(), "eth0".to_owned())]);
+    assert_eq!(rig.pods.retain("portolan", &keep).len(), 1);
+    assert_eq!(alive(&rig), ["c1", "c3"]);
+    assert_eq!(rig.pods.retain("second", &BTreeSet::new()).len(), 1);
+    assert_eq!(alive(&rig), ["c1"]);
 }
 
 #[test]

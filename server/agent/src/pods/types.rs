@@ -35,6 +35,8 @@ impl PodNetwork {
 /// A pod that wants a network, as the runtime names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddPod {
+    /// The name of the network configuration it is made by.
+    pub network: String,
     /// The runtime's id of the sandbox.
     pub container: String,
     /// The interface to make in the pod.
