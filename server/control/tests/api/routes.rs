@@ -157,6 +157,12 @@ pub(crate) const CASES: &[(&str, &str, &str, Other)] = &[
     ),
     (
         "POST",
+        "/portolan/v1/projects/{project}/clusters/{id}/nodes/{node}/join-tokens",
+        "{}",
+        Gone,
+    ),
+    (
+        "POST",
         "/portolan/v1/projects/{project}/clusters/{id}/join-tokens",
         "{}",
         Gone,
