@@ -401,6 +401,12 @@ impl Writer {
     }
 }
 
+/// A command's name; what it carries is not for a log: hashes of passwords and secrets among it.
+fn name(command: &Command) -> String {
+    let said = format!("{command:?}");
+    said.chars().take_while(char::is_ascii_alphanumeric).collect()
+}
+
 /// Says of every change what its object was before; two may be of one object.
 fn fill_before(view: &View, changes: &mut [Change]) {
     let mut seen: HashMap<Key, Option<Object>> = HashMap::with_capacity(changes.len());
@@ -422,7 +428,10 @@ fn holds_addresses(object: &Object) -> bool {
 /// and every write after it, with it.
 fn decide_or_say(draft: &mut Draft<'_>, request: &Request) -> Result<Outcome, Refusal> {
     let decided = catch_unwind(AssertUnwindSafe(|| decide(draft, request))).unwrap_or_else(|_| {
-        tracing::error!(command = ?request.command, "deciding a command panicked; it is refused");
+        tracing::error!(
+            command = name(&request.command),
+            "deciding a command panicked; it is refused"
+        );
         Err(Refusal::StoreUnavailable {
             reason: "an error of this program, see its log".to_owned(),
         })
@@ -460,5 +469,23 @@ fn used_addresses(view: &View, subnet: &crate::model::Subnet) -> Vec<std::net::I
             .ports_by_address(subnet.id, None)
             .map(|(address, _)| address)
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_names_a_command_and_none_of_its_secrets() {
+        let token = Command::CreateJoinToken {
+            cluster: portolan_shared::ids::ClusterId::from_bytes([1; 16]),
+            node: None,
+            secret_hash: [7; 32],
+            expires_at: 1,
+        };
+        assert_eq!(name(&token), "CreateJoinToken");
+        assert_eq!(name(&Command::Expire), "Expire");
+        assert_eq!(name(&Command::DeleteSession([7; 32])), "DeleteSession");
     }
 }
