@@ -2,9 +2,7 @@
 //!
 //! Limits that a stranger meets: connections at once, time to send a request's head, size of it.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +10,12 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::peers::Peers;
 
 /// Connections at once; more wait to be accepted.
 const CONNECTIONS: usize = 16_384;
@@ -72,44 +71,6 @@ pub async fn serve(listener: TcpListener, app: Router, mut ending: watch::Receiv
     while let Ok(Some(_)) = timeout_at(by, connections.join_next()).await {}
 }
 
-/// How many connections there are from each address.
-#[derive(Clone, Default)]
-struct Peers(Arc<Mutex<HashMap<IpAddr, usize>>>);
-
-/// A connection's place among those of its address; given back when dropped.
-struct Place {
-    peers: Peers,
-    address: IpAddr,
-}
-
-impl Peers {
-    /// A place for one more connection from `address`, unless there are `most` already.
-    fn place(&self, address: IpAddr, most: usize) -> Option<Place> {
-        let mut counts = self.0.lock();
-        let count = counts.entry(address).or_default();
-        if *count >= most {
-            return None;
-        }
-        *count += 1;
-        Some(Place {
-            peers: self.clone(),
-            address,
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.peers.0.lock();
-        if let Some(count) = counts.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.address);
-            }
-        }
-    }
-}
-
 /// Waits for the end of the server.
 async fn ended(ending: &mut watch::Receiver<bool>) {
     // Whoever could say it is gone: that is an end, too.
@@ -144,23 +105,3 @@ const _: fn() = || {
     fn infallible<S: tower::Service<axum::extract::Request, Error = Infallible>>() {}
     infallible::<Router>();
 };
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_address_does_not_take_everybodys_place() {
-        let peers = Peers::default();
-        let (one, other) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
-        let first = peers.place(one, 2);
-        let second = peers.place(one, 2);
-        assert!(first.is_some() && second.is_some());
-        assert!(peers.place(one, 2).is_none(), "a third");
-        assert!(peers.place(other, 2).is_some(), "somebody else");
-        drop(first);
-        assert!(peers.place(one, 2).is_some(), "a place was given back");
-        drop(second);
-        assert!(peers.0.lock().is_empty(), "nobody is remembered");
-    }
-}

@@ -20,6 +20,7 @@ pub mod identity;
 pub mod model;
 pub mod nodes;
 pub mod options;
+mod peers;
 pub mod quotas;
 pub mod serve;
 pub mod sources;

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, interval, sleep, timeout_at};
+use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 pub use listen::Listen;
@@ -39,6 +39,7 @@ pub use tokens::{LIFETIME as TOKEN_LIFETIME, Secret, Tokens};
 
 use crate::control::Control;
 use crate::model::Micros;
+use crate::peers::Peers;
 use crate::sources::{Clock, Random};
 use hub::Hub;
 use pki::{Ca, PkiError};
@@ -47,6 +48,16 @@ use tls::TlsMaker;
 
 /// Handshakes under way at once: what strangers can make the endpoint hold.
 const HANDSHAKES: usize = 2048;
+
+/// Connections that have said nothing yet, or wait for a handshake.
+const WAITING: usize = 8192;
+
+/// Connections from one address that have said nothing yet; more are closed at once. Whoever comes to
+/// talk does so at once and is not counted.
+const SILENT_FROM_ONE: usize = WAITING / 4;
+
+/// How long a connection may say nothing: it takes no handshake's place meanwhile.
+const FIRST_WORD: Duration = Duration::from_secs(3);
 
 /// How often the endpoint's own certificate is made again.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -152,7 +163,8 @@ impl Endpoint {
         })?;
         let mut acceptor = TlsAcceptor::from(Arc::new(tls.make()?));
         let (end, ended) = watch::channel(false);
-        let room = Arc::new(Semaphore::new(HANDSHAKES));
+        let (waiting, room) = (Arc::new(Semaphore::new(WAITING)), Arc::new(Semaphore::new(HANDSHAKES)));
+        let peers = Peers::default();
         let mut certificate = interval(CERTIFICATE_EVERY);
         certificate.tick().await;
         let mut streams = JoinSet::new();
@@ -170,10 +182,18 @@ impl Endpoint {
                     Err(error) => tracing::error!(%error, "cannot make the agent endpoint's certificate again"),
                 },
                 Some(_) = streams.join_next(), if !streams.is_empty() => {}
-                accepted = accept(&listener, &room) => {
-                    let (tcp, permit) = accepted;
+                accepted = accept(&listener, &waiting) => {
+                    let (tcp, peer, waits) = accepted;
+                    let Some(place) = peers.place(peer.ip(), SILENT_FROM_ONE) else { continue };
                     let (hub, acceptor, ended) = (Arc::clone(&hub), acceptor.clone(), ended.clone());
+                    let room = Arc::clone(&room);
                     streams.spawn(async move {
+                        if !matches!(timeout(FIRST_WORD, tcp.peek(&mut [0])).await, Ok(Ok(1..))) {
+                            return log_failed(&SocketError::Slow("first word"));
+                        }
+                        drop(place);
+                        let Ok(permit) = room.acquire().await else { return };
+                        drop(waits);
                         let socket = Socket::accept(&acceptor, tcp).await;
                         drop((permit, acceptor));
                         match socket {
@@ -197,21 +217,21 @@ impl Endpoint {
     }
 }
 
-/// The next connection, once there is room for a handshake. Safe to cancel.
+/// The next connection, once there is room for it. Safe to cancel.
 async fn accept(
     listener: &tokio::net::TcpListener,
     room: &Arc<Semaphore>,
-) -> (tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit) {
+) -> (tokio::net::TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit) {
     loop {
         let permit = Arc::clone(room)
             .acquire_owned()
             .await
             .expect("the semaphore is never closed");
         match listener.accept().await {
-            Ok((tcp, _)) => {
+            Ok((tcp, peer)) => {
                 // Frames are small and wait for nobody; that a socket refuses this harms nobody.
                 let _ = tcp.set_nodelay(true);
-                return (tcp, permit);
+                return (tcp, peer, permit);
             }
             Err(error) => {
                 // Out of file descriptors, mostly: wait for one.

@@ -4,12 +4,14 @@ use portolan_wire::token::{JoinToken, Secret};
 use portolan_wire::{JOIN_PATH, STREAM_PATH};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::CertificateDer;
+use tokio::io::AsyncReadExt as _;
 use tokio_tungstenite::tungstenite;
 
 use super::client::{Agent, Host, config, connect, hello, join_frame, join_with};
 use super::world::World;
 use crate::command::Command;
 use crate::nodes::pki;
+use crate::nodes::socket::HANDSHAKE;
 
 fn code(refused: Result<impl Sized, Refused>) -> String {
     refused.err().expect("a refusal").code
@@ -190,4 +192,26 @@ async fn a_host_that_was_away_for_long_is_the_node_it_was() {
         "node.name_taken",
         "another key is another host"
     );
+}
+
+#[tokio::test]
+async fn who_says_nothing_is_let_go_soon_and_takes_no_place() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(tokio::net::TcpStream::connect(world.address).await.unwrap());
+    }
+    let host = Host::new("node-1", [10, 0, 0, 11]);
+    let token = world.token(cluster, None).await;
+    host.join(&world, &token).await.unwrap();
+    // Long before a handshake would be given up.
+    let closed = async {
+        for mut tcp in silent {
+            assert_eq!(tcp.read(&mut [0]).await.unwrap(), 0, "closed");
+        }
+    };
+    tokio::time::timeout(HANDSHAKE * 2 / 3, closed)
+        .await
+        .expect("closed soon");
 }
