@@ -115,23 +115,41 @@ impl Runtime {
     }
 }
 
-/// Clears away all labs whose owner and janitor are dead. Returns their names.
-pub fn sweep(root: &Path) -> Result<Vec<LabId>, RuntimeError> {
+/// What became of labs whose owner and janitor are dead.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// Those that were cleared away.
+    pub cleared: Vec<LabId>,
+    /// Why others could not be. They keep no other lab from starting.
+    pub stuck: Vec<(LabId, RuntimeError)>,
+}
+
+/// Clears away all labs whose owner and janitor are dead.
+///
+/// # Errors
+/// If the labs cannot be listed.
+pub fn sweep(root: &Path) -> Result<Swept, RuntimeError> {
+    sweep_by(root, Runtime::clear)
+}
+
+fn sweep_by(root: &Path, clear: impl Fn(&Runtime) -> Result<(), RuntimeError>) -> Result<Swept, RuntimeError> {
     let entries = match fs::read_dir(root) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Swept::default()),
         entries => entries.map_err(|source| RuntimeError::Io {
             path: root.to_owned(),
             source,
         })?,
     };
-    let mut swept = Vec::new();
+    let mut swept = Swept::default();
     for entry in entries.flatten() {
         let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<LabId>().ok()) else {
             continue;
         };
         if let Ok(Some(lock)) = try_lock(&entry.path()) {
-            Runtime::inherit(root, id.clone(), lock).clear()?;
-            swept.push(id);
+            match clear(&Runtime::inherit(root, id.clone(), lock)) {
+                Ok(()) => swept.cleared.push(id),
+                Err(error) => swept.stuck.push((id, error)),
+            }
         }
     }
     Ok(swept)
@@ -182,11 +200,31 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let alive = Runtime::claim(root.path(), id("unit1")).unwrap();
         drop(Runtime::claim(root.path(), id("unit2")).unwrap());
-        assert_eq!(sweep(root.path()).unwrap(), [id("unit2")]);
+        assert_eq!(sweep(root.path()).unwrap().cleared, [id("unit2")]);
         assert!(alive.dir().exists() && !root.path().join("unit2").exists());
         assert!(try_lock(alive.dir()).unwrap().is_none());
         alive.clear().unwrap();
-        assert!(sweep(root.path()).unwrap().is_empty());
+        assert!(sweep(root.path()).unwrap().cleared.is_empty());
+    }
+
+    #[test]
+    fn one_dead_lab_that_cannot_be_cleared_keeps_no_other_from_being() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["unit3", "unit4", "unit5"] {
+            drop(Runtime::claim(root.path(), id(name)).unwrap());
+        }
+        let clear = |lab: &Runtime| match lab.dir().ends_with("unit4") {
+            true => Err(lab.at(io::Error::other("its mount is busy"))),
+            false => lab.clear(),
+        };
+        let mut swept = sweep_by(root.path(), clear).unwrap();
+        swept.cleared.sort_unstable_by_key(ToString::to_string);
+        assert_eq!(swept.cleared, [id("unit3"), id("unit5")]);
+        let [(stuck, error)] = &swept.stuck[..] else {
+            panic!("{swept:?}")
+        };
+        assert_eq!(stuck, &id("unit4"));
+        assert!(error.to_string().contains("unit4"), "{error}");
     }
 
     #[test]

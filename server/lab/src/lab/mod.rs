@@ -127,8 +127,12 @@ impl Lab {
     pub fn raise(options: Options, signals: &EndSignals, tell: fn(&str)) -> Result<Self, LabError> {
         let binaries = Binaries::find()?;
         let root = runtime::root();
-        for id in runtime::sweep(&root)? {
+        let swept = runtime::sweep(&root)?;
+        for id in swept.cleared {
             tell(&format!("cleared away the lab {id}, whose process is dead"));
+        }
+        for (id, error) in swept.stuck {
+            tell(&format!("the dead lab {id} could not be cleared away: {error}"));
         }
         let runtime = Runtime::claim(&root, options.id.clone())?;
         let janitor = match Janitor::start(&binaries.lab, &root, &runtime) {
