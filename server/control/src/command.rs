@@ -12,6 +12,7 @@ use portolan_shared::ids::{
     ClusterId, JoinTokenId, NetworkId, NodeId, PortId, ProjectId, ShadowRequestId, SubnetId, UserId,
 };
 use portolan_shared::mac::MacAddress;
+use portolan_shared::refusal::Refusal;
 use portolan_shared::stages::Because;
 use portolan_shared::v1::Side;
 
@@ -58,6 +59,8 @@ pub struct Outcome {
     pub objects: Vec<Object>,
     /// What a delete might be expected to take along and leaves, and why.
     pub stays: Vec<(Object, Because)>,
+    /// Pods of a report that get no port, and why; the rest of the report stands.
+    pub declined: Vec<(PortId, Refusal)>,
     /// True when an idempotency key was seen before and nothing was done.
     pub replayed: bool,
 }

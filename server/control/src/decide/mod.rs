@@ -53,6 +53,7 @@ pub fn decide(draft: &mut Draft<'_>, request: &Request) -> Result<Outcome, Refus
         revision: draft.revision(),
         objects,
         stays: draft.left(),
+        declined: draft.declined(),
         replayed: false,
     })
 }
@@ -132,6 +133,7 @@ fn replay(draft: &Draft<'_>, request: &Request) -> Result<Option<Outcome>, Refus
         revision: draft.head(),
         objects,
         stays: Vec::new(),
+        declined: Vec::new(),
         replayed: true,
     }))
 }

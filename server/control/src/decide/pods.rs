@@ -6,10 +6,10 @@ use std::sync::Arc;
 use portolan_shared::ids::{NodeId, PortId};
 use portolan_shared::refusal::Refusal;
 
-use super::{check_quota, not_found};
+use super::{check_quota, describe, not_found};
 use crate::command::PodAllocation;
 use crate::model::{Cluster, FixedIp, Key, Node, NodeStatus, Object, Port, Project, owner};
-use crate::view::PortScope;
+use crate::view::{PortScope, display_name};
 use crate::writer::draft::{Counted, Draft};
 
 pub(super) fn report(
@@ -41,8 +41,12 @@ pub(super) fn report(
         let known = draft.port(allocation.id);
         // What was reported before and is gone was released since: a repeated report does not bring it back.
         let repeated = !full && known.is_none() && allocation.pod.seq <= stored_seq;
-        if !repeated {
-            accepted.extend(reporter.allocate(draft, allocation, known));
+        if repeated {
+            continue;
+        }
+        match reporter.allocate(draft, allocation, known) {
+            Ok(port) => accepted.push(port),
+            Err(because) => draft.declines(allocation.id, because),
         }
     }
     for (id, released) in releases {
@@ -71,8 +75,13 @@ struct Reporter {
 }
 
 impl Reporter {
-    /// The pod's port; `None` if the allocation is refused.
-    fn allocate(&self, draft: &mut Draft<'_>, allocation: &PodAllocation, known: Option<Arc<Port>>) -> Option<Object> {
+    /// The pod's port, or why there is none; then nothing is touched.
+    fn allocate(
+        &self,
+        draft: &mut Draft<'_>,
+        allocation: &PodAllocation,
+        known: Option<Arc<Port>>,
+    ) -> Result<Object, Refusal> {
         let node = self.node.id;
         if let Some(port) = &known {
             let same = port.node == Some(node) && port.pod.is_some();
@@ -84,18 +93,28 @@ impl Reporter {
                     .eq(allocation.addresses.iter().copied())
                 && port.mac == allocation.mac;
             match (same, stands) {
-                (false, _) => return None,
-                (true, true) => return Some(Object::Port(Arc::clone(port))),
+                (false, _) => {
+                    return Err(Refusal::Malformed {
+                        detail: format!("the id {} is another port's", allocation.id),
+                    });
+                }
+                (true, true) => return Ok(Object::Port(Arc::clone(port))),
                 (true, false) => {}
             }
-        } else if check_quota(draft, &self.project, Counted::Pods, 1).is_err() {
-            return None;
+        } else {
+            check_quota(draft, &self.project, Counted::Pods, 1)?;
         }
         let mut fixed_ips = Vec::with_capacity(allocation.addresses.len());
         for address in &allocation.addresses {
-            let block = draft.block_at(self.cluster.pod_subnet, *address)?;
-            if block.node != node || fixed_ips.iter().any(|ip: &FixedIp| ip.address == *address) {
-                return None;
+            let block = draft
+                .block_at(self.cluster.pod_subnet, *address)
+                .filter(|block| block.node == node);
+            let block = block.ok_or_else(|| Refusal::OutsideLease {
+                address: *address,
+                node: self.node.name.clone(),
+            })?;
+            if fixed_ips.iter().any(|ip: &FixedIp| ip.address == *address) {
+                return Err(Refusal::AddressTwice { address: *address });
             }
             fixed_ips.push(FixedIp {
                 subnet: block.subnet,
@@ -104,16 +123,18 @@ impl Reporter {
         }
         // An older pod of this node that still has the address or MAC is gone: its release is late.
         let mut late = Vec::new();
-        let with_mac = draft.port_with_mac(self.cluster.network, allocation.mac);
+        let with_mac = draft
+            .port_with_mac(self.cluster.network, allocation.mac)
+            .map(|holder| (holder, None));
         let holders = fixed_ips
             .iter()
-            .filter_map(|ip| draft.port_at(ip.subnet, ip.address))
+            .filter_map(|ip| Some((draft.port_at(ip.subnet, ip.address)?, Some(ip))))
             .chain(with_mac);
-        for holder in holders.filter(|holder| holder.id != allocation.id) {
+        for (holder, with) in holders.filter(|(holder, _)| holder.id != allocation.id) {
             let older =
                 holder.node == Some(node) && holder.pod.as_ref().is_some_and(|pod| pod.seq < allocation.pod.seq);
             if !older {
-                return None;
+                return Err(self.taken(draft, allocation, &holder, with));
             }
             late.push(holder.id);
         }
@@ -126,7 +147,7 @@ impl Reporter {
             Some(port) => draft.changed(&port.meta),
             None => draft.new_meta(self.project.id),
         };
-        Some(draft.put(Port {
+        Ok(draft.put(Port {
             id: allocation.id,
             meta,
             network: self.cluster.network,
@@ -142,5 +163,29 @@ impl Reporter {
             pod: Some(Box::new(allocation.pod.clone())),
             port_security_enabled: true,
         }))
+    }
+
+    /// Somebody else has the address, or else the MAC.
+    fn taken(&self, draft: &Draft<'_>, allocation: &PodAllocation, holder: &Port, with: Option<&FixedIp>) -> Refusal {
+        let holder = match holder.meta.project == self.project.id {
+            true => describe(holder),
+            false => "a port of another project".to_owned(),
+        };
+        match with {
+            Some(ip) => Refusal::AddressTaken {
+                address: ip.address,
+                subnet: draft
+                    .subnet(ip.subnet)
+                    .map_or_else(String::new, |subnet| display_name(&subnet.name, subnet.id)),
+                holder,
+            },
+            None => Refusal::MacTaken {
+                mac: allocation.mac,
+                network: draft
+                    .network(self.cluster.network)
+                    .map_or_else(String::new, |network| display_name(&network.name, network.id)),
+                holder,
+            },
+        }
     }
 }

@@ -145,10 +145,6 @@ pub(super) async fn record_pods(hub: &Hub, node: NodeId, report: Pods) -> Option
         allocations,
         releases,
     } = report;
-    let reported: Vec<(PortId, Vec<std::net::IpAddr>)> = allocations
-        .iter()
-        .map(|allocation| (allocation.id, allocation.addresses.clone()))
-        .collect();
     let command = Command::ReportPods {
         node,
         full,
@@ -157,17 +153,12 @@ pub(super) async fn record_pods(hub: &Hub, node: NodeId, report: Pods) -> Option
         releases,
     };
     match hub.control.write(node_request(node, command)).await {
-        Ok(_) => {
-            let refused = hub.control.read(|view| {
-                let name = view
-                    .node(node)
-                    .map_or_else(|| node.to_string(), |node| node.name.clone());
-                let missing = reported.iter().filter(|(id, _)| view.port(*id).is_none());
-                missing
-                    .filter_map(|(id, addresses)| Some(refused_pod(*id, *addresses.first()?, &name)))
-                    .collect()
-            });
-            Some(pod_ack(PodAck { seq, refused }))
+        Ok(outcome) => {
+            let refused = outcome.declined.iter().map(|(id, because)| refused_pod(*id, because));
+            Some(pod_ack(PodAck {
+                seq,
+                refused: refused.collect(),
+            }))
         }
         Err(refusal) => {
             tracing::warn!(%node, %refusal, "cannot record a node's pods");
@@ -176,15 +167,11 @@ pub(super) async fn record_pods(hub: &Hub, node: NodeId, report: Pods) -> Option
     }
 }
 
-fn refused_pod(id: PortId, address: std::net::IpAddr, node: &str) -> agent::Exception {
+fn refused_pod(id: PortId, because: &Refusal) -> agent::Exception {
     agent::Exception {
         kind: "port".to_owned(),
         id: id.as_bytes().to_vec(),
-        reason: Refusal::OutsideLease {
-            address,
-            node: node.to_owned(),
-        }
-        .to_string(),
+        reason: because.to_string(),
         attempts: 1,
     }
 }

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use portolan_shared::ids::{NetworkId, PortId, ProjectId, SubnetId};
 use portolan_shared::mac::MacAddress;
+use portolan_shared::refusal::Refusal;
 use portolan_shared::stages::Because;
 use portolan_shared::v1::PortKind;
 use uuid::Uuid;
@@ -66,6 +67,8 @@ struct InCommand {
     quiet: HashSet<Key>,
     /// What a delete leaves, and why.
     stays: Vec<(Object, Because)>,
+    /// Pods of a report that get no port, and why.
+    declined: Vec<(PortId, Refusal)>,
     mark: Option<Mark>,
 }
 
@@ -195,6 +198,16 @@ impl<'a> Draft<'a> {
     /// What the command being decided leaves, and why.
     pub fn left(&mut self) -> Vec<(Object, Because)> {
         std::mem::take(&mut self.command.stays)
+    }
+
+    /// Notes that a pod of a report gets no port, and why.
+    pub fn declines(&mut self, pod: PortId, because: Refusal) {
+        self.command.declined.push((pod, because));
+    }
+
+    /// Pods that the command being decided declines, and why.
+    pub fn declined(&mut self) -> Vec<(PortId, Refusal)> {
+        std::mem::take(&mut self.command.declined)
     }
 
     /// How many objects the command being decided has touched.

@@ -210,6 +210,11 @@ async fn pods_become_ports_of_their_node() {
     assert_eq!(ack.seq, 3);
     assert_eq!(ack.refused.len(), 1, "an address of another node's block");
     assert_eq!(ack.refused[0].id, vec![3; 16]);
+    assert!(
+        ack.refused[0].reason.contains("is in no block leased to node node-1"),
+        "{}",
+        ack.refused[0].reason
+    );
     let pods = || world.control.read(|view| view.pod_count(PortScope::Node(agent.id)));
     assert_eq!(pods(), 2);
     let port = world
@@ -255,6 +260,44 @@ async fn pods_become_ports_of_their_node() {
     drop(stream);
     let (_, welcome, _) = agent.fresh(&world).await;
     assert_eq!(welcome.pod_seq, 5, "the agent knows from where to go on");
+}
+
+#[tokio::test]
+async fn a_pod_that_gets_no_port_is_told_why_and_gets_it_once_it_can() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let other = Agent::joined(&world, cluster, "node-2", [10, 0, 0, 12]).await;
+    let (block, theirs) = (world.blocks(agent.id)[0].clone(), world.blocks(other.id)[0].clone());
+    let (mut stream, ..) = agent.fresh(&world).await;
+    let (mut second, ..) = other.fresh(&world).await;
+    let with_mac = PodAllocation {
+        mac: vec![0x0a, 0x58, 0, 0, 0, 1],
+        ..allocation(9, 1, address(&theirs, 0))
+    };
+    let one = |allocation: &PodAllocation| PodReport {
+        full: true,
+        seq: 1,
+        allocations: vec![allocation.clone()],
+        ..PodReport::default()
+    };
+    assert_eq!(report(&mut second, one(&with_mac)).await.refused, []);
+    let wanted = allocation(1, 1, address(&block, 1));
+    let refused = report(&mut stream, one(&wanted)).await.refused;
+    assert!(
+        refused[0].reason.contains("0a:58:00:00:00:01") && refused[0].reason.contains("default/web-9"),
+        "{}",
+        refused[0].reason
+    );
+    let gone = PodReport {
+        full: true,
+        seq: 2,
+        ..PodReport::default()
+    };
+    report(&mut second, gone).await;
+    // Reported again in full, as agents do.
+    assert_eq!(report(&mut stream, one(&wanted)).await.refused, []);
+    assert_eq!(world.control.read(|view| view.pod_count(PortScope::Node(agent.id))), 1);
 }
 
 #[tokio::test]
