@@ -264,6 +264,10 @@ pub struct NodeReport {
     pub applied: Option<(Revision, Vec<Exception>)>,
     /// Version of its agent.
     pub agent_version: Option<String>,
+    /// Which of several replicas of the control plane says so.
+    pub by: Option<[u8; 16]>,
+    /// That this replica lives, and when it said so.
+    pub beat: Option<Micros>,
 }
 
 /// A new shadowport request; texts are checked.

@@ -201,6 +201,11 @@ impl Control {
         self.shared.queue.ended().await;
     }
 
+    /// Whether other processes may serve the same store.
+    pub fn replicated(&self) -> bool {
+        self.shared.replicated
+    }
+
     /// Whether the writer is there.
     pub fn lives(&self) -> bool {
         self.shared.queue.lives()

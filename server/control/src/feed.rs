@@ -479,6 +479,8 @@ mod tests {
                 }],
                 agent_version: String::new(),
                 pod_seq: 0,
+                held_by: None,
+                beat: 0,
             })
         };
         let kept = |reason: usize| {

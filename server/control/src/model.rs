@@ -324,6 +324,12 @@ pub struct NodeStatus {
     pub agent_version: String,
     /// Newest pod sequence number stored for it.
     pub pod_seq: u64,
+    /// Which of several replicas of the control plane holds its agent's stream, or held it last.
+    #[serde(default)]
+    pub held_by: Option<[u8; 16]>,
+    /// When that replica last said that it lives: it says so of one of its nodes.
+    #[serde(default)]
+    pub beat: Micros,
 }
 
 /// A join token; its secret is stored hashed only.

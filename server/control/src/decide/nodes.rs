@@ -271,6 +271,8 @@ fn new_status(draft: &Draft<'_>, node: &Node) -> NodeStatus {
         exceptions: Vec::new(),
         agent_version: String::new(),
         pod_seq: 0,
+        held_by: None,
+        beat: 0,
     }
 }
 
@@ -340,10 +342,20 @@ pub(super) fn report(draft: &mut Draft<'_>, reports: &[NodeReport]) -> Vec<Objec
         let Some(node) = draft.node(report.node) else { continue };
         let old = draft.node_status(node.id);
         let mut new = old.as_deref().cloned().unwrap_or_else(|| new_status(draft, &node));
-        if let Some((online, since)) = report.online
-            && (online != new.online || old.is_none())
+        if let Some((online, since)) = report.online {
+            // A stream is lost by the replica that holds it and by no other.
+            let others = new.held_by.is_some() && report.by.is_some() && new.held_by != report.by;
+            if (online || !others) && (online != new.online || old.is_none()) {
+                (new.online, new.since) = (online, since);
+            }
+            if online {
+                new.held_by = report.by;
+            }
+        }
+        if let Some(beat) = report.beat
+            && new.held_by == report.by
         {
-            (new.online, new.since) = (online, since);
+            new.beat = beat;
         }
         if let Some((revision, exceptions)) = &report.applied {
             new.applied_revision = *revision;
@@ -355,8 +367,20 @@ pub(super) fn report(draft: &mut Draft<'_>, reports: &[NodeReport]) -> Vec<Objec
         if old.as_deref() == Some(&new) {
             continue;
         }
-        new.revision = draft.revision();
-        changed.push(draft.put(new));
+        let quiet = old.is_some_and(|old| {
+            let (held_by, beat) = (new.held_by, new.beat);
+            new == NodeStatus {
+                held_by,
+                beat,
+                ..(*old).clone()
+            }
+        });
+        if quiet {
+            draft.put_quiet(new);
+        } else {
+            new.revision = draft.revision();
+            changed.push(draft.put(new));
+        }
     }
     changed
 }

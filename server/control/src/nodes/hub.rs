@@ -1,6 +1,6 @@
 //! What all streams share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use portolan_shared::ids::{NodeId, ProjectId};
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::liveness::Liveness;
+use super::liveness::{Holders, Liveness, Replica};
 use super::pki::Ca;
 use super::report::Reports;
 use super::state::States;
@@ -23,6 +23,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// At every which look is compared who is online here and in the store: it costs a read of all.
 const COMPARE_EVERY: u32 = 8;
+
+/// At every which look one of several replicas says that it lives: every 10 s.
+const BEAT_EVERY: u32 = 40;
 
 /// A stream as others see it.
 pub(super) struct Place {
@@ -38,6 +41,9 @@ pub(super) struct Hub {
     pub(super) ca: Arc<Ca>,
     pub(super) states: States,
     pub(super) reports: Reports,
+    /// Which of several replicas this is; `None`: there is one control plane.
+    replica: Option<Replica>,
+    holders: Mutex<Holders>,
     liveness: Mutex<Liveness>,
     places: Mutex<HashMap<NodeId, (u64, Arc<Notify>)>>,
     numbers: AtomicU64,
@@ -45,11 +51,21 @@ pub(super) struct Hub {
 
 impl Hub {
     pub(super) fn new(control: Control, ca: Arc<Ca>) -> Self {
+        let replica = control.replicated().then(|| {
+            let mut replica = [0; 16];
+            control.random(&mut replica);
+            replica
+        });
+        Self::among(control, ca, replica)
+    }
+
+    /// As one of several replicas. What others hold is theirs: their nodes need not come here.
+    pub(super) fn among(control: Control, ca: Arc<Ca>, replica: Option<Replica>) -> Self {
         let now = control.now();
         let online: Vec<NodeId> = control.read(|view| {
             let statuses = view.nodes().filter_map(|node| view.node_status(node.id));
             statuses
-                .filter(|status| status.online)
+                .filter(|status| status.online && (replica.is_none() || status.held_by.is_none()))
                 .map(|status| status.node)
                 .collect()
         });
@@ -58,9 +74,23 @@ impl Hub {
             control,
             ca,
             reports: Reports::default(),
+            replica,
+            holders: Mutex::default(),
             liveness: Mutex::new(Liveness::at_start(online, now)),
             places: Mutex::default(),
             numbers: AtomicU64::new(1),
+        }
+    }
+
+    /// A report that says nothing yet.
+    fn report(&self, node: NodeId) -> NodeReport {
+        NodeReport {
+            node,
+            online: None,
+            applied: None,
+            agent_version: None,
+            by: self.replica,
+            beat: None,
         }
     }
 
@@ -75,17 +105,16 @@ impl Hub {
         let (online, same_version) = self.control.read(|view| {
             let status = view.node_status(node);
             (
-                status.is_some_and(|s| s.online),
+                status.is_some_and(|s| s.online && s.held_by == self.replica),
                 status.is_some_and(|s| s.agent_version == agent_version),
             )
         });
         let tell_online = !online || self.reports.waits(node);
         if tell_online || !same_version {
             self.reports.add(NodeReport {
-                node,
                 online: tell_online.then(|| (true, self.control.now())),
-                applied: None,
                 agent_version: (!same_version).then(|| agent_version.to_owned()),
+                ..self.report(node)
             });
         }
         Place { number, replaced }
@@ -113,12 +142,9 @@ impl Hub {
             })
         });
         if !known || self.reports.waits(node) {
-            let applied = Some((revision, exceptions));
             self.reports.add(NodeReport {
-                node,
-                online: None,
-                applied,
-                agent_version: None,
+                applied: Some((revision, exceptions)),
+                ..self.report(node)
             });
         }
     }
@@ -133,22 +159,23 @@ impl Hub {
             self.look(now);
             if round % COMPARE_EVERY == 0 {
                 self.compare(now);
+                self.look_at_others(now);
+            }
+            if round % BEAT_EVERY == 0 {
+                self.beat(now);
             }
         }
     }
 
     /// Tells who is silent.
-    fn look(&self, now: Micros) {
+    pub(super) fn look(&self, now: Micros) {
         let silent = self.liveness.lock().silent(now);
         for (node, last_contact) in silent {
             if self.control.read(|view| view.node(node).is_some()) {
                 tracing::warn!(%node, "the node's agent does not report any more");
-                let online = Some((false, last_contact));
                 self.reports.add(NodeReport {
-                    node,
-                    online,
-                    applied: None,
-                    agent_version: None,
+                    online: Some((false, last_contact)),
+                    ..self.report(node)
                 });
             }
         }
@@ -169,10 +196,59 @@ impl Hub {
         });
         for node in mistaken.into_iter().filter(|node| !self.reports.waits(*node)) {
             self.reports.add(NodeReport {
-                node,
                 online: Some((true, now)),
-                applied: None,
-                agent_version: None,
+                ..self.report(node)
+            });
+        }
+    }
+
+    /// Tells that nodes are silent whose replica is dead and that have not come here.
+    pub(super) fn look_at_others(&self, now: Micros) {
+        let Some(own) = self.replica else { return };
+        let held: Vec<(NodeId, Replica, Micros)> = self.control.read(|view| {
+            let statuses = view.nodes().filter_map(|node| view.node_status(node.id));
+            let held = statuses.filter(|status| status.online);
+            held.filter_map(|status| Some((status.node, status.held_by.filter(|by| *by != own)?, status.beat)))
+                .collect()
+        });
+        let mut beats: HashMap<Replica, Micros> = HashMap::new();
+        for (_, replica, beat) in &held {
+            let newest = beats.entry(*replica).or_insert(*beat);
+            *newest = (*newest).max(*beat);
+        }
+        let dead = self.holders.lock().dead(&beats, now);
+        if dead.is_empty() {
+            return;
+        }
+        let here: HashSet<NodeId> = self.online().into_iter().collect();
+        for (node, replica, _) in held {
+            if dead.contains(&replica) && !here.contains(&node) {
+                tracing::warn!(%node, "the replica that held the node's stream does not live any more");
+                self.reports.add(NodeReport {
+                    online: Some((false, now)),
+                    by: Some(replica),
+                    ..self.report(node)
+                });
+            }
+        }
+    }
+
+    /// One of several replicas says that it lives, of one of its nodes.
+    fn beat(&self, now: Micros) {
+        let Some(own) = self.replica else { return };
+        let mut online = self.online();
+        online.sort_unstable();
+        let mine = self.control.read(|view| {
+            let holds = |node: &NodeId| {
+                view.node_status(*node)
+                    .is_some_and(|status| status.held_by == Some(own))
+            };
+            online.into_iter().find(holds)
+        });
+        if let Some(node) = mine {
+            self.reports.add(NodeReport {
+                beat: Some(now),
+                ..self.report(node)
             });
         }
     }

@@ -4,7 +4,7 @@
 //! a node silent, and then since its last contact. After a start of the control plane everybody
 //! stored as online has a longer grace to come back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use portolan_shared::ids::NodeId;
 
@@ -15,6 +15,35 @@ pub(super) const GRACE: Micros = 3_000_000;
 
 /// How long all agents may take to come back after a start of the control plane: 10 s.
 pub(super) const START_GRACE: Micros = 10_000_000;
+
+/// How long another replica may not say that it lives, before its nodes are taken for silent: 30 s.
+pub(super) const DEAD: Micros = 30_000_000;
+
+/// A replica of the control plane, until its process ends.
+pub(super) type Replica = [u8; 16];
+
+/// Other replicas, by the beats they write. Their clocks are not compared with this one's: a beat
+/// that changes is a life.
+#[derive(Default)]
+pub(super) struct Holders {
+    /// The newest beat of each, and when it was first seen here.
+    seen: HashMap<Replica, (Micros, Micros)>,
+}
+
+impl Holders {
+    /// Takes in the newest beats of those that hold nodes; those that have not changed for too long.
+    pub(super) fn dead(&mut self, beats: &HashMap<Replica, Micros>, now: Micros) -> HashSet<Replica> {
+        self.seen.retain(|replica, _| beats.contains_key(replica));
+        let dead = beats.iter().filter(|(replica, beat)| {
+            let (last, at) = self.seen.entry(**replica).or_insert((**beat, now));
+            if last != *beat {
+                (*last, *at) = (**beat, now);
+            }
+            now - *at >= DEAD
+        });
+        dead.map(|(replica, _)| *replica).collect()
+    }
+}
 
 enum Presence {
     /// By the stream of this number.
@@ -92,6 +121,25 @@ mod tests {
 
     const NODE: NodeId = NodeId::from_bytes([1; 16]);
     const S: Micros = 1_000_000;
+
+    #[test]
+    fn a_replica_is_dead_when_its_beat_has_not_changed_for_long() {
+        let (one, two) = ([1; 16], [2; 16]);
+        let mut holders = Holders::default();
+        let beats = |a, b| HashMap::from([(one, a), (two, b)]);
+        assert!(
+            holders.dead(&beats(5, 900), 100).is_empty(),
+            "not before it was watched"
+        );
+        assert!(holders.dead(&beats(5, 901), 100 + DEAD / 2).is_empty());
+        assert_eq!(holders.dead(&beats(5, 901), 100 + DEAD), HashSet::from([one]));
+        assert!(
+            holders.dead(&beats(6, 902), 101 + DEAD).is_empty(),
+            "it lives after all"
+        );
+        assert!(holders.dead(&HashMap::from([(two, 902)]), 102 + DEAD).is_empty());
+        assert!(holders.dead(&beats(6, 903), 102 + 2 * DEAD).is_empty(), "watched anew");
+    }
 
     #[test]
     fn a_lost_stream_is_forgiven_within_the_grace() {

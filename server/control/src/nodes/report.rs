@@ -111,6 +111,8 @@ fn merge(waiting: &mut HashMap<NodeId, NodeReport>, report: NodeReport) {
             old.online = report.online.or(old.online);
             old.applied = report.applied.or_else(|| old.applied.take());
             old.agent_version = report.agent_version.or_else(|| old.agent_version.take());
+            old.by = report.by.or(old.by);
+            old.beat = report.beat.or(old.beat);
         }
     }
 }
@@ -134,6 +136,8 @@ mod tests {
             online: None,
             applied: None,
             agent_version: None,
+            by: None,
+            beat: None,
         }
     }
 

@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use portolan_shared::ids::PortId;
 use portolan_wire::agent::from_agent::Message as Out;
@@ -12,7 +13,10 @@ use rustls::pki_types::CertificateDer;
 use super::client::{Agent, Host, Stream};
 use super::world::{World, eventually};
 use crate::command::{Command, NodeReport};
+use crate::feed::{Next, Op};
 use crate::model::Block;
+use crate::nodes::hub::Hub;
+use crate::nodes::liveness::{DEAD, START_GRACE};
 use crate::nodes::pki;
 use crate::view::PortScope;
 
@@ -70,10 +74,57 @@ async fn a_node_that_somebody_calls_silent_while_it_is_connected_is_online_again
         online: Some((false, 1)),
         applied: None,
         agent_version: None,
+        by: None,
+        beat: None,
     };
     world.write(Command::ReportNodes(vec![said])).await;
     assert!(!world.status(agent.id).unwrap().online);
     online(&world, &agent).await;
+}
+
+#[tokio::test]
+async fn a_replica_that_starts_leaves_the_others_nodes_alone_while_they_live() {
+    const FIRST: [u8; 16] = [1; 16];
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let says = |by, online, beat| NodeReport {
+        node: agent.id,
+        online,
+        applied: None,
+        agent_version: None,
+        by: Some(by),
+        beat,
+    };
+    let online = |by| says(by, Some((true, 1)), Some(1));
+    world.write(Command::ReportNodes(vec![online(FIRST)])).await;
+    let second = Hub::among(world.control.clone(), Arc::clone(&world.hub.ca), Some([2; 16]));
+    let now = world.control.now();
+    second.look(now + START_GRACE);
+    second.look_at_others(now);
+    assert!(!second.reports.waits(agent.id), "it is the first one's");
+    // The first lives, and what others say of its streams does not count.
+    let head = world.head();
+    let silent = Some((false, 2));
+    world
+        .write(Command::ReportNodes(vec![says(FIRST, None, Some(2))]))
+        .await;
+    world
+        .write(Command::ReportNodes(vec![says([2; 16], silent, None)]))
+        .await;
+    assert!(world.status(agent.id).unwrap().online);
+    let news = world.control.feed().subscribe(Some(head)).try_next();
+    assert!(
+        matches!(news, Some(Next::Commit(commit)) if commit.changes.iter().all(|change| change.op == Op::Quiet)),
+        "a beat is nobody's news"
+    );
+    second.look_at_others(now + DEAD);
+    assert!(!second.reports.waits(agent.id));
+    // Then it says nothing any more.
+    second.look_at_others(now + 2 * DEAD);
+    assert!(second.reports.waits(agent.id));
+    world.write(Command::ReportNodes(vec![says(FIRST, silent, None)])).await;
+    assert!(!world.status(agent.id).unwrap().online);
 }
 
 #[tokio::test]
