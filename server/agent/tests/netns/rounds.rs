@@ -3,9 +3,10 @@
 use std::io::{Read, Write};
 use std::net::IpAddr;
 
+use portolan_agent::kernel::{Kernel as _, Netlink, PodNamespace, RouteChange};
 use portolan_agent::plan::Object;
 
-use crate::world::{Cluster, inside, ip, links, node_v4, privileged};
+use crate::world::{Cluster, inside, ip, links, node_v4, path_of, privileged};
 use crate::{connect, listen};
 
 #[test]
@@ -81,6 +82,44 @@ fn what_is_lost_comes_back_and_what_moves_is_replaced() {
         "{:?}",
         node.our_routes()
     );
+}
+
+#[test]
+fn a_route_is_removed_only_where_it_leads_as_it_was_seen_to() {
+    if !privileged() {
+        return;
+    }
+    let cluster = Cluster::new(2, true);
+    let host = &cluster.node(1).namespace.0;
+    let kernel = Netlink::open_at(PodNamespace::open(&path_of(host)).unwrap());
+    ip(&format!("-n {host} link add ptlabc type dummy"));
+    ip(&format!("-n {host} link set ptlabc up"));
+    // Seen one way; then somebody puts another route into the slot, as a pod with the same address.
+    let slots = [
+        ("", "10.77.9.1/32", "dev ptlabc", "dev lo"),
+        ("", "10.77.9.64/26", "via 192.168.77.2", "via 192.168.77.3"),
+        ("-6 ", "fd77:10:0:9::1/128", "dev ptlabc", "dev lo"),
+        ("-6 ", "fd77:10:0:9::40/122", "via fd77::2", "via fd77::3"),
+    ];
+    for (family, prefix, before, _) in slots {
+        ip(&format!("-n {host} {family}route add {prefix} {before} proto 157"));
+    }
+    let drops = |kernel: &Netlink| -> Vec<RouteChange> {
+        let routes = kernel.observe().unwrap().routes.into_iter();
+        let of_the_test = routes.filter(|(key, _)| slots.iter().any(|slot| slot.1 == key.prefix.to_string()));
+        of_the_test.map(|(key, route)| RouteChange::Drop { key, route }).collect()
+    };
+    let stale = drops(&kernel);
+    assert_eq!(stale.len(), slots.len());
+    for (family, prefix, _, after) in slots {
+        ip(&format!("-n {host} {family}route del {prefix} proto 157"));
+        ip(&format!("-n {host} {family}route add {prefix} {after} proto 157"));
+    }
+    assert!(kernel.change_routes(&stale).iter().all(Result::is_ok));
+    let fresh = drops(&kernel);
+    assert_eq!(fresh.len(), slots.len(), "the successors stay: {fresh:?}");
+    assert!(kernel.change_routes(&fresh).iter().all(Result::is_ok));
+    assert_eq!(drops(&kernel), []);
 }
 
 #[test]
