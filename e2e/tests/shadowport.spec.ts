@@ -445,9 +445,9 @@ test("every step is in the audit of both sides, and each object has its history"
   const audit = new Console(theirs);
   await theirs.goto(`/p/${world.project.id}/audit`);
   await expect(audit.heading("Audit")).toBeVisible();
-  await expect(theirs.getByText("Whatever is created, changed or deleted")).toBeVisible();
+  // How the people of this test got their roles; by whom of the provider's is not told.
+  await expect(theirs.getByRole("row").filter({ hasText: "Role member" })).toContainText("The provider");
   await audit.isLive();
-  await inspect(audit, "audit-empty");
 
   const id = await customer.file("Weekly reports, no way out needed.", 2);
   const entries = theirs.locator("[data-testid^=audit-row-]");
@@ -464,7 +464,7 @@ test("every step is in the audit of both sides, and each object has its history"
   await expect(grant).toBeHidden();
 
   // The customer's side knows that it was support, not who, and nothing of notes.
-  await expect(entries.first()).toContainText("Support", SHOWN);
+  await expect(entries.first()).toContainText("The provider", SHOWN);
   await entries.first().getByRole("button", { name: /^Details/ }).click();
   await expect(theirs.getByRole("row").filter({ hasText: "state" }).last()).toContainText("granted");
   await expect(theirs.getByText(world.anna.name)).toHaveCount(0);
@@ -485,7 +485,7 @@ test("every step is in the audit of both sides, and each object has its history"
 
   // From an object to its history and back.
   await page.goto(`/support/audit?q=object:${id} op:create`);
-  await all.first().getByRole("link", { name: "Weekly", exact: false }).or(all.first().locator("td a").first()).first().click();
+  await all.first().getByRole("link").first().click();
   await expect(page).toHaveURL(new RegExp(`/support/queue/${id}`));
 });
 
@@ -503,8 +503,6 @@ test("a network's history tells who changed what, before and after", async ({ wo
   const entries = page.locator("[data-testid^=audit-row-]");
   await expect(entries).toHaveCount(2);
   await entries.first().getByRole("button", { name: /^Details/ }).click();
-  const name = page.getByRole("row").filter({ has: page.getByRole("rowheader", { name: "name" }) });
-  await expect(name).toContainText("flour");
-  await expect(name).toContainText("sugar");
+  await expect(page.getByRole("row", { name: "name flour sugar", exact: true })).toBeVisible();
   await inspect(customer.app, "network-history");
 });

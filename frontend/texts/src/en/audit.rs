@@ -34,7 +34,7 @@ subject! { audit;
     ThroughApi: "API",
     ThroughAgent: "Agent",
     ThroughSystem: "Control plane",
-    WhoProvider: "Support",
+    WhoProvider: "The provider",
     WhoNode: "node {node}",
     WhoSystem: "Control plane",
     ObjectNetwork: "Network",

@@ -34,7 +34,7 @@ subject! { audit;
     ThroughApi: "API",
     ThroughAgent: "Агент",
     ThroughSystem: "Сервер управления",
-    WhoProvider: "Поддержка",
+    WhoProvider: "Провайдер",
     WhoNode: "узел {node}",
     WhoSystem: "Сервер управления",
     ObjectNetwork: "Сеть",
