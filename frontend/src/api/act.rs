@@ -37,7 +37,7 @@ impl Act {
     pub fn post(self, project: String, url: String, body: &impl Serialize, done: Callback<String>) {
         match encoded(Some(body)) {
             Ok(body) => self.run(project, url, body, done),
-            Err(failure) => self.failure.set(Some(failure)),
+            Err(error) => self.failure.set(Some(Failure::unreadable(&error.to_string()))),
         }
     }
 

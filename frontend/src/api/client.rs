@@ -31,13 +31,13 @@ pub async fn send(
     url: &str,
     body: Option<&impl Serialize>,
 ) -> Written {
-    send_text(session, project, method, url, encoded(body)?, &browser::fresh_key()).await
+    let body = encoded(body).map_err(|error| Failure::unreadable(&error.to_string()))?;
+    send_text(session, project, method, url, body, &browser::fresh_key()).await
 }
 
 /// A body as text.
-pub(super) fn encoded(body: Option<&impl Serialize>) -> Result<Option<String>, Failure> {
-    let text = body.map(serde_json::to_string).transpose();
-    text.map_err(|error| Failure::unreadable(&error.to_string()))
+pub(super) fn encoded(body: Option<&impl Serialize>) -> serde_json::Result<Option<String>> {
+    body.map(serde_json::to_string).transpose()
 }
 
 /// As [`send`], with a body that is text already and a key of the caller's.

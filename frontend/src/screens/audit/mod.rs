@@ -191,12 +191,15 @@ fn audit(of: Of) -> AnyView {
             if address.try_get_untracked() != Some(asked) {
                 return;
             }
-            let list = answer
-                .and_then(|text| serde_json::from_str(&text).map_err(|error| Failure::unreadable(&error.to_string())));
-            match list {
-                Ok(list) => pages.try_update(|pages| pages.get_or_insert_default().older(list)),
-                Err(failure) => failed.try_update(|failed| *failed = Some(failure)),
+            let failure = match answer.map(|text| serde_json::from_str(&text)) {
+                Ok(Ok(list)) => {
+                    pages.try_update(|pages| pages.get_or_insert_default().older(list));
+                    return;
+                }
+                Ok(Err(error)) => Failure::unreadable(&error.to_string()),
+                Err(failure) => failure,
             };
+            failed.try_set(Some(failure));
         });
     });
 

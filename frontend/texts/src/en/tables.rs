@@ -37,9 +37,6 @@ subject! { tables;
     Created1: "{name} was created.",
     Deleted1: "{name} was deleted.",
     DeleteNamed: "Delete {name}?",
-    DeleteSure: "Really delete?",
     OwnedByCluster: "It belongs to cluster {cluster} and goes when that is deleted.",
     PodsOnly: "Only the nodes of cluster {cluster} give addresses from this subnet.",
-    DeleteNetworkText: "The network {name} goes with its subnets. While something has ports in it, it stays.",
-    DeleteSubnetText: "The subnet {name} goes. While ports have addresses from it, it stays.",
 }

@@ -19,7 +19,6 @@ subject! { whole;
     Pods: "Pods",
     Project: "Project",
     ProjectId: "the project ID",
-    RequestId: "the request ID",
     LogIn: "Log in",
     LogOut: "Log out",
     LogInLead: "Networks, subnets and ports of your cloud",

@@ -19,7 +19,6 @@ subject! { whole;
     Pods: "Поды",
     Project: "Проект",
     ProjectId: "ID проекта",
-    RequestId: "ID запроса",
     LogIn: "Войти",
     LogOut: "Выйти",
     LogInLead: "Сети, подсети и порты вашего облака",
