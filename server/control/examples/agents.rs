@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use parking_lot::Mutex;
-use portolan_control::command::{Actor, Command, NetworkChange, NewCluster, NewNetwork, NewSubnet, Request};
+use portolan_control::command::{Actor, Command, NetworkChange, NewCluster, NewNetwork, NewSubnet, Request, Via};
 use portolan_control::control::{Control, OpenOptions};
 use portolan_control::model::Object;
 use portolan_control::nodes::pki::{Ca, Requested};
@@ -262,6 +262,7 @@ impl World {
         let (actor, if_match, idempotency) = (Actor::System, None, None);
         let request = Request {
             actor,
+            via: Via::SYSTEM,
             project,
             everywhere: true,
             if_match,

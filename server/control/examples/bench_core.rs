@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use portolan_control::command::{Actor, Command, NewNetwork, NewPort, NewSubnet, Request};
+use portolan_control::command::{Actor, Command, NewNetwork, NewPort, NewSubnet, Request, Via};
 use portolan_control::control::{Control, OpenOptions};
 use portolan_control::model::{Object, Port};
 use portolan_control::quotas::Quotas;
@@ -130,6 +130,7 @@ async fn prepare(control: &Control) -> Result<(ProjectId, NetworkId), Box<dyn st
 fn request(project: ProjectId, command: Command) -> Request {
     Request {
         actor: Actor::System,
+        via: Via::SYSTEM,
         project,
         everywhere: true,
         if_match: None,

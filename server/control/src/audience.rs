@@ -1,9 +1,11 @@
 //! Who may learn of a change: one answer for the events and for the audit.
 
+use portolan_shared::v1::{PortKind, Side};
+
+use crate::command::{Actor, Command, Request};
 use crate::feed::{Change, Op};
-use crate::model::{Object, ObjectKind, Port, Revision, Role, owner};
-use crate::view::port_kind;
-use portolan_shared::v1::PortKind;
+use crate::model::{Object, ObjectKind, Revision, Role};
+use crate::view::{View, hidden, port_kind};
 
 /// Who may learn of a change in a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,9 +16,21 @@ pub enum Audience {
     Provider,
 }
 
-/// Whether customers never meet a port: not in their own project either.
-pub fn hidden(port: &Port) -> bool {
-    matches!(&*port.device_owner, owner::SHADOW | owner::EXTERNAL)
+/// Whether who asked for these changes is the provider's and not the project's: support in what support
+/// does, and else whoever has no role in the project whose objects changed.
+pub fn by_provider(view: &View, request: &Request, changes: &[Change]) -> bool {
+    let Actor::User(user) = request.actor else {
+        return false;
+    };
+    if let Command::OnRequest { side, .. } = request.command {
+        return side == Side::Support;
+    }
+    let own = |change: &Change| match &change.object {
+        Object::Port(port) if hidden(port) => None,
+        _ => change.project,
+    };
+    let project = changes.iter().find_map(own);
+    project.is_some_and(|project| view.roles(user, project).is_empty())
 }
 
 impl Change {

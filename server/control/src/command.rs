@@ -14,7 +14,8 @@ use portolan_shared::ids::{
 use portolan_shared::mac::MacAddress;
 use portolan_shared::refusal::Refusal;
 use portolan_shared::stages::Because;
-use portolan_shared::v1::Side;
+use portolan_shared::v1::{Side, Through};
+use uuid::Uuid;
 
 use crate::model::{Assignment, Exception, Micros, Object, Pod, Revision, Session, User};
 
@@ -29,11 +30,35 @@ pub enum Actor {
     System,
 }
 
+/// Through what, and by which request of a client's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Via {
+    /// Through what.
+    pub through: Through,
+    /// The request's id, as in the log and in error messages; none but for HTTP.
+    pub request: Option<Uuid>,
+}
+
+impl Via {
+    /// The control plane itself.
+    pub const SYSTEM: Self = Self {
+        through: Through::System,
+        request: None,
+    };
+    /// A node's agent.
+    pub const AGENT: Self = Self {
+        through: Through::Agent,
+        request: None,
+    };
+}
+
 /// A command with everything around it.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// Who asks.
     pub actor: Actor,
+    /// Through what.
+    pub via: Via,
     /// The project it is asked in; objects of another project are not found, unless `everywhere`.
     pub project: ProjectId,
     /// An administrator: any project's objects.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, mpsc};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use portolan_shared::refusal::Refusal;
 use uuid::Uuid;
 
@@ -11,7 +11,7 @@ use crate::feed::Feed;
 use crate::model::Micros;
 use crate::quotas::Quotas;
 use crate::sources::{Clock, Ids, Random, SystemClock, SystemRandom};
-use crate::store::{PostgresStore, SqliteOptions, SqliteStore, Store, StoreError};
+use crate::store::{AuditAsked, AuditPage, History, PostgresStore, SqliteOptions, SqliteStore, Store, StoreError};
 use crate::view::View;
 use crate::writer::{self, Queue, Retention, Writer};
 
@@ -81,6 +81,8 @@ struct Shared {
     random: Arc<dyn Random>,
     store_id: [u8; 16],
     quotas: Quotas,
+    /// Reads the audit; one at a time.
+    history: Mutex<Box<dyn History>>,
     /// Whether other processes write to the store.
     replicated: bool,
 }
@@ -170,6 +172,19 @@ impl Control {
         self.shared.quotas
     }
 
+    /// Reads the audit from the store, off the writer's thread; blocks meanwhile.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn audit(&self, asked: &AuditAsked) -> Result<AuditPage, Refusal> {
+        self.shared.history.lock().page(asked).map_err(|error| {
+            tracing::error!(%error, "the audit could not be read");
+            Refusal::StoreUnavailable {
+                reason: error.to_string(),
+            }
+        })
+    }
+
     /// Commits, to follow.
     pub fn feed(&self) -> &Feed {
         &self.shared.feed
@@ -241,6 +256,7 @@ fn start(
         random: options.random,
         store_id,
         quotas: options.quotas,
+        history: Mutex::new(store.history()),
         replicated: store.shared(),
     };
     let writer = Writer {

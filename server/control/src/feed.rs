@@ -12,7 +12,7 @@ use parking_lot::RwLock;
 use portolan_shared::ids::{ClusterId, ProjectId};
 use tokio::sync::watch;
 
-use crate::command::Actor;
+use crate::command::{Actor, Via};
 use crate::model::{Key, Micros, Object, ObjectKind, Revision};
 
 /// What happened to an object.
@@ -64,6 +64,10 @@ pub struct Commit {
     pub at: Micros,
     /// Who asked.
     pub actor: Actor,
+    /// Through what.
+    pub via: Via,
+    /// Whether whoever asked is the provider's: customers do not read their name.
+    pub by_provider: bool,
     /// In the order decided.
     pub changes: Box<[Change]>,
 }
@@ -400,6 +404,8 @@ mod tests {
             revision,
             at: 0,
             actor: Actor::System,
+            via: Via::SYSTEM,
+            by_provider: false,
             changes: clusters.iter().map(change).collect(),
         })
     }
@@ -491,6 +497,8 @@ mod tests {
                     revision,
                     at: 0,
                     actor: Actor::System,
+                    via: Via::SYSTEM,
+                    by_provider: false,
                     changes: Box::new([change]),
                 })]);
             }

@@ -72,6 +72,10 @@ pub struct Serve {
     #[arg(long, value_name = "PROVIDER")]
     pub node_provider: Option<NodeProvider>,
 
+    /// How many days the audit is kept
+    #[arg(long, value_name = "DAYS", default_value_t = 396, value_parser = clap::value_parser!(u32).range(1..))]
+    pub audit_days: u32,
+
     /// Most of each a project may have; the project admin has no limits
     #[command(flatten)]
     pub quotas: QuotaOptions,

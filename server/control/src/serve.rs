@@ -15,6 +15,7 @@ use crate::control::{Control, OpenError, OpenOptions};
 use crate::http;
 use crate::identity::password::{Cost, Passwords};
 use crate::identity::seed::{ADMIN, Seeded, seed};
+use crate::model::Micros;
 use crate::nodes::{self, EndpointError};
 use crate::options::Serve;
 use crate::sources::SystemRandom;
@@ -64,6 +65,7 @@ pub fn run(options: Serve) -> Result<(), ServeError> {
     raise_descriptor_limit();
     let mut open = OpenOptions::new(options.database.clone());
     open.quotas = options.quotas.quotas();
+    open.retention.audit = Micros::from(options.audit_days) * 24 * 3_600_000_000;
     let control = Control::open(open)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(options, control))

@@ -6,14 +6,18 @@ mod common;
 use std::sync::Arc;
 
 use common::postgres::Postgres;
-use portolan_control::command::Actor;
+use portolan_control::audience::Audience;
+use portolan_control::command::{Actor, Via};
 use portolan_control::feed::{Change, Commit, Op};
 use portolan_control::model::{
-    Assignment, FixedIp, Key, Meta, Network, Object, Port, Project, Revision, Role, Session, Subnet, User,
+    Assignment, FixedIp, Key, Meta, Network, Object, ObjectKind, Port, Project, Revision, Role, Session, Subnet, User,
 };
-use portolan_control::store::{PostgresStore, SqliteOptions, SqliteStore, Store, StoreError};
+use portolan_control::store::{
+    AuditAsked, PostgresStore, SqliteOptions, SqliteStore, Store, StoreError, Trim, key_bytes,
+};
 use portolan_shared::ids::{NetworkId, PortId, ProjectId, SubnetId, UserId};
 use portolan_shared::mac::MacAddress;
+use portolan_shared::v1::{AuditOp, Through};
 
 const STORE: [u8; 16] = [3; 16];
 
@@ -153,6 +157,8 @@ fn commit(revision: Revision, changes: Vec<Change>) -> Arc<Commit> {
         revision,
         at: i64::try_from(revision).unwrap() * 10,
         actor,
+        via: Via::SYSTEM,
+        by_provider: false,
         changes: changes.into(),
     })
 }
@@ -290,12 +296,192 @@ fn behaves(engine: &dyn Engine) {
     }
 
     // Old changes go, whole commits at a time and not more than allowed.
-    assert_eq!(store.trim(1_000, i64::MAX, 100).unwrap(), 0, "few enough");
-    assert_eq!(store.trim(0, 5, 100).unwrap(), 0, "young enough");
-    assert_eq!(store.trim(0, i64::MAX, 6).unwrap(), 4, "the commit that is cut stays");
+    let trim = |keep, before, step| Trim {
+        keep,
+        before,
+        audit_before: i64::MIN,
+        step,
+    };
+    assert_eq!(store.trim(trim(1_000, i64::MAX, 100)).unwrap(), 0, "few enough");
+    assert_eq!(store.trim(trim(0, 5, 100)).unwrap(), 0, "young enough");
+    assert_eq!(
+        store.trim(trim(0, i64::MAX, 6)).unwrap(),
+        4,
+        "the commit that is cut stays"
+    );
     assert!(matches!(store.follow(0), Err(StoreError::Compacted(0))));
     assert_eq!(store.follow(1).unwrap().len(), 6);
     assert_eq!(load(&mut *store).0.len(), 8);
+
+    // What is audited stays, but the feed is not misled by what is left of a commit.
+    assert_eq!(store.trim(trim(0, i64::MAX, 100)).unwrap(), 10);
+    assert!(
+        matches!(store.follow(5), Err(StoreError::Compacted(5))),
+        "half of commit 6 is there"
+    );
+    assert_eq!(revisions(&store.follow(6).unwrap()), [7]);
+    assert_eq!(revisions(&store.recent(7, 100).unwrap()), [7]);
+    let mut history = store.history();
+    let page = history.page(&asked()).unwrap();
+    let found: Vec<_> = page
+        .entries
+        .iter()
+        .map(|e| (e.revision, e.changes.len(), e.more))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (7, 1, 0),
+            (6, 1, 0),
+            (5, 3, 0),
+            (4, 1, 0),
+            (3, 2, 0),
+            (2, 2, 0),
+            (1, 3, 0)
+        ],
+        "sessions are not audited"
+    );
+    assert_eq!(page.next, None);
+    let forget = |audit_before| Trim {
+        audit_before,
+        ..trim(1_000, i64::MAX, 100)
+    };
+    assert_eq!(store.trim(forget(10)).unwrap(), 0, "young enough");
+    assert_eq!(store.trim(forget(11)).unwrap(), 3, "too old");
+    assert_eq!(history.page(&asked()).unwrap().entries.len(), 6);
+    assert_eq!(
+        store.trim(forget(i64::MAX)).unwrap(),
+        9,
+        "not of the feed's, however old"
+    );
+    assert_eq!(revisions(&store.follow(6).unwrap()), [7]);
+    assert_eq!(load(&mut *store).0.len(), 8);
+}
+
+fn revisions(commits: &[Commit]) -> Vec<Revision> {
+    commits.iter().map(|commit| commit.revision).collect()
+}
+
+/// All of the audit.
+fn asked() -> AuditAsked {
+    AuditAsked {
+        project: None,
+        audience: Audience::Provider,
+        object: None,
+        kind: None,
+        op: None,
+        actor: None,
+        by_provider: None,
+        through: None,
+        before: None,
+        limit: 100,
+    }
+}
+
+/// What the audit answers, page by page and by every filter.
+fn remembers(engine: &dyn Engine) {
+    let mut store = engine.open();
+    let (a, a2) = (port(255, 1, "10.0.0.2"), port(255, 2, "10.0.0.9"));
+    let many: Vec<Change> = (0..250)
+        .map(|n| put(None, &project(u8::try_from(n).unwrap(), &format!("p{n}"))))
+        .collect();
+    let via = Via {
+        through: Through::Console,
+        request: Some(uuid::Uuid::from_u128(77)),
+    };
+    let mut third = Commit::clone(&commit(3, vec![put(Some(&a), &a2)]));
+    (third.via, third.by_provider) = (via, true);
+    let commits = [
+        commit(1, vec![put(None, &a)]),
+        commit(2, many),
+        Arc::new(third),
+        commit(4, vec![delete(&a2)]),
+    ];
+    write(&mut *store, 0, &commits).unwrap();
+    let mut history = store.history();
+    let mut page = |change: &dyn Fn(&mut AuditAsked)| {
+        let mut asked = asked();
+        change(&mut asked);
+        let page = history.page(&asked).unwrap();
+        let revisions: Vec<_> = page.entries.iter().map(|entry| entry.revision).collect();
+        (page, revisions)
+    };
+    let key = key_bytes(&a.key());
+    let (found, revisions) = page(&|asked| asked.object = Some(key.clone()));
+    assert_eq!(revisions, [4, 3, 1]);
+    let ops: Vec<_> = found.entries.iter().map(|entry| entry.changes[0].op).collect();
+    assert_eq!(ops, [AuditOp::Delete, AuditOp::Update, AuditOp::Create]);
+    let update = &found.entries[1];
+    assert_eq!((update.via, update.by_provider), (via, true));
+    assert_eq!(
+        (&update.changes[0].object, update.changes[0].before.as_ref()),
+        (&a2, Some(&a))
+    );
+    assert!(found.entries[2].changes[0].before.is_none());
+    // A commit of many objects is one entry; the one that is asked for comes first.
+    let last = project(249, "p249");
+    let (found, revisions) = page(&|asked| asked.object = Some(key_bytes(&last.key())));
+    assert_eq!(revisions, [2]);
+    let entry = &found.entries[0];
+    assert_eq!(
+        (entry.changes.len(), entry.more, &entry.changes[0].object),
+        (100, 150, &last)
+    );
+    // Pages go on where the last ended.
+    let (found, revisions) = page(&|asked| asked.limit = 3);
+    assert_eq!((revisions, found.next), (vec![4, 3, 2], Some(2)));
+    let (found, revisions) = page(&|asked| (asked.limit, asked.before) = (3, Some(2)));
+    assert_eq!((revisions, found.next), (vec![1], None));
+    // Filters.
+    assert_eq!(page(&|asked| asked.kind = Some(ObjectKind::Port)).1, [4, 3, 1]);
+    assert_eq!(page(&|asked| asked.op = Some(AuditOp::Update)).1, [3]);
+    assert_eq!(page(&|asked| asked.op = Some(AuditOp::Delete)).1, [4]);
+    assert_eq!(page(&|asked| asked.through = Some(Through::Console)).1, [3]);
+    assert_eq!(page(&|asked| asked.by_provider = Some(true)).1, [3]);
+    assert_eq!(page(&|asked| asked.actor = Some(Actor::System)).1, [4, 2]);
+    let nobody = ProjectId::from_bytes(bytes(99));
+    assert_eq!(page(&|asked| asked.project = Some(nobody)).1, [0; 0]);
+    let mine = ProjectId::from_bytes(bytes(1));
+    assert_eq!(page(&|asked| asked.project = Some(mine)).1, [4, 3, 2, 1]);
+    assert_eq!(page(&|asked| asked.audience = Audience::Everyone).1, [4, 3, 2, 1]);
+}
+
+#[test]
+fn sqlite_remembers() {
+    remembers(&Sqlite(tempfile::tempdir().unwrap()));
+}
+
+#[test]
+fn postgres_remembers() {
+    let Some(postgres) = Postgres::start() else { return };
+    remembers(&OnPostgres(postgres.database()));
+}
+
+#[test]
+fn an_older_store_is_brought_up_and_its_feed_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Sqlite(folder);
+    let path = engine.0.path().join("s.db");
+    let mut store = engine.open();
+    write(&mut *store, 0, &[commit(1, vec![put(None, &network())])]).unwrap();
+    drop(store);
+    // As version 1 left it.
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(
+        "DROP INDEX changes_audited; DROP INDEX changes_project; DROP INDEX changes_object; \
+         ALTER TABLE changes DROP COLUMN audited; ALTER TABLE changes DROP COLUMN made; \
+         ALTER TABLE changes DROP COLUMN through; ALTER TABLE changes DROP COLUMN by_provider; \
+         ALTER TABLE changes DROP COLUMN request; ALTER TABLE head DROP COLUMN floor; \
+         DROP TABLE shadow_requests; DROP TABLE request_messages; PRAGMA user_version = 1",
+    )
+    .unwrap();
+    drop(old);
+    let mut store = engine.open();
+    assert_eq!(load(&mut *store).2, 1);
+    assert_eq!(revisions(&store.follow(0).unwrap()), [1]);
+    write(&mut *store, 1, &[commit(2, vec![delete(&network())])]).unwrap();
+    let page = store.history().page(&asked()).unwrap();
+    assert_eq!(page.entries.len(), 1, "what was before is not in the audit");
 }
 
 #[test]

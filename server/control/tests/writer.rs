@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use common::{Kit, code, options, port, port_at};
 use parking_lot::Mutex;
-use portolan_control::command::{Actor, Command};
+use portolan_control::command::{Actor, Command, Via};
 use portolan_control::control::Control;
 use portolan_control::feed::{Change, Commit, Op};
-use portolan_control::model::{FixedIp, Key, Micros, Object, Port, Revision};
-use portolan_control::store::{Loaded, Store, StoreError};
+use portolan_control::model::{FixedIp, Key, Object, Port, Revision};
+use portolan_control::store::{Loaded, Store, StoreError, Trim};
 
 /// What is stored, and what goes wrong next.
 #[derive(Default)]
@@ -67,6 +67,8 @@ impl Scripted {
             revision: stored.head + 1,
             at: 0,
             actor: Actor::System,
+            via: Via::SYSTEM,
+            by_provider: false,
             changes: changes.into(),
         };
         stored.write(&Arc::new(commit));
@@ -117,7 +119,7 @@ impl Store for Scripted {
         true
     }
 
-    fn trim(&mut self, _: u64, _: Micros, _: u64) -> Result<u64, StoreError> {
+    fn trim(&mut self, _: Trim) -> Result<u64, StoreError> {
         Ok(0)
     }
 

@@ -12,11 +12,12 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use portolan_shared::ids::ProjectId;
 use portolan_shared::refusal::Refusal;
+use portolan_shared::v1::Through;
 
 use super::Api;
 use super::error::Failure;
 use super::outer::RequestId;
-use crate::command::{Actor, Command, Outcome, Request};
+use crate::command::{Actor, Command, Outcome, Request, Via};
 use crate::identity::rights::{Rights, overall, rights};
 use crate::identity::secret;
 use crate::model::{Micros, Port, Project, Session, User};
@@ -43,6 +44,8 @@ pub struct Caller {
     pub now: Micros,
     /// The `Idempotency-Key`, if the call has one.
     key: Option<String>,
+    /// Through what, and as which request.
+    via: Via,
     /// Method and path, for the digest of an idempotent call.
     route: String,
 }
@@ -128,6 +131,14 @@ impl Caller {
             return Err(Refusal::Csrf {});
         }
         let key = key(headers)?;
+        let via = Via {
+            through: if session.csrf.is_some() {
+                Through::Console
+            } else {
+                Through::Api
+            },
+            request: parts.extensions.get::<RequestId>().and_then(RequestId::uuid),
+        };
         let route = format!("{} {}", parts.method, parts.uri.path());
         Ok(Self {
             api: Arc::clone(api),
@@ -136,6 +147,7 @@ impl Caller {
             overall,
             now,
             key,
+            via,
             route,
         })
     }
@@ -161,10 +173,14 @@ impl Caller {
     /// # Errors
     /// Why it is refused.
     pub async fn administer(&self, command: Command) -> Result<Outcome, Refusal> {
-        self.api
-            .control
-            .write(crate::identity::login::request(self.actor(), command))
-            .await
+        self.api.control.write(self.request(command)).await
+    }
+
+    fn request(&self, command: Command) -> Request {
+        Request {
+            via: self.via,
+            ..crate::identity::login::request(self.actor(), command)
+        }
     }
 
     /// Asks the writer to make something about identity; `body` is the request's.
@@ -172,7 +188,7 @@ impl Caller {
     /// # Errors
     /// Why it is refused.
     pub async fn create(&self, command: Command, body: &[u8]) -> Result<Outcome, Refusal> {
-        let mut request = crate::identity::login::request(self.actor(), command);
+        let mut request = self.request(command);
         request.idempotency = self.idempotency(request.project, body);
         self.write(request).await
     }
@@ -381,6 +397,7 @@ impl Call {
     ) -> Result<Outcome, Refusal> {
         let request = Request {
             actor: self.caller.actor(),
+            via: self.caller.via,
             project: self.project.id,
             everywhere: self.rights.admin,
             if_match: self.if_match,

@@ -9,6 +9,7 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use uuid::Uuid;
 
 use super::Api;
 use super::error::{Failure, Shape};
@@ -16,6 +17,21 @@ use super::error::{Failure, Shape};
 /// The id of a request, in its extensions, in the answer and in the log.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub Arc<str>);
+
+/// What the id of a request begins with.
+const REQUEST: &str = "req-";
+
+impl RequestId {
+    /// The id of this UUID.
+    pub fn of(uuid: Uuid) -> Self {
+        Self(format!("{REQUEST}{uuid}").into())
+    }
+
+    /// The UUID in it, as the audit stores it.
+    pub fn uuid(&self) -> Option<Uuid> {
+        self.0.strip_prefix(REQUEST)?.parse().ok()
+    }
+}
 
 /// What the console may load and talk to: itself. Leptos needs `wasm-unsafe-eval`.
 pub const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
@@ -36,7 +52,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id")
 /// The outermost layer.
 pub async fn around(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let id: Arc<str> = format!("req-{}", api.control.new_id()).into();
+    let RequestId(id) = RequestId::of(api.control.new_id());
     let shape = Shape::of(request.uri().path());
     // For the log and for error bodies; all three are cheap to clone.
     let (method, uri) = (request.method().clone(), request.uri().clone());

@@ -233,7 +233,7 @@ fn after<'s>(
 /// That somebody was first; customers read "support" for who of support it was.
 fn decided_already(request: &ShadowRequest, named: bool) -> Refusal {
     let decided = request.decided.as_ref();
-    let own = request.state == RequestState::Withdrawn;
+    let own = request.state == RequestState::Withdrawn && request.side == Side::Customer;
     Refusal::RequestDecided {
         state: request.state.word().to_owned(),
         by: decided

@@ -7,7 +7,7 @@ use portolan_shared::refusal::Refusal;
 
 use super::password::Passwords;
 use super::secret;
-use crate::command::{Actor, Command, Proof, Request};
+use crate::command::{Actor, Command, Proof, Request, Via};
 use crate::control::Control;
 use crate::model::{Micros, Session, User};
 
@@ -95,6 +95,7 @@ pub async fn begin(control: &Control, user: &User, kind: Kind, proof: Proof) -> 
 pub fn request(actor: Actor, command: Command) -> Request {
     Request {
         actor,
+        via: Via::SYSTEM,
         project: ProjectId::from_bytes([0; 16]),
         everywhere: true,
         if_match: None,

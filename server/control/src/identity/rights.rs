@@ -125,7 +125,11 @@ pub fn overall(view: &View, session: &Session) -> Rights {
         None if session.csrf.is_some() => everywhere(view, session.user),
         None => Vec::new(),
     };
-    Rights::of(roles.into_iter().filter(|role| matches!(role, Role::Admin | Role::Support)))
+    Rights::of(
+        roles
+            .into_iter()
+            .filter(|role| matches!(role, Role::Admin | Role::Support)),
+    )
 }
 
 /// Roles of a user that count in every project.

@@ -100,4 +100,3 @@ pub struct RequestMessage {
     /// What.
     pub text: String,
 }
-

@@ -14,7 +14,7 @@ use super::liveness::{Holders, Liveness, Replica};
 use super::pki::Ca;
 use super::report::Reports;
 use super::state::States;
-use crate::command::{Actor, Command, NodeReport, Request};
+use crate::command::{Actor, Command, NodeReport, Request, Via};
 use crate::control::Control;
 use crate::model::{Exception, Micros, Revision};
 
@@ -256,17 +256,23 @@ impl Hub {
 
 /// A command of the control plane's own.
 pub(super) fn system_request(command: Command) -> Request {
-    request(Actor::System, command)
+    request(Actor::System, Via::SYSTEM, command)
+}
+
+/// A command of a host that is no node yet.
+pub(super) fn host_request(command: Command) -> Request {
+    request(Actor::System, Via::AGENT, command)
 }
 
 /// A command of a node's agent.
 pub(super) fn node_request(node: NodeId, command: Command) -> Request {
-    request(Actor::Node(node), command)
+    request(Actor::Node(node), Via::AGENT, command)
 }
 
-fn request(actor: Actor, command: Command) -> Request {
+fn request(actor: Actor, via: Via, command: Command) -> Request {
     Request {
         actor,
+        via,
         project: ProjectId::from_bytes([0; 16]),
         everywhere: true,
         if_match: None,

@@ -12,7 +12,7 @@ use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 
-use super::hub::{Hub, system_request};
+use super::hub::{Hub, host_request};
 use super::pki::Requested;
 use super::socket::{Incoming, Socket, SocketError};
 use crate::command::Command;
@@ -77,7 +77,7 @@ async fn join(hub: &Hub, request: &JoinRequest) -> Result<Joined, Refused> {
         address,
         key_hash,
     };
-    let (node, cluster) = match hub.control.write(system_request(command)).await {
+    let (node, cluster) = match hub.control.write(host_request(command)).await {
         Ok(outcome) => outcome
             .objects
             .iter()

@@ -6,6 +6,7 @@
 //! holds while it decides. It decides nothing itself. One mechanism for all kinds: see `rows`.
 //! The writer's thread owns it, so calls block.
 
+mod history;
 mod parse;
 mod postgres;
 mod rows;
@@ -17,8 +18,12 @@ use std::sync::Arc;
 use crate::feed::Commit;
 use crate::model::{Micros, Object, Revision};
 
+pub use history::{
+    Asked as AuditAsked, Changed as AuditChanged, Entry as AuditEntry, History, OBJECTS, Page as AuditPage,
+};
 pub use postgres::PostgresStore;
 pub(crate) use rows::MAX_CHANGES;
+pub use rows::key_bytes;
 pub use sqlite::{SqliteOptions, SqliteStore};
 
 /// Why a store does not do what is asked.
@@ -67,6 +72,19 @@ pub struct Loaded {
     pub revision: Revision,
 }
 
+/// What may be forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trim {
+    /// The feed keeps so many rows,
+    pub keep: u64,
+    /// and what is not older than this.
+    pub before: Micros,
+    /// Audited rows stay behind, until they are older than this.
+    pub audit_before: Micros,
+    /// Most rows looked after at once.
+    pub step: u64,
+}
+
 /// A place where objects and changes are kept.
 pub trait Store: Send {
     /// Hands every object to `each`, what is referred to first, as of one revision.
@@ -105,12 +123,17 @@ pub trait Store: Send {
     /// Whether other processes may write to it, so that it has to be followed.
     fn shared(&self) -> bool;
 
-    /// Forgets at most `step` of the oldest changes, as long as more than `keep` remain and they are
-    /// older than `before`. Says how many it forgot.
+    /// Forgets the oldest changes, see [`Trim`]; a step at a time. Says how many it looked after: 0 when
+    /// there is nothing left to do. The feed has nothing of the commits that it takes anything of.
     ///
     /// # Errors
     /// If the store fails.
-    fn trim(&mut self, keep: u64, before: Micros, step: u64) -> Result<u64, StoreError>;
+    fn trim(&mut self, trim: Trim) -> Result<u64, StoreError>;
+
+    /// A reader of the audit, with a connection of its own.
+    fn history(&self) -> Box<dyn History> {
+        Box::new(history::NoHistory)
+    }
 
     /// Puts itself in order after an error: ends what is open, connects again.
     ///

@@ -5,6 +5,7 @@
 //! locks, no LISTEN. Rows go as arrays (`UNNEST`), and all statements of a batch, its COMMIT
 //! included, are sent in one go: should one fail, the server turns the COMMIT into a rollback.
 
+mod history;
 mod statements;
 
 use std::sync::Arc;
@@ -16,11 +17,11 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls};
 
-use super::rows::{self, Net, ReadRow};
+use super::rows::{self, Cut, Net, ReadRow};
 use super::schema::{self, MIGRATIONS, Types};
-use super::{Loaded, Store, StoreError, parse};
+use super::{History, Loaded, Store, StoreError, Trim, parse};
 use crate::feed::Commit;
-use crate::model::{Micros, Object, ObjectKind, Revision};
+use crate::model::{Object, ObjectKind, Revision};
 use statements::{Session, prepare, statements};
 
 const TYPES: Types = Types {
@@ -74,8 +75,10 @@ impl PostgresStore {
         }
         let rows = client
             .query(
-                "SELECT position, at, kind, project, cluster, op, actor, body FROM changes \
-                 WHERE position >= $1 AND position < $2 ORDER BY position",
+                &format!(
+                    "SELECT {} FROM changes WHERE position >= $1 AND position < $2 ORDER BY position",
+                    rows::READ
+                ),
                 &[&rows::position(known + 1), &rows::position(head + 1)],
             )
             .await
@@ -85,7 +88,7 @@ impl PostgresStore {
             .map(read_row)
             .collect::<Result<Vec<_>, _>>()
             .map_err(failed)?;
-        rows::without_gap(rows::commits_of(rows)?, known, head)
+        rows::without_gap(rows::commits_of(rows)?, known, head, floor(client).await?)
     }
 }
 
@@ -126,6 +129,12 @@ async fn migrate(client: &Client, store_id: [u8; 16]) -> Result<(), StoreError> 
 }
 
 async fn try_migrate(client: &Client, store_id: [u8; 16]) -> Result<(), StoreError> {
+    while try_one(client, store_id).await? {}
+    Ok(())
+}
+
+/// Brings the store to the next version; false if it is at the newest.
+async fn try_one(client: &Client, store_id: [u8; 16]) -> Result<bool, StoreError> {
     client.batch_execute("BEGIN").await.map_err(failed)?;
     client
         .batch_execute(
@@ -143,10 +152,12 @@ async fn try_migrate(client: &Client, store_id: [u8; 16]) -> Result<(), StoreErr
         client.batch_execute("ROLLBACK").await.map_err(failed)?;
         return Err(StoreError::Newer { found: version, known });
     }
-    for migration in &MIGRATIONS[usize::try_from(version).unwrap_or(0)..] {
-        for statement in schema::statements(migration, &TYPES) {
-            client.batch_execute(&statement).await.map_err(failed)?;
-        }
+    if version == known {
+        client.batch_execute("COMMIT").await.map_err(failed)?;
+        return Ok(false);
+    }
+    for statement in schema::statements(MIGRATIONS[usize::try_from(version).unwrap_or(0)], &TYPES) {
+        client.batch_execute(&statement).await.map_err(failed)?;
     }
     if version == 0 {
         client
@@ -157,16 +168,15 @@ async fn try_migrate(client: &Client, store_id: [u8; 16]) -> Result<(), StoreErr
             .await
             .map_err(failed)?;
     }
-    if version < known {
-        client
-            .execute(
-                "INSERT INTO schema_version (one, version) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET version = $1",
-                &[&known],
-            )
-            .await
-            .map_err(failed)?;
-    }
-    client.batch_execute("COMMIT").await.map_err(failed)
+    client
+        .execute(
+            "INSERT INTO schema_version (one, version) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET version = $1",
+            &[&(version + 1)],
+        )
+        .await
+        .map_err(failed)?;
+    client.batch_execute("COMMIT").await.map_err(failed)?;
+    Ok(true)
 }
 
 impl Store for PostgresStore {
@@ -205,8 +215,10 @@ impl Store for PostgresStore {
         self.runtime.block_on(async {
             let rows = client
                 .query(
-                    "SELECT position, at, kind, project, cluster, op, actor, body FROM changes \
-                     WHERE position < $1 ORDER BY position DESC LIMIT $2",
+                    &format!(
+                        "SELECT {} FROM changes WHERE position < $1 ORDER BY position DESC LIMIT $2",
+                        rows::READ
+                    ),
                     &[&rows::position(head + 1), &(limit as i64)],
                 )
                 .await
@@ -216,7 +228,8 @@ impl Store for PostgresStore {
                 .map(read_row)
                 .collect::<Result<Vec<_>, _>>()
                 .map_err(failed)?;
-            rows::commits_of(rows::whole(rows, limit))
+            let commits = rows::commits_of(rows::whole(rows, limit))?;
+            Ok(rows::after_floor(commits, floor(client).await?))
         })
     }
 
@@ -293,45 +306,14 @@ impl Store for PostgresStore {
         true
     }
 
-    fn trim(&mut self, keep: u64, before: Micros, step: u64) -> Result<u64, StoreError> {
+    fn trim(&mut self, trim: Trim) -> Result<u64, StoreError> {
         let client = &self.session.client;
-        self.runtime.block_on(async {
-            let rows: i64 = client
-                .query_one("SELECT change_rows FROM head WHERE one = 1", &[])
-                .await
-                .map_err(failed)?
-                .get(0);
-            let excess = u64::try_from(rows).unwrap_or(0).saturating_sub(keep).min(step);
-            if excess == 0 {
-                return Ok(0);
-            }
-            let sql = "SELECT position, at FROM changes ORDER BY position LIMIT 1 OFFSET $1";
-            let Some(last) = client.query_opt(sql, &[&(excess as i64 - 1)]).await.map_err(failed)? else {
-                return Ok(0);
-            };
-            if last.get::<_, i64>(1) >= before {
-                return Ok(0);
-            }
-            // Whole commits only: the one that the last row belongs to stays.
-            let floor = rows::position(rows::revision_at(last.get(0)));
-            client.batch_execute("BEGIN").await.map_err(failed)?;
-            let trimmed = async {
-                let gone = client
-                    .execute("DELETE FROM changes WHERE position < $1", &[&floor])
-                    .await?;
-                let sql = "UPDATE head SET change_rows = change_rows - $1 WHERE one = 1";
-                client.execute(sql, &[&(gone as i64)]).await?;
-                client.batch_execute("COMMIT").await?;
-                Ok(gone)
-            };
-            match trimmed.await {
-                Ok(gone) => Ok(gone),
-                Err(error) => {
-                    let _ = client.batch_execute("ROLLBACK").await;
-                    Err(failed(error))
-                }
-            }
-        })
+        self.runtime
+            .block_on(async { Ok(move_floor(client, &trim).await? + forget(client, &trim).await?) })
+    }
+
+    fn history(&self) -> Box<dyn History> {
+        Box::new(history::PostgresHistory::new(&self.url))
     }
 
     fn recover(&mut self) -> Result<(), StoreError> {
@@ -348,6 +330,79 @@ impl Store for PostgresStore {
     }
 }
 
+/// The newest revision that the feed has no longer.
+async fn floor(client: &Client) -> Result<Revision, StoreError> {
+    let row = client
+        .query_one("SELECT floor FROM head WHERE one = 1", &[])
+        .await
+        .map_err(failed)?;
+    Ok(Revision::try_from(row.get::<_, i64>(0)).unwrap_or(0))
+}
+
+/// Moves the feed's floor, and leaves of what is before it the audited rows. Another replica that does
+/// the same at once is in the way: then nothing is done.
+async fn move_floor(client: &Client, trim: &Trim) -> Result<u64, StoreError> {
+    let head = client
+        .query_one("SELECT change_rows, floor FROM head WHERE one = 1", &[])
+        .await
+        .map_err(failed)?;
+    let rows = u64::try_from(head.get::<_, i64>(0)).unwrap_or(0);
+    let old: i64 = head.get(1);
+    let excess = rows.saturating_sub(trim.keep).min(trim.step);
+    if excess == 0 {
+        return Ok(0);
+    }
+    let floor = Revision::try_from(old).unwrap_or(0);
+    let sql = "SELECT position, at FROM changes WHERE position >= $1 ORDER BY position LIMIT 1 OFFSET $2";
+    let last = client
+        .query_opt(sql, &[&rows::position(floor + 1), &(excess as i64 - 1)])
+        .await
+        .map_err(failed)?;
+    let last = last.filter(|row| row.get::<_, i64>(1) < trim.before);
+    let Some(cut) = last.and_then(|row| Cut::of(row.get(0), floor)) else {
+        return Ok(0);
+    };
+    client.batch_execute("BEGIN").await.map_err(failed)?;
+    let trimmed = async {
+        let sql = "SELECT count(*) FROM changes WHERE position >= $1 AND position < $2";
+        let gone: i64 = client.query_one(sql, &[&cut.from, &cut.to]).await?.get(0);
+        let sql = "DELETE FROM changes WHERE position >= $1 AND position < $2 AND audited = 0";
+        client.execute(sql, &[&cut.from, &cut.to]).await?;
+        let sql = "UPDATE head SET change_rows = change_rows - $1, floor = $2 WHERE one = 1 AND floor = $3";
+        let new = i64::try_from(cut.floor).unwrap_or(i64::MAX);
+        let moved = client.execute(sql, &[&gone, &new, &old]).await?;
+        if moved == 0 {
+            client.batch_execute("ROLLBACK").await?;
+            return Ok(0);
+        }
+        client.batch_execute("COMMIT").await?;
+        Ok(u64::try_from(gone).unwrap_or(0))
+    };
+    match trimmed.await {
+        Ok(gone) => Ok(gone),
+        Err(error) => {
+            let _ = client.batch_execute("ROLLBACK").await;
+            Err(failed(error))
+        }
+    }
+}
+
+/// Forgets the oldest audited rows behind the floor.
+async fn forget(client: &Client, trim: &Trim) -> Result<u64, StoreError> {
+    let end = rows::position(floor(client).await? + 1);
+    let sql = "SELECT position, at FROM changes WHERE position < $1 ORDER BY position LIMIT $2";
+    let oldest = client.query(sql, &[&end, &(trim.step as i64)]).await.map_err(failed)?;
+    let oldest: Vec<(i64, i64)> = oldest.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let Some((end, count)) = rows::outdated(&oldest, trim.audit_before) else {
+        return Ok(0);
+    };
+    client
+        .execute("DELETE FROM changes WHERE position < $1", &[&end])
+        .await
+        .map_err(failed)?;
+    Ok(count)
+}
+
 fn read_row(row: &tokio_postgres::Row) -> Result<ReadRow, tokio_postgres::Error> {
     Ok(ReadRow {
         position: row.try_get(0)?,
@@ -358,6 +413,9 @@ fn read_row(row: &tokio_postgres::Row) -> Result<ReadRow, tokio_postgres::Error>
         op: row.try_get(5)?,
         actor: row.try_get(6)?,
         body: row.try_get(7)?,
+        through: row.try_get(8)?,
+        by_provider: row.try_get(9)?,
+        request: row.try_get(10)?,
     })
 }
 

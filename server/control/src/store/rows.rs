@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use portolan_shared::addr::to_bits;
 use portolan_shared::ids::{ClusterId, NodeId, ProjectId, UserId};
+use portolan_shared::v1::Through;
+use uuid::Uuid;
 
 use super::StoreError;
-use crate::command::Actor;
+use crate::audience::Audience;
+use crate::command::{Actor, Via};
 use crate::feed::{Change, Commit, Op};
 use crate::model::{Assignment, FixedIp, Key, Object, ObjectKind, Port, Revision};
 
@@ -29,7 +32,7 @@ pub(super) fn revision_at(position: i64) -> Revision {
     Revision::try_from(position >> N_BITS).unwrap_or(0)
 }
 
-/// A value of an extracted column.
+/// A value of an extracted column, or a parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
     Bytes(Vec<u8>),
@@ -92,7 +95,7 @@ fn extra(object: &Object) -> Vec<Value> {
 }
 
 /// A key as it is stored.
-pub(super) fn key_bytes(key: &Key) -> Vec<u8> {
+pub fn key_bytes(key: &Key) -> Vec<u8> {
     match key {
         Key::Project(id) => id.as_bytes().to_vec(),
         Key::User(id) => id.as_bytes().to_vec(),
@@ -128,7 +131,7 @@ pub(super) fn actor_bytes(actor: Actor) -> Vec<u8> {
     bytes
 }
 
-fn actor_of(bytes: &[u8]) -> Result<Actor, StoreError> {
+pub(super) fn actor_of(bytes: &[u8]) -> Result<Actor, StoreError> {
     let id = || <[u8; 16]>::try_from(&bytes[1..]).map_err(|_| StoreError::Corrupt("an actor's id".to_owned()));
     match bytes.first() {
         Some(0) => Ok(Actor::System),
@@ -136,6 +139,36 @@ fn actor_of(bytes: &[u8]) -> Result<Actor, StoreError> {
         Some(2) => Ok(Actor::Node(NodeId::from_bytes(id()?))),
         _ => Err(StoreError::Corrupt("an actor".to_owned())),
     }
+}
+
+/// How an audience is written; 0 is nobody's.
+pub(super) const fn level(audience: Audience) -> i64 {
+    match audience {
+        Audience::Everyone => 1,
+        Audience::Provider => 2,
+    }
+}
+
+const fn through_number(through: Through) -> i64 {
+    match through {
+        Through::System => 0,
+        Through::Console => 1,
+        Through::Api => 2,
+        Through::Agent => 3,
+    }
+}
+
+/// Through what; what an older program wrote is the control plane's.
+pub(super) fn through_of(number: i64) -> Through {
+    [Through::Console, Through::Api, Through::Agent]
+        .into_iter()
+        .find(|through| through_number(*through) == number)
+        .unwrap_or(Through::System)
+}
+
+/// A request's id.
+pub(super) fn uuid_of(bytes: &[u8]) -> Option<Uuid> {
+    Uuid::from_slice(bytes).ok()
 }
 
 /// A row of the change table to be written.
@@ -149,6 +182,20 @@ pub(super) struct ChangeRow {
     pub(super) op: i64,
     pub(super) actor: Arc<[u8]>,
     pub(super) body: Vec<u8>,
+    /// Who may read it in the audit; 0: nobody.
+    pub(super) audited: i64,
+    /// 1: the object was not there before.
+    pub(super) made: i64,
+    pub(super) through: i64,
+    pub(super) by_provider: i64,
+    pub(super) request: Option<Uuid>,
+}
+
+impl ChangeRow {
+    /// The request's id as it is stored.
+    pub(super) fn request(&self) -> Option<&[u8]> {
+        self.request.as_ref().map(|uuid| &uuid.as_bytes()[..])
+    }
 }
 
 /// A row of an object's table to be written; the body is that of a change.
@@ -214,6 +261,15 @@ impl Net {
                     op: op_number(change.op),
                     actor: Arc::clone(&actor),
                     body: change.object.body().map_err(corrupt)?,
+                    audited: if change.audited() {
+                        level(change.audience(commit.revision))
+                    } else {
+                        0
+                    },
+                    made: i64::from(change.before.is_none()),
+                    through: through_number(commit.via.through),
+                    by_provider: i64::from(commit.by_provider),
+                    request: commit.via.request,
                 });
                 let after = (change.op != Op::Delete).then(|| change.object.clone());
                 let path = *paths.entry(change.key).or_insert_with(|| {
@@ -311,7 +367,13 @@ pub(super) struct ReadRow {
     pub(super) op: i64,
     pub(super) actor: Vec<u8>,
     pub(super) body: Vec<u8>,
+    pub(super) through: i64,
+    pub(super) by_provider: i64,
+    pub(super) request: Option<Vec<u8>>,
 }
+
+/// Columns of a [`ReadRow`], in order.
+pub(super) const READ: &str = "position, at, kind, project, cluster, op, actor, body, through, by_provider, request";
 
 /// Rows newest first, at most `limit`: in order, without the oldest commit if it may be cut.
 pub(super) fn whole(mut rows: Vec<ReadRow>, limit: usize) -> Vec<ReadRow> {
@@ -326,20 +388,31 @@ pub(super) fn whole(mut rows: Vec<ReadRow>, limit: usize) -> Vec<ReadRow> {
 
 /// Rows in order of position, as whole commits.
 pub(super) fn commits_of(rows: Vec<ReadRow>) -> Result<Vec<Commit>, StoreError> {
-    let mut commits: Vec<(Revision, i64, Actor, Vec<Change>)> = Vec::new();
+    let mut commits: Vec<(Commit, Vec<Change>)> = Vec::new();
     for row in rows {
         let revision = revision_at(row.position);
         let change = change_of(&row)?;
         match commits.last_mut() {
-            Some((last, _, _, changes)) if *last == revision => changes.push(change),
-            _ => commits.push((revision, row.at, actor_of(&row.actor)?, vec![change])),
+            Some((last, changes)) if last.revision == revision => changes.push(change),
+            _ => {
+                let commit = Commit {
+                    revision,
+                    at: row.at,
+                    actor: actor_of(&row.actor)?,
+                    via: Via {
+                        through: through_of(row.through),
+                        request: row.request.as_deref().and_then(uuid_of),
+                    },
+                    by_provider: row.by_provider != 0,
+                    changes: Box::default(),
+                };
+                commits.push((commit, vec![change]));
+            }
         }
     }
-    let whole = |(revision, at, actor, changes): (Revision, i64, Actor, Vec<Change>)| Commit {
-        revision,
-        at,
-        actor,
+    let whole = |(commit, changes): (Commit, Vec<Change>)| Commit {
         changes: changes.into(),
+        ..commit
     };
     Ok(commits.into_iter().map(whole).collect())
 }
@@ -364,9 +437,16 @@ fn change_of(row: &ReadRow) -> Result<Change, StoreError> {
     })
 }
 
-/// Commits that go on from `known` without a gap up to `head`.
-pub(super) fn without_gap(commits: Vec<Commit>, known: Revision, head: Revision) -> Result<Vec<Commit>, StoreError> {
-    let complete = head.checked_sub(known) == Some(commits.len() as u64)
+/// Commits that go on from `known` without a gap up to `head`. `floor` is to be read after them: what was
+/// forgotten up to then is not whole, whatever is left of it.
+pub(super) fn without_gap(
+    commits: Vec<Commit>,
+    known: Revision,
+    head: Revision,
+    floor: Revision,
+) -> Result<Vec<Commit>, StoreError> {
+    let complete = known >= floor
+        && head.checked_sub(known) == Some(commits.len() as u64)
         && commits
             .iter()
             .zip(known + 1..)
@@ -376,4 +456,41 @@ pub(super) fn without_gap(commits: Vec<Commit>, known: Revision, head: Revision)
     } else {
         Err(StoreError::Compacted(known))
     }
+}
+
+/// The newest commits without those that are not whole any more.
+pub(super) fn after_floor(mut commits: Vec<Commit>, floor: Revision) -> Vec<Commit> {
+    commits.retain(|commit| commit.revision > floor);
+    commits
+}
+
+/// What trimming moves the feed's floor by, found by the first rows behind it.
+pub(super) struct Cut {
+    /// The new floor.
+    pub(super) floor: Revision,
+    /// Rows from here on, the old floor's end.
+    pub(super) from: i64,
+    /// Rows before this, whole commits only.
+    pub(super) to: i64,
+}
+
+impl Cut {
+    /// From the last row that may go and the old floor; `None` if no whole commit may.
+    pub(super) fn of(last: i64, floor: Revision) -> Option<Self> {
+        // Whole commits only: the one that the last row belongs to stays.
+        let new = revision_at(last).checked_sub(1)?;
+        (new > floor).then(|| Self {
+            floor: new,
+            from: position(floor + 1),
+            to: position(new + 1),
+        })
+    }
+}
+
+/// The end of the oldest audited rows that are older than `before`, and how many they are; rows are
+/// positions and times, oldest first.
+pub(super) fn outdated(rows: &[(i64, i64)], before: i64) -> Option<(i64, u64)> {
+    let old = rows.iter().take_while(|(_, at)| *at < before).count();
+    let (last, _) = rows.get(old.checked_sub(1)?)?;
+    Some((last + 1, old as u64))
 }

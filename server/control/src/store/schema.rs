@@ -1,10 +1,18 @@
 //! The tables, as migrations. What has shipped never changes; what is new is appended.
 //!
 //! `{bytes}`, `{int}` and `{text}` stand for the engine's types; everything else is SQL that SQLite,
-//! PostgreSQL and CockroachDB share. An address is 17 bytes: 4 or 6, then 16 bytes, so that it sorts.
+//! PostgreSQL and CockroachDB share. Each is a transaction of its own, since CockroachDB wants a new
+//! column committed before an index goes by it.
+//!
+//! The change table is feed and audit: rows after the revision `head.floor` are the feed's, all of
+//! them; of those up to it, only audited rows are left. `audited` says who may read a row in the audit
+//! (0: nobody), `made` that the object was not there before. `head.change_rows` counts the feed's.
+//!
+//! An address is 17 bytes: 4 or 6, then 16 bytes, so that it sorts.
 
 /// Each entry brings a store from the version that is its index to the next.
-pub(super) const MIGRATIONS: &[&str] = &[r"
+pub(super) const MIGRATIONS: &[&str] = &[
+    r"
 CREATE TABLE head (
     one {int} NOT NULL PRIMARY KEY,
     revision {int} NOT NULL,
@@ -40,10 +48,25 @@ CREATE TABLE ports (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {
 CREATE TABLE node_statuses (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL);
 CREATE TABLE join_tokens (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL);
 CREATE TABLE port_addresses (subnet {bytes} NOT NULL, address {bytes} NOT NULL, port {bytes} NOT NULL, PRIMARY KEY (subnet, address));
-", r"
+",
+    r"
 CREATE TABLE shadow_requests (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL);
 CREATE TABLE request_messages (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL);
-"];
+",
+    r"
+ALTER TABLE head ADD COLUMN floor {int} NOT NULL DEFAULT 0;
+ALTER TABLE changes ADD COLUMN audited {int} NOT NULL DEFAULT 0;
+ALTER TABLE changes ADD COLUMN made {int} NOT NULL DEFAULT 0;
+ALTER TABLE changes ADD COLUMN through {int} NOT NULL DEFAULT 0;
+ALTER TABLE changes ADD COLUMN by_provider {int} NOT NULL DEFAULT 0;
+ALTER TABLE changes ADD COLUMN request {bytes};
+",
+    r"
+CREATE INDEX changes_audited ON changes (position) WHERE audited > 0;
+CREATE INDEX changes_project ON changes (project, position) WHERE audited > 0;
+CREATE INDEX changes_object ON changes (id, position) WHERE audited > 0;
+",
+];
 
 /// Names of an engine's types.
 pub(super) struct Types {

@@ -5,19 +5,20 @@
 //! same, the writer waits for one. A lock file keeps a second process out.
 
 mod checkpoints;
+mod history;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
-use super::rows::{self, Net, ObjectRow, ReadRow, Value};
+use super::rows::{self, Cut, Net, ObjectRow, ReadRow, Value};
 use super::schema::{self, MIGRATIONS, Types};
-use super::{Loaded, Store, StoreError, parse};
+use super::{History, Loaded, Store, StoreError, Trim, parse};
 use crate::feed::Commit;
-use crate::model::{Micros, Object, ObjectKind, Revision};
+use crate::model::{Object, ObjectKind, Revision};
 use checkpoints::{Checkpointer, checkpoint};
 
 /// How to open it.
@@ -142,13 +143,102 @@ impl SqliteStore {
         }
         let mut read = self
             .connection
-            .prepare_cached(
-                "SELECT position, at, kind, project, cluster, op, actor, body FROM changes WHERE position >= ?1 ORDER BY position",
-            )
+            .prepare_cached(&format!(
+                "SELECT {} FROM changes WHERE position >= ?1 ORDER BY position",
+                rows::READ
+            ))
             .map_err(failed)?;
         let rows = read.query_map([rows::position(known + 1)], read_row).map_err(failed)?;
         let rows = rows.collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        rows::without_gap(rows::commits_of(rows)?, known, head)
+        rows::without_gap(rows::commits_of(rows)?, known, head, self.floor()?)
+    }
+
+    /// The newest revision that the feed has no longer.
+    fn floor(&self) -> Result<Revision, StoreError> {
+        let floor: i64 = self
+            .connection
+            .prepare_cached("SELECT floor FROM head WHERE one = 1")
+            .and_then(|mut s| s.query_row([], |row| row.get(0)))
+            .map_err(failed)?;
+        Ok(Revision::try_from(floor).unwrap_or(0))
+    }
+
+    /// Moves the feed's floor, and leaves of what is before it the audited rows.
+    fn move_floor(&mut self, trim: &Trim) -> Result<u64, StoreError> {
+        let rows: i64 = self
+            .connection
+            .prepare_cached("SELECT change_rows FROM head WHERE one = 1")
+            .and_then(|mut s| s.query_row([], |row| row.get(0)))
+            .map_err(failed)?;
+        let excess = u64::try_from(rows)
+            .unwrap_or(0)
+            .saturating_sub(trim.keep)
+            .min(trim.step);
+        if excess == 0 {
+            return Ok(0);
+        }
+        let floor = self.floor()?;
+        let last: Option<(i64, i64)> = self
+            .connection
+            .prepare_cached("SELECT position, at FROM changes WHERE position >= ?1 ORDER BY position LIMIT 1 OFFSET ?2")
+            .and_then(|mut s| {
+                s.query_row(params![rows::position(floor + 1), excess as i64 - 1], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
+                .optional()
+            })
+            .map_err(failed)?;
+        let cut = last.filter(|(_, at)| *at < trim.before);
+        let Some(cut) = cut.and_then(|(position, _)| Cut::of(position, floor)) else {
+            return Ok(0);
+        };
+        let write = self
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+            .map_err(failed)?;
+        let gone: i64 = write
+            .query_row(
+                "SELECT count(*) FROM changes WHERE position >= ?1 AND position < ?2",
+                [cut.from, cut.to],
+                |row| row.get(0),
+            )
+            .map_err(failed)?;
+        write
+            .execute(
+                "DELETE FROM changes WHERE position >= ?1 AND position < ?2 AND audited = 0",
+                [cut.from, cut.to],
+            )
+            .map_err(failed)?;
+        write
+            .execute(
+                "UPDATE head SET change_rows = change_rows - ?1, floor = ?2 WHERE one = 1",
+                params![gone, i64::try_from(cut.floor).unwrap_or(i64::MAX)],
+            )
+            .map_err(failed)?;
+        write.commit().map_err(failed)?;
+        self.after_commit();
+        Ok(gone as u64)
+    }
+
+    /// Forgets the oldest audited rows behind the floor.
+    fn forget(&mut self, trim: &Trim) -> Result<u64, StoreError> {
+        let floor = rows::position(self.floor()? + 1);
+        let oldest = self
+            .connection
+            .prepare_cached("SELECT position, at FROM changes WHERE position < ?1 ORDER BY position LIMIT ?2")
+            .and_then(|mut s| {
+                s.query_map(params![floor, trim.step as i64], |row| Ok((row.get(0)?, row.get(1)?)))?
+                    .collect::<Result<Vec<_>, _>>()
+            })
+            .map_err(failed)?;
+        let Some((end, count)) = rows::outdated(&oldest, trim.audit_before) else {
+            return Ok(0);
+        };
+        self.connection
+            .execute("DELETE FROM changes WHERE position < ?1", [end])
+            .map_err(failed)?;
+        self.after_commit();
+        Ok(count)
     }
 
     fn write(&self, net: &Net) -> rusqlite::Result<()> {
@@ -193,8 +283,9 @@ impl SqliteStore {
             }
         }
         let mut insert = db.prepare_cached(
-            "INSERT INTO changes (position, at, kind, id, project, cluster, op, actor, body, body_version) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO changes (position, at, kind, id, project, cluster, op, actor, body, body_version, \
+             audited, made, through, by_provider, request) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )?;
         for c in &net.changes {
             insert.execute(params![
@@ -207,7 +298,12 @@ impl SqliteStore {
                 c.op,
                 &c.actor[..],
                 c.body,
-                rows::BODY_VERSION
+                rows::BODY_VERSION,
+                c.audited,
+                c.made,
+                c.through,
+                c.by_provider,
+                c.request()
             ])?;
         }
         db.prepare_cached("UPDATE head SET revision = ?1, change_rows = change_rows + ?2 WHERE one = 1")?
@@ -266,16 +362,17 @@ impl Store for SqliteStore {
     fn recent(&mut self, head: Revision, limit: usize) -> Result<Vec<Commit>, StoreError> {
         let mut read = self
             .connection
-            .prepare(
-                "SELECT position, at, kind, project, cluster, op, actor, body FROM changes \
-                 WHERE position < ?1 ORDER BY position DESC LIMIT ?2",
-            )
+            .prepare(&format!(
+                "SELECT {} FROM changes WHERE position < ?1 ORDER BY position DESC LIMIT ?2",
+                rows::READ
+            ))
             .map_err(failed)?;
         let rows = read
             .query_map([rows::position(head + 1), limit as i64], read_row)
             .map_err(failed)?;
         let rows = rows.collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        rows::commits_of(rows::whole(rows, limit))
+        let commits = rows::commits_of(rows::whole(rows, limit))?;
+        Ok(rows::after_floor(commits, self.floor()?))
     }
 
     fn begin(&mut self, known: Revision) -> Result<Vec<Commit>, StoreError> {
@@ -332,53 +429,16 @@ impl Store for SqliteStore {
         false
     }
 
-    fn trim(&mut self, keep: u64, before: Micros, step: u64) -> Result<u64, StoreError> {
-        let rows: i64 = self
-            .connection
-            .prepare_cached("SELECT change_rows FROM head WHERE one = 1")
-            .and_then(|mut s| s.query_row([], |row| row.get(0)))
-            .map_err(failed)?;
-        let excess = u64::try_from(rows).unwrap_or(0).saturating_sub(keep).min(step);
-        if excess == 0 {
-            return Ok(0);
+    fn trim(&mut self, trim: Trim) -> Result<u64, StoreError> {
+        Ok(self.move_floor(&trim)? + self.forget(&trim)?)
+    }
+
+    fn history(&self) -> Box<dyn History> {
+        if self.checkpointer.is_none() {
+            // In memory: no other connection sees it.
+            return Box::new(super::history::NoHistory);
         }
-        let last: Option<(i64, i64)> = self
-            .connection
-            .prepare_cached("SELECT position, at FROM changes ORDER BY position LIMIT 1 OFFSET ?1")
-            .and_then(|mut s| {
-                s.query_row([excess as i64 - 1], |row| Ok((row.get(0)?, row.get(1)?)))
-                    .map(Some)
-            })
-            .or_else(|e| {
-                if e == rusqlite::Error::QueryReturnedNoRows {
-                    Ok(None)
-                } else {
-                    Err(e)
-                }
-            })
-            .map_err(failed)?;
-        let Some((position, at)) = last else { return Ok(0) };
-        if at >= before {
-            return Ok(0);
-        }
-        let write = self
-            .connection
-            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
-            .map_err(failed)?;
-        // Whole commits only: the one that the last row belongs to stays.
-        let floor = rows::position(rows::revision_at(position));
-        let gone = write
-            .execute("DELETE FROM changes WHERE position < ?1", [floor])
-            .map_err(failed)?;
-        write
-            .execute(
-                "UPDATE head SET change_rows = change_rows - ?1 WHERE one = 1",
-                [gone as i64],
-            )
-            .map_err(failed)?;
-        write.commit().map_err(failed)?;
-        self.after_commit();
-        Ok(gone as u64)
+        Box::new(history::SqliteHistory::new(&self.options))
     }
 
     fn recover(&mut self) -> Result<(), StoreError> {
@@ -490,6 +550,9 @@ fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<ReadRow> {
         op: row.get(5)?,
         actor: row.get(6)?,
         body: row.get(7)?,
+        through: row.get(8)?,
+        by_provider: row.get(9)?,
+        request: row.get(10)?,
     })
 }
 

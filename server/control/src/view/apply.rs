@@ -309,6 +309,8 @@ mod tests {
             revision,
             at: 0,
             actor: Actor::System,
+            via: crate::command::Via::SYSTEM,
+            by_provider: false,
             changes: changes.into(),
         };
         let mut view = View::default();

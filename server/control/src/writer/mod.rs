@@ -24,13 +24,14 @@ use portolan_shared::refusal::Refusal;
 use tokio::sync::oneshot;
 
 use crate::alloc::Pools;
-use crate::command::{Actor, Command, Outcome, Request};
+use crate::audience;
+use crate::command::{Actor, Command, Outcome, Request, Via};
 use crate::decide::decide;
 use crate::feed::{Change, Commit, Feed, Op};
 use crate::model::{Key, Micros, Object, Purpose};
 use crate::quotas::Quotas;
 use crate::sources::{Clock, Ids};
-use crate::store::{MAX_CHANGES, Store, StoreError};
+use crate::store::{MAX_CHANGES, Store, StoreError, Trim};
 use crate::view::View;
 
 use draft::Draft;
@@ -58,14 +59,17 @@ pub struct Retention {
     pub rows: u64,
     /// Microseconds.
     pub age: Micros,
+    /// How long the audit's changes stay, in microseconds.
+    pub audit: Micros,
 }
 
 impl Default for Retention {
-    /// An hour and a million rows.
+    /// An hour and a million rows; 13 months of the audit.
     fn default() -> Self {
         Self {
             rows: 1_000_000,
             age: 3600 * 1_000_000,
+            audit: 396 * 24 * 3600 * 1_000_000,
         }
     }
 }
@@ -205,11 +209,14 @@ impl Writer {
                     let changes = draft.accept();
                     outcome.revision = draft.head();
                     if !changes.is_empty() {
+                        let by_provider = audience::by_provider(&view, &job.request, &changes);
                         let changes = changes.into();
                         commits.push(Commit {
                             revision: draft.head(),
                             at: now,
                             actor: job.request.actor,
+                            via: job.request.via,
+                            by_provider,
                             changes,
                         });
                     }
@@ -371,6 +378,7 @@ impl Writer {
         if !self.view.read().expired(now, 1).is_empty() {
             let request = Request {
                 actor: Actor::System,
+                via: Via::SYSTEM,
                 project: ProjectId::from_bytes([0; 16]),
                 everywhere: true,
                 if_match: None,
@@ -381,10 +389,13 @@ impl Writer {
             self.batch(vec![Job::unanswered(request)], Vec::new());
         }
         loop {
-            match self
-                .store
-                .trim(self.retention.rows, now - self.retention.age, TRIM_STEP)
-            {
+            let trim = Trim {
+                keep: self.retention.rows,
+                before: now.saturating_sub(self.retention.age),
+                audit_before: now.saturating_sub(self.retention.audit),
+                step: TRIM_STEP,
+            };
+            match self.store.trim(trim) {
                 Ok(0) => break,
                 // More can wait: what clients ask for comes first.
                 Ok(_) if !self.queue.is_empty() => {

@@ -217,6 +217,8 @@ pub(crate) const CASES: &[(&str, &str, &str, Other)] = &[
         Forbidden,
     ),
     ("GET", "/portolan/v1/support/projects", "", Forbidden),
+    ("GET", "/portolan/v1/projects/{project}/audit", "", Gone),
+    ("GET", "/portolan/v1/support/audit", "", Forbidden),
 ];
 
 /// What anybody may call.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use portolan_control::command::{
     Actor, Command, FixedIpRequest, NewCluster, NewNetwork, NewPort, NewShadowRequest, NewSubnet, Outcome, Request,
-    Step,
+    Step, Via,
 };
 use portolan_control::control::{Control, OpenOptions};
 use portolan_control::model::{Cluster, Network, Node, Object, Port, Project, Subnet, User};
@@ -184,6 +184,7 @@ impl Kit {
 pub fn user(project: ProjectId, command: Command) -> Request {
     Request {
         actor: Actor::System,
+        via: Via::SYSTEM,
         project,
         everywhere: false,
         if_match: None,

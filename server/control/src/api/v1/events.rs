@@ -28,12 +28,12 @@ use super::super::Api;
 use super::super::context::{Caller, alive};
 use super::super::error::Failure;
 use super::super::v2::not_found;
-use crate::audience::{Audience, hidden};
+use crate::audience::Audience;
 use crate::command::Actor;
 use crate::feed::{self, Change, Commit, Next, Subscription};
 use crate::identity::rights::{overall, rights};
 use crate::model::{Object, Port, Session};
-use crate::view::View;
+use crate::view::{View, hidden};
 
 /// How often a stream says how far it is.
 const PROGRESS: Duration = Duration::from_secs(5);

@@ -4,6 +4,7 @@
 //! [`routes`] is the table of all that can be called. One file a resource; [`rows`] turns what is
 //! stored into rows, outside of the view's lock.
 
+pub mod audit;
 pub mod clusters;
 pub mod description;
 pub mod document;

@@ -102,7 +102,7 @@ impl RequestFacts {
                 .as_ref()
                 .and_then(|taker| self.name(taker, Side::Support)),
             decided: request.decided.as_ref().map(|decided| match request.state {
-                RequestState::Withdrawn => self.decision(decided, Side::Customer),
+                RequestState::Withdrawn => self.decision(decided, request.side),
                 _ => by_support(decided),
             }),
             grant: (request.state == RequestState::Granted).then(|| Grant {

@@ -4,16 +4,17 @@
 
 use portolan_shared::ids::ProjectId;
 use portolan_shared::v1::{
-    AddressSpace, ChangeSession, ClusterRow, CreateCluster, CreateNode, DeletePlan, FileRequest, GrantRequest,
-    JoinToken, List, LogIn, NetworkRow, NodeRow, NodesFrom, One, PortRow, PostMessage, ProjectCluster, ProjectRow,
-    QueueRow, Quota, Session, ShadowRequest, ShadowportPage, SubnetRow, SupportRequest, Verdict, WhyStep,
+    AddressSpace, AuditEntry, AuditKind, AuditOp, ChangeSession, ClusterRow, CreateCluster, CreateNode, DeletePlan,
+    FileRequest, GrantRequest, JoinToken, List, LogIn, NetworkRow, NodeRow, NodesFrom, One, PortRow, PostMessage,
+    ProjectCluster, ProjectRow, QueueRow, Quota, Session, ShadowRequest, ShadowportPage, SubnetRow, SupportRequest,
+    Through, Verdict, WhyStep,
 };
 use serde_json::{Value, json};
 
 use super::super::route::{Route, delete, get, post, put};
 use super::operation::{Gives, Nothing, Operation, Tag, Who, chapter};
 use super::{
-    clusters, description, events, networks, nodes, plans, ports, quotas, session, shadowport, subnets, support,
+    audit, clusters, description, events, networks, nodes, plans, ports, quotas, session, shadowport, subnets, support,
 };
 
 /// Every operation, chapter by chapter.
@@ -27,6 +28,7 @@ pub fn operations() -> Vec<Operation> {
     all.extend(plans());
     all.extend(shadowport());
     all.extend(support());
+    all.extend(audit());
     all.extend(events());
     all.extend(description());
     all
@@ -503,6 +505,50 @@ fn plans() -> impl Iterator<Item = Operation> {
         .chain(chapter(Tag::Ports, ports))
         .chain(chapter(Tag::Clusters, clusters))
         .chain(chapter(Tag::Nodes, nodes))
+}
+
+/// A page of the audit.
+fn audited(operation: Operation) -> Operation {
+    operation
+        .about(
+            "The newest first; an entry is a command with all that it changed, at most 100 objects of it. `total` counts \
+             the entries of the page. A page may hold fewer than `limit` and still have a `next`: then so far was looked.",
+        )
+        .asks(
+            "object",
+            json!({ "type": "string", "maxLength": 256 }),
+            "The history of an object: its id; of a role: project, user and role with `/` between.",
+        )
+        .asks_for::<AuditKind>("kind", "Objects of this kind.")
+        .asks_for::<AuditOp>("op", "What happened to them.")
+        .asks(
+            "who",
+            json!({ "type": "string", "maxLength": 256 }),
+            "Who: a user's name, a node's id, `system`, or `provider` for somebody of the provider's.",
+        )
+        .asks_for::<Through>("through", "Through what.")
+        .asks("marker", whole(0, 0), "Where to go on: `next` of the page before.")
+        .asks("limit", whole(0, 100), "Most entries of a page, 1 to 500.")
+        .gives::<List<AuditEntry>>()
+        .refuses(&["value.not_one_of", "value.not_an_id", "value.wrong_type", "store.unavailable"])
+}
+
+fn audit() -> impl Iterator<Item = Operation> {
+    chapter(
+        Tag::Audit,
+        [
+            audited(get("/projects/{project}/audit", audit::of_project).is(
+                "listAudit",
+                Who::Reader,
+                "Who did what in a project, when, through what",
+            )),
+            audited(
+                get("/support/audit", audit::of_all)
+                    .is("listAuditOfAll", Who::Support, "Who did what in every project")
+                    .asks_for::<ProjectId>("project", "Objects of this project."),
+            ),
+        ],
+    )
 }
 
 fn events() -> impl Iterator<Item = Operation> {

@@ -103,7 +103,7 @@ pub async fn message(call: Call, path: Segments, body: Body) -> Answer {
         }
         .into());
     }
-    let command = on(facts.request.id, requests::message(&asked)?);
+    let command = on(&call, facts.request.id, requests::message(&asked)?);
     let outcome = call.create(command, &body.0).await?;
     reply::ok(&answer(&call, &outcome)?)
 }
@@ -112,14 +112,22 @@ pub async fn message(call: Call, path: Segments, body: Body) -> Answer {
 pub async fn withdraw(call: Call, path: Segments) -> Result<Response, Failure> {
     let (_, facts) = found(&call, &path)?;
     call.to_write("withdraw requests")?;
-    let outcome = call.write(on(facts.request.id, Step::Withdraw)).await?;
+    let outcome = call.write(on(&call, facts.request.id, Step::Withdraw)).await?;
     reply::ok(&answer(&call, &outcome)?)
 }
 
-fn on(request: ShadowRequestId, step: Step) -> Command {
+/// A step on the customer's side; an administrator without a role in the project is the provider's.
+fn on(call: &Call, request: ShadowRequestId, step: Step) -> Command {
+    let roles = call
+        .control()
+        .read(|view| view.roles(call.caller.user.id, call.project.id));
     Command::OnRequest {
         request,
-        side: Side::Customer,
+        side: if roles.is_empty() {
+            Side::Support
+        } else {
+            Side::Customer
+        },
         step,
     }
 }

@@ -35,10 +35,13 @@ pub(super) async fn prepare(client: Client) -> Result<Session, StoreError> {
         .map_err(failed)?;
     let insert_changes = client
         .prepare_typed(
-            "INSERT INTO changes (position, at, kind, id, project, cluster, op, actor, body, body_version) \
-             SELECT position, at, kind, id, project, cluster, op, actor, body, 1 \
-             FROM UNNEST($1, $2, $3, $4, $5, $6, $7, $8, $9) \
-             AS u (position, at, kind, id, project, cluster, op, actor, body)",
+            "INSERT INTO changes (position, at, kind, id, project, cluster, op, actor, body, body_version, \
+             audited, made, through, by_provider, request) \
+             SELECT position, at, kind, id, project, cluster, op, actor, body, 1, \
+             audited, made, through, by_provider, request \
+             FROM UNNEST($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
+             AS u (position, at, kind, id, project, cluster, op, actor, body, \
+             audited, made, through, by_provider, request)",
             &[
                 ints.clone(),
                 ints.clone(),
@@ -48,6 +51,11 @@ pub(super) async fn prepare(client: Client) -> Result<Session, StoreError> {
                 bytes.clone(),
                 ints.clone(),
                 bytes.clone(),
+                bytes.clone(),
+                ints.clone(),
+                ints.clone(),
+                ints.clone(),
+                ints.clone(),
                 bytes.clone(),
             ],
         )
@@ -174,6 +182,16 @@ pub(super) fn statements<'s>(session: &'s Session, net: &Net) -> Vec<(&'s Statem
         Box::new(changes.iter().map(|c| c.op).collect::<Vec<_>>()),
         Box::new(changes.iter().map(|c| c.actor.to_vec()).collect::<Vec<_>>()),
         Box::new(changes.iter().map(|c| c.body.clone()).collect::<Vec<_>>()),
+        Box::new(changes.iter().map(|c| c.audited).collect::<Vec<_>>()),
+        Box::new(changes.iter().map(|c| c.made).collect::<Vec<_>>()),
+        Box::new(changes.iter().map(|c| c.through).collect::<Vec<_>>()),
+        Box::new(changes.iter().map(|c| c.by_provider).collect::<Vec<_>>()),
+        Box::new(
+            changes
+                .iter()
+                .map(|c| c.request().map(<[u8]>::to_vec))
+                .collect::<Vec<_>>(),
+        ),
     ];
     then.push((&session.insert_changes, params));
     let head: Params = vec![
