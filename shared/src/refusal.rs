@@ -209,8 +209,6 @@ refusals! {
         "Subnet {subnet} cannot give addresses to nodes: {reason}.";
     Conflict "cluster.no_lab" NoLab {}
         "No lab runs with this control plane. Let nodes join by command.";
-    Conflict "cluster.in_use" ClusterInUse { cluster: String, holders: String }
-        "Cluster {cluster} is in use by {holders}. Delete these first.";
     Conflict "node.name_taken" NodeNameTaken { name: String, cluster: String }
         "There is a node {name} in cluster {cluster} already.";
     Conflict "node.address_mismatch" NodeAddressMismatch { node: String, given: String, expected: String }

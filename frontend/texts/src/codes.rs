@@ -68,7 +68,6 @@ pub const ERRORS: &[(&str, Key)] = &[
     ("cluster.external_exhausted", Key::ErrorExternalExhausted),
     ("cluster.node_subnet", Key::ErrorNodeSubnetUnfit),
     ("cluster.no_lab", Key::ErrorNoLab),
-    ("cluster.in_use", Key::ErrorClusterInUse),
     ("node.name_taken", Key::ErrorNodeNameTaken),
     ("node.address_mismatch", Key::ErrorNodeAddressMismatch),
     ("node.no_free_block", Key::ErrorNoFreeBlock),

@@ -3,12 +3,14 @@
 
 mod common;
 
-use common::{Kit, code, ip, new_subnet, node, port_at};
-use portolan_control::command::{Command, NodeReport, PodAllocation};
+use common::{Kit, cluster, code, ip, new_subnet, node, port_at};
+use portolan_control::command::{Command, NetworkChange, NewCluster, NodeReport, PodAllocation};
 use portolan_control::feed::Next;
 use portolan_control::model::{Key, Object, ObjectKind, Pod, Purpose};
-use portolan_control::view::PortScope;
+use portolan_control::view::{PortScope, View};
+use portolan_shared::cluster::check;
 use portolan_shared::ids::{ClusterId, NodeId};
+use portolan_shared::v1::CreateCluster;
 
 /// A cluster that the nodes of these tests join.
 async fn shop(kit: &Kit) -> ClusterId {
@@ -282,4 +284,34 @@ async fn a_cluster_feed_wakes_for_its_own_and_nothing_else() {
     kit.ask(Command::ReportNodes(vec![report])).await.unwrap();
     assert!(feed.try_next().is_none(), "how a node is doing is no news for agents");
     assert!(kit.control.read(|view| view.node_status(node).unwrap().online));
+}
+
+#[tokio::test]
+async fn every_cluster_of_a_network_hears_of_its_mtu() {
+    let kit = Kit::new().await;
+    kit.internet("203.0.113.0/24").await;
+    let one = kit.cluster("one").await;
+    let nodes = kit.subnet(one.network, "10.200.0.0/24").await;
+    let asked = CreateCluster {
+        name: "two".to_owned(),
+        network: Some(one.network),
+        node_subnet: Some(nodes),
+        ..CreateCluster::default()
+    };
+    let two = NewCluster {
+        project: kit.project,
+        spec: check(&asked).unwrap(),
+    };
+    let two = cluster(&kit.ask(Command::CreateCluster(two)).await.unwrap().objects[0]);
+    let mut feeds = [one.id, two.id].map(|id| kit.control.feed().subscribe_cluster(id, None));
+    let change = NetworkChange {
+        mtu: Some(1400),
+        ..NetworkChange::default()
+    };
+    kit.ask(Command::UpdateNetwork(one.network, change)).await.unwrap();
+    let head = kit.control.read(View::head);
+    for (feed, id) in feeds.iter_mut().zip([one.id, two.id]) {
+        assert!(matches!(feed.try_next(), Some(Next::Commit(_))), "{id} is told");
+        assert_eq!(kit.control.read(|view| view.cluster_revision(id)), head);
+    }
 }

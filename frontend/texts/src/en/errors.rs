@@ -75,7 +75,6 @@ subject! { errors;
     ErrorExternalExhausted: "The provider has no external IP left. Ask support, or create the cluster without one.",
     ErrorNodeSubnetUnfit: "Subnet {subnet} cannot give addresses to nodes: {reason}.",
     ErrorNoLab: "No lab runs with this control plane. Let nodes join by command.",
-    ErrorClusterInUse: "Cluster {cluster} is in use by {holders}. Delete these first.",
     ErrorNodeNameTaken: "There is a node {name} in cluster {cluster} already.",
     ErrorNodeAddressMismatch: "Node {node} reports {given}, but its port has {expected}.",
     ErrorNoFreeBlock: "The pod range {pod_range} of cluster {cluster} has no free block: all {blocks} are leased.",

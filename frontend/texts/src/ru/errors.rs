@@ -75,7 +75,6 @@ subject! { errors;
     ErrorExternalExhausted: "У провайдера не осталось внешних IP. Обратитесь в поддержку или создайте кластер без внешнего IP.",
     ErrorNodeSubnetUnfit: "Подсеть {subnet} не может раздавать адреса узлам: {reason}.",
     ErrorNoLab: "С этим сервером управления не запущена лаборатория. Присоедините узлы командой.",
-    ErrorClusterInUse: "Кластер {cluster} используется: {holders}. Сначала удалите их.",
     ErrorNodeNameTaken: "Узел {name} в кластере {cluster} уже есть.",
     ErrorNodeAddressMismatch: "Узел {node} сообщает адрес {given}, а у его порта {expected}.",
     ErrorNoFreeBlock: "В диапазоне подов {pod_range} кластера {cluster} нет свободных блоков: выделены все, {blocks}.",

@@ -140,7 +140,6 @@ pub const NEUTRON: &[(&str, u16, &str)] = &[
     ("idempotency.other_body", 422, "IdempotencyKeyReused"),
     ("cluster.name_taken", 409, "Conflict"),
     ("cluster.ranges_overlap", 400, "InvalidInput"),
-    ("cluster.in_use", 409, "InUse"),
     ("node.name_taken", 409, "Conflict"),
     ("node.address_mismatch", 409, "Conflict"),
     ("node.no_free_block", 409, "IpAddressGenerationFailure"),

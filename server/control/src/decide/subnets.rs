@@ -111,6 +111,8 @@ pub(super) fn update(
     Ok(vec![draft.put(new)])
 }
 
+/// Pools are right in themselves. They may leave out addresses in use, as in Neutron
+/// (`db_base_plugin_v2.py`, `_update_subnet_precommit`): ports keep these, and nobody is given them.
 fn check_pools(subnet: &Subnet) -> Result<(), Refusal> {
     let (cidr, hosts) = (subnet.cidr, subnet.cidr.hosts());
     let inside = |pool: &IpRange| hosts.contains(pool.first()) && hosts.contains(pool.last());

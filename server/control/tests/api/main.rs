@@ -5,10 +5,10 @@
     reason = "tests say what they expect by unwrapping, also in helpers"
 )]
 
-mod audit;
 mod clusters_by_choice;
 mod conform;
 mod events;
+mod external;
 mod identity;
 mod inputs;
 mod kit;

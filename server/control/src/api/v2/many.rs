@@ -1,9 +1,67 @@
 //! Bodies of one object and of many, written straight from what they are made of.
 
+use axum::http::{HeaderMap, Uri};
 use portolan_shared::v2::Link;
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use uuid::Uuid;
 
+use super::super::Api;
+use super::super::error::{Answer, Failure};
+use super::super::reply;
+use super::list::{Listed, Query};
 use super::select::Selected;
+
+/// Bytes that an object takes in a list, about.
+const ITEM_BYTES: usize = 768;
+
+/// `{"port": {…}}`, with the attributes that are asked for.
+///
+/// # Errors
+/// If a type of ours does not serialise: a defect.
+pub fn shown(key: &'static str, value: impl Serialize, query: &Query) -> Answer {
+    reply::ok(&One {
+        key,
+        value,
+        fields: &query.fields,
+    })
+}
+
+/// What a page is written for.
+pub struct Asked<'a> {
+    /// Knows the server's address.
+    pub api: &'a Api,
+    /// Of the request.
+    pub headers: &'a HeaderMap,
+    /// Of the request.
+    pub uri: &'a Uri,
+    /// What is asked for.
+    pub query: &'a Query,
+}
+
+impl Asked<'_> {
+    /// The text of a page: its items under `key`, links to other pages under `links_key`.
+    ///
+    /// # Errors
+    /// If a type of ours does not serialise: a defect.
+    pub fn page<'t, T: Listed, W: Serialize>(
+        &self,
+        (key, links_key): (&'static str, &'static str),
+        items: &'t [T],
+        wire: impl Fn(&'t T) -> W,
+    ) -> Result<Vec<u8>, Failure> {
+        let ids: Vec<Uuid> = items.iter().map(Listed::id).collect();
+        let links = self.query.links(self.api, self.headers, self.uri, &ids);
+        let many = Many {
+            key,
+            links_key,
+            items,
+            wire,
+            fields: &self.query.fields,
+            links: &links,
+        };
+        reply::write_long(&many, items.len(), ITEM_BYTES)
+    }
+}
 
 /// `{"port": {…}}`.
 pub struct One<'a, W> {
@@ -30,7 +88,7 @@ impl<W: Serialize> Serialize for One<'_, W> {
 }
 
 /// `{"ports": [{…}, …], "ports_links": […]}`.
-pub struct Many<'a, T, F> {
+pub struct Many<'a, 'q, T, F> {
     /// Such as `ports`.
     key: &'static str,
     /// Such as `ports_links`.
@@ -40,12 +98,12 @@ pub struct Many<'a, T, F> {
     /// Turns each into what goes on the wire, while it is written.
     wire: F,
     /// Attributes to write; empty: all.
-    fields: &'a [String],
+    fields: &'q [String],
     /// Other pages.
-    links: &'a [Link],
+    links: &'q [Link],
 }
 
-impl<'a, T, F, W> Many<'a, T, F>
+impl<'a, T, F, W> Many<'a, '_, T, F>
 where
     F: Fn(&'a T) -> W,
     W: Serialize,
@@ -61,27 +119,9 @@ where
             links: &[],
         }
     }
-
-    /// A list or a page of one.
-    pub fn listed(
-        (key, links_key): (&'static str, &'static str),
-        items: &'a [T],
-        wire: F,
-        fields: &'a [String],
-        links: &'a [Link],
-    ) -> Self {
-        Self {
-            key,
-            links_key,
-            items,
-            wire,
-            fields,
-            links,
-        }
-    }
 }
 
-impl<'a, T, F, W> Serialize for Many<'a, T, F>
+impl<'a, T, F, W> Serialize for Many<'a, '_, T, F>
 where
     F: Fn(&'a T) -> W,
     W: Serialize,
@@ -96,9 +136,9 @@ where
     }
 }
 
-struct Each<'b, 'a, T, F>(&'b Many<'a, T, F>);
+struct Each<'b, 'a, 'q, T, F>(&'b Many<'a, 'q, T, F>);
 
-impl<'a, T, F, W> Serialize for Each<'_, 'a, T, F>
+impl<'a, T, F, W> Serialize for Each<'_, 'a, '_, T, F>
 where
     F: Fn(&'a T) -> W,
     W: Serialize,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::OriginalUri;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use portolan_shared::check::{MTU_DEFAULT, MTU_MAX, MTU_MIN, NAME_MAX};
 use portolan_shared::ids::{NetworkId, SubnetId};
@@ -19,7 +19,7 @@ use super::super::error::{Answer, Failure};
 use super::super::fields::{Body, Fields};
 use super::super::reply;
 use super::list::{Attributes, Kind, Listed, Query, Value};
-use super::many::{Many, One};
+use super::many::{Asked, Many, One, shown};
 use super::{not_found, owner};
 use crate::command::{Command, NetworkChange, NewNetwork};
 use crate::model::{Network, Object};
@@ -207,25 +207,20 @@ pub async fn list(call: Call, headers: HeaderMap, OriginalUri(uri): OriginalUri)
             .collect()
     });
     let items = query.page(items, marked.as_ref());
-    let ids: Vec<Uuid> = items.iter().map(Listed::id).collect();
-    reply::ok(&Many::listed(
-        ("networks", "networks_links"),
-        &items,
-        Item::wire,
-        &query.fields,
-        &query.links(&call.caller.api, &headers, &uri, &ids),
-    ))
+    let asked = Asked {
+        api: &call.caller.api,
+        headers: &headers,
+        uri: &uri,
+        query: &query,
+    };
+    let text = asked.page(("networks", "networks_links"), &items, Item::wire)?;
+    Ok(reply::bytes(StatusCode::OK, text))
 }
 
 /// `GET /v2.0/networks/{id}`.
 pub async fn show(call: Call, path: Segments, OriginalUri(uri): OriginalUri) -> Answer {
     let item = find(&call, &path)?;
-    let query = Query::read(&uri, ATTRIBUTES, false)?;
-    reply::ok(&One {
-        key: "network",
-        value: item.wire(),
-        fields: &query.fields,
-    })
+    shown("network", item.wire(), &Query::read(&uri, ATTRIBUTES, false)?)
 }
 
 /// Attributes of extensions that are not there: allowed if they say so.

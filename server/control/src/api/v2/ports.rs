@@ -25,7 +25,7 @@ use super::super::fields::{self, Body, Fields, Said, required};
 use super::super::reply;
 use super::super::status::{Nodes, networking_word};
 use super::list::{Attributes, Kind, Listed, Query, Value};
-use super::many::{Many, One};
+use super::many::{Asked, Many, One, shown};
 use super::subnets::same_project;
 use super::{networks, not_found};
 use crate::command::{Command, FixedIpRequest, NewPort, PortChange};
@@ -71,9 +71,6 @@ const READ_ONLY: &[&str] = &[
     "ip_allocation",
     "dns_assignment",
 ];
-
-/// Bytes that a port takes in a list, about.
-const PORT_BYTES: usize = 768;
 
 /// Ports looked at under one lock.
 const PIECE: usize = 4_096;
@@ -283,16 +280,13 @@ pub async fn list(call: Call, headers: HeaderMap, OriginalUri(uri): OriginalUri)
         let items = items.filter(|item| query.fits(item, "")).collect();
         let marked = marked.as_ref().map(|port| Item { port, nodes: &nodes });
         let items = query.page(items, marked.as_ref());
-        let ids: Vec<Uuid> = items.iter().map(Listed::id).collect();
-        let links = query.links(&call.caller.api, &headers, &uri, &ids);
-        let many = Many::listed(
-            ("ports", "ports_links"),
-            &items,
-            |item| item.wire(admin),
-            &query.fields,
-            &links,
-        );
-        reply::write_long(&many, items.len(), PORT_BYTES)
+        let asked = Asked {
+            api: &call.caller.api,
+            headers: &headers,
+            uri: &uri,
+            query: &query,
+        };
+        asked.page(("ports", "ports_links"), &items, |item| item.wire(admin))
     });
     Ok(reply::bytes(StatusCode::OK, text.await?))
 }
@@ -300,16 +294,15 @@ pub async fn list(call: Call, headers: HeaderMap, OriginalUri(uri): OriginalUri)
 /// `GET /v2.0/ports/{id}`.
 pub async fn show(call: Call, path: Segments, OriginalUri(uri): OriginalUri) -> Answer {
     let (port, nodes) = find(&call, &path)?;
-    let query = Query::read(&uri, ATTRIBUTES, true)?;
     let item = Item {
         port: &port,
         nodes: &nodes,
     };
-    reply::ok(&One {
-        key: "port",
-        value: item.wire(call.rights.admin),
-        fields: &query.fields,
-    })
+    shown(
+        "port",
+        item.wire(call.rights.admin),
+        &Query::read(&uri, ATTRIBUTES, true)?,
+    )
 }
 
 /// Attributes of extensions that are not there: allowed if they say so.

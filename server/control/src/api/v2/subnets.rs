@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::OriginalUri;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use portolan_shared::check::{self, GatewayInput, NAME_MAX, SubnetInput};
 use portolan_shared::ids::{ProjectId, SubnetId};
@@ -19,7 +19,7 @@ use super::super::error::{Answer, Failure};
 use super::super::fields::{Body, Fields, Said, required};
 use super::super::reply;
 use super::list::{Attributes, Kind, Listed, Query, Value};
-use super::many::{Many, One};
+use super::many::{Asked, Many, One, shown};
 use super::{networks, not_found};
 use crate::command::{Command, NewSubnet, SubnetChange};
 use crate::model::{Object, Subnet};
@@ -151,25 +151,20 @@ pub async fn list(call: Call, headers: HeaderMap, OriginalUri(uri): OriginalUri)
             .collect()
     });
     let items = query.page(items, marked.as_ref());
-    let ids: Vec<Uuid> = items.iter().map(Listed::id).collect();
-    reply::ok(&Many::listed(
-        ("subnets", "subnets_links"),
-        &items,
-        Item::wire,
-        &query.fields,
-        &query.links(&call.caller.api, &headers, &uri, &ids),
-    ))
+    let asked = Asked {
+        api: &call.caller.api,
+        headers: &headers,
+        uri: &uri,
+        query: &query,
+    };
+    let text = asked.page(("subnets", "subnets_links"), &items, Item::wire)?;
+    Ok(reply::bytes(StatusCode::OK, text))
 }
 
 /// `GET /v2.0/subnets/{id}`.
 pub async fn show(call: Call, path: Segments, OriginalUri(uri): OriginalUri) -> Answer {
     let item = find(&call, &path)?;
-    let query = Query::read(&uri, ATTRIBUTES, false)?;
-    reply::ok(&One {
-        key: "subnet",
-        value: item.wire(),
-        fields: &query.fields,
-    })
+    shown("subnet", item.wire(), &Query::read(&uri, ATTRIBUTES, false)?)
 }
 
 /// Attributes of extensions that are not there: allowed if they say so.
