@@ -147,7 +147,13 @@ fn follow(mut admin: Admin, bell: &Bell) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufReader, Read, Write};
+    use std::net::{SocketAddr, TcpListener};
+    use std::sync::mpsc::{Receiver, channel};
+    use std::time::Duration;
+
     use super::*;
+    use crate::api::Api;
 
     const TEXT: &str = "event: progress\nid: 7\ndata: {\"revision\":7}\n\n\
         : a comment\n\
@@ -173,5 +179,53 @@ mod tests {
     fn clusters_nodes_and_gaps_are_reasons_to_look() {
         let reasons: Vec<_> = events(TEXT.as_bytes()).map(|event| event.concerns_us()).collect();
         assert_eq!(reasons, [false, false, true, true]);
+    }
+
+    /// A control plane of a few answers, one a connection. Tells the head of each request.
+    fn answering(answers: Vec<&'static str>) -> (SocketAddr, Receiver<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tell, told) = channel();
+        thread::spawn(move || {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut head = String::new();
+                let mut length = 0;
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                while !head.ends_with("\r\n\r\n") {
+                    let begin = head.len();
+                    reader.read_line(&mut head).unwrap();
+                    if let Some(value) = head[begin..].to_lowercase().strip_prefix("content-length:") {
+                        length = value.trim().parse().unwrap();
+                    }
+                }
+                reader.read_exact(&mut vec![0; length]).unwrap();
+                stream.write_all(answer.as_bytes()).unwrap();
+                tell.send(head.to_lowercase()).unwrap();
+            }
+        });
+        (address, told)
+    }
+
+    #[test]
+    fn a_stream_that_was_cut_is_taken_up_where_it_ended_by_whoever_has_logged_in_again() {
+        const IN_TIME: Duration = Duration::from_secs(20);
+        const TOKEN: &str =
+            "HTTP/1.1 201 Created\r\nX-Subject-Token: t\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+        const CUT: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n\
+            event: change\nid: 8\n\
+            data: {\"revision\":8,\"changes\":[{\"kind\":\"node\",\"op\":\"put\",\"id\":\"n\"}]}\n\n";
+        const ENDED: &str = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        let (address, told) = answering(vec![TOKEN, CUT, ENDED, TOKEN, CUT]);
+        let watch = Watch::start(Admin::new(Api::new(address))).unwrap();
+        let heads: Vec<String> = (0..5).map(|_| told.recv_timeout(IN_TIME).unwrap()).collect();
+        let asked: Vec<&str> = heads.iter().map(|head| head.split(' ').nth(1).unwrap()).collect();
+        let (token, events) = ("/v3/auth/tokens", "/portolan/v1/events");
+        assert_eq!(asked, [token, events, events, token, events]);
+        assert!(!heads[1].contains("last-event-id"), "{}", heads[1]);
+        for head in [&heads[2], &heads[4]] {
+            assert!(head.contains("last-event-id: 8\r\n"), "{head}");
+        }
+        assert!(watch.rung());
     }
 }

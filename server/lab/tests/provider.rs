@@ -67,7 +67,7 @@ impl User {
     }
 
     fn network(&self, name: &str, cidr: &str) -> (String, String) {
-        let wanted = json!({ "network": { "name": name, "internet_access": true } });
+        let wanted = json!({ "network": { "name": name, "internet_access": true, "mtu": 1400 } });
         let made: Value = self.api.write("/v2.0/networks", &self.token, &wanted).unwrap();
         let network = made["network"]["id"].as_str().unwrap().to_owned();
         let wanted = json!({ "subnet": { "network_id": network, "cidr": cidr, "ip_version": 4 } });
@@ -177,6 +177,16 @@ fn links(namespace: &str) -> Vec<String> {
     links.map(|link| link["ifname"].as_str().unwrap().to_owned()).collect()
 }
 
+/// How large a packet a host's link takes.
+fn mtu(host: &Host) -> u64 {
+    let shown = Command::new("ip")
+        .args(["-n", &host.namespace, "-j", "link", "show", "eth0"])
+        .output()
+        .unwrap();
+    let link: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    link[0]["mtu"].as_u64().unwrap()
+}
+
 /// The hosts that are written down.
 fn disks(state: &Path) -> Vec<String> {
     let folders = |path: &Path| -> Vec<PathBuf> {
@@ -235,9 +245,10 @@ fn clusters_by_choice_are_ready_by_themselves_and_leave_nothing() {
 
     // Hosts have the names and addresses of their nodes; a bridge a network, and one for the provider's.
     let report = lab.ask(&Request::Status);
-    for (cluster, nodes) in [(private, 3), (own, 3), (second, 1)] {
+    for (cluster, nodes, wide) in [(private, 3, 1500), (own, 3, 1400), (second, 1, 1400)] {
         let hosts = hosts_of(&report, cluster);
         assert_eq!(hosts.len(), nodes);
+        assert!(hosts.iter().all(|host| mtu(host) == wide));
         for row in demo.nodes(cluster) {
             let host = hosts.iter().find(|host| host.name == row.name).unwrap();
             assert_eq!(row.addresses, [host.address]);
@@ -473,9 +484,11 @@ fn a_host_that_fails_is_tried_again_and_holds_no_other() {
         same.unwrap().agent.is_some_and(|anew| anew != agent)
     });
 
+    let processes = lab.processes();
     lab.signal(Signal::TERM);
     let mut said = String::new();
     lab.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    becomes("nothing is left", || lab.remains(&processes).is_empty());
     assert!(
         said.contains("host node-2 of web: the agent of node-2 in web ended by itself"),
         "{said}"
