@@ -46,6 +46,9 @@ const test = base.extend<{ world: World; browsers: (person: Person) => Promise<C
   },
 });
 
+// Two or three browsers a test, and every screen looked at wide and narrow in both themes.
+test.describe.configure({ timeout: 300_000 });
+
 /** What a customer does. */
 class Customer {
   constructor(

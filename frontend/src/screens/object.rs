@@ -11,6 +11,7 @@ use crate::components::page::{Crumb, Figure, failed, page_head};
 use crate::components::tabs::{Tab, tabs};
 use crate::components::{dynamic, maybe};
 use crate::i18n::Key;
+use crate::table::skeleton_sheet;
 
 /// The parts.
 pub struct ObjectPage {
@@ -59,6 +60,14 @@ impl Reading {
                     .as_ref()
                     .is_some_and(|failure| matches!(failure.status, 400 | 404))
             })
+        })
+    }
+
+    /// What stands in place of data while it is asked for the first time.
+    pub fn waiting(self) -> AnyView {
+        maybe(move || {
+            let waiting = self.empty.get() && self.failure.with(Option::is_none);
+            waiting.then(|| skeleton_sheet(2))
         })
     }
 

@@ -10,4 +10,4 @@ pub mod patch;
 pub mod view;
 
 pub use cell::{Cell, Column, Fold, Row, Tone};
-pub use view::{TableSpec, table};
+pub use view::{TableSpec, skeleton_sheet, table};

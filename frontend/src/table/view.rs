@@ -388,6 +388,18 @@ enum Body {
     Rows,
 }
 
+/// A sheet that keeps the room of what is to come.
+pub fn skeleton_sheet(width: usize) -> AnyView {
+    framed(
+        view! {
+            <table class="table" aria-busy="true" aria-label=t(Key::Loading)>
+                <tbody>{skeleton(width)}</tbody>
+            </table>
+        }
+        .into_any(),
+    )
+}
+
 /// Rows that keep the room of what is to come.
 fn skeleton(width: usize) -> AnyView {
     let late = RwSignal::new(false);

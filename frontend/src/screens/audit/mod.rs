@@ -22,6 +22,7 @@ use crate::components::rose::rose;
 use crate::components::{maybe, nothing};
 use crate::i18n::{Key, t, tn};
 use crate::session::{use_param, use_project};
+use crate::table::skeleton_sheet;
 use entries::{AuditFilter, Pages};
 use lines::{Around, headings, line};
 
@@ -233,7 +234,8 @@ fn audit(of: Of) -> AnyView {
     };
     let body = maybe(move || {
         Some(match state.get() {
-            Body::Nothing => return None,
+            Body::Nothing if read.failure.with(Option::is_some) => return None,
+            Body::Nothing => skeleton_sheet(5),
             Body::Empty => view! {
                 <div class="table-frame">
                     <div class="empty">{rose(120, true)} <p>{t(Key::AuditEmpty)}</p></div>

@@ -134,6 +134,7 @@ pub fn Request() -> impl IntoView {
         view! {
             {page_head(title, crumbs, Signal::stored(Vec::new()), maybe(actions))}
             {reading.failed()}
+            {reading.waiting()}
             {form_error(act.failure)}
             <div class="page__body request">
                 <div class="request__main">{maybe(about)} {talk}</div>

@@ -9,6 +9,7 @@ subject! { audit;
     AuditFilterHint: "Words look in what is shown. Keys ask the server: who, kind, op, through, object.",
     AuditUnknownValue: "There is no {key} “{value}”. Known are: {known}.",
     AuditNew: "{n} new entry, show|{n} new entries, show",
+    Loading: "Loading…",
     AuditMore: "Show more",
     AuditEnd: "That is all there is.",
     AuditWhen: "When",

@@ -9,6 +9,7 @@ subject! { audit;
     AuditFilterHint: "Слова ищутся в показанном. Ключи спрашивают сервер: who, kind, op, through, object.",
     AuditUnknownValue: "Для {key} нет значения «{value}». Известны: {known}.",
     AuditNew: "{n} новая запись, показать|{n} новые записи, показать|{n} новых записей, показать",
+    Loading: "Загружаем…",
     AuditMore: "Показать ещё",
     AuditEnd: "Больше записей нет.",
     AuditWhen: "Когда",
