@@ -1,6 +1,6 @@
 //! What nodes say about themselves, written together: one commit for all of them, at most every
-//! 100 ms, so that a power cut of a thousand nodes is ten writes and not a thousand; and of each what
-//! its kernel holds at most once a second, so that no node makes others wait.
+//! 100 ms, so that a power cut of a thousand nodes is ten writes and not a thousand; and each at most
+//! once a second, so that no node makes others wait.
 
 use std::collections::HashMap;
 use std::future::pending;
@@ -18,7 +18,7 @@ use crate::control::Control;
 /// The least time between two writes.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// The least time between two writes of what one node's kernel holds.
+/// The least time between two writes of what one node says, but for that it is there or gone.
 const EVERY_NODE: Duration = Duration::from_secs(1);
 
 /// How long the first report waits for others.
@@ -31,7 +31,7 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(super) struct Reports {
     waiting: Mutex<HashMap<NodeId, NodeReport>>,
-    /// When what a node's kernel holds was last written, within [`EVERY_NODE`].
+    /// When what a node said was last written, within [`EVERY_NODE`].
     written: Mutex<HashMap<NodeId, Instant>>,
     some: Notify,
 }
@@ -99,8 +99,8 @@ fn take_due(
         .collect();
     let next = waiting.keys().filter_map(|node| written.get(node)).min();
     let next = next.map(|at| *at + EVERY_NODE);
-    let applied = due.iter().filter(|report| report.applied.is_some());
-    written.extend(applied.map(|report| (report.node, now)));
+    let paced = due.iter().filter(|report| report.online.is_none());
+    written.extend(paced.map(|report| (report.node, now)));
     (due, next)
 }
 
