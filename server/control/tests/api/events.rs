@@ -249,3 +249,25 @@ async fn nobody_waits_for_a_reader_that_does_not_read() {
     }
     assert_eq!(told, 6_000);
 }
+
+#[tokio::test]
+async fn a_port_that_leaves_a_subnet_is_told_to_both() {
+    let server = Server::new().await;
+    let ann = server.user("ann", "alpha", Role::Member).await;
+    let (network, first) = ann.network("10.0.0.0/24").await;
+    let second = json!({ "network_id": network, "cidr": "10.0.1.0/24", "ip_version": 4 });
+    let second = id(&ann.make("subnet", second).await);
+    let port = json!({ "network_id": network, "fixed_ips": [{ "subnet_id": first }] });
+    let port = id(&ann.make("port", port).await);
+    let mut stream = Stream::open(&ann, "", &[]).await;
+    let moved = json!({ "port": { "fixed_ips": [{ "subnet_id": second }] } });
+    ann.put(&format!("/v2.0/ports/{port}"), moved).await.is(200);
+    let event = stream.news().await.unwrap();
+    let change = &event.data["changes"][0];
+    assert_eq!((&change["kind"], &change["id"]), (&json!("port"), &json!(port)));
+    assert_eq!(
+        change["subnets"],
+        json!([second, first]),
+        "the page of the first shows it until then"
+    );
+}
