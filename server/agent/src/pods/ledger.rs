@@ -19,7 +19,7 @@ const KEPT_RELEASES: usize = 4096;
 #[serde(rename_all = "snake_case")]
 pub(super) enum Event {
     /// Addresses were given.
-    Allocated(Allocation),
+    Allocated(Box<Allocation>),
     /// Addresses were given back.
     Released(Release),
     /// The first line of a compacted log.
@@ -143,7 +143,7 @@ impl Ledger {
                 self.by_sandbox
                     .insert((allocation.container.clone(), allocation.ifname.clone()), allocation.id);
                 self.by_seq.insert(allocation.seq, allocation.id);
-                self.allocations.insert(allocation.id, Arc::new(allocation));
+                self.allocations.insert(allocation.id, Arc::from(allocation));
             }
             Event::Released(release) => {
                 if self
@@ -247,7 +247,7 @@ impl Ledger {
             freed: self.pool.freed().collect(),
         };
         let allocated = self.by_seq.values().filter_map(|id| self.allocations.get(id));
-        let allocated = allocated.map(|allocation| Event::Allocated(Allocation::clone(allocation)));
+        let allocated = allocated.map(|allocation| Event::Allocated(Box::new(Allocation::clone(allocation))));
         let released = self.releases.iter().map(|release| Event::Released(*release));
         std::iter::once(Event::Base(base))
             .chain(allocated)

@@ -59,7 +59,7 @@ impl State {
     /// Writes an allocation down (not durably yet) and counts it as given.
     pub(super) fn allocate(&mut self, allocation: Allocation) -> io::Result<Arc<Allocation>> {
         let id = allocation.id;
-        let event = Event::Allocated(allocation);
+        let event = Event::Allocated(Box::new(allocation));
         self.append(&event)?;
         self.ledger.apply(event);
         self.unsettled.insert(id);

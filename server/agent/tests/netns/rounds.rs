@@ -92,7 +92,8 @@ fn a_route_is_removed_only_where_it_leads_as_it_was_seen_to() {
     let cluster = Cluster::new(2, true);
     let host = &cluster.node(1).namespace.0;
     let kernel = Netlink::open_at(PodNamespace::open(&path_of(host)).unwrap());
-    ip(&format!("-n {host} link add ptlabc type dummy"));
+    ip(&format!("-n {host} link add ptlabc type veth peer name ptlpeer"));
+    ip(&format!("-n {host} link set ptlpeer up"));
     ip(&format!("-n {host} link set ptlabc up"));
     // Seen one way; then somebody puts another route into the slot, as a pod with the same address.
     let slots = [
@@ -107,7 +108,9 @@ fn a_route_is_removed_only_where_it_leads_as_it_was_seen_to() {
     let drops = |kernel: &Netlink| -> Vec<RouteChange> {
         let routes = kernel.observe().unwrap().routes.into_iter();
         let of_the_test = routes.filter(|(key, _)| slots.iter().any(|slot| slot.1 == key.prefix.to_string()));
-        of_the_test.map(|(key, route)| RouteChange::Drop { key, route }).collect()
+        of_the_test
+            .map(|(key, route)| RouteChange::Drop { key, route })
+            .collect()
     };
     let stale = drops(&kernel);
     assert_eq!(stale.len(), slots.len());
