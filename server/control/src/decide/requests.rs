@@ -128,7 +128,7 @@ pub(super) fn take_away(draft: &mut Draft<'_>, project: ProjectId) {
 }
 
 /// Whether a customer sees a difference.
-fn told(old: &ShadowRequest, new: &ShadowRequest, said: Option<(&str, bool)>) -> bool {
+fn told(old: &ShadowRequest, new: &ShadowRequest, said: Said<'_>) -> bool {
     let unseen = ShadowRequest {
         taken_by: old.taken_by.clone(),
         ..new.clone()
@@ -136,8 +136,10 @@ fn told(old: &ShadowRequest, new: &ShadowRequest, said: Option<(&str, bool)>) ->
     unseen != *old || said.is_some_and(|(_, internal)| !internal)
 }
 
-/// A request after a step, and what was said with it (and whether internally). `named`: who asks may
-/// read supporters' names.
+/// What is said with a step, and whether internally.
+type Said<'s> = Option<(&'s str, bool)>;
+
+/// A request after a step, and what was said with it. `named`: who asks may read supporters' names.
 fn after<'s>(
     old: &ShadowRequest,
     side: Side,
@@ -145,7 +147,7 @@ fn after<'s>(
     now: Micros,
     step: &'s Step,
     named: bool,
-) -> Result<(ShadowRequest, Option<(&'s str, bool)>), Refusal> {
+) -> Result<(ShadowRequest, Said<'s>), Refusal> {
     let open = || {
         if old.state.open() {
             Ok(())

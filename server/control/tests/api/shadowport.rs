@@ -369,14 +369,14 @@ async fn the_queue_is_found_through() {
         "what is open, the oldest first"
     );
     assert_eq!(queue(&sue, "state=all").await, [c.clone(), b.clone(), a.clone()]);
-    assert_eq!(queue(&sue, "state=declined").await, [c.clone()]);
-    assert_eq!(queue(&sue, "taker=me").await, [b.clone()]);
-    assert_eq!(queue(&sue, "taker=sue").await, [b.clone()]);
-    assert_eq!(queue(&sue, "taker=none").await, [a.clone()]);
-    assert_eq!(queue(&sue, &format!("project={}", bob.0.project)).await, [b.clone()]);
-    assert_eq!(queue(&sue, "q=ALPHA").await, [a.clone()]);
-    assert_eq!(queue(&sue, &format!("q={}", &b[30..])).await, [b.clone()]);
-    assert_eq!(queue(&sue, &format!("marker={a}")).await, [b.clone()]);
+    assert_eq!(queue(&sue, "state=declined").await, [c.as_str()]);
+    assert_eq!(queue(&sue, "taker=me").await, [b.as_str()]);
+    assert_eq!(queue(&sue, "taker=sue").await, [b.as_str()]);
+    assert_eq!(queue(&sue, "taker=none").await, [a.as_str()]);
+    assert_eq!(queue(&sue, &format!("project={}", bob.0.project)).await, [b.as_str()]);
+    assert_eq!(queue(&sue, "q=ALPHA").await, [a.as_str()]);
+    assert_eq!(queue(&sue, &format!("q={}", &b[30..])).await, [b.as_str()]);
+    assert_eq!(queue(&sue, &format!("marker={a}")).await, [b.as_str()]);
     assert_eq!(queue(&sue, &format!("state=all&marker={b}")).await, [a]);
     for bad in ["state=nonsense", "project=nonsense", "marker=nonsense"] {
         sue.get(&format!("/portolan/v1/support/requests?{bad}")).await.is(400);
