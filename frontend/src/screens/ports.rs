@@ -175,11 +175,11 @@ pub fn Ports() -> impl IntoView {
     let adding = maybe(move || {
         (panel.get().as_deref() == Some("new") && may_add.get()).then(|| add_port(project, card.subnet, ports, close))
     });
-    // One panel at a time: the port, or what deletes it and leads back to it.
-    let ask = Callback::new(move |()| set_panel.set(Some("delete".to_owned())));
+    // One panel at a time: the port, or what deletes it and leads back to it. `delete` alone is the subnet's.
+    let ask = Callback::new(move |()| set_panel.set(Some("delete-port".to_owned())));
     let looking = maybe(move || {
         let id = port.get()?;
-        if panel.get().as_deref() != Some("delete") {
+        if panel.get().as_deref() != Some("delete-port") {
             let port = Signal::stored(id);
             return Some(port_panel(project, port, card.may_write, ask, close_port));
         }
