@@ -3,18 +3,22 @@
 //! Limits that a stranger meets: connections at once, time to send a request's head, size of it.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
+use tower::ServiceExt;
 
+use crate::api::context::Peer;
 use crate::peers::Peers;
 
 /// Connections at once; more wait to be accepted.
@@ -55,7 +59,7 @@ pub async fn serve(listener: TcpListener, app: Router, mut ending: watch::Receiv
                     let (app, ending) = (app.clone(), ending.clone());
                     connections.spawn(async move {
                         let _held = (permit, place);
-                        connection(stream, app, ending).await;
+                        connection(stream, peer.ip(), app, ending).await;
                     });
                 }
                 Err(error) => {
@@ -77,16 +81,20 @@ async fn ended(ending: &mut watch::Receiver<bool>) {
     let _ = ending.wait_for(|ending| *ending).await;
 }
 
-async fn connection(stream: TcpStream, app: Router, mut ending: watch::Receiver<bool>) {
+async fn connection(stream: TcpStream, peer: IpAddr, app: Router, mut ending: watch::Receiver<bool>) {
     // A connection that cannot be tuned still works.
     let _ = stream.set_nodelay(true);
     let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, UNACKNOWLEDGED);
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(Peer(Some(peer)));
+        app.clone().oneshot(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+        .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended: Result<(), hyper::Error> = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -87,7 +87,12 @@ fn raise_descriptor_limit() {
 async fn serve(options: Serve, control: Control) -> Result<(), ServeError> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let passwords = Passwords::new(Cost::OWASP, cores, LOGINS_WAITING, Arc::new(SystemRandom::default()));
+    let passwords = Passwords::new(
+        Cost::OWASP,
+        (cores / 2).max(1),
+        LOGINS_WAITING,
+        Arc::new(SystemRandom::default()),
+    );
     match seed(&control, &passwords, options.admin_password.as_deref())
         .await
         .map_err(ServeError::Seed)?

@@ -18,6 +18,7 @@ use super::Api;
 use super::error::Failure;
 use super::outer::RequestId;
 use crate::command::{Actor, Command, Outcome, Request, Via};
+use crate::identity::password::Asker;
 use crate::identity::rights::{Rights, overall, rights};
 use crate::identity::secret;
 use crate::model::{Micros, Port, Project, Session, User};
@@ -406,6 +407,25 @@ impl Call {
             command,
         };
         self.caller.write(request).await
+    }
+}
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub Option<std::net::IpAddr>);
+
+impl Peer {
+    /// Who asks for a password to be checked, under this name.
+    pub fn asks_for(self, user: &str) -> Asker<'_> {
+        Asker { address: self.0, user }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Peer {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(parts.extensions.get::<Self>().copied().unwrap_or(Self(None)))
     }
 }
 

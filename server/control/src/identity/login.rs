@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portolan_shared::ids::ProjectId;
 use portolan_shared::refusal::Refusal;
 
-use super::password::Passwords;
+use super::password::{Asker, Passwords};
 use super::secret;
 use crate::command::{Actor, Command, Proof, Request, Via};
 use crate::control::Control;
@@ -26,9 +26,10 @@ pub async fn by_password(
     passwords: &Passwords,
     user: Option<Arc<User>>,
     password: &str,
+    asker: Asker<'_>,
 ) -> Result<Arc<User>, Refusal> {
     let known = user.as_ref().map(|user| user.password_hash.as_str());
-    let right = passwords.verify(password, known).await?;
+    let right = passwords.verify(password, known, asker).await?;
     // Read again: the user may have changed while its password was being checked.
     let user = user.and_then(|user| {
         control

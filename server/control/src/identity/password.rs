@@ -1,14 +1,17 @@
 //! Passwords: argon2id, as OWASP's Password Storage Cheat Sheet asks (19 MiB, two passes, one lane).
 //!
 //! Hashing is slow on purpose, so it runs off the async threads and few at a time; who comes when
-//! too many wait is told to come again rather than left to pile up memory.
+//! too many wait is told to come again rather than left to pile up memory. Whoever guesses takes only
+//! a share of the places to wait: that of its address, and that of the name it guesses at.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
+use parking_lot::Mutex;
 use portolan_shared::refusal::Refusal;
 use tokio::sync::Semaphore;
 
@@ -38,12 +41,60 @@ impl Cost {
     pub const TESTS: Self = Self { memory: 8, passes: 1 };
 }
 
+/// Who wants a password checked.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// Where the connection is from; `None` where there is none.
+    pub address: Option<IpAddr>,
+    /// The name that is logged in with, known or not.
+    pub user: &'a str,
+}
+
+/// Whose share of the places a log-in takes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Share {
+    Address(IpAddr),
+    User(String),
+}
+
+/// One address has a quarter of the places to wait, one name a sixteenth, but each at least one.
+const ADDRESS_SHARE: usize = 4;
+const USER_SHARE: usize = 16;
+
+/// Who waits or is being served.
+#[derive(Default)]
+struct Places {
+    all: usize,
+    shares: HashMap<Share, usize>,
+}
+
+/// A place that is held; given back when dropped, also when the caller goes away while waiting.
+struct Place<'a> {
+    places: &'a Mutex<Places>,
+    shares: Vec<Share>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut places = self.places.lock();
+        places.all -= 1;
+        for share in &self.shares {
+            if let Some(count) = places.shares.get_mut(share) {
+                *count -= 1;
+                if *count == 0 {
+                    places.shares.remove(share);
+                }
+            }
+        }
+    }
+}
+
 /// Hashes and checks passwords, a few at a time.
 pub struct Passwords {
     hasher: Argon2<'static>,
     random: Arc<dyn Random>,
     gate: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    places: Mutex<Places>,
     most_waiting: usize,
     /// Hash of a password nobody knows: who does not exist is checked against it, so that a log-in
     /// takes as long for an unknown user as for a known one.
@@ -62,7 +113,7 @@ impl Passwords {
             hasher,
             random,
             gate: Arc::new(Semaphore::new(at_once)),
-            waiting: AtomicUsize::new(0),
+            places: Mutex::default(),
             most_waiting,
             nobody: nobody.into(),
         }
@@ -75,14 +126,15 @@ impl Passwords {
     pub async fn hash(&self, password: &str) -> Result<String, Refusal> {
         let (hasher, random) = (self.hasher.clone(), Arc::clone(&self.random));
         let password = password.to_owned();
-        self.run(move || hash(&hasher, &*random, password.as_bytes())).await
+        self.run(Vec::new(), move || hash(&hasher, &*random, password.as_bytes()))
+            .await
     }
 
     /// Whether `password` is the one `known` was made of; `None` is nobody's, and takes as long.
     ///
     /// # Errors
-    /// If too many wait already.
-    pub async fn verify(&self, password: &str, known: Option<&str>) -> Result<bool, Refusal> {
+    /// If too many wait already: in all, from the asker's address, or for its name.
+    pub async fn verify(&self, password: &str, known: Option<&str>, asker: Asker<'_>) -> Result<bool, Refusal> {
         let hasher = self.hasher.clone();
         let exists = known.is_some() && password.len() <= PASSWORD_MAX;
         let known: Arc<str> = known.map_or_else(|| Arc::clone(&self.nobody), Into::into);
@@ -93,22 +145,43 @@ impl Passwords {
         let right = move || {
             PasswordHash::new(&known).is_ok_and(|known| hasher.verify_password(password.as_bytes(), &known).is_ok())
         };
-        Ok(self.run(right).await? && exists)
+        let mut shares = vec![Share::User(portolan_shared::check::shortened(asker.user))];
+        shares.extend(asker.address.map(Share::Address));
+        Ok(self.run(shares, right).await? && exists)
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.most_waiting {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+    /// A place to wait, unless all or those of one of the shares are taken.
+    fn place(&self, shares: Vec<Share>) -> Result<Place<'_>, Refusal> {
+        let mut places = self.places.lock();
+        let most = |share: &Share| match share {
+            Share::Address(_) => self.most_waiting / ADDRESS_SHARE,
+            Share::User(_) => self.most_waiting / USER_SHARE,
+        };
+        let full = |share: &Share| {
+            places
+                .shares
+                .get(share)
+                .is_some_and(|count| *count >= most(share).max(1))
+        };
+        if places.all >= self.most_waiting || shares.iter().any(full) {
             return Err(Refusal::AuthBusy {});
         }
-        // Counts down also when the caller goes away while waiting.
-        struct Leave<'a>(&'a AtomicUsize);
-        impl Drop for Leave<'_> {
-            fn drop(&mut self) {
-                self.0.fetch_sub(1, Ordering::Relaxed);
-            }
+        places.all += 1;
+        for share in &shares {
+            *places.shares.entry(share.clone()).or_default() += 1;
         }
-        let _leave = Leave(&self.waiting);
+        Ok(Place {
+            places: &self.places,
+            shares,
+        })
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        shares: Vec<Share>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let _place = self.place(shares)?;
         let permit = Arc::clone(&self.gate)
             .acquire_owned()
             .await
@@ -158,6 +231,11 @@ mod tests {
     use super::*;
     use crate::sources::SystemRandom;
 
+    const ANN: Asker<'_> = Asker {
+        address: None,
+        user: "ann",
+    };
+
     fn passwords(cost: Cost, waiting: usize) -> Passwords {
         Passwords::new(cost, 1, waiting, Arc::new(SystemRandom::default()))
     }
@@ -167,14 +245,14 @@ mod tests {
         let passwords = passwords(Cost::TESTS, 8);
         let known = passwords.hash("correct horse").await.unwrap();
         assert!(known.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{known}");
-        assert_eq!(passwords.verify("correct horse", Some(&known)).await, Ok(true));
-        assert_eq!(passwords.verify("correct horsf", Some(&known)).await, Ok(false));
-        assert_eq!(passwords.verify("correct horse", None).await, Ok(false));
-        assert_eq!(passwords.verify("correct horse", Some("no hash")).await, Ok(false));
+        assert_eq!(passwords.verify("correct horse", Some(&known), ANN).await, Ok(true));
+        assert_eq!(passwords.verify("correct horsf", Some(&known), ANN).await, Ok(false));
+        assert_eq!(passwords.verify("correct horse", None, ANN).await, Ok(false));
+        assert_eq!(passwords.verify("correct horse", Some("no hash"), ANN).await, Ok(false));
         let long = "x".repeat(PASSWORD_MAX);
         let known = passwords.hash(&long).await.unwrap();
         assert_eq!(
-            passwords.verify(&format!("{long}y"), Some(&known)).await,
+            passwords.verify(&format!("{long}y"), Some(&known), ANN).await,
             Ok(false),
             "cut off is not equal"
         );
@@ -204,6 +282,27 @@ mod tests {
             assert!(done.unwrap().is_ok());
         }
         assert!(passwords.hash("correct horse").await.is_ok());
+    }
+
+    #[test]
+    fn who_guesses_leaves_room_for_others() {
+        let passwords = passwords(Cost::TESTS, 64);
+        let from = |last: u8, user: &str| vec![Share::User(user.to_owned()), Share::Address([192, 0, 2, last].into())];
+        let one_name: Vec<_> = (0..4).map(|n| passwords.place(from(n, "ann"))).collect();
+        assert!(one_name.iter().all(Result::is_ok));
+        assert!(passwords.place(from(9, "ann")).is_err(), "a fifth for one name");
+        let one_address: Vec<_> = (0..16)
+            .map(|n| passwords.place(from(7, &format!("user-{n}"))))
+            .collect();
+        assert!(one_address.iter().all(Result::is_ok));
+        assert!(
+            passwords.place(from(7, "bob")).is_err(),
+            "a seventeenth from one address"
+        );
+        assert!(passwords.place(from(8, "bob")).is_ok(), "somebody else from elsewhere");
+        drop((one_name, one_address));
+        let places = passwords.places.lock();
+        assert_eq!((places.all, places.shares.len()), (0, 0), "nobody is remembered");
     }
 
     #[test]

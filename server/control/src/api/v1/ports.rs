@@ -24,6 +24,8 @@ use crate::view::{PortScope, View, port_kind};
 const LIMIT: usize = 1_000;
 /// Most ports of a page.
 const LIMIT_MAX: usize = 10_000;
+/// Most words of a filter.
+const TERMS_MAX: usize = 16;
 /// Ports looked at under one lock.
 const PIECE: usize = 4_096;
 
@@ -213,6 +215,14 @@ fn asked(uri: &Uri) -> Result<(usize, Asked), Refusal> {
 async fn page(call: Call, uri: &Uri, walk: Walk, total: u64) -> Answer {
     let (limit, asked) = asked(uri)?;
     let terms = terms(&asked.filter);
+    if terms.len() > TERMS_MAX {
+        return Err(Refusal::TooMany {
+            field: "filter".to_owned(),
+            max: TERMS_MAX,
+            count: terms.len(),
+        }
+        .into());
+    }
     let marker = match &asked.marker {
         None => None,
         Some(text) => Some(walk.read(text).ok_or_else(|| Refusal::NotAnId {

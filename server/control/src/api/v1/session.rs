@@ -13,7 +13,7 @@ use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::{ChangeSession, LANGUAGES, LogIn, ProjectRef, Session as Answered, UserRef};
 
 use super::super::Api;
-use super::super::context::{COOKIE, Caller};
+use super::super::context::{COOKIE, Caller, Peer};
 use super::super::error::{Answer, Failure};
 use super::super::fields::Body;
 use super::super::reply;
@@ -90,12 +90,13 @@ fn same_site(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 /// `POST /portolan/v1/session`.
-pub async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body: Body) -> Answer {
+pub async fn create(State(api): State<Arc<Api>>, peer: Peer, headers: HeaderMap, body: Body) -> Answer {
     same_site(&headers)?;
     let log_in: LogIn = body.read()?;
     api.control.current().await?;
     let user = api.control.read(|view| view.user_by_name(&log_in.user).cloned());
-    let user = by_password(&api.control, &api.passwords, user, &log_in.password).await?;
+    let asker = peer.asks_for(&log_in.user);
+    let user = by_password(&api.control, &api.passwords, user, &log_in.password, asker).await?;
     let proof = Proof::Password(user.password_hash.clone());
     let begun = begin(&api.control, &user, Kind::Console, proof).await?;
     let mut response = reply::ok(&answer(&api, &user, &begun.session)?)?;

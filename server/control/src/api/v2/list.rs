@@ -21,6 +21,13 @@ use super::super::Api;
 use super::super::fields::flag_text;
 use crate::model::Micros;
 
+/// Most different attributes that `fields` names.
+const FIELDS_MAX: usize = 64;
+/// Most values that all filters of a query ask for together.
+const VALUES_MAX: usize = 1_024;
+/// Most subnets, and most parts of addresses, that `fixed_ips` asks for: these are looked for one by one.
+const FIXED_IPS_MAX: usize = 64;
+
 /// What kind of value an attribute has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -71,12 +78,13 @@ pub enum Value<'a> {
 }
 
 /// A value that a filter asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Wanted {
-    Text(String),
-    Value(Value<'static>),
     /// A text that no value of the attribute's kind has.
     Never,
+    Text(String),
+    /// Times in whole seconds.
+    Value(Value<'static>),
 }
 
 impl Wanted {
@@ -98,20 +106,27 @@ impl Wanted {
             Kind::Address => text.parse().ok().map(Value::Address),
             Kind::Cidr => text.parse().ok().map(Value::Cidr),
             Kind::Mac => text.parse().ok().map(Value::Mac),
-            Kind::Time => moment(text).map(Value::Time),
+            Kind::Time => moment(text).map(|at| Value::Time(whole_second(at))),
             Kind::Null => None,
         };
         Ok(value.map_or(Self::Never, Self::Value))
     }
 
-    fn is(&self, value: &Value<'_>) -> bool {
+    /// How it stands to a value, in the order that wanted values are kept in.
+    fn order(&self, value: &Value<'_>) -> Ordering {
         match (self, value) {
-            (Self::Text(wanted), Value::Text(text)) => wanted == text,
-            (Self::Value(Value::Time(wanted)), Value::Time(time)) => wanted / 1_000_000 == time / 1_000_000,
-            (Self::Value(wanted), value) => wanted == value,
-            _ => false,
+            (Self::Text(wanted), Value::Text(text)) => wanted.as_str().cmp(text),
+            (Self::Never | Self::Text(_), _) => Ordering::Less,
+            (Self::Value(_), Value::Text(_)) => Ordering::Greater,
+            (Self::Value(wanted), Value::Time(at)) => wanted.cmp(&Value::Time(whole_second(*at))),
+            (Self::Value(wanted), value) => wanted.cmp(value),
         }
     }
+}
+
+/// The second that a moment is in.
+fn whole_second(at: Micros) -> Micros {
+    at - at.rem_euclid(1_000_000)
 }
 
 /// A moment as clients write it: with or without `Z` and fraction.
@@ -123,11 +138,17 @@ fn moment(text: &str) -> Option<Micros> {
         .map(|time| time.0)
 }
 
-/// A filter: the attribute's value is one of these.
+/// A filter: the attribute's value is one of these, which are in order and different.
 #[derive(Debug, Clone)]
 struct Filter {
     attribute: &'static str,
     wanted: Vec<Wanted>,
+}
+
+impl Filter {
+    fn fits(&self, value: &Value<'_>) -> bool {
+        self.wanted.binary_search_by(|wanted| wanted.order(value)).is_ok()
+    }
 }
 
 /// What a fixed IP must be like; see [`Query::fixed_ips`].
@@ -187,6 +208,17 @@ pub trait Listed {
     fn id(&self) -> Uuid;
 }
 
+fn at_most(field: &str, max: usize, count: usize) -> Result<(), Refusal> {
+    if count <= max {
+        return Ok(());
+    }
+    Err(Refusal::TooMany {
+        field: field.to_owned(),
+        max,
+        count,
+    })
+}
+
 fn wrong(field: &str, expected: &str) -> Refusal {
     Refusal::WrongType {
         field: field.to_owned(),
@@ -207,11 +239,17 @@ impl Query {
         let find = |name: &str| attributes.iter().find(|(known, _)| *known == name);
         let mut query = Self::default();
         let (mut keys, mut directions) = (Vec::new(), Vec::new());
+        let mut values = 0;
         for (name, value) in pairs {
             match name.as_str() {
-                "fields" => query
-                    .fields
-                    .extend(value.split(',').map(ToOwned::to_owned).filter(|f| !f.is_empty())),
+                "fields" => {
+                    for field in value.split(',').filter(|field| !field.is_empty()) {
+                        if !query.fields.iter().any(|known| known == field) {
+                            at_most("fields", FIELDS_MAX, query.fields.len() + 1)?;
+                            query.fields.push(field.to_owned());
+                        }
+                    }
+                }
                 "limit" => {
                     let limit: usize = value.parse().map_err(|_| wrong("limit", "a whole number from 0"))?;
                     query.limit = (limit > 0).then_some(limit);
@@ -251,6 +289,8 @@ impl Query {
                     let (known, kind) =
                         find(name).ok_or_else(|| Refusal::UnknownAttribute { field: shortened(name) })?;
                     let wanted = Wanted::read(name, *kind, &value)?;
+                    values += 1;
+                    at_most("filters", VALUES_MAX, values)?;
                     match query.filters.iter_mut().find(|filter| filter.attribute == *known) {
                         Some(filter) => filter.wanted.push(wanted),
                         None => query.filters.push(Filter {
@@ -265,7 +305,19 @@ impl Query {
             return Err(wrong("sort_dir", "given at most as often as sort_key"));
         }
         let directions = directions.into_iter().chain(std::iter::repeat(false));
-        query.sort = keys.into_iter().zip(directions).collect();
+        for (key, descending) in keys.into_iter().zip(directions) {
+            // A key that is named again decides nothing any more.
+            if query.sort.iter().all(|(known, _)| *known != key) {
+                query.sort.push((key, descending));
+            }
+        }
+        for filter in &mut query.filters {
+            filter.wanted.sort_unstable();
+            filter.wanted.dedup();
+        }
+        let ips = &query.fixed_ips;
+        at_most("fixed_ips", VALUES_MAX, ips.addresses.len())?;
+        at_most("fixed_ips", FIXED_IPS_MAX, ips.subnets.len().max(ips.parts.len()))?;
         Ok(query)
     }
 
@@ -309,6 +361,16 @@ impl Query {
         self.filters.iter().find(|filter| filter.attribute == attribute)
     }
 
+    /// How many objects have to be looked at for a list out of `all`: a page of them in the order of
+    /// ids is found at once.
+    pub fn looks_at(&self, all: usize) -> usize {
+        let at_once = self.in_id_order() && self.filters.is_empty() && self.fixed_ips.is_empty();
+        match self.limit {
+            Some(limit) if at_once && self.changed_since.is_none() => limit.min(all),
+            _ => all,
+        }
+    }
+
     /// Whether filters or order go by an attribute.
     pub fn uses(&self, attribute: &str) -> bool {
         self.filter(attribute).is_some() || self.sort.iter().any(|(key, _)| *key == attribute)
@@ -325,10 +387,7 @@ impl Query {
         self.filters
             .iter()
             .filter(|filter| filter.attribute != but)
-            .all(|filter| {
-                let value = object.value(filter.attribute);
-                filter.wanted.iter().any(|wanted| wanted.is(&value))
-            })
+            .all(|filter| filter.fits(&object.value(filter.attribute)))
             && self.changed_since.is_none_or(|since| match object.value("updated_at") {
                 Value::Time(at) => at >= since,
                 _ => false,
@@ -522,5 +581,47 @@ mod tests {
             &read(&format!("fixed_ips=subnet_id={}", Uuid::from_u128(2))).unwrap(),
             "10.0.0.3"
         ));
+    }
+
+    #[test]
+    fn a_query_asks_for_so_much_and_no_more() {
+        let many = |name: &str, count: usize| {
+            let pairs: Vec<String> = (0..count).map(|n| format!("{name}={n}")).collect();
+            read(&pairs.join("&")).map(|query| (query.fields.len(), query.sort.len()))
+        };
+        assert_eq!(many("name", VALUES_MAX), Ok((0, 0)));
+        assert_eq!(many("name", VALUES_MAX + 1), Err("value.too_many"));
+        assert_eq!(many("fields", FIELDS_MAX), Ok((FIELDS_MAX, 0)));
+        assert_eq!(many("fields", FIELDS_MAX + 1), Err("value.too_many"));
+        let subnets = "fixed_ips=ip_address_substr=1&".repeat(FIXED_IPS_MAX + 1);
+        assert_eq!(read(&subnets).map(|_| ()), Err("value.too_many"));
+        let again = read(&"sort_key=name&fields=name&name=a&".repeat(300)).unwrap();
+        assert_eq!(again.sort, [("name", false)]);
+        assert_eq!(again.fields, ["name"]);
+        assert_eq!(again.filters[0].wanted.len(), 1);
+    }
+
+    #[test]
+    fn a_value_is_found_among_many() {
+        let wanted: Vec<String> = (0..100).map(|n| format!("mtu={}", n * 10)).collect();
+        assert_eq!(found(&wanted.join("&"), None), [2, 3, 4]);
+        assert_eq!(found("mtu=x&mtu=9&mtu=", None), [1]);
+        assert_eq!(found("name=&name=b", None), [1, 3, 4]);
+        assert_eq!(found("pool=&pool=x", None), [0_u128; 0]);
+    }
+
+    #[test]
+    fn only_a_plain_page_is_found_at_once() {
+        let looks = |query: &str| read(query).unwrap().looks_at(9_000);
+        assert_eq!(looks("limit=100"), 100);
+        assert_eq!(looks("limit=100&sort_key=id"), 100);
+        for slow in [
+            "",
+            "limit=100&name=a",
+            "limit=100&sort_key=name",
+            "limit=100&page_reverse=true",
+        ] {
+            assert_eq!(looks(slow), 9_000, "{slow}");
+        }
     }
 }

@@ -272,10 +272,14 @@ pub async fn list(call: Call, headers: HeaderMap, OriginalUri(uri): OriginalUri)
             Some(call.control().read(|view| visible(&call, view, id))?)
         }
     };
-    let ports = gather(&call, &query, marked.as_ref().map(|port| port.id));
-    let nodes = call.control().read(|view| Nodes::of(view, ports.iter().chain(&marked)));
-    let admin = call.rights.admin;
-    let text = reply::heavy(ports.len(), move || {
+    let all = call.control().read(|view| match way(&call, view, &query) {
+        Way::These(ports) => ports.len(),
+        Way::Walk(scope) => usize::try_from(view.port_count(scope)).unwrap_or(usize::MAX),
+    });
+    let text = reply::heavy(query.looks_at(all), move || {
+        let ports = gather(&call, &query, marked.as_ref().map(|port| port.id));
+        let nodes = call.control().read(|view| Nodes::of(view, ports.iter().chain(&marked)));
+        let admin = call.rights.admin;
         let items = ports.iter().map(|port| Item { port, nodes: &nodes });
         let items = items.filter(|item| query.fits(item, "")).collect();
         let marked = marked.as_ref().map(|port| Item { port, nodes: &nodes });

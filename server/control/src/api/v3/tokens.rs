@@ -13,7 +13,7 @@ use portolan_shared::time::Time;
 use serde::{Deserialize, Serialize};
 
 use super::super::Api;
-use super::super::context::{Caller, live};
+use super::super::context::{Caller, Peer, live};
 use super::super::error::{Answer, Failure};
 use super::super::fields::Body;
 use super::super::reply;
@@ -244,6 +244,7 @@ fn scope(control: &Control, user: &User, scope: Option<&ScopeInput>) -> Result<O
 /// `POST /v3/auth/tokens`.
 pub async fn create(
     State(api): State<Arc<Api>>,
+    peer: Peer,
     headers: HeaderMap,
     OriginalUri(uri): OriginalUri,
     body: Body,
@@ -260,7 +261,15 @@ pub async fn create(
             },
         ) => {
             let user = named(control, &input.user);
-            let user = by_password(control, &api.passwords, user, &input.user.password).await?;
+            let asker = peer.asks_for(
+                input
+                    .user
+                    .name
+                    .as_ref()
+                    .or(input.user.id.as_ref())
+                    .map_or("", String::as_str),
+            );
+            let user = by_password(control, &api.passwords, user, &input.user.password, asker).await?;
             let proof = Proof::Password(user.password_hash.clone());
             (user, None, vec!["password"], proof)
         }

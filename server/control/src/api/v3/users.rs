@@ -11,7 +11,7 @@ use portolan_shared::refusal::Refusal;
 use serde::Serialize;
 
 use super::super::Api;
-use super::super::context::{Caller, Segments};
+use super::super::context::{Caller, Peer, Segments};
 use super::super::error::{Answer, Failure};
 use super::super::fields::{Body, Fields, Said, required, wrong_type};
 use super::super::reply;
@@ -197,14 +197,16 @@ pub async fn update(caller: Caller, headers: HeaderMap, path: Segments, body: Bo
 
 /// `POST /v3/users/{id}/password`: by whoever knows the old one. Whatever the old one began ends, this
 /// token too.
-pub async fn change_password(caller: Caller, path: Segments, body: Body) -> Result<Response, Failure> {
+pub async fn change_password(caller: Caller, peer: Peer, path: Segments, body: Body) -> Result<Response, Failure> {
     let before = find(&caller, &path, "id")?;
     let mut fields = body.one("user")?;
     let old = required("original_password", fields.string("original_password")?.value())?;
     let new = required("password", fields.string("password")?.value())?;
     fields.end()?;
     password::check("password", &new)?;
-    if !caller.api.passwords.verify(&old, Some(&before.password_hash)).await? {
+    let asker = peer.asks_for(&before.name);
+    let known = Some(before.password_hash.as_str());
+    if !caller.api.passwords.verify(&old, known, asker).await? {
         return Err(Refusal::AuthFailed {}.into());
     }
     let change = UserChange {
