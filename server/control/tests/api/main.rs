@@ -5,6 +5,7 @@
     reason = "tests say what they expect by unwrapping, also in helpers"
 )]
 
+mod audit;
 mod clusters_by_choice;
 mod conform;
 mod events;
