@@ -185,6 +185,15 @@ async fn nodes_join_once_and_lease_blocks_that_rest() {
     assert_eq!(code(join(fresh, [9; 32], "10.0.0.12").await), "port.address_taken");
     join(fresh, [9; 32], "10.0.0.13").await.unwrap();
     assert_eq!(code(join(fresh, [9; 32], "10.0.0.14").await), "token.spent");
+    // There are only so many; what is spent or too old makes room.
+    for _ in 0..256 {
+        kit.ask(token(1)).await.unwrap();
+    }
+    assert!(kit.control.read(|view| view.join_tokens_of(id).count()) <= 256);
+    for _ in 0..256 {
+        kit.ask(token(i64::MAX)).await.unwrap();
+    }
+    assert_eq!(code(kit.ask(token(i64::MAX)).await), "value.too_many");
 }
 
 #[tokio::test]

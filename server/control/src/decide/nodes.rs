@@ -13,6 +13,9 @@ use crate::model::{Block, Cluster, FixedIp, JoinToken, Key, Micros, Node, NodeSt
 use crate::view::{PortScope, display_name};
 use crate::writer::draft::{Counted, Draft};
 
+/// Most join tokens of a cluster at a time; spent and expired ones make room.
+const TOKENS_MAX: usize = 256;
+
 pub(super) fn create(
     draft: &mut Draft<'_>,
     request: &Request,
@@ -165,6 +168,23 @@ pub(super) fn create_token(
             .node(id)
             .filter(|node| node.cluster == cluster.id)
             .ok_or_else(|| not_found("Node", id))?;
+    }
+    // What is spent or too old is of no use to anybody: it makes room.
+    let (dead, live): (Vec<_>, Vec<_>) = draft
+        .join_tokens_of(cluster.id)
+        .into_iter()
+        .partition(|token| token.spent_at.is_some() || token.expires_at <= draft.now);
+    if live.len() >= TOKENS_MAX {
+        return Err(Refusal::TooMany {
+            field: "join-tokens".to_owned(),
+            max: TOKENS_MAX,
+            count: live.len() + 1,
+        });
+    }
+    if live.len() + dead.len() >= TOKENS_MAX {
+        for token in dead {
+            draft.delete(Key::JoinToken(token.id));
+        }
     }
     let token = JoinToken {
         id: draft.new_id().into(),

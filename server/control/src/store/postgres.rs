@@ -348,20 +348,22 @@ async fn move_floor(client: &Client, trim: &Trim) -> Result<u64, StoreError> {
         .map_err(failed)?;
     let rows = u64::try_from(head.get::<_, i64>(0)).unwrap_or(0);
     let old: i64 = head.get(1);
-    let excess = rows.saturating_sub(trim.keep).min(trim.step);
-    if excess == 0 {
-        return Ok(0);
-    }
     let floor = Revision::try_from(old).unwrap_or(0);
     let sql = "SELECT position, at FROM changes WHERE position >= $1 ORDER BY position LIMIT 1 OFFSET $2";
-    let last = client
-        .query_opt(sql, &[&rows::position(floor + 1), &(excess as i64 - 1)])
-        .await
-        .map_err(failed)?;
-    let last = last.filter(|row| row.get::<_, i64>(1) < trim.before);
-    let Some(cut) = last.and_then(|row| Cut::of(row.get(0), floor)) else {
-        return Ok(0);
-    };
+    let mut found = None;
+    for reach in rows::reaches(rows, trim) {
+        let last = client
+            .query_opt(sql, &[&rows::position(floor + 1), &(reach - 1)])
+            .await
+            .map_err(failed)?;
+        found = last
+            .filter(|row| row.get::<_, i64>(1) < trim.before)
+            .and_then(|row| Cut::of(row.get(0), floor));
+        if found.is_some() {
+            break;
+        }
+    }
+    let Some(cut) = found else { return Ok(0) };
     client.batch_execute("BEGIN").await.map_err(failed)?;
     let trimmed = async {
         let sql = "SELECT count(*) FROM changes WHERE position >= $1 AND position < $2";

@@ -9,7 +9,7 @@ use portolan_shared::ids::{ClusterId, NodeId, ProjectId, UserId};
 use portolan_shared::v1::Through;
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{StoreError, Trim};
 use crate::audience::Audience;
 use crate::command::{Actor, Via};
 use crate::feed::{Change, Commit, Op};
@@ -462,6 +462,18 @@ pub(super) fn without_gap(
 pub(super) fn after_floor(mut commits: Vec<Commit>, floor: Revision) -> Vec<Commit> {
     commits.retain(|commit| commit.revision > floor);
     commits
+}
+
+/// How many rows to look past for a [`Cut`]: a step of them, and, where the oldest commit alone is
+/// longer than that, all that may go.
+pub(super) fn reaches(rows: u64, trim: &Trim) -> impl Iterator<Item = i64> + use<> {
+    let most = rows.saturating_sub(trim.keep).min(MAX_CHANGES as u64);
+    let step = most.min(trim.step);
+    let further = (most > step).then_some(most);
+    std::iter::once(step)
+        .chain(further)
+        .filter(|count| *count > 0)
+        .map(|count| i64::try_from(count).unwrap_or(i64::MAX))
 }
 
 /// What trimming moves the feed's floor by, found by the first rows behind it.

@@ -170,28 +170,28 @@ impl SqliteStore {
             .prepare_cached("SELECT change_rows FROM head WHERE one = 1")
             .and_then(|mut s| s.query_row([], |row| row.get(0)))
             .map_err(failed)?;
-        let excess = u64::try_from(rows)
-            .unwrap_or(0)
-            .saturating_sub(trim.keep)
-            .min(trim.step);
-        if excess == 0 {
-            return Ok(0);
-        }
         let floor = self.floor()?;
-        let last: Option<(i64, i64)> = self
+        let mut find = self
             .connection
             .prepare_cached("SELECT position, at FROM changes WHERE position >= ?1 ORDER BY position LIMIT 1 OFFSET ?2")
-            .and_then(|mut s| {
-                s.query_row(params![rows::position(floor + 1), excess as i64 - 1], |row| {
+            .map_err(failed)?;
+        let mut found = None;
+        for reach in rows::reaches(u64::try_from(rows).unwrap_or(0), trim) {
+            let last: Option<(i64, i64)> = find
+                .query_row([rows::position(floor + 1), reach - 1], |row| {
                     Ok((row.get(0)?, row.get(1)?))
                 })
                 .optional()
-            })
-            .map_err(failed)?;
-        let cut = last.filter(|(_, at)| *at < trim.before);
-        let Some(cut) = cut.and_then(|(position, _)| Cut::of(position, floor)) else {
-            return Ok(0);
-        };
+                .map_err(failed)?;
+            found = last
+                .filter(|(_, at)| *at < trim.before)
+                .and_then(|(position, _)| Cut::of(position, floor));
+            if found.is_some() {
+                break;
+            }
+        }
+        drop(find);
+        let Some(cut) = found else { return Ok(0) };
         let write = self
             .connection
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)

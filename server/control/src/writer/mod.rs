@@ -368,14 +368,11 @@ impl Writer {
         Ok(())
     }
 
-    /// What has to be done now and then: forget what has expired, and old changes.
-    fn housekeeping(&mut self) {
-        let now = self.clock.now();
-        if now.saturating_sub(self.cleaned_at) < HOUSEKEEPING {
-            return;
-        }
-        self.cleaned_at = now;
-        if !self.view.read().expired(now, 1).is_empty() {
+    /// Forgets what has expired, a piece a commit, until nothing is left or clients wait.
+    fn expire(&mut self, now: Micros) {
+        let first = |writer: &Self| writer.view.read().expired(now, 1).first().copied();
+        let mut oldest = first(self);
+        while let Some(key) = oldest {
             let request = Request {
                 actor: Actor::System,
                 via: Via::SYSTEM,
@@ -387,7 +384,26 @@ impl Writer {
                 command: Command::Expire,
             };
             self.batch(vec![Job::unanswered(request)], Vec::new());
+            oldest = first(self);
+            if oldest == Some(key) {
+                // The store does not take it; the next round tries again.
+                break;
+            }
+            if !self.queue.is_empty() {
+                self.cleaned_at = now - HOUSEKEEPING;
+                break;
+            }
         }
+    }
+
+    /// What has to be done now and then: forget what has expired, and old changes.
+    fn housekeeping(&mut self) {
+        let now = self.clock.now();
+        if now.saturating_sub(self.cleaned_at) < HOUSEKEEPING {
+            return;
+        }
+        self.cleaned_at = now;
+        self.expire(now);
         loop {
             let trim = Trim {
                 keep: self.retention.rows,
