@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::api::metrics::Metrics;
+use crate::api::v1::events::Streams;
 use crate::api::{Api, router};
 use crate::control::{Control, OpenError, OpenOptions};
 use crate::http;
@@ -129,6 +130,7 @@ async fn serve(options: Serve, control: Control) -> Result<(), ServeError> {
         lab: options.node_provider.is_some(),
         public_url: options.public_url,
         metrics: Metrics::default(),
+        streams: Streams::default(),
         ending: ending.clone(),
     });
     let http = tokio::spawn(http::serve(listener, router(api), ending.clone()));

@@ -54,6 +54,8 @@ pub struct Api {
     pub public_url: Option<String>,
     /// Counters.
     pub metrics: Metrics,
+    /// Event streams there are.
+    pub streams: v1::events::Streams,
     /// Turns true when the server ends: streams end then.
     pub ending: watch::Receiver<bool>,
 }

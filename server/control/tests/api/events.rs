@@ -271,3 +271,21 @@ async fn a_port_that_leaves_a_subnet_is_told_to_both() {
         "the page of the first shows it until then"
     );
 }
+
+#[tokio::test]
+async fn a_session_has_so_many_streams_and_a_closed_one_makes_room() {
+    let server = Server::new().await;
+    let ann = server.user("ann", "alpha", Role::Member).await;
+    let mut open = Vec::new();
+    for _ in 0..16 {
+        open.push(Stream::open(&ann, "", &[]).await);
+    }
+    let path = format!("/portolan/v1/events?project={}", ann.project);
+    let refused = ann.ask("GET", &path, "").await.is(400).json();
+    assert_eq!(
+        (&refused["code"], &refused["params"]["max"]),
+        (&json!("value.too_many"), &json!("16"))
+    );
+    drop(open.pop());
+    Stream::open(&ann, "", &[]).await;
+}

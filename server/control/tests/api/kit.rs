@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
 use portolan_control::api::metrics::Metrics;
+use portolan_control::api::v1::events::Streams;
 use portolan_control::api::{Api, router};
 use portolan_control::control::{Control, OpenOptions};
 use portolan_control::identity::password::{Cost, Passwords};
@@ -116,6 +117,7 @@ impl Server {
             lab: with.lab,
             public_url: with.public_url.map(ToOwned::to_owned),
             metrics: Metrics::default(),
+            streams: Streams::default(),
             ending,
         };
         Self {

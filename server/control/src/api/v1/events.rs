@@ -7,6 +7,7 @@
 //! session or role, and with the server. What customers may not learn of ([`Change::audience`]) is told
 //! to support and administrators alone.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
+use parking_lot::Mutex;
 use portolan_shared::ids::{NetworkId, ProjectId, SubnetId};
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::{ChangeEvent, Changed, Kind, Op, ProgressEvent, Side};
@@ -47,8 +49,69 @@ struct Asked {
     after: Option<String>,
 }
 
+/// Streams at once of one session or token.
+const PER_SESSION: usize = 16;
+/// Streams at once of a project, by everybody; and of those who follow every project.
+const PER_PROJECT: usize = 256;
+
+/// How many streams there are, so that no one tenant's slow down everybody's writes.
+#[derive(Clone, Default)]
+pub struct Streams(Arc<Mutex<HashMap<Share, usize>>>);
+
+/// Of whose streams there are only so many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Share {
+    Session([u8; 32]),
+    Project(Option<ProjectId>),
+}
+
+/// A stream's place; given back when dropped.
+struct Place {
+    streams: Streams,
+    shares: [Share; 2],
+}
+
+impl Streams {
+    fn place(&self, session: [u8; 32], project: Option<ProjectId>) -> Result<Place, Refusal> {
+        let shares = [Share::Session(session), Share::Project(project)];
+        let mut counts = self.0.lock();
+        for (share, max) in shares.iter().zip([PER_SESSION, PER_PROJECT]) {
+            let count = counts.get(share).copied().unwrap_or(0);
+            if count >= max {
+                return Err(Refusal::TooMany {
+                    field: "events".to_owned(),
+                    max,
+                    count: count + 1,
+                });
+            }
+        }
+        for share in shares {
+            *counts.entry(share).or_default() += 1;
+        }
+        Ok(Place {
+            streams: self.clone(),
+            shares,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.streams.0.lock();
+        for share in &self.shares {
+            if let Some(count) = counts.get_mut(share) {
+                *count -= 1;
+                if *count == 0 {
+                    counts.remove(share);
+                }
+            }
+        }
+    }
+}
+
 /// One reader.
 struct Reader {
+    _place: Place,
     api: Arc<Api>,
     session: Arc<Session>,
     /// `None`: every project.
@@ -109,10 +172,12 @@ pub async fn stream(caller: Caller, headers: HeaderMap, OriginalUri(uri): Origin
             expected: "a revision".to_owned(),
         })?),
     };
+    let place = api.streams.place(session.hash, project)?;
     let mut mark = interval(PROGRESS);
     mark.set_missed_tick_behavior(MissedTickBehavior::Delay);
     api.metrics.stream(1);
     let reader = Reader {
+        _place: place,
         feed: api.control.feed().subscribe(after),
         ending: api.ending.clone(),
         session,
@@ -187,6 +252,8 @@ impl Reader {
                 write(text, "reset", &ProgressEvent { revision: head }, head);
                 self.allowed().is_some()
             }
+            // Most commits are of others: these cost no look at rights.
+            Next::Commit(commit) if !self.may_concern(&commit) => true,
             Next::Commit(commit) => {
                 let Some(audience) = self.allowed() else {
                     return false;
@@ -199,6 +266,16 @@ impl Reader {
                 true
             }
         }
+    }
+
+    /// Whether a commit may be told to this reader at all: it is of the project, or of a hidden port,
+    /// which is the provider's in whosever network.
+    fn may_concern(&self, commit: &Commit) -> bool {
+        let Some(project) = self.project else { return true };
+        commit.changes.iter().any(|change| {
+            change.op != feed::Op::Quiet
+                && (change.project == Some(project) || matches!(&change.object, Object::Port(port) if hidden(port)))
+        })
     }
 
     fn changes(&self, commit: &Commit, audience: Audience) -> Vec<Changed> {
