@@ -272,8 +272,8 @@ mod tests {
         let mut standing = rounds.standing();
         let (_desired, receiver) = watch::channel(Arc::new(state(5)));
         tokio::spawn(rounds.run(receiver));
-        let told = standing.wait_for(|standing| !standing.exceptions.is_empty()).await;
-        let told = told.unwrap().clone();
+        let told = timeout(RESYNC, standing.wait_for(|standing| !standing.exceptions.is_empty())).await;
+        let told = told.expect("it is told").unwrap().clone();
         assert_eq!((told.revision, told.exceptions[0].kind.as_str()), (5, "node"));
         assert!(told.exceptions[0].reason.contains("kept on disk"), "{told:?}");
         std::fs::remove_file(&folder).unwrap();
