@@ -474,7 +474,7 @@ fn an_older_store_is_brought_up_and_its_feed_goes_on() {
     // As version 1 left it.
     let old = rusqlite::Connection::open(&path).unwrap();
     old.execute_batch(
-        "DROP INDEX changes_audited; DROP INDEX changes_project; DROP INDEX changes_object; \
+        "DROP INDEX changes_project; DROP INDEX changes_object; \
          ALTER TABLE changes DROP COLUMN audited; ALTER TABLE changes DROP COLUMN made; \
          ALTER TABLE changes DROP COLUMN through; ALTER TABLE changes DROP COLUMN by_provider; \
          ALTER TABLE changes DROP COLUMN request; ALTER TABLE head DROP COLUMN floor; \

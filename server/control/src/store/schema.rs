@@ -62,7 +62,6 @@ ALTER TABLE changes ADD COLUMN by_provider {int} NOT NULL DEFAULT 0;
 ALTER TABLE changes ADD COLUMN request {bytes};
 ",
     r"
-CREATE INDEX changes_audited ON changes (position) WHERE audited > 0;
 CREATE INDEX changes_project ON changes (project, position) WHERE audited > 0;
 CREATE INDEX changes_object ON changes (id, position) WHERE audited > 0;
 ",
