@@ -10,27 +10,16 @@ use crate::components::time::Clock;
 use crate::components::toast::{Toasts, toasts};
 use crate::i18n::Lang;
 use crate::i18n::choice::Language;
+use crate::later::{Desk, Work, desk_page, work_page};
 use crate::live::Live;
-use crate::screens::audit::{Audit, History, SupportAudit};
-use crate::screens::cluster::{Cluster, Overview};
-use crate::screens::clusters::Clusters;
-use crate::screens::create_cluster::CreateCluster;
-use crate::screens::create_network::CreateNetwork;
 use crate::screens::home::Home;
 use crate::screens::login::Login;
 use crate::screens::network::{Network, Settings, Subnets};
 use crate::screens::networks::Networks;
-use crate::screens::nodes::Nodes;
 use crate::screens::not_found::NotFound;
 use crate::screens::port::{Port, PortAbout};
 use crate::screens::ports::Ports;
-use crate::screens::shadowport::list::Shadowport;
-use crate::screens::shadowport::new::NewRequest;
-use crate::screens::shadowport::one::Request;
 use crate::screens::subnet::{Information, Subnet};
-use crate::screens::support::find::Find;
-use crate::screens::support::queue::Queue;
-use crate::screens::support::request::Request as SupportRequest;
 use crate::session::Session;
 
 /// The application. `missing`: the language that should be shown and could not be had.
@@ -55,38 +44,38 @@ fn pages() -> AnyView {
                 <ParentRoute path=path!("/p/:project") view=Frame>
                     <Route path=path!("") view=Home />
                     <Route path=path!("networks") view=Networks />
-                    <Route path=path!("networks/new") view=CreateNetwork />
+                    <Route path=path!("networks/new") view=work_page(Work::CreateNetwork) />
                     <ParentRoute path=path!("networks/:id") view=Network>
                         <Route path=path!("") view=Subnets />
                         <Route path=path!("settings") view=Settings />
-                        <Route path=path!("audit") view=History />
+                        <Route path=path!("audit") view=desk_page(Desk::History) />
                     </ParentRoute>
                     <ParentRoute path=path!("subnets/:id") view=Subnet>
                         <Route path=path!("") view=Information />
                         <Route path=path!("ports") view=Ports />
-                        <Route path=path!("audit") view=History />
+                        <Route path=path!("audit") view=desk_page(Desk::History) />
                     </ParentRoute>
                     <ParentRoute path=path!("ports/:id") view=Port>
                         <Route path=path!("") view=PortAbout />
-                        <Route path=path!("audit") view=History />
+                        <Route path=path!("audit") view=desk_page(Desk::History) />
                     </ParentRoute>
-                    <Route path=path!("clusters") view=Clusters />
-                    <Route path=path!("clusters/new") view=CreateCluster />
-                    <ParentRoute path=path!("clusters/:id") view=Cluster>
-                        <Route path=path!("") view=Overview />
-                        <Route path=path!("nodes") view=Nodes />
-                        <Route path=path!("audit") view=History />
+                    <Route path=path!("clusters") view=work_page(Work::Clusters) />
+                    <Route path=path!("clusters/new") view=work_page(Work::CreateCluster) />
+                    <ParentRoute path=path!("clusters/:id") view=work_page(Work::Cluster)>
+                        <Route path=path!("") view=work_page(Work::Overview) />
+                        <Route path=path!("nodes") view=work_page(Work::Nodes) />
+                        <Route path=path!("audit") view=desk_page(Desk::History) />
                     </ParentRoute>
-                    <Route path=path!("shadowport") view=Shadowport />
-                    <Route path=path!("shadowport/new") view=NewRequest />
-                    <Route path=path!("shadowport/:id") view=Request />
-                    <Route path=path!("audit") view=Audit />
+                    <Route path=path!("shadowport") view=desk_page(Desk::Shadowport) />
+                    <Route path=path!("shadowport/new") view=desk_page(Desk::NewRequest) />
+                    <Route path=path!("shadowport/:id") view=desk_page(Desk::Request) />
+                    <Route path=path!("audit") view=desk_page(Desk::Audit) />
                 </ParentRoute>
                 <ParentRoute path=path!("/support") view=Frame>
-                    <Route path=path!("queue") view=Queue />
-                    <Route path=path!("queue/:id") view=SupportRequest />
-                    <Route path=path!("find") view=Find />
-                    <Route path=path!("audit") view=SupportAudit />
+                    <Route path=path!("queue") view=desk_page(Desk::Queue) />
+                    <Route path=path!("queue/:id") view=desk_page(Desk::SupportRequest) />
+                    <Route path=path!("find") view=desk_page(Desk::Find) />
+                    <Route path=path!("audit") view=desk_page(Desk::SupportAudit) />
                 </ParentRoute>
             </Routes>
             {toasts()}

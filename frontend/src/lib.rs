@@ -13,6 +13,7 @@ pub mod browser;
 pub mod components;
 pub mod forms;
 pub mod i18n;
+pub mod later;
 pub mod live;
 pub mod paths;
 pub mod screens;

@@ -9,6 +9,7 @@
 //! `rustc-web`, which compiles the standard library from its sources.
 
 mod compile;
+mod pieces;
 mod style;
 mod texts;
 
@@ -17,23 +18,16 @@ use std::fmt;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-/// What the console should weigh on first download, brotli-compressed, all files together (bytes).
+/// What a first visit should download, brotli-compressed (bytes): the page, its style and picture, and the
+/// program without the parts that come later.
 pub const GOAL: usize = 200_000;
 
-/// What it may weigh today. It only ever comes down, until it is [`GOAL`].
+/// What a first visit may download today. It only ever comes down, until it is [`GOAL`].
 pub const BUDGET: usize = 315_000;
 
-/// Features that rustc's wasm has and `wasm-opt` must be told, or it refuses the module.
-const WASM_FEATURES: [&str; 6] = [
-    "--enable-bulk-memory",
-    "--enable-reference-types",
-    "--enable-sign-ext",
-    "--enable-nontrapping-float-to-int",
-    "--enable-mutable-globals",
-    "--enable-multivalue",
-];
+/// What all of it may weigh together in one language, compressed: parts are not where weight may hide.
+pub const ALTOGETHER: usize = 400_000;
 
 /// How much care the build takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,9 +84,25 @@ pub struct Report {
 
 impl Report {
     /// Compressed bytes of all files that a first visit downloads; `None` where they were not compressed.
-    pub fn compressed(&self) -> Option<usize> {
-        let first = self.assets.iter().filter(|asset| texts::is_first(&asset.path));
-        first.map(|asset| asset.compressed).sum()
+    pub fn first(&self) -> Option<usize> {
+        self.compressed(|path| texts::is_first(path) && !pieces::is_part(path))
+    }
+
+    /// Compressed bytes of all files that somebody downloads who looks at every page, in one language.
+    pub fn altogether(&self) -> Option<usize> {
+        self.compressed(texts::is_first)
+    }
+
+    /// Whether it keeps to [`BUDGET`] and [`ALTOGETHER`]; what was not compressed is not weighed.
+    pub fn within(&self) -> bool {
+        let keeps = |weight: Option<usize>, limit| weight.is_none_or(|weight| weight <= limit);
+        keeps(self.first(), BUDGET) && keeps(self.altogether(), ALTOGETHER)
+    }
+
+    /// Compressed bytes of those whose path is `counted`.
+    fn compressed(&self, counted: impl Fn(&str) -> bool) -> Option<usize> {
+        let counted = self.assets.iter().filter(|asset| counted(&asset.path));
+        counted.map(|asset| asset.compressed).sum()
     }
 }
 
@@ -108,9 +118,12 @@ impl fmt::Display for Report {
                 None => writeln!(f, "  {:<40} {:>9} bytes", asset.path, asset.size)?,
             }
         }
-        match self.compressed() {
-            Some(total) => write!(f, "console: {total} of {BUDGET} bytes compressed; the goal is {GOAL}"),
-            None => write!(f, "console: {} files, not compressed", self.assets.len()),
+        match (self.first(), self.altogether()) {
+            (Some(first), Some(all)) => write!(
+                f,
+                "console: first {first} of {BUDGET} bytes compressed, the goal is {GOAL}; altogether {all} of {ALTOGETHER}"
+            ),
+            _ => write!(f, "console: {} files, not compressed", self.assets.len()),
         }?;
         if self.unchanged {
             write!(f, " (unchanged)")
@@ -132,6 +145,8 @@ pub enum ConsoleError {
         /// Its exit code, where it had one.
         code: Option<i32>,
     },
+    /// The parts that are loaded on demand could not be cut off.
+    Split(String),
     /// wasm-bindgen could not make the JavaScript shell.
     Bindgen(String),
     /// `wasm-opt` failed; its words.
@@ -140,7 +155,7 @@ pub enum ConsoleError {
     Style(String),
     /// A language that should be a file of its own is in the program.
     Linked(&'static str),
-    /// More than [`BUDGET`] bytes.
+    /// More than [`BUDGET`] bytes at first, or than [`ALTOGETHER`] together.
     TooLarge(Box<Report>),
     /// A file could not be read or written.
     Io {
@@ -160,6 +175,7 @@ impl fmt::Display for ConsoleError {
                 code: Some(code),
             } => write!(f, "{program} ended with code {code}"),
             ConsoleError::Compile { program, code: None } => write!(f, "{program} was killed"),
+            ConsoleError::Split(why) => write!(f, "wasm-split: {why}"),
             ConsoleError::Bindgen(why) => write!(f, "wasm-bindgen: {why}"),
             ConsoleError::Optimise(why) => write!(f, "wasm-opt: {why}"),
             ConsoleError::Style(why) => write!(f, "style/: {why}"),
@@ -243,9 +259,9 @@ pub fn build(
 
 /// Refuses what is over the budget.
 fn gate(report: Report) -> Result<Report, ConsoleError> {
-    match report.compressed() {
-        Some(total) if total > BUDGET => Err(ConsoleError::TooLarge(Box::new(report))),
-        _ => Ok(report),
+    match report.within() {
+        true => Ok(report),
+        false => Err(ConsoleError::TooLarge(Box::new(report))),
     }
 }
 
@@ -262,22 +278,10 @@ fn assemble(
     optimiser: Option<&Path>,
 ) -> Result<Vec<File>, ConsoleError> {
     let out = work.join("console-bindgen");
-    if out.exists() {
-        fs::remove_dir_all(&out).map_err(at(&out))?;
-    }
-    bindgen(wasm, &out).map_err(ConsoleError::Bindgen)?;
-    let js = fs::read(out.join("console.js")).map_err(at(&out))?;
-    let wasm_path = out.join("console_bg.wasm");
-    if let Some(optimiser) = optimiser {
-        optimise(optimiser, &wasm_path)?;
-    }
-    let wasm = fs::read(&wasm_path).map_err(at(&wasm_path))?;
-
-    let wasm_name = hashed("console", "wasm", &wasm);
-    let js_name = hashed("console", "js", &js);
+    let pieces = pieces::pieces(wasm, &out, optimiser)?;
     let boot = BOOT
-        .replace("{js}", &js_name)
-        .replace("{wasm}", &wasm_name)
+        .replace("{js}", &pieces.shell.0)
+        .replace("{wasm}", &pieces.wasm.0)
         .into_bytes();
     let boot_name = hashed("boot", "js", &boot);
     let css_name = hashed("console", "css", css.as_bytes());
@@ -292,48 +296,18 @@ fn assemble(
         ("index.html".to_owned(), index.into_bytes()),
         (boot_name, boot),
         (css_name, css.as_bytes().to_vec()),
-        (js_name, js),
-        (wasm_name, wasm),
+        pieces.shell,
+        pieces.link,
+        pieces.wasm,
         (rose_name, rose.to_vec()),
     ];
+    files.extend(pieces.parts);
     files.extend(texts);
     let snippets = out.join("snippets");
     if snippets.exists() {
         collect(&snippets, "assets/snippets", &mut files)?;
     }
     Ok(files)
-}
-
-/// Runs wasm-bindgen, as a library, into `out`.
-fn bindgen(wasm: &[u8], out: &Path) -> Result<(), String> {
-    let mut bindgen = wasm_bindgen_cli_support::Bindgen::new();
-    bindgen
-        .input_bytes("console", wasm.to_vec())
-        .web(true)
-        .map_err(|error| format!("{error:#}"))?
-        .typescript(false)
-        .remove_name_section(true)
-        .remove_producers_section(true)
-        .generate(out)
-        .map_err(|error| format!("{error:#}"))
-}
-
-/// Shrinks a wasm file in place.
-fn optimise(optimiser: &Path, wasm: &Path) -> Result<(), ConsoleError> {
-    let output = Command::new(optimiser)
-        .args(WASM_FEATURES)
-        .args(["-Oz", "--output"])
-        .arg(wasm)
-        .arg(wasm)
-        .output()
-        .map_err(at(optimiser))?;
-    if output.status.success() {
-        Ok(())
-    } else {
-        Err(ConsoleError::Optimise(
-            String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        ))
-    }
 }
 
 /// Every file below `folder`, under `prefix`, in the order of their names.
@@ -499,8 +473,8 @@ mod tests {
 
     #[test]
     fn over_the_budget_is_refused() {
-        let asset = |compressed| Asset {
-            path: "a".into(),
+        let asset = |path: &str, compressed| Asset {
+            path: path.into(),
             size: 1,
             compressed,
         };
@@ -509,12 +483,28 @@ mod tests {
             optimised: true,
             unchanged: false,
         };
-        assert!(gate(report(vec![asset(Some(BUDGET))])).is_ok());
+        let first = asset("index.html", Some(BUDGET));
+        assert!(gate(report(vec![first.clone()])).is_ok());
         assert!(matches!(
-            gate(report(vec![asset(Some(BUDGET)), asset(Some(1))])),
+            gate(report(vec![first.clone(), asset("assets/console-0.js", Some(1))])),
             Err(ConsoleError::TooLarge(_))
         ));
-        assert!(gate(report(vec![asset(None)])).is_ok(), "a dev build is not weighed");
+        let rest = ALTOGETHER - BUDGET;
+        let part = |weight| asset("assets/part-work-0.wasm", Some(weight));
+        assert!(
+            gate(report(vec![first.clone(), part(rest)])).is_ok(),
+            "parts come later"
+        );
+        assert!(matches!(
+            gate(report(vec![first.clone(), part(rest + 1)])),
+            Err(ConsoleError::TooLarge(_))
+        ));
+        let language = asset("assets/texts-ru-0.txt", Some(ALTOGETHER));
+        assert!(gate(report(vec![first, part(rest), language])).is_ok());
+        assert!(
+            gate(report(vec![asset("index.html", None)])).is_ok(),
+            "a dev build is not weighed"
+        );
     }
 
     #[test]

@@ -6,10 +6,9 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 use portolan_shared::v1::{ClusterRow, NodesFrom, One, PlanKind, Stage, StageKind, SubnetRef};
 
-use super::add_node::add_node_panel;
 use super::address_param;
 use super::clusters::{KINDS, ready_of};
-use super::delete::{Doomed, delete_panel};
+use super::delete::Doomed;
 use super::object::{ObjectPage, object_page};
 use crate::api::{Interest, url, use_read};
 use crate::components::bar::bar;
@@ -24,6 +23,7 @@ use crate::components::time::{time, use_clock};
 use crate::components::why::{Link, chain};
 use crate::components::{maybe, nothing};
 use crate::i18n::{Key, format, t, tn};
+use crate::later::{Part, Work, later};
 use crate::paths;
 use crate::session::{use_param, use_project, use_session};
 
@@ -101,8 +101,17 @@ pub fn Cluster() -> impl IntoView {
         .into_any()
     };
     let panel = move || match panel.get().as_deref() {
-        Some("join") if may_write.get() && !of_lab.get() => Some(add_node_panel(project, id, close)),
-        Some("delete") if may_write.get() => Some(delete_panel(project, doomed(), close, deleted)),
+        Some("join") if may_write.get() && !of_lab.get() => Some(later(Part::Work(Work::AddNode {
+            project,
+            cluster: id,
+            close,
+        }))),
+        Some("delete") if may_write.get() => Some(later(Part::Work(Work::Delete {
+            project,
+            doomed: doomed(),
+            close,
+            done: deleted,
+        }))),
         _ => None,
     };
     let tab = |title, href, count| Tab { title, href, count };

@@ -6,9 +6,8 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 use portolan_shared::v1::{AddressSpace, Kind, List, NetworkRow, One, PlanKind, SubnetRow};
 
-use super::add_subnet::add_subnet;
 use super::address_param;
-use super::delete::{Doomed, delete_panel};
+use super::delete::Doomed;
 use super::object::{ObjectPage, object_page};
 use crate::api::{Interest, Read, url, use_read};
 use crate::components::button::{create_button, head_button};
@@ -22,6 +21,7 @@ use crate::components::tabs::Tab;
 use crate::components::time::time;
 use crate::components::{dynamic, maybe, nothing};
 use crate::i18n::{Key, format, t, tn, tp};
+use crate::later::{Part, Work, later};
 use crate::paths;
 use crate::session::{use_param, use_project, use_session};
 use crate::table::cell::Align;
@@ -166,8 +166,18 @@ pub fn Network() -> impl IntoView {
         .into_any()
     };
     let panel = move || match panel.get().as_deref() {
-        Some("new") if may_write.get() => Some(add_subnet(project, network, space(project), close)),
-        Some("delete") if may_write.get() => Some(delete_panel(project, doomed(), close, deleted)),
+        Some("new") if may_write.get() => Some(later(Part::Work(Work::AddSubnet {
+            project,
+            network,
+            space: space(project),
+            close,
+        }))),
+        Some("delete") if may_write.get() => Some(later(Part::Work(Work::Delete {
+            project,
+            doomed: doomed(),
+            close,
+            done: deleted,
+        }))),
         _ => None,
     };
     let tab = |title, href, count| Tab { title, href, count };

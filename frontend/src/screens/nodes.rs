@@ -8,10 +8,11 @@ use portolan_shared::v1::{List, NodeRow, PlanKind};
 use super::address_param;
 use super::cluster::Page;
 use super::clusters::KINDS;
-use super::delete::{Doomed, delete_panel};
+use super::delete::Doomed;
 use crate::api::{Interest, url, use_read};
 use crate::components::{dynamic, maybe};
 use crate::i18n::{Key, format, t, tp};
+use crate::later::{Part, Work, later};
 use crate::session::{use_param, use_project};
 use crate::table::cell::Align;
 use crate::table::{Cell, Column, Row, TableSpec, table};
@@ -136,7 +137,12 @@ pub fn Nodes() -> impl IntoView {
             url: url::of_project(&project.get_untracked(), &tail),
             tail,
         };
-        Some(delete_panel(project, doomed, close, removed))
+        Some(later(Part::Work(Work::Delete {
+            project,
+            doomed,
+            close,
+            done: removed,
+        })))
     });
     vec![list, removing].into_any()
 }

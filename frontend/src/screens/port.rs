@@ -8,7 +8,7 @@ use leptos_router::hooks::use_navigate;
 use portolan_shared::v1::{FixedIp, Kind, One, PlanKind, PortRow, WhyStep};
 
 use super::address_param;
-use super::delete::{Doomed, delete_panel};
+use super::delete::Doomed;
 use super::object::{ObjectPage, Reading, object_page};
 use super::ports::{attached, port_name};
 use crate::api::bodies::SwitchPort;
@@ -25,6 +25,7 @@ use crate::components::toast::use_toasts;
 use crate::components::why::why_chain;
 use crate::components::{dynamic, maybe};
 use crate::i18n::{Key, t, tp};
+use crate::later::{Part, Work, later};
 use crate::paths;
 use crate::session::{use_param, use_project, use_session};
 use crate::table::view::trail;
@@ -182,7 +183,14 @@ pub fn Port() -> impl IntoView {
         reading: reads.port.into(),
         panel: Arc::new(move || {
             let open = panel.get().as_deref() == Some("delete") && session.may_write(&project.get());
-            open.then(|| delete_panel(project, doomed(&id.get_untracked(), name.get_untracked()), shut, after))
+            open.then(|| {
+                later(Part::Work(Work::Delete {
+                    project,
+                    doomed: doomed(&id.get_untracked(), name.get_untracked()),
+                    close: shut,
+                    done: after,
+                }))
+            })
         }),
     })
 }

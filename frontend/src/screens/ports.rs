@@ -5,8 +5,6 @@ use std::collections::HashSet;
 use leptos::prelude::*;
 use portolan_shared::v1::{Kind, List, PortKind, PortRow};
 
-use super::add_port::add_port;
-use super::delete::delete_panel;
 use super::port::{doomed, port_panel};
 use super::subnet::{Card, reasons};
 use super::{address_param, words};
@@ -14,6 +12,7 @@ use crate::api::{Interest, url, use_read};
 use crate::components::error::notice;
 use crate::components::{dynamic, maybe};
 use crate::i18n::{Key, format, t, tp};
+use crate::later::{Part, Work, later};
 use crate::paths;
 use crate::session::{use_param, use_project};
 use crate::table::cell::Align;
@@ -173,7 +172,14 @@ pub fn Ports() -> impl IntoView {
         })
     });
     let adding = maybe(move || {
-        (panel.get().as_deref() == Some("new") && may_add.get()).then(|| add_port(project, card.subnet, ports, close))
+        (panel.get().as_deref() == Some("new") && may_add.get()).then(|| {
+            later(Part::Work(Work::AddPort {
+                project,
+                subnet: card.subnet,
+                ports,
+                close,
+            }))
+        })
     });
     // One panel at a time: the port, or what deletes it and leads back to it. `delete` alone is the subnet's.
     let ask = Callback::new(move |()| set_panel.set(Some("delete-port".to_owned())));
@@ -197,7 +203,14 @@ pub fn Ports() -> impl IntoView {
             set_port.set(None);
         });
         let may = card.may_write.get();
-        may.then(|| delete_panel(project, doomed(&id, name), close, done))
+        may.then(|| {
+            later(Part::Work(Work::Delete {
+                project,
+                doomed: doomed(&id, name),
+                close,
+                done,
+            }))
+        })
     });
     vec![more, list, adding, looking].into_any()
 }

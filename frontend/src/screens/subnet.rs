@@ -7,7 +7,7 @@ use leptos_router::hooks::use_navigate;
 use portolan_shared::v1::{Kind, One, PlanKind, PortKind, SubnetPurpose, SubnetRow};
 
 use super::address_param;
-use super::delete::{Doomed, delete_panel};
+use super::delete::Doomed;
 use super::object::{ObjectPage, object_page};
 use crate::api::{Interest, url, use_read};
 use crate::components::bar::{self, bar};
@@ -19,6 +19,7 @@ use crate::components::tabs::Tab;
 use crate::components::time::time;
 use crate::components::{maybe, nothing};
 use crate::i18n::{Key, format, t, tn, tp};
+use crate::later::{Part, Work, later};
 use crate::paths;
 use crate::session::{use_param, use_project, use_session};
 
@@ -141,7 +142,14 @@ pub fn Subnet() -> impl IntoView {
     };
     let panel = move || {
         let open = panel.get().as_deref() == Some("delete") && may_write.get();
-        open.then(|| delete_panel(project, doomed(), close, deleted))
+        open.then(|| {
+            later(Part::Work(Work::Delete {
+                project,
+                doomed: doomed(),
+                close,
+                done: deleted,
+            }))
+        })
     };
     let tab = |title, href, count| Tab { title, href, count };
     object_page(ObjectPage {

@@ -16,6 +16,9 @@ const ERASE: &str = "--cfg erase_components";
 /// What only a compiler that takes unstable flags can leave out: where in the source a panic was, and its words.
 const LEAN: &str = "-Zlocation-detail=none -Zunstable-options -Cpanic=immediate-abort";
 
+/// Keeps in the linked wasm what says which function needs which: it is cut into parts by that.
+const RELOCATIONS: &str = "-Clink-arg=--emit-relocs";
+
 /// Where the running toolchain keeps its libraries.
 fn sysroot() -> Option<PathBuf> {
     let output = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
@@ -103,8 +106,10 @@ pub(super) fn compile(
     cargo
         .current_dir(root)
         .args([
-            "build",
+            "rustc",
             "--package",
+            "portolan-console",
+            "--bin",
             "portolan-console",
             "--target",
             TARGET,
@@ -112,7 +117,8 @@ pub(super) fn compile(
             profile.cargo(),
         ])
         .arg("--target-dir")
-        .arg(target_dir);
+        .arg(target_dir)
+        .args(["--", RELOCATIONS]);
     let program = if debian {
         "/usr/bin/cargo build (wasm)"
     } else {

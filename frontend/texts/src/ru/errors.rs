@@ -3,6 +3,7 @@
 subject! { errors;
     // ---- failures without a code ----
     FailureUnreachable: "Сервер недоступен. Попытки повторяются автоматически.",
+    FailurePart: "Не удалось загрузить эту часть консоли.",
     FailureSignedOut: "Вы вышли из системы. Войдите снова.",
     FailureForbidden: "У вас нет прав на это действие.",
     FailureNotFound: "Такого объекта нет, или у вас нет к нему доступа.",
