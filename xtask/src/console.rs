@@ -24,10 +24,10 @@ use std::path::{Path, PathBuf};
 pub const GOAL: usize = 200_000;
 
 /// What a first visit may download today. It only ever comes down, until it is [`GOAL`].
-pub const BUDGET: usize = 315_000;
+pub const BUDGET: usize = 295_000;
 
 /// What all of it may weigh together in one language, compressed: parts are not where weight may hide.
-pub const ALTOGETHER: usize = 400_000;
+pub const ALTOGETHER: usize = 495_000;
 
 /// How much care the build takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 subject! { errors;
     // ---- failures without a code ----
     FailureUnreachable: "The server cannot be reached. Trying again by itself.",
-    FailurePart: "This part of the console could not be loaded.",
+    FailurePart: "This part of the console could not be loaded. If that goes on, reload the page: the console may have been updated.",
     FailureSignedOut: "You are logged out. Log in again.",
     FailureForbidden: "You may not do this.",
     FailureNotFound: "There is no such thing, or you may not see it.",
