@@ -7,7 +7,7 @@
 //! placeholders of English and to its own number of forms.
 //!
 //! The console links English ([`en::text`]) and nothing else of this crate's words: the others are
-//! files that the build makes of them ([`file`]) and a browser loads when they are wanted.
+//! files that the build makes of them ([`mod@file`]) and a browser loads when they are wanted.
 
 /// A subject's texts, as `subject! { ports; AddPort: "Add port", … }`: makes a macro of the subject's
 /// name that puts them behind those it is given and hands all to the next one.

@@ -1,4 +1,4 @@
-//! The OpenAPI document of `/portolan/v1`, made of [`super::routes`] and of the wire types' schemas.
+//! The OpenAPI document of `/portolan/v1`, made of [`mod@super::routes`] and of the wire types' schemas.
 //!
 //! Pure: operations in, JSON out. Requests are described as they are read, answers as they are
 //! written; a type that is both has one schema, because both say the same of it (a test).

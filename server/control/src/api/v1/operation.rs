@@ -1,7 +1,7 @@
 //! An operation of `/portolan/v1`: a route with everything that the document says of it.
 //!
 //! The handlers decide what is answered; tests hold the two together. Builders are named so that
-//! [`super::routes`] reads as a table.
+//! [`mod@super::routes`] reads as a table.
 
 use axum::http::Method;
 use portolan_shared::ids::{ClusterId, NetworkId, NodeId, PortId, ProjectId, ShadowRequestId, SubnetId};
