@@ -1,7 +1,7 @@
 //! `/portolan/v1`: the console's session, read models and live events, and what OpenStack has no
 //! word for: clusters, nodes, join tokens.
 //!
-//! [`routes`] is the table of all that can be called. One file a resource; [`rows`] turns what is
+//! [`mod@routes`] is the table of all that can be called. One file a resource; [`rows`] turns what is
 //! stored into rows, outside of the view's lock.
 
 pub mod audit;
