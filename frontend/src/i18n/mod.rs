@@ -1,7 +1,7 @@
 //! Every word on a screen, by key, in the language being shown.
 //!
 //! The words are those of the crate `portolan-texts`. English is linked; another language is a file
-//! that [`load`] brings. [`choice`] decides which one is shown, and shows it. Placeholders are
+//! that `load` brings. [`choice`] decides which one is shown, and shows it. Placeholders are
 //! `{name}`; a text that counts holds its plural forms separated by `|`.
 
 pub mod choice;
