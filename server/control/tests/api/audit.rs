@@ -143,6 +143,7 @@ async fn filters_and_pages() {
         "marker=x",
         "limit=x",
         "object=a/b/c",
+        &format!("who={}", "x".repeat(256)),
     ] {
         let path = format!("/portolan/v1/projects/{}/audit?{bad}", ann.project);
         ann.get(&path).await.is(400);

@@ -86,6 +86,15 @@ fn params(uri: &Uri) -> Result<Params, Refusal> {
     let Query(params) = Query::<Params>::try_from_uri(uri).map_err(|_| Refusal::Malformed {
         detail: "its query is no query".to_owned(),
     })?;
+    if let Some(length) = params.who.as_ref().map(|who| who.chars().count())
+        && length > check::NAME_MAX
+    {
+        return Err(Refusal::TooLong {
+            field: "who".to_owned(),
+            max: check::NAME_MAX,
+            length,
+        });
+    }
     Ok(params)
 }
 

@@ -523,7 +523,7 @@ fn audited(operation: Operation) -> Operation {
         .asks_for::<AuditOp>("op", "What happened to them.")
         .asks(
             "who",
-            json!({ "type": "string", "maxLength": 256 }),
+            json!({ "type": "string", "maxLength": 255 }),
             "Who: a user's name, a node's id, `system`, or `provider` for somebody of the provider's.",
         )
         .asks_for::<Through>("through", "Through what.")
