@@ -98,6 +98,11 @@ fn paged(operation: Operation) -> Operation {
         )
 }
 
+/// A project's id, or nothing.
+fn one_or_all() -> Value {
+    json!({ "anyOf": [{ "$ref": "#/components/schemas/ProjectId" }, { "const": "" }] })
+}
+
 /// A whole number that is not negative.
 fn whole(min: u64, default: u64) -> Value {
     json!({ "type": "integer", "minimum": min, "default": default })
@@ -346,11 +351,7 @@ fn support() -> impl Iterator<Item = Operation> {
                     "States: all that wait for a decision, all there are, or one.",
                 )
                 .asks("taker", word(), "Who has taken it: `me`, `none`, or a user's name.")
-                .asks(
-                    "project",
-                    json!({ "anyOf": [{ "$ref": "#/components/schemas/ProjectId" }, { "const": "" }] }),
-                    "Of this project alone; empty: of all.",
-                )
+                .asks("project", one_or_all(), "Of this project alone; empty: of all.")
                 .asks(
                     "q",
                     word(),
@@ -545,7 +546,7 @@ fn audit() -> impl Iterator<Item = Operation> {
             audited(
                 get("/support/audit", audit::of_all)
                     .is("listAuditOfAll", Who::Support, "Who did what in every project")
-                    .asks_for::<ProjectId>("project", "Objects of this project."),
+                    .asks("project", one_or_all(), "Objects of this project alone; empty: of all."),
             ),
         ],
     )
