@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tower::ServiceExt;
 
 use crate::api::context::Peer;
-use crate::peers::Peers;
+use crate::places::Places;
 
 /// Connections at once; more wait to be accepted.
 const CONNECTIONS: usize = 16_384;
@@ -39,7 +39,7 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// Serves until `ending` is true, then lets requests under way finish.
 pub async fn serve(listener: TcpListener, app: Router, mut ending: watch::Receiver<bool>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
-    let peers = Peers::default();
+    let peers = Places::default();
     let mut connections = JoinSet::new();
     loop {
         let accepted = async {
@@ -52,7 +52,7 @@ pub async fn serve(listener: TcpListener, app: Router, mut ending: watch::Receiv
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             (permit, accepted) = accepted => match accepted {
                 Ok((stream, peer)) => {
-                    let Some(place) = peers.place(peer.ip(), FROM_ONE) else {
+                    let Ok(place) = peers.take([(peer.ip(), FROM_ONE)]) else {
                         tracing::debug!(%peer, "too many connections from this address");
                         continue;
                     };

@@ -20,7 +20,7 @@ pub mod identity;
 pub mod model;
 pub mod nodes;
 pub mod options;
-mod peers;
+mod places;
 pub mod quotas;
 pub mod serve;
 pub mod sources;

@@ -4,17 +4,16 @@
 //! too many wait is told to come again rather than left to pile up memory. Whoever guesses takes only
 //! a share of the places to wait: that of its address, and that of the name it guesses at.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
-use parking_lot::Mutex;
 use portolan_shared::refusal::Refusal;
 use tokio::sync::Semaphore;
 
+use crate::places::{Place, Places};
 use crate::sources::Random;
 
 /// Fewest characters of a password.
@@ -53,6 +52,7 @@ pub struct Asker<'a> {
 /// Whose share of the places a log-in takes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Share {
+    All,
     Address(IpAddr),
     User(String),
 }
@@ -61,40 +61,13 @@ enum Share {
 const ADDRESS_SHARE: usize = 4;
 const USER_SHARE: usize = 16;
 
-/// Who waits or is being served.
-#[derive(Default)]
-struct Places {
-    all: usize,
-    shares: HashMap<Share, usize>,
-}
-
-/// A place that is held; given back when dropped, also when the caller goes away while waiting.
-struct Place<'a> {
-    places: &'a Mutex<Places>,
-    shares: Vec<Share>,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let mut places = self.places.lock();
-        places.all -= 1;
-        for share in &self.shares {
-            if let Some(count) = places.shares.get_mut(share) {
-                *count -= 1;
-                if *count == 0 {
-                    places.shares.remove(share);
-                }
-            }
-        }
-    }
-}
-
 /// Hashes and checks passwords, a few at a time.
 pub struct Passwords {
     hasher: Argon2<'static>,
     random: Arc<dyn Random>,
     gate: Arc<Semaphore>,
-    places: Mutex<Places>,
+    /// Who waits or is being served.
+    places: Places<Share>,
     most_waiting: usize,
     /// Hash of a password nobody knows: who does not exist is checked against it, so that a log-in
     /// takes as long for an unknown user as for a known one.
@@ -113,7 +86,7 @@ impl Passwords {
             hasher,
             random,
             gate: Arc::new(Semaphore::new(at_once)),
-            places: Mutex::default(),
+            places: Places::default(),
             most_waiting,
             nobody: nobody.into(),
         }
@@ -151,29 +124,16 @@ impl Passwords {
     }
 
     /// A place to wait, unless all or those of one of the shares are taken.
-    fn place(&self, shares: Vec<Share>) -> Result<Place<'_>, Refusal> {
-        let mut places = self.places.lock();
+    fn place(&self, shares: Vec<Share>) -> Result<Place<Share>, Refusal> {
         let most = |share: &Share| match share {
-            Share::Address(_) => self.most_waiting / ADDRESS_SHARE,
-            Share::User(_) => self.most_waiting / USER_SHARE,
+            Share::All => self.most_waiting,
+            Share::Address(_) => (self.most_waiting / ADDRESS_SHARE).max(1),
+            Share::User(_) => (self.most_waiting / USER_SHARE).max(1),
         };
-        let full = |share: &Share| {
-            places
-                .shares
-                .get(share)
-                .is_some_and(|count| *count >= most(share).max(1))
-        };
-        if places.all >= self.most_waiting || shares.iter().any(full) {
-            return Err(Refusal::AuthBusy {});
-        }
-        places.all += 1;
-        for share in &shares {
-            *places.shares.entry(share.clone()).or_default() += 1;
-        }
-        Ok(Place {
-            places: &self.places,
-            shares,
-        })
+        let shares = std::iter::once(Share::All).chain(shares);
+        self.places
+            .take(shares.map(|share| (share.clone(), most(&share))))
+            .map_err(|_| Refusal::AuthBusy {})
     }
 
     async fn run<T: Send + 'static>(
@@ -301,8 +261,7 @@ mod tests {
         );
         assert!(passwords.place(from(8, "bob")).is_ok(), "somebody else from elsewhere");
         drop((one_name, one_address));
-        let places = passwords.places.lock();
-        assert_eq!((places.all, places.shares.len()), (0, 0), "nobody is remembered");
+        assert!(passwords.places.is_empty(), "nobody is remembered");
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub use tokens::{LIFETIME as TOKEN_LIFETIME, Secret, Tokens};
 
 use crate::control::Control;
 use crate::model::Micros;
-use crate::peers::Peers;
+use crate::places::Places;
 use crate::sources::{Clock, Random};
 use hub::Hub;
 use pki::{Ca, PkiError};
@@ -164,7 +164,7 @@ impl Endpoint {
         let mut acceptor = TlsAcceptor::from(Arc::new(tls.make()?));
         let (end, ended) = watch::channel(false);
         let (waiting, room) = (Arc::new(Semaphore::new(WAITING)), Arc::new(Semaphore::new(HANDSHAKES)));
-        let peers = Peers::default();
+        let peers = Places::default();
         let mut certificate = interval(CERTIFICATE_EVERY);
         certificate.tick().await;
         let mut streams = JoinSet::new();
@@ -184,7 +184,7 @@ impl Endpoint {
                 Some(_) = streams.join_next(), if !streams.is_empty() => {}
                 accepted = accept(&listener, &waiting) => {
                     let (tcp, peer, waits) = accepted;
-                    let Some(place) = peers.place(peer.ip(), SILENT_FROM_ONE) else { continue };
+                    let Ok(place) = peers.take([(peer.ip(), SILENT_FROM_ONE)]) else { continue };
                     let (hub, acceptor, ended) = (Arc::clone(&hub), acceptor.clone(), ended.clone());
                     let room = Arc::clone(&room);
                     streams.spawn(async move {

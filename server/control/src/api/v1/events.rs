@@ -7,7 +7,6 @@
 //! session or role, and with the server. What customers may not learn of ([`Change::audience`]) is told
 //! to support and administrators alone.
 
-use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +17,6 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
-use parking_lot::Mutex;
 use portolan_shared::ids::{NetworkId, ProjectId, SubnetId};
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::{ChangeEvent, Changed, Kind, Op, ProgressEvent, Side};
@@ -35,6 +33,7 @@ use crate::command::Actor;
 use crate::feed::{self, Change, Commit, Next, Subscription};
 use crate::identity::rights::{overall, rights};
 use crate::model::{Object, Port, Session};
+use crate::places::{Full, Place, Places};
 use crate::view::{View, hidden};
 
 /// How often a stream says how far it is.
@@ -56,7 +55,7 @@ const PER_PROJECT: usize = 256;
 
 /// How many streams there are, so that no one tenant's slow down everybody's writes.
 #[derive(Clone, Default)]
-pub struct Streams(Arc<Mutex<HashMap<Share, usize>>>);
+pub struct Streams(Places<Share>);
 
 /// Of whose streams there are only so many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,53 +64,23 @@ enum Share {
     Project(Option<ProjectId>),
 }
 
-/// A stream's place; given back when dropped.
-struct Place {
-    streams: Streams,
-    shares: [Share; 2],
-}
-
 impl Streams {
-    fn place(&self, session: [u8; 32], project: Option<ProjectId>) -> Result<Place, Refusal> {
-        let shares = [Share::Session(session), Share::Project(project)];
-        let mut counts = self.0.lock();
-        for (share, max) in shares.iter().zip([PER_SESSION, PER_PROJECT]) {
-            let count = counts.get(share).copied().unwrap_or(0);
-            if count >= max {
-                return Err(Refusal::TooMany {
-                    field: "events".to_owned(),
-                    max,
-                    count: count + 1,
-                });
-            }
-        }
-        for share in shares {
-            *counts.entry(share).or_default() += 1;
-        }
-        Ok(Place {
-            streams: self.clone(),
-            shares,
+    fn place(&self, session: [u8; 32], project: Option<ProjectId>) -> Result<Place<Share>, Refusal> {
+        let shares = [
+            (Share::Session(session), PER_SESSION),
+            (Share::Project(project), PER_PROJECT),
+        ];
+        self.0.take(shares).map_err(|Full { most }| Refusal::TooMany {
+            field: "events".to_owned(),
+            max: most,
+            count: most + 1,
         })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.streams.0.lock();
-        for share in &self.shares {
-            if let Some(count) = counts.get_mut(share) {
-                *count -= 1;
-                if *count == 0 {
-                    counts.remove(share);
-                }
-            }
-        }
     }
 }
 
 /// One reader.
 struct Reader {
-    _place: Place,
+    _place: Place<Share>,
     api: Arc<Api>,
     session: Arc<Session>,
     /// `None`: every project.
