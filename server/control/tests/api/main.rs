@@ -16,6 +16,7 @@ mod kit;
 mod networking;
 mod openapi;
 mod plans;
+mod pod_ports;
 mod ports_page;
 mod roles;
 mod routes;

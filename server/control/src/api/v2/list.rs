@@ -4,6 +4,7 @@
 //! read: unknown filters and sort keys are refused. Filters hold typed values, so that comparing
 //! costs no text.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::net::IpAddr;
 
@@ -55,12 +56,12 @@ pub enum Kind {
 pub type Attributes = [(&'static str, Kind)];
 
 /// The value of an attribute of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Value<'a> {
     /// Nothing; sorts first.
     Null,
     /// Text.
-    Text(&'a str),
+    Text(Cow<'a, str>),
     /// True or false.
     Flag(bool),
     /// A number.
@@ -75,6 +76,13 @@ pub enum Value<'a> {
     Mac(MacAddress),
     /// A moment.
     Time(Micros),
+}
+
+impl<'a> Value<'a> {
+    /// A text as the object holds it.
+    pub const fn text(text: &'a str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
 }
 
 /// A value that a filter asks for.
@@ -493,7 +501,7 @@ mod tests {
         fn value(&self, attribute: &str) -> Value<'_> {
             match attribute {
                 "id" => Value::Id(Uuid::from_u128(self.id)),
-                "name" => Value::Text(self.name),
+                "name" => Value::text(self.name),
                 "mtu" => Value::Number(self.mtu),
                 "up" => Value::Flag(true),
                 _ => Value::Null,

@@ -142,17 +142,17 @@ impl Listed for Item<'_> {
         let port = self.port;
         match attribute {
             "id" => Value::Id(port.id.uuid()),
-            "name" => Value::Text(&port.name),
-            "description" => Value::Text(&port.description),
+            "name" => Value::text(&port.name),
+            "description" => Value::text(&port.description),
             "network_id" => Value::Id(port.network.uuid()),
             "project_id" | "tenant_id" => Value::Id(port.meta.project.uuid()),
             "mac_address" => Value::Mac(port.mac),
             "admin_state_up" => Value::Flag(port.admin_state_up),
-            "status" => Value::Text(self.status()),
-            "device_id" => Value::Text(&port.device_id),
-            "device_owner" => Value::Text(&port.device_owner),
-            "binding:host_id" => Value::Text(self.nodes.host(port)),
-            "binding:vnic_type" => Value::Text("normal"),
+            "status" => Value::text(self.status()),
+            "device_id" => Value::Text(device_id(port)),
+            "device_owner" => Value::text(&port.device_owner),
+            "binding:host_id" => Value::text(self.nodes.host(port)),
+            "binding:vnic_type" => Value::text("normal"),
             "port_security_enabled" => Value::Flag(port.port_security_enabled),
             "created_at" => Value::Time(port.meta.created_at),
             "updated_at" => Value::Time(port.meta.updated_at),
@@ -373,10 +373,18 @@ fn text(fields: &mut Fields, field: &str) -> Result<Option<Box<str>>, Refusal> {
     Ok(fields.text(field, NAME_MAX)?.map(String::into_boxed_str))
 }
 
+/// Whether what is said of a port of Portolan's own is what it is shown with: that changes nothing. A
+/// client's own port is written whatever was shown, since another may have changed it meanwhile.
+fn kept(port: &Port, said: &str, shown: &str) -> bool {
+    owner::ours(&port.device_owner) && said == shown
+}
+
 /// Who uses a port: Portolan's own owners are set by Portolan alone, `network:` ones by an
-/// administrator.
-fn device_owner(call: &Call, fields: &mut Fields) -> Result<Option<Box<str>>, Refusal> {
-    let Some(owner) = text(fields, "device_owner")? else {
+/// administrator; that of the port as it is (`now`) may be said again.
+fn device_owner(call: &Call, fields: &mut Fields, now: Option<&Port>) -> Result<Option<Box<str>>, Refusal> {
+    let Some(owner) =
+        text(fields, "device_owner")?.filter(|said| !now.is_some_and(|port| kept(port, said, &port.device_owner)))
+    else {
         return Ok(None);
     };
     // Whoever may not set any of Neutron's is not told which are Portolan's own.
@@ -417,7 +425,7 @@ fn read_new(call: &Call, mut fields: Fields) -> Result<NewPort, Failure> {
         mac: mac(&mut fields)?,
         fixed_ips: fixed_ips(&mut fields)?,
         admin_state_up: fields.flag("admin_state_up")?.unwrap_or(true),
-        device_owner: device_owner(call, &mut fields)?.unwrap_or_default(),
+        device_owner: device_owner(call, &mut fields, None)?.unwrap_or_default(),
         device_id: text(&mut fields, "device_id")?.unwrap_or_default(),
         host: host(call, &mut fields)?.unwrap_or_default(),
         port_security_enabled: fields.flag("port_security_enabled")?,
@@ -475,9 +483,9 @@ pub async fn update(call: Call, path: Segments, body: Body) -> Answer {
         mac: mac(&mut fields)?,
         fixed_ips: fixed_ips(&mut fields)?,
         admin_state_up: fields.flag("admin_state_up")?,
-        device_owner: device_owner(&call, &mut fields)?,
-        device_id: text(&mut fields, "device_id")?,
-        host: host(&call, &mut fields)?,
+        device_owner: device_owner(&call, &mut fields, Some(&port))?,
+        device_id: text(&mut fields, "device_id")?.filter(|said| !kept(&port, said, &device_id(&port))),
+        host: host(&call, &mut fields)?.filter(|said| !kept(&port, said, nodes.host(&port))),
         port_security_enabled: fields.flag("port_security_enabled")?,
     };
     fields.end()?;

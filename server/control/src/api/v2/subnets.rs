@@ -97,8 +97,8 @@ impl Listed for Item {
         let subnet = &*self.0;
         match attribute {
             "id" => Value::Id(subnet.id.uuid()),
-            "name" => Value::Text(&subnet.name),
-            "description" => Value::Text(&subnet.description),
+            "name" => Value::text(&subnet.name),
+            "description" => Value::text(&subnet.description),
             "network_id" => Value::Id(subnet.network.uuid()),
             "project_id" | "tenant_id" => Value::Id(subnet.meta.project.uuid()),
             "cidr" => Value::Cidr(subnet.cidr),
