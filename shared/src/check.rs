@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use crate::addr::{BadCidr, BadRange, Cidr, Family, IpRange};
 use crate::ids::{NetworkId, SubnetId};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Unusable};
 
 /// Longest name and description, in characters (Neutron's `NAME_MAX_LEN`).
 pub const NAME_MAX: usize = 255;
@@ -276,18 +276,15 @@ fn usable_as_subnet(cidr: Cidr, ip_version: Option<u8>) -> Option<Refusal> {
         return Some(Refusal::SubnetFamily { cidr, ip_version });
     }
     let reason = match cidr.first() {
-        _ if cidr.prefix() == 0 => "it is every address there is",
-        first if first.is_multicast() => "its addresses are for multicast",
-        first if first.is_loopback() => "its addresses are for loopback",
-        IpAddr::V4(first) if first.octets()[0] == 0 || first.octets()[0] >= 240 => "its addresses are reserved",
-        IpAddr::V4(first) if first.is_link_local() => "its addresses are link-local",
-        IpAddr::V6(first) if first.segments()[0] & 0xffc0 == 0xfe80 => "its addresses are link-local",
+        _ if cidr.prefix() == 0 => Unusable::Everything,
+        first if first.is_multicast() => Unusable::Multicast,
+        first if first.is_loopback() => Unusable::Loopback,
+        IpAddr::V4(first) if first.octets()[0] == 0 || first.octets()[0] >= 240 => Unusable::Reserved,
+        IpAddr::V4(first) if first.is_link_local() => Unusable::LinkLocal,
+        IpAddr::V6(first) if first.segments()[0] & 0xffc0 == 0xfe80 => Unusable::LinkLocal,
         _ => return None,
     };
-    Some(Refusal::SubnetNotUsable {
-        cidr,
-        reason: reason.to_owned(),
-    })
+    Some(Refusal::SubnetNotUsable { cidr, reason })
 }
 
 /// The gateway of a subnet of `cidr`, from what is asked for.

@@ -3,6 +3,7 @@
 
 use crate::addr::{Cidr, Family};
 use crate::check::{cidr, label};
+use crate::holder::{Holder, Plain};
 use crate::ids::{NetworkId, SubnetId};
 use crate::refusal::Refusal;
 use crate::v1::{CreateCluster, NodesFrom, PathKind};
@@ -142,9 +143,9 @@ fn out_of_range(field: &str, value: impl Into<i64>, min: impl Into<i64>, max: im
 /// The first pair that does.
 pub fn overlap(nodes: Option<Cidr>, pods: Option<Cidr>, services: Option<Cidr>) -> Result<(), Refusal> {
     let pairs = [
-        (pods, nodes, "the node range"),
-        (services, nodes, "the node range"),
-        (services, pods, "the pod range"),
+        (pods, nodes, Plain::NodeRange),
+        (services, nodes, Plain::NodeRange),
+        (services, pods, Plain::PodRange),
     ];
     for (range, other, what) in pairs {
         if let (Some(range), Some(other)) = (range, other)
@@ -153,7 +154,7 @@ pub fn overlap(nodes: Option<Cidr>, pods: Option<Cidr>, services: Option<Cidr>) 
             return Err(Refusal::RangesOverlap {
                 range,
                 other,
-                what: what.to_owned(),
+                what: Holder::The(what),
             });
         }
     }

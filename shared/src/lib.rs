@@ -10,6 +10,7 @@
 pub mod addr;
 pub mod check;
 pub mod cluster;
+pub mod holder;
 pub mod ids;
 pub mod mac;
 pub mod refusal;

@@ -6,7 +6,76 @@
 use std::net::IpAddr;
 
 use crate::addr::{Cidr, IpRange};
+use crate::holder::{Holder, Holders};
 use crate::mac::MacAddress;
+
+/// A value of a refusal's sentence, as programs and translations read it. Where it says the same in
+/// every language (names, numbers, addresses), that is what the sentence has; else a stable word.
+pub trait Param {
+    /// The parameter's text.
+    fn param(&self) -> String;
+}
+
+macro_rules! as_written {
+    ($($type:ty)*) => { $(impl Param for $type {
+        fn param(&self) -> String {
+            self.to_string()
+        }
+    })* };
+}
+
+as_written! { String u8 u32 u64 usize i64 IpAddr Cidr IpRange MacAddress }
+
+/// Why a range of addresses can be no subnet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unusable {
+    /// It is every address there is.
+    Everything,
+    /// For multicast (RFC 5771, RFC 4291 section 2.7).
+    Multicast,
+    /// For loopback (RFC 1122, RFC 4291 section 2.5.3).
+    Loopback,
+    /// Kept for other uses (RFC 6890).
+    Reserved,
+    /// Link-local (RFC 3927, RFC 4291 section 2.5.6).
+    LinkLocal,
+}
+
+impl Unusable {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::Everything,
+        Self::Multicast,
+        Self::Loopback,
+        Self::Reserved,
+        Self::LinkLocal,
+    ];
+}
+
+impl std::fmt::Display for Unusable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Everything => "it is every address there is",
+            Self::Multicast => "its addresses are for multicast",
+            Self::Loopback => "its addresses are for loopback",
+            Self::Reserved => "its addresses are reserved",
+            Self::LinkLocal => "its addresses are link-local",
+        })
+    }
+}
+
+impl Param for Unusable {
+    fn param(&self) -> String {
+        let word = match self {
+            Self::Everything => "everything",
+            Self::Multicast => "multicast",
+            Self::Loopback => "loopback",
+            Self::Reserved => "reserved",
+            Self::LinkLocal => "link_local",
+        };
+        word.to_owned()
+    }
+}
 
 /// What kind of answer a refusal is; servers map it to a status code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,7 +124,7 @@ macro_rules! refusals {
 
             /// The values a translated sentence needs, by name.
             pub fn params(&self) -> Vec<(&'static str, String)> {
-                match self { $(Self::$name { $($field),* } => vec![$((stringify!($field), $field.to_string())),*],)* }
+                match self { $(Self::$name { $($field),* } => vec![$((stringify!($field), $field.param())),*],)* }
             }
 
             /// Every code there is, for the tests that every language has a sentence for each.
@@ -114,7 +183,7 @@ refusals! {
     // ---- subnets ----
     Invalid "subnet.family" SubnetFamily { cidr: Cidr, ip_version: u8 }
         "{cidr} is not a network of IP version {ip_version}.";
-    Invalid "subnet.not_usable" SubnetNotUsable { cidr: Cidr, reason: String }
+    Invalid "subnet.not_usable" SubnetNotUsable { cidr: Cidr, reason: Unusable }
         "{cidr} cannot be a subnet: {reason}.";
     Invalid "subnet.gateway_outside" GatewayOutside { gateway: IpAddr, cidr: Cidr }
         "The gateway {gateway} is not in {cidr}.";
@@ -137,15 +206,15 @@ refusals! {
     /// Same network (or same router): an error; Neutron answers 400 InvalidInput.
     Invalid "subnet.overlap" Overlap { cidr: Cidr, other: String, other_cidr: Cidr, network: String, shared: IpRange }
         "{cidr} overlaps {other} ({other_cidr}) in network {network}: {shared}.";
-    Conflict "subnet.in_use" SubnetInUse { subnet: String, ports: usize, holders: String }
+    Conflict "subnet.in_use" SubnetInUse { subnet: String, ports: usize, holders: Holders }
         "Subnet {subnet} has {ports} ports with addresses from it ({holders}). Delete these first.";
-    Conflict "subnet.owned" SubnetOwned { subnet: String, owner: String }
+    Conflict "subnet.owned" SubnetOwned { subnet: String, owner: Holder }
         "Subnet {subnet} belongs to {owner}. It goes when that is deleted.";
 
     // ---- networks ----
-    Conflict "network.in_use" NetworkInUse { network: String, holders: String }
+    Conflict "network.in_use" NetworkInUse { network: String, holders: Holders }
         "Network {network} is in use by {holders}. Delete these first.";
-    Conflict "network.owned" NetworkOwned { network: String, owner: String }
+    Conflict "network.owned" NetworkOwned { network: String, owner: Holder }
         "Network {network} belongs to {owner}. It goes when that is deleted.";
     Forbidden "network.shadow_port_not_granted" ShadowPortNotGranted { project: String }
         "Project {project} may not use the provider's services without internet access yet. Request it from support (shadowport) with the project ID.";
@@ -157,7 +226,7 @@ refusals! {
         "Network {network} has a shadow port and so can never have internet access. Use another network.";
     Conflict "network.no_room_for_shadow_port" NoRoomForShadowPort { subnet: String, cidr: Cidr }
         "Subnet {subnet} ({cidr}) has no free address for the way to the provider's services. Free one, or take a larger subnet.";
-    Conflict "network.internet_in_use" InternetInUse { network: String, holders: String }
+    Conflict "network.internet_in_use" InternetInUse { network: String, holders: Holders }
         "Internet access of network {network} is in use by {holders}. Delete these first.";
 
     // ---- ports and addresses ----
@@ -171,17 +240,17 @@ refusals! {
         "{address} is asked for twice.";
     Invalid "port.subnet_elsewhere" SubnetElsewhere { subnet: String, network: String }
         "Subnet {subnet} is not in network {network}.";
-    Conflict "port.address_taken" AddressTaken { address: IpAddr, subnet: String, holder: String }
+    Conflict "port.address_taken" AddressTaken { address: IpAddr, subnet: String, holder: Holder }
         "{address} in subnet {subnet} is taken by {holder}.";
     Conflict "port.address_in_block" AddressInBlock { address: IpAddr, subnet: String, node: String }
         "{address} in subnet {subnet} lies in a block of pod addresses leased to node {node}.";
     Conflict "port.pod_range" PodRange { subnet: String, cluster: String }
         "Subnet {subnet} is the pod range of cluster {cluster}; only its nodes give addresses from it.";
-    Conflict "port.exhausted" Exhausted { subnet: String, cidr: Cidr, pools: String, used: u64, used_by: String }
+    Conflict "port.exhausted" Exhausted { subnet: String, cidr: Cidr, pools: String, used: u64, used_by: Holders }
         "Subnet {subnet} ({cidr}) has no free address: its pools {pools} are full with {used} addresses ({used_by}). Delete ports or add a subnet.";
-    Conflict "port.mac_taken" MacTaken { mac: MacAddress, network: String, holder: String }
+    Conflict "port.mac_taken" MacTaken { mac: MacAddress, network: String, holder: Holder }
         "{mac} is used in network {network} by {holder}.";
-    Conflict "port.owned" PortOwned { port: String, owner: String }
+    Conflict "port.owned" PortOwned { port: String, owner: Holder }
         "Port {port} belongs to {owner}. Delete it there.";
 
     // ---- quotas, revisions, idempotency ----
@@ -195,7 +264,7 @@ refusals! {
     // ---- clusters and nodes ----
     Conflict "cluster.name_taken" ClusterNameTaken { name: String }
         "There is a cluster {name} in this project already.";
-    Invalid "cluster.ranges_overlap" RangesOverlap { range: Cidr, other: Cidr, what: String }
+    Invalid "cluster.ranges_overlap" RangesOverlap { range: Cidr, other: Cidr, what: Holder }
         "{range} overlaps {other} ({what}).";
     Conflict "cluster.no_internet" ClusterNoInternet { network: String }
         "Network {network} has no internet access, so a cluster in it cannot have an external IP. Switch that on for the network, or create the cluster without an external IP.";
@@ -205,14 +274,20 @@ refusals! {
         "The provider has no network for external IPs. Create the cluster without an external IP, or ask an administrator to make one.";
     Conflict "cluster.external_exhausted" ExternalExhausted {}
         "The provider has no external IP left. Ask support, or create the cluster without one.";
-    Conflict "cluster.node_subnet" NodeSubnetUnfit { subnet: String, reason: String }
-        "Subnet {subnet} cannot give addresses to nodes: {reason}.";
+    Conflict "cluster.no_free_range" NoFreeRange { within: Cidr, prefix: u8 }
+        "The ranges of this project leave no /{prefix} of {within} free. Name a range outside of that.";
+    Conflict "cluster.node_subnet" NodeSubnetOwned { subnet: String, cluster: String }
+        "Subnet {subnet} was made for cluster {cluster} and goes with it, so no other cluster can have nodes in it. Take a subnet of your own.";
+    Conflict "cluster.node_subnet_full" NodeSubnetFull { subnet: String, free: u64, nodes: u32 }
+        "Subnet {subnet} has too few free addresses for nodes: {free} free, {nodes} needed. Take a larger one.";
     Conflict "cluster.no_lab" NoLab {}
         "No lab runs with this control plane. Let nodes join by command.";
     Conflict "node.name_taken" NodeNameTaken { name: String, cluster: String }
         "There is a node {name} in cluster {cluster} already.";
     Conflict "node.address_mismatch" NodeAddressMismatch { node: String, given: String, expected: String }
         "Node {node} reports {given}, but its port has {expected}.";
+    Conflict "node.outside_range" NodeOutsideRange { node: String, given: String, range: Cidr }
+        "Node {node} reports {given}; none of these is in {range}, the range of its cluster's nodes.";
     Conflict "node.no_free_block" NoFreeBlock { cluster: String, pod_range: Cidr, blocks: u64 }
         "The pod range {pod_range} of cluster {cluster} has no free block: all {blocks} are leased.";
     Forbidden "node.outside_lease" OutsideLease { address: IpAddr, node: String }
@@ -261,7 +336,7 @@ refusals! {
         "There is a {kind} named {name} already.";
     TooLarge "body.too_large" TooLarge { max: usize }
         "The request is larger than {max} bytes.";
-    Conflict "in_use" InUse { kind: String, name: String, holders: String }
+    Conflict "in_use" InUse { kind: String, name: String, holders: Holders }
         "{kind} {name} is in use by {holders}.";
     Unavailable "store.unavailable" StoreUnavailable { reason: String }
         "The store cannot write now ({reason}). Nothing was changed; try again.";
@@ -308,7 +383,7 @@ impl Refusal {
                 | Self::ClusterNoServices { .. }
                 | Self::NoExternalNetwork {}
                 | Self::ExternalExhausted {} => "external_ip",
-                Self::NodeSubnetUnfit { .. } => "node_subnet",
+                Self::NodeSubnetOwned { .. } | Self::NodeSubnetFull { .. } => "node_subnet",
                 Self::NoLab {} => "nodes_from",
                 _ => return None,
             };
@@ -322,6 +397,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::holder::Several;
 
     #[test]
     fn codes_are_unique() {
@@ -336,7 +412,7 @@ mod tests {
             cidr: "10.0.0.0/29".parse().unwrap(),
             pools: "10.0.0.2-10.0.0.6".into(),
             used: 5,
-            used_by: "5 reserved".into(),
+            used_by: Holder::Count(Several::Reserved, 5).into(),
         };
         assert_eq!(
             refusal.to_string(),

@@ -1,6 +1,8 @@
 //! How far a cluster is, from facts: its word, the stages of its creation, and why something stands
 //! as it does or stays when a cluster goes. Derived when read, like a port's status.
 
+use crate::holder::Holders;
+use crate::refusal::Param;
 use crate::status::{Reason, StepState};
 use crate::v1::{ClusterState, NodesFrom, Stage, StageKind};
 
@@ -17,10 +19,10 @@ pub enum Because {
     NodesJoining(u64, u64),
     /// Nodes that joined are not ready: how many are, of how many.
     NodesNotReady(u64, u64),
-    /// A network that others use, in words.
-    NetworkStillUsed(String),
-    /// A subnet that others use, in words.
-    SubnetStillUsed(String),
+    /// A network that others use.
+    NetworkStillUsed(Holders),
+    /// A subnet that others use.
+    SubnetStillUsed(Holders),
     /// A network that was there before the cluster, by name.
     NetworkCustomers(String),
 }
@@ -71,11 +73,11 @@ impl Because {
                 format!("{ready} of {nodes} nodes are ready."),
             ),
             Self::NetworkStillUsed(holders) => (
-                vec![param("holders", holders)],
+                vec![("holders".to_owned(), holders.param())],
                 format!("Still used by {holders}: it stays as a network of the project's own."),
             ),
             Self::SubnetStillUsed(holders) => (
-                vec![param("holders", holders)],
+                vec![("holders".to_owned(), holders.param())],
                 format!("Still used by {holders}: it stays."),
             ),
             Self::NetworkCustomers(network) => (
@@ -201,6 +203,7 @@ fn count(n: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::holder::{Holder, Named};
 
     fn node(joined_at: Option<i64>, ready: bool) -> NodeFacts {
         NodeFacts {
@@ -293,14 +296,15 @@ mod tests {
 
     #[test]
     fn every_reason_has_its_code_and_a_sentence() {
+        let db = || Holder::Named(Named::Port, "db".into()).into();
         let all = [
             Because::NoGateway,
             Because::NoServices,
             Because::NoNodes,
             Because::NodesJoining(1, 3),
             Because::NodesNotReady(1, 3),
-            Because::NetworkStillUsed("port db".into()),
-            Because::SubnetStillUsed("port db".into()),
+            Because::NetworkStillUsed(db()),
+            Because::SubnetStillUsed(db()),
             Because::NetworkCustomers("web".into()),
         ];
         let codes: Vec<&str> = all.iter().map(Because::code).collect();

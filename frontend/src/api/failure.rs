@@ -123,15 +123,10 @@ impl Failure {
     /// By code in the reader's language; else the server's own sentence; else what the status means.
     pub fn sentence(&self) -> String {
         if let Some(key) = error_key(&self.code) {
-            let params: Vec<(&str, &str)> = self
-                .params
-                .iter()
-                .map(|(name, value)| (name.as_str(), word(name, value)))
-                .collect();
-            let sentence = i18n::tp(key, &params);
-            // A parameter that is missing would leave a hole; the server's sentence has none.
-            if !sentence.contains('{') || self.said.is_empty() {
-                return sentence;
+            match i18n::params::sentence(key, &self.params, &[]) {
+                Some(sentence) => return sentence,
+                None if self.said.is_empty() => return t(key).to_owned(),
+                None => {}
             }
         }
         if !self.said.is_empty() {
@@ -155,16 +150,6 @@ impl Failure {
     }
 }
 
-/// A param as the reader's language has it: the server's own words in that language, all else as it is.
-fn word<'a>(name: &str, value: &'a str) -> &'a str {
-    let known = |(word, _): &&(&str, Key)| codes::WORD_PARAMS.contains(&name) && value.eq_ignore_ascii_case(word);
-    match codes::WORDS.iter().find(known).map(|(_, key)| t(*key)) {
-        // English words may begin a sentence.
-        Some(said) if !said.eq_ignore_ascii_case(value) => said,
-        _ => value,
-    }
-}
-
 /// The key of a code's sentence, `None` for a code this console does not know.
 pub fn error_key(code: &str) -> Option<Key> {
     codes::ERRORS
@@ -176,6 +161,7 @@ pub fn error_key(code: &str) -> Option<Key> {
 
 #[cfg(test)]
 mod tests {
+    use portolan_shared::holder::Holder;
     use portolan_shared::refusal::Refusal;
 
     use super::*;
@@ -270,7 +256,7 @@ mod tests {
         let refusal = Refusal::AddressTaken {
             address: "10.0.0.9".parse().unwrap(),
             subnet: "web".into(),
-            holder: "pod default/web-1 on node-2".into(),
+            holder: Holder::PodOn("default/web-1".into(), "node-2".into()),
         };
         let said = Failure::from_refusal(&refusal).sentence();
         assert!(

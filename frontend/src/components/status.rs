@@ -73,19 +73,8 @@ pub fn reason_text(reason: &Reason, now: i64, zone: i64) -> String {
         Some(since) => (format::clock(since, zone), format::duration(now - since)),
         None => (String::new(), String::new()),
     };
-    let mut params: Vec<(&str, &str)> = vec![("since", &clock), ("for", &length)];
-    params.extend(
-        reason
-            .params
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str())),
-    );
-    let text = i18n::tp(*key, &params);
-    if text.contains('{') {
-        reason.sentence.clone()
-    } else {
-        text
-    }
+    i18n::params::sentence(*key, &reason.params, &[("since", &clock), ("for", &length)])
+        .unwrap_or_else(|| reason.sentence.clone())
 }
 
 #[cfg(test)]

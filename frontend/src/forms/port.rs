@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use portolan_shared::addr::{Cidr, IpRange};
 use portolan_shared::check;
+use portolan_shared::holder::{Holder, Named};
 use portolan_shared::mac::MacAddress;
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::{PortRow, SubnetRow};
@@ -53,9 +54,9 @@ pub struct Around {
     /// Its pools.
     pub pools: Vec<(IpAddr, IpAddr)>,
     /// Who holds which address, as far as the reader may see.
-    pub holders: Vec<(IpAddr, String)>,
+    pub holders: Vec<(IpAddr, Holder)>,
     /// Who has which MAC in this subnet.
-    pub macs: Vec<(MacAddress, String)>,
+    pub macs: Vec<(MacAddress, Holder)>,
 }
 
 impl Around {
@@ -81,17 +82,14 @@ impl Around {
 }
 
 /// Who has a port, for "taken by …".
-pub fn holder(port: &PortRow) -> String {
-    let node = port.attached.node.as_ref().map(|node| node.name.as_str());
+fn holder(port: &PortRow) -> Holder {
+    let node = port.attached.node.as_ref().map(|node| node.name.clone());
     match (&port.attached.pod, node) {
-        (Some((namespace, name)), Some(node)) => tp(
-            Key::HolderPodOn,
-            &[("pod", &format!("{namespace}/{name}")), ("node", node)],
-        ),
-        (Some((namespace, name)), None) => tp(Key::HolderPod, &[("pod", &format!("{namespace}/{name}"))]),
-        (None, Some(node)) => tp(Key::HolderNode, &[("node", node)]),
-        (None, None) if !port.name.is_empty() => tp(Key::HolderPort, &[("port", &port.name)]),
-        (None, None) => tp(Key::HolderPort, &[("port", &port.id.to_string())]),
+        (Some((namespace, name)), Some(node)) => Holder::PodOn(format!("{namespace}/{name}"), node),
+        (Some((namespace, name)), None) => Holder::Named(Named::Pod, format!("{namespace}/{name}")),
+        (None, Some(node)) => Holder::Named(Named::Node, node),
+        (None, None) if port.name.is_empty() => Holder::Named(Named::Port, port.id.to_string()),
+        (None, None) => Holder::Named(Named::Port, port.name.clone()),
     }
 }
 
@@ -235,8 +233,14 @@ mod tests {
             subnet: "web".into(),
             gateway: "10.0.0.1".parse().ok(),
             pools: vec![("10.0.0.2".parse().unwrap(), "10.0.0.99".parse().unwrap())],
-            holders: vec![("10.0.0.9".parse().unwrap(), "pod default/web-1 on node-2".into())],
-            macs: vec![("fa:16:3e:00:00:01".parse().unwrap(), "port a".into())],
+            holders: vec![(
+                "10.0.0.9".parse().unwrap(),
+                Holder::PodOn("default/web-1".into(), "node-2".into()),
+            )],
+            macs: vec![(
+                "fa:16:3e:00:00:01".parse().unwrap(),
+                Holder::Named(Named::Port, "a".into()),
+            )],
         }
     }
 

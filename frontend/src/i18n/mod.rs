@@ -7,6 +7,7 @@
 pub mod choice;
 pub mod format;
 mod load;
+pub mod params;
 
 use std::cell::Cell;
 

@@ -66,10 +66,13 @@ pub const ERRORS: &[(&str, Key)] = &[
     ("cluster.no_services", Key::ErrorClusterNoServices),
     ("cluster.no_external_network", Key::ErrorNoExternalNetwork),
     ("cluster.external_exhausted", Key::ErrorExternalExhausted),
-    ("cluster.node_subnet", Key::ErrorNodeSubnetUnfit),
+    ("cluster.no_free_range", Key::ErrorNoFreeRange),
+    ("cluster.node_subnet", Key::ErrorNodeSubnetOwned),
+    ("cluster.node_subnet_full", Key::ErrorNodeSubnetFull),
     ("cluster.no_lab", Key::ErrorNoLab),
     ("node.name_taken", Key::ErrorNodeNameTaken),
     ("node.address_mismatch", Key::ErrorNodeAddressMismatch),
+    ("node.outside_range", Key::ErrorNodeOutsideRange),
     ("node.no_free_block", Key::ErrorNoFreeBlock),
     ("node.outside_lease", Key::ErrorOutsideLease),
     ("token.unknown", Key::ErrorTokenUnknown),
@@ -126,8 +129,48 @@ pub const REASONS: &[(&str, Key)] = &[
     ("network.customers", Key::ReasonNetworkCustomers),
 ];
 
-/// Params whose values are words of [`WORDS`]; those of others are names, numbers or English phrases.
-pub const WORD_PARAMS: &[&str] = &["kind", "resource", "state"];
+/// Params whose values are words of [`WORDS`]; those of others are names, numbers and the like.
+pub const WORD_PARAMS: &[&str] = &["kind", "resource", "state", "reason"];
+
+/// Params whose values name holders: a line each, in the words of [`HOLDERS`] and [`COUNTS`].
+pub const HOLDER_PARAMS: &[&str] = &["holder", "holders", "owner", "used_by", "what"];
+
+/// The key of each holder that is named or needs no name.
+pub const HOLDERS: &[(&str, Key)] = &[
+    ("port", Key::HolderPort),
+    ("pod", Key::HolderPod),
+    ("pod_on", Key::HolderPodOn),
+    ("node", Key::HolderNode),
+    ("cluster", Key::HolderCluster),
+    ("subnet", Key::HolderSubnet),
+    ("services", Key::HolderServices),
+    ("external_ip", Key::HolderExternalIp),
+    ("shadow_port", Key::HolderShadowPort),
+    ("gateway", Key::HolderGateway),
+    ("provider", Key::HolderProvider),
+    ("node_range", Key::HolderNodeRange),
+    ("pod_range", Key::HolderPodRange),
+    ("service_range", Key::HolderServiceRange),
+    ("foreign_port", Key::HolderForeignPort),
+    ("portolan", Key::HolderPortolan),
+];
+
+/// The key of each kind of holders that is counted.
+pub const COUNTS: &[(&str, Key)] = &[
+    ("more", Key::CountMore),
+    ("foreign_port", Key::CountForeignPorts),
+    ("network", Key::CountNetworks),
+    ("subnet", Key::CountSubnets),
+    ("port", Key::CountPorts),
+    ("pod", Key::CountPods),
+    ("cluster", Key::CountClusters),
+    ("node", Key::CountNodes),
+    ("gateway", Key::CountGateways),
+    ("cluster_address", Key::CountClusterAddresses),
+    ("reserved", Key::CountReserved),
+    ("device", Key::CountDevices),
+    ("provider", Key::CountOfProvider),
+];
 
 /// The key of each word, by how the server writes it, in whatever case.
 pub const WORDS: &[(&str, Key)] = &[
@@ -150,4 +193,9 @@ pub const WORDS: &[(&str, Key)] = &[
     ("granted", Key::WordGranted),
     ("declined", Key::WordDeclined),
     ("withdrawn", Key::WordWithdrawn),
+    ("everything", Key::UnusableEverything),
+    ("multicast", Key::UnusableMulticast),
+    ("loopback", Key::UnusableLoopback),
+    ("reserved", Key::UnusableReserved),
+    ("link_local", Key::UnusableLinkLocal),
 ];

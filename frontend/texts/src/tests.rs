@@ -104,7 +104,14 @@ fn there_are_twelve_months() {
 
 #[test]
 fn codes_are_named_once() {
-    for list in [codes::ERRORS, codes::FAILURES, codes::REASONS, codes::WORDS] {
+    for list in [
+        codes::ERRORS,
+        codes::FAILURES,
+        codes::REASONS,
+        codes::WORDS,
+        codes::HOLDERS,
+        codes::COUNTS,
+    ] {
         for (index, (code, _)) in list.iter().enumerate() {
             assert!(list[index + 1..].iter().all(|(other, _)| other != code), "{code}");
         }

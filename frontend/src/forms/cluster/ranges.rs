@@ -2,6 +2,7 @@
 
 use portolan_shared::addr::{Cidr, Family};
 use portolan_shared::check::{self, UsedRange};
+use portolan_shared::holder::{Holder, Plain};
 use portolan_shared::ids::NetworkId;
 use portolan_shared::refusal::Refusal;
 
@@ -45,6 +46,15 @@ impl Range {
             Range::Nodes => ("node_range", Key::NodeAddresses, NODES),
             Range::Pods => ("pod_range", Key::PodAddresses, PODS),
             Range::Services => ("service_range", Key::ServiceAddresses, SERVICES),
+        }
+    }
+
+    /// As what is in another range's way.
+    fn holder(self) -> Plain {
+        match self {
+            Range::Nodes => Plain::NodeRange,
+            Range::Pods => Plain::PodRange,
+            Range::Services => Plain::ServiceRange,
         }
     }
 
@@ -124,16 +134,15 @@ impl<'a> Ranges<'a> {
 /// Another range of this form that overlaps.
 fn with_another(mine: Cidr, others: &[(Range, Cidr)]) -> Option<Overlap> {
     let (range, theirs) = others.iter().find(|(_, cidr)| cidr.overlaps(&mine))?;
-    let name = t(range.words().1).to_owned();
     let refusal = Refusal::RangesOverlap {
         range: mine,
         other: *theirs,
-        what: name.clone(),
+        what: Holder::The(range.holder()),
     };
     Some(Overlap {
         mine,
         theirs: *theirs,
-        name,
+        name: t(range.words().1).to_owned(),
         forbidden: true,
         said: Failure::from_refusal(&refusal).sentence(),
     })

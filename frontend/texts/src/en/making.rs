@@ -27,7 +27,8 @@ subject! { making;
     CodeTools: "Tools",
     CodeFor: "Code for {tool}",
     CodeWaits: "It appears here once the form is right.",
-    CodeToken: "The token is taken from the variable OS_TOKEN.",
+    CodeToken: "The token is taken from the variable OS_TOKEN; openstack token issue -f value -c id prints one.",
+    CodeLogIn: "{client} logs in with OS_AUTH_URL={url}, OS_PROJECT_ID={project}, OS_USER_DOMAIN_NAME=Default, OS_USERNAME and OS_PASSWORD.",
     CodeWhat: "the code",
 
     // ---- clusters ----

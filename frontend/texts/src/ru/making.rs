@@ -27,7 +27,8 @@ subject! { making;
     CodeTools: "Инструменты",
     CodeFor: "Код для {tool}",
     CodeWaits: "Код появится здесь, когда форма будет заполнена верно.",
-    CodeToken: "Токен берётся из переменной OS_TOKEN.",
+    CodeToken: "Токен берётся из переменной OS_TOKEN; его печатает openstack token issue -f value -c id.",
+    CodeLogIn: "{client} входит с OS_AUTH_URL={url}, OS_PROJECT_ID={project}, OS_USER_DOMAIN_NAME=Default, OS_USERNAME и OS_PASSWORD.",
     CodeWhat: "код",
 
     // ---- clusters ----

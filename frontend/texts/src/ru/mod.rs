@@ -9,6 +9,8 @@ mod errors;
 #[macro_use]
 mod formats;
 #[macro_use]
+mod holders;
+#[macro_use]
 mod making;
 #[macro_use]
 mod networks;
@@ -25,4 +27,4 @@ mod whole;
 #[macro_use]
 mod words;
 
-all! { whole formats tables networks ports clusters requests audit making plans errors words => language }
+all! { whole formats tables networks ports clusters requests audit making plans errors words holders => language }

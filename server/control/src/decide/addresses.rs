@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use portolan_shared::addr::Family;
+use portolan_shared::holder::{Holder, Holders, Plain, Several};
 use portolan_shared::mac::MacAddress;
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::PortKind;
@@ -153,7 +154,7 @@ impl<'c> Chooser<'c> {
             return Err(Refusal::AddressTaken {
                 address,
                 subnet: name(),
-                holder: "the gateway".to_owned(),
+                holder: Holder::The(Plain::Gateway),
             });
         }
         match draft.port_at(subnet.id, address) {
@@ -228,8 +229,7 @@ pub(super) fn exhausted(draft: &Draft<'_>, subnet: &Subnet) -> Refusal {
         by_kind = count_kinds(&draft.ports(PortScope::Subnet(subnet.id)));
     }
     let used: u64 = by_kind.iter().map(|(_, n)| n).sum::<u64>().max(ports);
-    let word = |(kind, n): &(PortKind, u64)| format!("{n} {}", kind_word(customers_kind(*kind), *n));
-    let parts: Vec<String> = by_kind.iter().map(word).collect();
+    let count = |(kind, n): &(PortKind, u64)| Holder::Count(counted(customers_kind(*kind)), *n);
     Refusal::Exhausted {
         subnet: display_name(&subnet.name, subnet.id),
         cidr: subnet.cidr,
@@ -240,7 +240,7 @@ pub(super) fn exhausted(draft: &Draft<'_>, subnet: &Subnet) -> Refusal {
             .collect::<Vec<_>>()
             .join(", "),
         used,
-        used_by: parts.join(", "),
+        used_by: Holders(by_kind.iter().map(count).collect()),
     }
 }
 
@@ -252,21 +252,16 @@ fn count_kinds(ports: &[Arc<Port>]) -> Vec<(PortKind, u64)> {
     counts.into_iter().collect()
 }
 
-/// A kind of holder in a sentence.
-fn kind_word(kind: PortKind, n: u64) -> &'static str {
-    match (kind, n) {
-        (PortKind::Node, 1) => "node",
-        (PortKind::Node, _) => "nodes",
-        (PortKind::Pod, 1) => "pod",
-        (PortKind::Pod, _) => "pods",
-        (PortKind::Gateway, 1) => "gateway",
-        (PortKind::Gateway, _) => "gateways",
-        (PortKind::ClusterAddress, 1) => "cluster address",
-        (PortKind::ClusterAddress, _) => "cluster addresses",
-        (PortKind::Reserved, _) => "reserved",
-        (PortKind::Device, 1) => "device",
-        (PortKind::Device, _) => "devices",
-        (PortKind::Provider | PortKind::Shadow, _) => "of the provider",
+/// How holders of a kind are counted.
+fn counted(kind: PortKind) -> Several {
+    match kind {
+        PortKind::Node => Several::Node,
+        PortKind::Pod => Several::Pod,
+        PortKind::Gateway => Several::Gateway,
+        PortKind::ClusterAddress => Several::ClusterAddress,
+        PortKind::Reserved => Several::Reserved,
+        PortKind::Device => Several::Device,
+        PortKind::Provider | PortKind::Shadow => Several::Provider,
     }
 }
 

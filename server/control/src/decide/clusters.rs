@@ -7,12 +7,13 @@ use portolan_shared::check;
 use portolan_shared::cluster::{
     self, ClusterSpec, NODE_PREFIX, POD_PREFIX, Placement, SERVICE_PREFIX, block_prefix, picked_from,
 };
+use portolan_shared::holder::{Holder, Holders, Named};
 use portolan_shared::ids::{ClusterId, NetworkId, ProjectId, SubnetId};
 use portolan_shared::refusal::Refusal;
 use portolan_shared::stages::Because;
 
 use super::{
-    check_quota, check_revision, external, join, name_ports, networks, nodes, not_found, shadow, subnets,
+    check_quota, check_revision, external, name_clusters, name_ports, networks, nodes, not_found, shadow, subnets,
     target_project, users, visible,
 };
 use crate::command::{NewCluster, Request};
@@ -115,12 +116,7 @@ fn own(
         });
     }
     let subnet = subnets::in_network(draft, request, subnet, network.id)?;
-    if let Some(reason) = unfit(draft, &subnet, spec.nodes) {
-        return Err(Refusal::NodeSubnetUnfit {
-            subnet: display_name(&subnet.name, subnet.id),
-            reason,
-        });
-    }
+    check_node_subnet(draft, &subnet, spec.nodes)?;
     let name = || display_name(&network.name, network.id);
     let external_ip = spec.external_ip.unwrap_or(network.internet_access);
     if external_ip && !network.internet_access {
@@ -136,23 +132,24 @@ fn own(
     })
 }
 
-/// Why a subnet cannot give addresses to nodes.
-fn unfit(draft: &Draft<'_>, subnet: &Subnet, nodes: u32) -> Option<String> {
-    let named = |id: ClusterId| draft.cluster(id).map_or_else(|| id.to_string(), |c| c.name.clone());
-    match subnet.purpose {
-        Purpose::Pods(id) => return Some(format!("it is the pod range of cluster {}", named(id))),
-        Purpose::Nodes(id) => return Some(format!("it was made for cluster {} and goes with that", named(id))),
-        Purpose::General => {}
+/// Whether a subnet can give addresses to so many nodes; 0: nobody said, so to one.
+fn check_node_subnet(draft: &Draft<'_>, subnet: &Subnet, nodes: u32) -> Result<(), Refusal> {
+    let name = || display_name(&subnet.name, subnet.id);
+    if let Purpose::Pods(id) | Purpose::Nodes(id) = subnet.purpose {
+        return Err(Refusal::NodeSubnetOwned {
+            subnet: name(),
+            cluster: draft.cluster(id).map_or_else(|| id.to_string(), |c| c.name.clone()),
+        });
     }
-    let room = draft.room(subnet.id);
-    match room {
-        0 => Some("it has no free address".to_owned()),
-        room if room < u128::from(nodes) => Some(format!(
-            "it has {room} free {}, and {nodes} nodes are expected",
-            if room == 1 { "address" } else { "addresses" }
-        )),
-        _ => None,
+    let (room, nodes) = (draft.room(subnet.id), nodes.max(1));
+    if room < u128::from(nodes) {
+        return Err(Refusal::NodeSubnetFull {
+            subnet: name(),
+            free: u64::try_from(room).unwrap_or(u64::MAX),
+            nodes,
+        });
     }
+    Ok(())
 }
 
 /// Makes a private network with its node subnet; their ids.
@@ -234,11 +231,7 @@ impl Ranges {
                 return Ok(asked);
             }
             let within = picked_from();
-            let free = next_free_block(within, prefix, &taken).ok_or_else(|| Refusal::RangesOverlap {
-                range: within,
-                other: within,
-                what: format!("the ranges of this project leave no /{prefix} free; name one outside of {within}"),
-            })?;
+            let free = next_free_block(within, prefix, &taken).ok_or(Refusal::NoFreeRange { within, prefix })?;
             taken.push(free);
             Ok(free)
         };
@@ -269,13 +262,16 @@ impl Ranges {
     /// Nothing in the network shares an address with the new ranges.
     fn check_beside(&self, draft: &Draft<'_>, network: NetworkId) -> Result<(), Refusal> {
         for range in [self.pods, self.services] {
-            let subnet = draft
-                .overlapping(network, range)
-                .map(|subnet| (subnet.cidr, format!("subnet {}", display_name(&subnet.name, subnet.id))));
+            let subnet = draft.overlapping(network, range).map(|subnet| {
+                (
+                    subnet.cidr,
+                    Holder::Named(Named::Subnet, display_name(&subnet.name, subnet.id)),
+                )
+            });
             let services = || {
                 let clusters = draft.clusters_in(network);
                 let other = clusters.iter().find(|other| other.service_range.overlaps(&range))?;
-                Some((other.service_range, format!("services of {}", other.name)))
+                Some((other.service_range, Holder::Named(Named::Services, other.name.clone())))
             };
             if let Some((other, what)) = subnet.or_else(services) {
                 return Err(Refusal::RangesOverlap { range, other, what });
@@ -360,24 +356,17 @@ fn leave_private(
     Ok(gone)
 }
 
-/// What still uses a network or a subnet of it, in words: clusters and ports.
-fn holders(draft: &Draft<'_>, request: &Request, scope: PortScope, uses: impl Fn(&Cluster) -> bool) -> Option<String> {
+/// What still uses a network or a subnet of it: clusters and ports.
+fn holders(draft: &Draft<'_>, request: &Request, scope: PortScope, uses: impl Fn(&Cluster) -> bool) -> Option<Holders> {
     let network = match scope {
         PortScope::Network(id) => Some(id),
         PortScope::Subnet(id) => draft.subnet(id).map(|subnet| subnet.network),
         _ => None,
     };
     let clusters = network.map(|id| draft.clusters_in(id)).unwrap_or_default();
-    let mut words: Vec<String> = clusters
-        .iter()
-        .filter(|cluster| uses(cluster))
-        .map(|cluster| format!("cluster {}", cluster.name))
-        .collect();
-    let ports = users(draft, scope);
-    if !ports.is_empty() {
-        words.push(name_ports(request, &ports));
-    }
-    (!words.is_empty()).then(|| join(&words))
+    let mut found = name_clusters(clusters.iter().filter(|cluster| uses(cluster)));
+    found.0.extend(name_ports(request, &users(draft, scope)).0);
+    (!found.0.is_empty()).then_some(found)
 }
 
 /// Deletes a subnet that nobody but the provider has addresses of.

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use portolan_shared::holder::{Holder, Holders, Plain, Several};
 use portolan_shared::ids::{ProjectId, UserId};
 use portolan_shared::refusal::Refusal;
 
-use super::{PROVIDER, join, not_found, requests};
+use super::{PROVIDER, not_found, requests};
 use crate::command::{Proof, UserChange};
 use crate::model::{Assignment, Key, Object, ObjectKind, Project, Session, User};
 use crate::writer::draft::{Counted, Draft, mac_base};
@@ -39,28 +40,25 @@ pub(super) fn delete_project(draft: &mut Draft<'_>, id: ProjectId) -> Result<Vec
         return Err(Refusal::InUse {
             kind: "Project".to_owned(),
             name: project.name.clone(),
-            holders: "Portolan itself".to_owned(),
+            holders: Holder::The(Plain::Portolan).into(),
         });
     }
-    let holds: Vec<String> = [
-        (Counted::Clusters, "cluster"),
-        (Counted::Networks, "network"),
-        (Counted::Subnets, "subnet"),
-        (Counted::Ports, "port"),
-        (Counted::Pods, "pod"),
+    let holds: Vec<Holder> = [
+        (Counted::Clusters, Several::Cluster),
+        (Counted::Networks, Several::Network),
+        (Counted::Subnets, Several::Subnet),
+        (Counted::Ports, Several::Port),
+        (Counted::Pods, Several::Pod),
     ]
     .into_iter()
-    .filter_map(|(counted, word)| match draft.count(id, counted) {
-        0 => None,
-        1 => Some(format!("1 {word}")),
-        n => Some(format!("{n} {word}s")),
-    })
+    .map(|(counted, kind)| Holder::Count(kind, draft.count(id, counted)))
+    .filter(|holder| !matches!(holder, Holder::Count(_, 0)))
     .collect();
     if !holds.is_empty() {
         return Err(Refusal::InUse {
             kind: "Project".to_owned(),
             name: project.name.clone(),
-            holders: join(&holds),
+            holders: Holders(holds),
         });
     }
     let assigned = assignments(draft, |a| a.project == id);

@@ -18,11 +18,12 @@ mod subnets;
 use std::fmt::Display;
 use std::sync::Arc;
 
+use portolan_shared::holder::{Holder, Holders, Named, Plain, Several};
 use portolan_shared::ids::ProjectId;
 use portolan_shared::refusal::Refusal;
 
 use crate::command::{Command, Outcome, Request};
-use crate::model::{Idempotency, Key, Meta, Micros, Object, Port, Project, owner};
+use crate::model::{Cluster, Idempotency, Key, Meta, Micros, Object, Port, Project, owner};
 use crate::view::{PortScope, display_name, hidden};
 use crate::writer::draft::{Counted, Draft};
 
@@ -243,49 +244,44 @@ fn users(draft: &Draft<'_>, scope: PortScope) -> Vec<Arc<Port>> {
     ports
 }
 
-/// Ports in a sentence: those the caller may see by name, others as whose they are.
-fn name_ports(request: &Request, ports: &[Arc<Port>]) -> String {
+/// Ports as holders: those the caller may see by name, others as whose they are.
+fn name_ports(request: &Request, ports: &[Arc<Port>]) -> Holders {
     let (mine, others): (Vec<_>, Vec<_>) = ports.iter().partition(|port| sees(request, port.meta.project));
-    let mut parts: Vec<String> = mine.iter().take(NAMED).map(|port| describe(port)).collect();
+    let mut named: Vec<Holder> = mine.iter().take(NAMED).map(|port| describe(port)).collect();
     if mine.len() > NAMED {
-        parts.push(format!("{} more", mine.len() - NAMED));
+        named.push(Holder::Count(Several::More, (mine.len() - NAMED) as u64));
     }
     match others.len() {
         0 => {}
-        1 => parts.push("a port of another project".to_owned()),
-        n => parts.push(format!("{n} ports of another project")),
+        1 => named.push(Holder::The(Plain::ForeignPort)),
+        n => named.push(Holder::Count(Several::ForeignPort, n as u64)),
     }
-    join(&parts)
+    Holders(named)
 }
 
-/// Who holds what customers may not see, in a sentence.
-const PROVIDERS: &str = "the provider";
+/// Clusters as holders, by name.
+fn name_clusters<'a>(clusters: impl IntoIterator<Item = &'a Arc<Cluster>>) -> Holders {
+    let named = clusters.into_iter().map(|cluster| Holder::cluster(&cluster.name));
+    Holders(named.collect())
+}
 
-/// A port in a sentence. A shadow port is the provider's, whoever asks.
-fn describe(port: &Port) -> String {
-    match (&port.pod, &*port.device_owner) {
-        (Some(pod), _) => format!("pod {}/{}", pod.namespace, pod.name),
-        (None, owner::NODE) => format!("node {}", port.name),
-        (None, owner::SHADOW) => PROVIDERS.to_owned(),
-        (None, owner::EXTERNAL) => format!("the external IP of cluster {}", port.name),
-        (None, _) => format!("port {}", display_name(&port.name, port.id)),
-    }
+/// A port as a holder. A shadow port is the provider's, whoever asks.
+fn describe(port: &Port) -> Holder {
+    let (kind, name) = match (&port.pod, &*port.device_owner) {
+        (Some(pod), _) => (Named::Pod, format!("{}/{}", pod.namespace, pod.name)),
+        (None, owner::NODE) => (Named::Node, port.name.to_string()),
+        (None, owner::SHADOW) => return Holder::The(Plain::Provider),
+        (None, owner::EXTERNAL) => (Named::ExternalIp, port.name.to_string()),
+        (None, _) => (Named::Port, display_name(&port.name, port.id)),
+    };
+    Holder::Named(kind, name)
 }
 
 /// The holder of an address or MAC, as far as the caller may know.
-fn holder(request: &Request, port: &Port) -> String {
+fn holder(request: &Request, port: &Port) -> Holder {
     match (hidden(port), sees(request, port.meta.project)) {
-        (true, _) if !request.everywhere => PROVIDERS.to_owned(),
+        (true, _) if !request.everywhere => Holder::The(Plain::Provider),
         (_, true) => describe(port),
-        (_, false) => "a port of another project".to_owned(),
-    }
-}
-
-/// `a`, `a and b`, `a, b and c`.
-fn join(parts: &[String]) -> String {
-    match parts {
-        [] => String::new(),
-        [one] => one.clone(),
-        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+        (_, false) => Holder::The(Plain::ForeignPort),
     }
 }

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use portolan_shared::holder::Holder;
 use portolan_shared::ids::NetworkId;
 use portolan_shared::refusal::Refusal;
 
-use super::{check_quota, check_revision, join, name_ports, not_found, shadow, target_project, users, visible};
+use super::{
+    check_quota, check_revision, name_clusters, name_ports, not_found, shadow, target_project, users, visible,
+};
 use crate::command::{NetworkChange, NewNetwork, Request};
 use crate::model::{Cluster, Key, Network, Object, owner};
 use crate::view::{PortScope, display_name};
@@ -164,12 +167,11 @@ fn check_given_up(draft: &Draft<'_>, request: &Request, old: &Network, new: &Net
     let network = || display_name(&old.name, old.id);
     if old.internet_access && !new.internet_access {
         let with_address = draft.clusters_in(old.id);
-        let with_address = with_address.iter().filter(|cluster| cluster.external_ip.is_some());
-        let holders: Vec<String> = with_address.map(|c| format!("cluster {}", c.name)).collect();
-        if !holders.is_empty() {
+        let holders = name_clusters(with_address.iter().filter(|cluster| cluster.external_ip.is_some()));
+        if !holders.0.is_empty() {
             return Err(Refusal::InternetInUse {
                 network: network(),
-                holders: join(&holders),
+                holders,
             });
         }
     }
@@ -209,19 +211,12 @@ pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: NetworkId) ->
     if let Some(owner) = network.owner.and_then(|owner| draft.cluster(owner)) {
         return Err(Refusal::NetworkOwned {
             network: name,
-            owner: format!("cluster {}", owner.name),
+            owner: Holder::cluster(&owner.name),
         });
     }
-    let holders: Vec<String> = draft
-        .clusters_in(id)
-        .iter()
-        .map(|cluster| format!("cluster {}", cluster.name))
-        .collect();
-    if !holders.is_empty() {
-        return Err(Refusal::NetworkInUse {
-            network: name,
-            holders: join(&holders),
-        });
+    let holders = name_clusters(&draft.clusters_in(id));
+    if !holders.0.is_empty() {
+        return Err(Refusal::NetworkInUse { network: name, holders });
     }
     let ports = users(draft, PortScope::Network(id));
     if !ports.is_empty() {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use portolan_shared::addr::Cidr;
+use portolan_shared::holder::{Holder, Plain};
 use portolan_shared::ids::{ClusterId, JoinTokenId, NodeId, PortId};
 use portolan_shared::refusal::Refusal;
 
@@ -104,7 +105,7 @@ fn node_address(draft: &mut Draft<'_>, cluster: &Cluster, asked: Option<IpAddr>)
     }
     let holder = match draft.port_at(id, address) {
         Some(port) => super::describe(&port),
-        None if subnet.gateway == Some(address) => "the gateway".to_owned(),
+        None if subnet.gateway == Some(address) => Holder::The(Plain::Gateway),
         None => return Ok(address),
     };
     Err(Refusal::AddressTaken {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use portolan_shared::holder::{Holder, Plain};
 use portolan_shared::ids::{NodeId, PortId};
 use portolan_shared::refusal::Refusal;
 
@@ -169,7 +170,7 @@ impl Reporter {
     fn taken(&self, draft: &Draft<'_>, allocation: &PodAllocation, holder: &Port, with: Option<&FixedIp>) -> Refusal {
         let holder = match holder.meta.project == self.project.id {
             true => describe(holder),
-            false => "a port of another project".to_owned(),
+            false => Holder::The(Plain::ForeignPort),
         };
         match with {
             Some(ip) => Refusal::AddressTaken {

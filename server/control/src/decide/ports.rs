@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use portolan_shared::holder::{Holder, Named};
 use portolan_shared::ids::PortId;
 use portolan_shared::refusal::Refusal;
 
@@ -152,27 +153,17 @@ pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: PortId) -> Re
 }
 
 /// What of Portolan's a port goes with, in words.
-fn owner_of(draft: &Draft<'_>, port: &Port) -> Option<String> {
+fn owner_of(draft: &Draft<'_>, port: &Port) -> Option<Holder> {
     match &*port.device_owner {
-        owner::SHADOW => return Some(format!("network {} as its shadow port", port.network)),
-        owner::EXTERNAL => return Some(format!("cluster {} as its external IP", port.name)),
+        owner::SHADOW => return Some(Holder::Named(Named::ShadowPort, port.network.to_string())),
+        owner::EXTERNAL => return Some(Holder::cluster(&*port.name)),
         own if own.starts_with(owner::PREFIX) => {}
         _ => return None,
     }
     let node = port.node.and_then(|node| draft.node(node));
-    let cluster = node.as_ref().and_then(|node| draft.cluster(node.cluster));
-    let named = |name: Option<&String>| name.cloned().unwrap_or_else(|| "unknown".to_owned());
+    let node = node.map_or_else(|| port.name.to_string(), |node| node.name.clone());
     Some(match &port.pod {
-        Some(pod) => format!(
-            "pod {}/{} on node {}",
-            pod.namespace,
-            pod.name,
-            named(node.as_ref().map(|n| &n.name))
-        ),
-        None => format!(
-            "node {} of cluster {}",
-            named(node.as_ref().map(|n| &n.name)),
-            named(cluster.as_ref().map(|c| &c.name))
-        ),
+        Some(pod) => Holder::PodOn(format!("{}/{}", pod.namespace, pod.name), node),
+        None => Holder::Named(Named::Node, node),
     })
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use portolan_shared::addr::{Cidr, IpRange};
+use portolan_shared::holder::Holder;
 use portolan_shared::ids::{NetworkId, SubnetId};
 use portolan_shared::refusal::Refusal;
 
@@ -172,7 +173,7 @@ pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: SubnetId) -> 
         return Err(Refusal::InUse {
             kind: "Subnet".to_owned(),
             name: display_name(&subnet.name, id),
-            holders: format!("cluster {}", cluster.name),
+            holders: Holder::cluster(&cluster.name).into(),
         });
     }
     shadow::subnet_goes(draft, &subnet);
@@ -186,7 +187,7 @@ fn owned(draft: &Draft<'_>, subnet: &Subnet, cluster: portolan_shared::ids::Clus
         .map_or_else(|| cluster.to_string(), |cluster| cluster.name.clone());
     Refusal::SubnetOwned {
         subnet: display_name(&subnet.name, subnet.id),
-        owner: format!("cluster {name}"),
+        owner: Holder::cluster(name),
     }
 }
 

@@ -126,17 +126,15 @@ fn choose(view: &View, token: JoinTokenId, key_hash: &[u8; 32], addresses: &[IpA
     {
         return Ok(*own);
     }
-    let range = view.subnet(cluster.node_subnet).map(|subnet| subnet.cidr);
-    let inside = addresses
-        .iter()
-        .find(|address| range.is_some_and(|range| range.contains(**address)));
-    inside.copied().ok_or_else(|| Refusal::NodeAddressMismatch {
+    let subnet = view.subnet(cluster.node_subnet).ok_or(Refusal::TokenUnknown {})?;
+    let inside = addresses.iter().find(|address| subnet.cidr.contains(**address));
+    inside.copied().ok_or_else(|| Refusal::NodeOutsideRange {
         node: token
             .node
             .and_then(|id| view.node(id))
             .map_or_else(|| cluster.name.clone(), |node| node.name.clone()),
         given: addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-        expected: range.map_or_else(String::new, |range| format!("an address in {range}")),
+        range: subnet.cidr,
     })
 }
 

@@ -196,9 +196,9 @@ async fn in_a_network_of_the_projects() {
     for (ranges, what) in [
         (json!({ "pod_range": "10.2.128.0/20" }), "subnet shop-pods"),
         (json!({ "pod_range": "10.1.0.0/18" }), "subnet"),
-        (json!({ "service_range": "10.0.0.0/25" }), "the node range"),
-        (json!({ "service_range": shop.service_range }), "services of shop"),
-        (json!({ "pod_range": shop.service_range }), "services of shop"),
+        (json!({ "service_range": "10.0.0.0/25" }), "node_range"),
+        (json!({ "service_range": shop.service_range }), "services shop"),
+        (json!({ "pod_range": shop.service_range }), "services shop"),
     ] {
         let mut body = in_open("second");
         body.as_object_mut()
@@ -294,10 +294,10 @@ async fn networks_and_subnets_that_do_not_do() {
 
     // A node subnet has room, is no pod range, and no other cluster's own.
     let many = body(&quiet, &in_quiet, json!({ "nodes": 13 }));
-    let problem = refused(&ann, many, "cluster.node_subnet").await;
+    let problem = refused(&ann, many, "cluster.node_subnet_full").await;
     assert_eq!(
-        problem["params"]["reason"],
-        "it has 12 free addresses, and 13 nodes are expected"
+        (&problem["params"]["free"], &problem["params"]["nodes"]),
+        (&json!("12"), &json!("13"))
     );
     assert_eq!(problem["field"], "node_subnet");
     let shop = create(&ann, body(&quiet, &in_quiet, json!({ "nodes": 12 }))).await;
@@ -306,7 +306,7 @@ async fn networks_and_subnets_that_do_not_do() {
     let mut asked = body(&quiet, &pods, none.clone());
     asked["name"] = json!("second");
     let problem = refused(&ann, asked, "cluster.node_subnet").await;
-    assert_eq!(problem["params"]["reason"], "it is the pod range of cluster shop");
+    assert_eq!(problem["params"]["cluster"], "shop");
     let own = create(&ann, json!({ "name": "own" })).await;
     let mut asked = body(
         &own.network.id.to_string(),
@@ -315,10 +315,7 @@ async fn networks_and_subnets_that_do_not_do() {
     );
     asked["name"] = json!("second");
     let problem = refused(&ann, asked, "cluster.node_subnet").await;
-    assert_eq!(
-        problem["params"]["reason"],
-        "it was made for cluster own and goes with that"
-    );
+    assert_eq!(problem["params"]["cluster"], "own");
     ann.post(
         "/v2.0/ports",
         json!({ "ports": vec![json!({ "network_id": open }); 13] }),
@@ -328,10 +325,13 @@ async fn networks_and_subnets_that_do_not_do() {
     let problem = refused(
         &ann,
         body(&open, &in_open, none.clone()).tap("name", "second"),
-        "cluster.node_subnet",
+        "cluster.node_subnet_full",
     )
     .await;
-    assert_eq!(problem["params"]["reason"], "it has no free address");
+    assert_eq!(
+        (&problem["params"]["free"], &problem["params"]["nodes"]),
+        (&json!("0"), &json!("1"))
+    );
     refused(&ann, json!({ "name": "shop" }), "cluster.name_taken").await;
 }
 

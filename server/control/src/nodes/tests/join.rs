@@ -48,7 +48,7 @@ async fn a_token_for_a_node_makes_the_host_that_node() {
     let node = world.expected(cluster, "node-7").await;
     let token = world.token(cluster, Some(node.id)).await;
     let mut host = Host::new("whatever", [192, 168, 1, 1]);
-    assert_eq!(code(host.join(&world, &token).await), "node.address_mismatch");
+    assert_eq!(code(host.join(&world, &token).await), "node.outside_range");
     host.addresses.extend(&node.addresses);
     let joined = host.join(&world, &token).await.unwrap();
     assert_eq!(joined.node_id, node.id.as_bytes());
@@ -77,7 +77,7 @@ async fn what_does_not_let_in_says_why() {
         addresses: vec!["192.0.2.1".parse().unwrap()],
         ..Host::new("node-1", [0; 4])
     };
-    assert_eq!(code(outside.join(&world, &token).await), "node.address_mismatch");
+    assert_eq!(code(outside.join(&world, &token).await), "node.outside_range");
     let misnamed = Host {
         name: "Node 1".to_owned(),
         ..Host::new("", [10, 0, 0, 11])
