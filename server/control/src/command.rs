@@ -17,7 +17,7 @@ use portolan_shared::stages::Because;
 use portolan_shared::v1::{Side, Through};
 use uuid::Uuid;
 
-use crate::model::{Assignment, Exception, Micros, Object, Pod, Revision, Session, User};
+use crate::model::{Assignment, Exception, KeptAnswer, Micros, Object, Pod, Revision, Session, User};
 
 /// Who asks, for the change table and for rights that depend on objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -479,6 +479,9 @@ pub enum Command {
     BeginSession(Session, Proof),
     /// Ends it.
     DeleteSession([u8; 32]),
+    /// Keeps what was answered to a create with an idempotency key, by the record's hash; the first
+    /// answer stays. The outcome is the record, if it is there.
+    KeepAnswer([u8; 32], KeptAnswer),
     /// Forgets sessions, tokens and idempotency records that have expired.
     Expire,
 }

@@ -465,6 +465,21 @@ pub struct Idempotency {
     pub made: Vec<Key>,
     /// When it may be forgotten.
     pub expires_at: Micros,
+    /// In whose quota of keys it counts; `None`: recorded by a version that counted none.
+    #[serde(default)]
+    pub project: Option<ProjectId>,
+    /// What was answered; `None`: nobody was answered yet, or it is too long to be kept.
+    #[serde(default)]
+    pub answer: Option<KeptAnswer>,
+}
+
+/// An answer that is given again as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// JSON.
+    pub body: Box<str>,
 }
 
 macro_rules! objects {

@@ -107,6 +107,9 @@ pub struct QuotaOptions {
     /// Clusters
     #[arg(long, value_name = "N", value_parser = quota, default_value_t = Quotas::default().clusters)]
     pub quota_clusters: u64,
+    /// Idempotency keys, each remembered for 24 h
+    #[arg(long, value_name = "N", value_parser = quota, default_value_t = Quotas::default().keys)]
+    pub quota_keys: u64,
 }
 
 impl QuotaOptions {
@@ -118,6 +121,7 @@ impl QuotaOptions {
             ports: self.quota_ports,
             pods: self.quota_pods,
             clusters: self.quota_clusters,
+            keys: self.quota_keys,
         }
     }
 }

@@ -16,6 +16,8 @@ pub struct Quotas {
     pub pods: u64,
     /// Clusters.
     pub clusters: u64,
+    /// Idempotency keys that are remembered: each for 24 h.
+    pub keys: u64,
 }
 
 impl Default for Quotas {
@@ -27,6 +29,7 @@ impl Default for Quotas {
             ports: 500,
             pods: 100_000,
             clusters: 100,
+            keys: 10_000,
         }
     }
 }
@@ -44,5 +47,6 @@ impl Quotas {
         ports: u64::MAX,
         pods: u64::MAX,
         clusters: u64::MAX,
+        keys: u64::MAX,
     };
 }

@@ -3,13 +3,18 @@
 
 mod common;
 
-use common::{Kit, addresses, admin, code, ip, new_network, new_port, new_subnet, port, port_at, subnet, user};
-use portolan_control::command::{Command, FixedIpRequest, NetworkChange, NewPort, PortChange, Request, SubnetChange};
+use common::{
+    Kit, addresses, admin, code, ip, new_network, new_port, new_subnet, options, port, port_at, subnet, user,
+};
+use portolan_control::command::{
+    Command, FixedIpRequest, NetworkChange, NewPort, Outcome, PortChange, Request, SubnetChange,
+};
 use portolan_control::control::{Control, OpenOptions};
 use portolan_control::feed::{Next, Op};
-use portolan_control::model::ObjectKind;
+use portolan_control::model::{KeptAnswer, Object, ObjectKind};
 use portolan_control::quotas::Quotas;
 use portolan_shared::addr::IpRange;
+use portolan_shared::refusal::Refusal;
 
 #[tokio::test]
 async fn ports_get_one_address_of_each_family_in_creation_order() {
@@ -321,6 +326,42 @@ async fn a_repeated_create_makes_nothing_twice() {
     assert_eq!(first.objects, again.objects);
     assert_eq!(code(kit.control.write(request(2)).await), "idempotency.other_body");
     assert_eq!(kit.control.read(|view| view.network_count(kit.project)), 1);
+}
+
+#[tokio::test]
+async fn the_first_answer_to_a_key_is_kept_for_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}", folder.path().join("portolan.db").display());
+    let kit = Kit::open(options(&database)).await;
+    let answer = |body: &str| KeptAnswer {
+        status: 201,
+        body: body.into(),
+    };
+    let kept = |made: Result<Outcome, Refusal>| match made.unwrap().objects.as_slice() {
+        [Object::Idempotency(record)] => record.answer.clone(),
+        other => panic!("{other:?}"),
+    };
+    let keep = |body: &str| kit.ask(Command::KeepAnswer([7; 32], answer(body)));
+    assert!(keep("too early").await.unwrap().objects.is_empty());
+    let create = Command::CreateNetworks(vec![new_network(kit.project, "once")]);
+    let request = || Request {
+        idempotency: Some(([7; 32], [1; 32])),
+        ..user(kit.project, create.clone())
+    };
+    kit.control.write(request()).await.unwrap();
+    // A process that ends here has answered nobody: what was made is found again.
+    kit.control.close().await;
+    let control = Control::open(options(&database)).unwrap();
+    let again = control.write(request()).await.unwrap();
+    assert!(again.replayed && matches!(again.objects[0], Object::Network(_)));
+    let keep = |body: &str| control.write(user(kit.project, Command::KeepAnswer([7; 32], answer(body))));
+    assert_eq!(kept(keep("first").await), Some(answer("first")));
+    assert_eq!(kept(keep("second").await), Some(answer("first")));
+    control.close().await;
+    let control = Control::open(options(&database)).unwrap();
+    let stored = control.read(|view| (view.idempotency(&[7; 32]).cloned(), view.key_count(kit.project)));
+    assert_eq!(stored.0.unwrap().answer, Some(answer("first")));
+    assert_eq!(stored.1, 1);
 }
 
 #[tokio::test]

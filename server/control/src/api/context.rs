@@ -16,6 +16,7 @@ use portolan_shared::v1::Through;
 
 use super::Api;
 use super::error::Failure;
+use super::once;
 use super::outer::RequestId;
 use crate::command::{Actor, Command, Outcome, Request, Via};
 use crate::identity::password::Asker;
@@ -26,9 +27,6 @@ use crate::view::{View, hidden};
 
 /// Name of the console's cookie.
 pub const COOKIE: &str = "portolan_session";
-
-/// Most characters of an `Idempotency-Key`.
-const KEY_MAX: usize = 64;
 
 /// Somebody who is logged in.
 #[derive(Clone)]
@@ -44,11 +42,11 @@ pub struct Caller {
     /// The time of the call.
     pub now: Micros,
     /// The `Idempotency-Key`, if the call has one.
-    key: Option<String>,
+    pub(super) key: Option<String>,
     /// Through what, and as which request.
     via: Via,
     /// Method and path, for the digest of an idempotent call.
-    route: String,
+    pub(super) route: String,
 }
 
 /// Somebody who calls in a project.
@@ -131,7 +129,7 @@ impl Caller {
         {
             return Err(Refusal::Csrf {});
         }
-        let key = key(headers)?;
+        let key = once::key(headers)?;
         let via = Via {
             through: if session.csrf.is_some() {
                 Through::Console
@@ -153,14 +151,6 @@ impl Caller {
         })
     }
 
-    /// What an idempotent create in a project is known by: hash of project, user and key, and digest
-    /// of what is asked.
-    fn idempotency(&self, project: ProjectId, body: &[u8]) -> Option<([u8; 32], [u8; 32])> {
-        let key = self.key.as_deref()?;
-        let hash = secret::digest(&[project.as_bytes(), self.user.id.as_bytes(), key.as_bytes()]);
-        Some((hash, secret::digest(&[self.route.as_bytes(), body])))
-    }
-
     /// Lets only administrators on.
     ///
     /// # Errors
@@ -177,7 +167,7 @@ impl Caller {
         self.api.control.write(self.request(command)).await
     }
 
-    fn request(&self, command: Command) -> Request {
+    pub(super) fn request(&self, command: Command) -> Request {
         Request {
             via: self.via,
             ..crate::identity::login::request(self.actor(), command)
@@ -292,32 +282,6 @@ impl FromRequestParts<Arc<Api>> for Call {
             if_match,
         })
     }
-}
-
-/// The idempotency key of a call.
-fn key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
-    let Some(value) = headers.get("idempotency-key") else {
-        return Ok(None);
-    };
-    let field = || "Idempotency-Key".to_owned();
-    let key = value
-        .to_str()
-        .map_err(|_| Refusal::ControlCharacter { field: field() })?;
-    if key.is_empty() {
-        return Err(Refusal::TooShort {
-            field: field(),
-            min: 1,
-            length: 0,
-        });
-    }
-    if key.len() > KEY_MAX {
-        return Err(Refusal::TooLong {
-            field: field(),
-            max: KEY_MAX,
-            length: key.len(),
-        });
-    }
-    Ok(Some(key.to_owned()))
 }
 
 /// `If-Match: revision_number=N`, as Neutron has it; anything else there is refused.

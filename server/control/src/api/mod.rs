@@ -1,7 +1,7 @@
 //! The HTTP surface: `/v3` (Identity), `/v2.0` (Networking), `/portolan/v1` (the console's).
 //!
 //! [`router`] is the whole of it. [`outer`] is around everything: request id, panics, error bodies,
-//! security headers, counters. [`context`] is the one extractor that says who calls, in which
+//! security headers, counters. [`once`] answers repeated creates. [`context`] is the one extractor that says who calls, in which
 //! project and with what rights. [`fields`] reads bodies attribute by attribute; [`error`] writes
 //! refusals in each API's shape. Handlers are short: extract, authorise, read the view or ask the
 //! writer, convert.
@@ -12,6 +12,7 @@ pub mod context;
 pub mod error;
 pub mod fields;
 pub mod metrics;
+pub mod once;
 pub mod outer;
 pub mod reply;
 pub mod route;

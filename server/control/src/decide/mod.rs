@@ -9,6 +9,7 @@ mod external;
 mod identity;
 mod networks;
 mod nodes;
+mod once;
 mod pods;
 mod ports;
 mod requests;
@@ -23,32 +24,20 @@ use portolan_shared::ids::ProjectId;
 use portolan_shared::refusal::Refusal;
 
 use crate::command::{Command, Outcome, Request};
-use crate::model::{Cluster, Idempotency, Key, Meta, Micros, Object, Port, Project, owner};
+use crate::model::{Cluster, Meta, Object, Port, Project, owner};
 use crate::view::{PortScope, display_name, hidden};
 use crate::writer::draft::{Counted, Draft};
-
-/// How long the outcome of a create with an idempotency key is kept: 24 h, in microseconds.
-pub const IDEMPOTENCY_LIFE: Micros = 24 * 3600 * 1_000_000;
 
 /// Decides one command.
 ///
 /// # Errors
 /// Why not. The draft then holds leftovers that [`Draft::refuse`] takes back.
 pub fn decide(draft: &mut Draft<'_>, request: &Request) -> Result<Outcome, Refusal> {
-    if let Some(replayed) = replay(draft, request)? {
+    if let Some(replayed) = once::replay(draft, request)? {
         return Ok(replayed);
     }
     let objects = command(draft, request)?;
-    if let Some((hash, digest)) = request.idempotency {
-        let made = objects.iter().map(Object::key).collect();
-        let expires_at = draft.now.saturating_add(IDEMPOTENCY_LIFE);
-        draft.put(Idempotency {
-            hash,
-            digest,
-            made,
-            expires_at,
-        });
-    }
+    once::record(draft, request, &objects)?;
     clusters::note_feed(draft);
     Ok(Outcome {
         revision: draft.revision(),
@@ -112,44 +101,8 @@ fn command(draft: &mut Draft<'_>, request: &Request) -> Result<Vec<Object>, Refu
         Command::Unassign(assignment) => Ok(identity::unassign(draft, *assignment)),
         Command::BeginSession(session, proof) => identity::begin_session(draft, session, proof),
         Command::DeleteSession(hash) => Ok(identity::delete_session(draft, *hash)),
+        Command::KeepAnswer(hash, answer) => Ok(once::keep(draft, *hash, answer)),
         Command::Expire => Ok(identity::expire(draft)),
-    }
-}
-
-/// The outcome of an earlier request with the same key.
-fn replay(draft: &Draft<'_>, request: &Request) -> Result<Option<Outcome>, Refusal> {
-    let Some((hash, digest)) = request.idempotency else {
-        return Ok(None);
-    };
-    let Some(record) = draft.idempotency(hash).filter(|record| record.expires_at > draft.now) else {
-        return Ok(None);
-    };
-    if record.digest != digest {
-        // The writer knows the key's hash only; the API puts the key itself in.
-        return Err(Refusal::IdempotencyOtherBody { key: String::new() });
-    }
-    let found = record.made.iter().map(|key| draft.object(key).ok_or_else(|| gone(key)));
-    let objects = found.collect::<Result<_, _>>()?;
-    Ok(Some(Outcome {
-        revision: draft.head(),
-        objects,
-        stays: Vec::new(),
-        declined: Vec::new(),
-        replayed: true,
-    }))
-}
-
-/// What was made by a request that is repeated, and was deleted since.
-fn gone(key: &Key) -> Refusal {
-    match key {
-        Key::Network(id) => not_found("Network", id),
-        Key::Subnet(id) => not_found("Subnet", id),
-        Key::Port(id) => not_found("Port", id),
-        Key::Cluster(id) => not_found("Cluster", id),
-        Key::Node(id) => not_found("Node", id),
-        Key::JoinToken(id) => not_found("Join token", id),
-        Key::ShadowRequest(id) => not_found("Request", id),
-        other => not_found("Object", other.kind().table()),
     }
 }
 
@@ -219,6 +172,7 @@ fn check_quota(draft: &Draft<'_>, project: &Project, counted: Counted, more: u64
         Counted::Ports => ("port", draft.quotas.ports),
         Counted::Pods => ("pod", draft.quotas.pods),
         Counted::Clusters => ("cluster", draft.quotas.clusters),
+        Counted::Keys => ("idempotency_key", draft.quotas.keys),
     };
     if project.name == PROVIDER {
         return Ok(());

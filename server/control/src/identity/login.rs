@@ -92,12 +92,15 @@ pub async fn begin(control: &Control, user: &User, kind: Kind, proof: Proof) -> 
     Ok(Begun { secret: text, session })
 }
 
+/// Stands for no project in requests.
+pub const NO_PROJECT: ProjectId = ProjectId::from_bytes([0; 16]);
+
 /// A request about identity: in no project, by the control plane's own rights.
 pub fn request(actor: Actor, command: Command) -> Request {
     Request {
         actor,
         via: Via::SYSTEM,
-        project: ProjectId::from_bytes([0; 16]),
+        project: NO_PROJECT,
         everywhere: true,
         if_match: None,
         idempotency: None,

@@ -73,6 +73,9 @@ impl View {
             }
             Object::Idempotency(o) => {
                 self.idempotency_ends.insert((o.expires_at, o.hash));
+                if let Some(project) = o.project {
+                    *self.project_keys.entry(project).or_default() += 1;
+                }
                 self.idempotency.insert(o.hash, o);
             }
             Object::Network(o) => {
@@ -170,7 +173,17 @@ impl View {
                 self.user_sessions.remove(&(o.user, o.hash));
                 self.session_ends.remove(&(o.expires_at, o.hash));
             }
-            Object::Idempotency(o) => drop(self.idempotency_ends.remove(&(o.expires_at, o.hash))),
+            Object::Idempotency(o) => {
+                self.idempotency_ends.remove(&(o.expires_at, o.hash));
+                if let Some(project) = o.project
+                    && let Some(count) = self.project_keys.get_mut(&project)
+                {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.project_keys.remove(&project);
+                    }
+                }
+            }
             Object::Network(o) => {
                 self.project_networks.remove(o.meta.project, o.id);
                 self.external.remove(&o.id);

@@ -46,6 +46,7 @@ pub struct View {
     session_ends: BTreeSet<(i64, [u8; 32])>,
     idempotency: HashMap<[u8; 32], Arc<Idempotency>>,
     idempotency_ends: BTreeSet<(i64, [u8; 32])>,
+    project_keys: HashMap<ProjectId, u64>,
     networks: BTreeMap<NetworkId, Arc<Network>>,
     project_networks: Children<ProjectId, NetworkId>,
     external: BTreeSet<NetworkId>,
@@ -193,6 +194,11 @@ impl View {
     /// What a client-made key made.
     pub fn idempotency(&self, hash: &[u8; 32]) -> Option<&Arc<Idempotency>> {
         self.idempotency.get(hash)
+    }
+
+    /// How many idempotency keys of a project are remembered.
+    pub fn key_count(&self, project: ProjectId) -> u64 {
+        self.project_keys.get(&project).copied().unwrap_or(0)
     }
 
     /// Sessions and idempotency records that ended before `now`, at most `limit` of each.

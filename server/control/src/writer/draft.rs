@@ -33,6 +33,8 @@ pub enum Counted {
     Pods,
     /// Clusters.
     Clusters,
+    /// Idempotency keys.
+    Keys,
 }
 
 /// The view with what a batch has decided on top.
@@ -393,6 +395,11 @@ impl<'a> Draft<'a> {
             Object::Network(o) => count(o.meta.project, Counted::Networks),
             Object::Subnet(o) => count(o.meta.project, Counted::Subnets),
             Object::Cluster(o) => count(o.meta.project, Counted::Clusters),
+            Object::Idempotency(o) => {
+                if let Some(project) = o.project {
+                    count(project, Counted::Keys);
+                }
+            }
             Object::Port(o) => {
                 match port_kind(o) {
                     PortKind::Pod => count(o.meta.project, Counted::Pods),

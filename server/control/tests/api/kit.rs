@@ -315,3 +315,13 @@ pub(crate) fn id(object: &Value) -> String {
         .unwrap_or_else(|| panic!("no id in {object}"))
         .to_owned()
 }
+
+/// Names of the objects that an answer lists.
+pub(crate) fn names(reply: &Reply, things: &str) -> Vec<String> {
+    reply.json()[things]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["name"].as_str().unwrap().to_owned())
+        .collect()
+}

@@ -14,6 +14,7 @@ mod identity;
 mod inputs;
 mod kit;
 mod networking;
+mod once;
 mod openapi;
 mod plans;
 mod pod_ports;

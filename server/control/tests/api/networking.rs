@@ -4,16 +4,7 @@ use portolan_control::model::Role;
 use portolan_control::quotas::Quotas;
 use serde_json::{Value, json};
 
-use super::kit::{Reply, Server, User, With, id};
-
-fn names(reply: &Reply, things: &str) -> Vec<String> {
-    reply.json()[things]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|one| one["name"].as_str().unwrap().to_owned())
-        .collect()
-}
+use super::kit::{Reply, Server, With, id, names};
 
 #[tokio::test]
 async fn a_network_from_made_to_gone() {
@@ -297,36 +288,6 @@ async fn bulk_creates_are_all_or_nothing() {
         ann.post("/v2.0/ports", many).await.is(400).json()["NeutronError"]["code"],
         "value.too_many"
     );
-}
-
-#[tokio::test]
-async fn a_retry_makes_nothing_twice() {
-    let server = Server::new().await;
-    let ann = server.user("ann", "alpha", Role::Member).await;
-    let bob = server.user("bob", "beta", Role::Member).await;
-    let ask = async |user: &User<'_>, path: &str, body: &str| {
-        let headers = [("x-auth-token", user.token.as_str()), ("idempotency-key", "key-1")];
-        server.ask("POST", path, &headers, body.to_owned()).await
-    };
-    let body = r#"{"network":{"name":"once"}}"#;
-    let first = ask(&ann, "/v2.0/networks", body).await.is(201);
-    let again = ask(&ann, "/v2.0/networks", body).await.is(201);
-    assert_eq!(first.json(), again.json());
-    assert_eq!(names(&ann.get("/v2.0/networks").await, "networks"), ["once"]);
-    let other = ask(&ann, "/v2.0/networks", r#"{"network":{"name":"other"}}"#)
-        .await
-        .is(422);
-    assert_eq!(other.json()["NeutronError"]["code"], "idempotency.other_body");
-    assert_eq!(other.json()["NeutronError"]["params"]["key"], "key-1");
-    // The key is the user's and the project's own.
-    assert_ne!(ask(&bob, "/v2.0/networks", body).await.is(201).json(), first.json());
-    // After a day it is forgotten.
-    server.clock.pass(25 * 3_600);
-    let ann = User {
-        token: server.token("ann", "alpha").await,
-        ..ann
-    };
-    assert_ne!(ask(&ann, "/v2.0/networks", body).await.is(201).json(), first.json());
 }
 
 #[tokio::test]

@@ -94,6 +94,10 @@ pub async fn show(call: Call, path: Segments) -> Answer {
 /// `POST …/clusters`.
 pub async fn create(call: Call, body: Body) -> Answer {
     call.to_write("create clusters")?;
+    call.once(&body.0, make(&call, &body)).await
+}
+
+async fn make(call: &Call, body: &Body) -> Answer {
     let asked: CreateCluster = body.read()?;
     let new = NewCluster {
         project: call.project.id,
@@ -107,7 +111,7 @@ pub async fn create(call: Call, body: Body) -> Answer {
         Object::Cluster(cluster) => Some(cluster),
         _ => None,
     });
-    reply::created(&row(&call, made.ok_or(Failure::Internal)?)?)
+    reply::created(&row(call, made.ok_or(Failure::Internal)?)?)
 }
 
 /// `DELETE …/clusters/{id}`.

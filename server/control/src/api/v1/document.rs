@@ -30,7 +30,9 @@ const ABOUT: &str = "What the console reads and writes, and what OpenStack has n
     commit: what is older than what one has is no news. Things carry the revision at which they last changed; with \
     `If-Match: revision_number=N` a delete is refused (412) if they changed since.\n\n\
     **Trying again.** A create with an `Idempotency-Key` happens once: the same key with the same body within 24 hours \
-    answers what was made then.\n\n\
+    is answered as the first time, whatever became of what was made since (an answer above 16 KiB, or with a secret in it, \
+    is made anew of what was made). A project has a quota of such keys (`--quota-keys`, 10,000): beyond it a create with \
+    a key is refused, since a forgotten key could make something twice; without a key it goes on.\n\n\
     **Refusals** are problem+json (RFC 9457). `code` is stable and from a closed list, `params` are the values of the \
     sentence in `detail`, `field` names what is wrong in the request. A client shows its own words by code and params.\n\n\
     **Limits.** A request has at most 1 MiB, a header block 64 KiB.";
@@ -319,7 +321,10 @@ pub fn refusals(operation: &Operation) -> BTreeMap<u16, BTreeSet<&'static str>> 
     say(looked_up, &["not_found"]);
     say(operation.body.is_some(), &["body.malformed", "body.too_large"]);
     say(!operation.query.is_empty(), &["body.malformed"]);
-    say(operation.idempotent, &["idempotency.other_body", "value.too_long"]);
+    say(
+        operation.idempotent,
+        &["idempotency.other_body", "value.too_long", "quota.exceeded"],
+    );
     say(operation.if_match, &["revision.mismatch", "value.wrong_type"]);
     let mut by_status: BTreeMap<u16, BTreeSet<&'static str>> = BTreeMap::new();
     for code in codes {

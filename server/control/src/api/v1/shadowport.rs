@@ -87,8 +87,11 @@ pub async fn create(call: Call, body: Body) -> Answer {
         network: asked.network,
         quotes: asked.quotes,
     };
-    let outcome = call.create(Command::FileRequest(new), &body.0).await?;
-    reply::created(&answer(&call, &outcome)?)
+    call.once(&body.0, async {
+        let outcome = call.create(Command::FileRequest(new), &body.0).await?;
+        reply::created(&answer(&call, &outcome)?)
+    })
+    .await
 }
 
 /// `POST …/shadowport/{id}/messages`.
@@ -104,8 +107,11 @@ pub async fn message(call: Call, path: Segments, body: Body) -> Answer {
         .into());
     }
     let command = on(&call, facts.request.id, requests::message(&asked)?);
-    let outcome = call.create(command, &body.0).await?;
-    reply::ok(&answer(&call, &outcome)?)
+    call.once(&body.0, async {
+        let outcome = call.create(command, &body.0).await?;
+        reply::ok(&answer(&call, &outcome)?)
+    })
+    .await
 }
 
 /// `POST …/shadowport/{id}/withdraw`.

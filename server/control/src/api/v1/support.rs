@@ -202,11 +202,15 @@ async fn step(desk: &Desk, path: &Segments, step: Step, body: &[u8]) -> Answer {
         side: Side::Support,
         step,
     };
-    let outcome = desk.write(command, body).await?;
-    let answer = desk
-        .control()
-        .read(|view| requests::answer(view, &outcome.objects, Audience::Provider, desk.caller.now))?;
-    reply::ok(&answer)
+    let caller = &desk.caller;
+    let answer = async {
+        let outcome = desk.write(command, body).await?;
+        let answer = desk
+            .control()
+            .read(|view| requests::answer(view, &outcome.objects, Audience::Provider, caller.now))?;
+        reply::ok(&answer)
+    };
+    caller.once(body, answer).await
 }
 
 /// `POST …/support/requests/{id}/take`.

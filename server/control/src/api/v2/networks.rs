@@ -316,14 +316,18 @@ fn made(call: &Call, objects: &[Object], count: usize) -> Vec<Item> {
 /// `POST /v2.0/networks`, one or in bulk.
 pub async fn create(call: Call, body: Body) -> Answer {
     call.to_write("create networks")?;
+    call.once(&body.0, make(&call, &body)).await
+}
+
+async fn make(call: &Call, body: &Body) -> Answer {
     let (many, bulk) = body.one_or_many("network", "networks")?;
     let new: Vec<NewNetwork> = many
         .into_iter()
-        .map(|fields| read_new(&call, fields))
+        .map(|fields| read_new(call, fields))
         .collect::<Result<_, _>>()?;
     let count = new.len();
     let outcome = call.create(Command::CreateNetworks(new), &body.0).await?;
-    let items = made(&call, &outcome.objects, count);
+    let items = made(call, &outcome.objects, count);
     match items.as_slice() {
         [item] if !bulk => reply::created(&One {
             key: "network",

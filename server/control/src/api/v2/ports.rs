@@ -445,10 +445,14 @@ fn made(objects: Vec<Object>, count: usize) -> Vec<Arc<Port>> {
 /// `POST /v2.0/ports`, one or in bulk.
 pub async fn create(call: Call, body: Body) -> Answer {
     call.to_write("create ports")?;
+    call.once(&body.0, make(&call, &body)).await
+}
+
+async fn make(call: &Call, body: &Body) -> Answer {
     let (many, bulk) = body.one_or_many("port", "ports")?;
     let new: Vec<NewPort> = many
         .into_iter()
-        .map(|fields| read_new(&call, fields))
+        .map(|fields| read_new(call, fields))
         .collect::<Result<_, _>>()?;
     let count = new.len();
     let outcome = call.create(Command::CreatePorts(new), &body.0).await?;

@@ -256,10 +256,14 @@ fn made(objects: Vec<Object>, count: usize) -> Vec<Item> {
 /// `POST /v2.0/subnets`, one or in bulk.
 pub async fn create(call: Call, body: Body) -> Answer {
     call.to_write("create subnets")?;
+    call.once(&body.0, make(&call, &body)).await
+}
+
+async fn make(call: &Call, body: &Body) -> Answer {
     let (many, bulk) = body.one_or_many("subnet", "subnets")?;
     let new: Vec<NewSubnet> = many
         .into_iter()
-        .map(|fields| read_new(&call, fields))
+        .map(|fields| read_new(call, fields))
         .collect::<Result<_, _>>()?;
     let count = new.len();
     let outcome = call.create(Command::CreateSubnets(new), &body.0).await?;

@@ -171,15 +171,16 @@ pub async fn create(caller: Caller, headers: HeaderMap, body: Body) -> Answer {
         }
         .into());
     }
-    let outcome = caller
-        .create(Command::CreateProject { name, description }, &body.0)
-        .await?;
-    match outcome.objects.first() {
-        Some(Object::Project(project)) => reply::created(&One {
-            project: wire(&caller.api, &headers, project),
-        }),
-        _ => Err(Failure::Internal),
-    }
+    let made = async {
+        let command = Command::CreateProject { name, description };
+        match caller.create(command, &body.0).await?.objects.first() {
+            Some(Object::Project(project)) => reply::created(&One {
+                project: wire(&caller.api, &headers, project),
+            }),
+            _ => Err(Failure::Internal),
+        }
+    };
+    caller.once(&body.0, made).await
 }
 
 /// `DELETE /v3/projects/{id}`.

@@ -151,13 +151,16 @@ pub async fn create(caller: Caller, headers: HeaderMap, body: Body) -> Answer {
     };
     // Not the body: a fast hash of a password must be nowhere.
     let name = user.name.clone();
-    let outcome = caller.create(Command::CreateUser(user), name.as_bytes()).await?;
-    match outcome.objects.first() {
-        Some(Object::User(user)) => reply::created(&One {
-            user: wire(&caller.api, &headers, user),
-        }),
-        _ => Err(Failure::Internal),
-    }
+    let made = async {
+        let outcome = caller.create(Command::CreateUser(user), name.as_bytes()).await?;
+        match outcome.objects.first() {
+            Some(Object::User(user)) => reply::created(&One {
+                user: wire(&caller.api, &headers, user),
+            }),
+            _ => Err(Failure::Internal),
+        }
+    };
+    caller.once(name.as_bytes(), made).await
 }
 
 /// `PATCH /v3/users/{id}`. A new password, or being disabled, ends the user's sessions and tokens.

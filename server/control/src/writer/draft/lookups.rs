@@ -43,6 +43,7 @@ impl<'a> Draft<'a> {
             }
             Counted::Pods => pods(),
             Counted::Clusters => self.view.cluster_count(project),
+            Counted::Keys => self.view.key_count(project),
         };
         stored.saturating_add_signed(self.counts.get(&(project, counted)).copied().unwrap_or(0))
     }
