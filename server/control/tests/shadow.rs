@@ -204,7 +204,10 @@ impl World {
                     return Ok(());
                 };
                 let command = self.new_cluster(Some(place));
-                (command, &["cluster.no_services", "cluster.node_subnet"])
+                (
+                    command,
+                    &["cluster.no_services", "cluster.node_subnet", "cluster.node_subnet_full"],
+                )
             }
             Step::PrivateCluster => (self.new_cluster(None), &[]),
             Step::DeleteCluster(n) => {
