@@ -12,6 +12,7 @@ mod binaries;
 mod ci;
 mod console;
 mod process;
+mod python;
 mod qualify;
 mod schemathesis;
 mod tally;

@@ -1,9 +1,10 @@
 //! `cargo xtask qualify`: the long runs that `ci` has no time for. Each part takes at most 90 minutes.
 
 use crate::binaries;
-use crate::process::{Failed, cargo, run};
+use crate::process::{Failed, cargo};
 use crate::schemathesis::{Effort, schemathesis};
 use crate::tally::Tally;
+use crate::test::{conclude, libtest};
 
 /// A long run.
 struct Part {
@@ -21,8 +22,8 @@ enum How {
     Tests {
         /// The package.
         package: &'static str,
-        /// Which of its tests: what their names must contain.
-        filter: &'static str,
+        /// Which of its tests: what their names must contain, if not all.
+        filter: Option<&'static str>,
         /// What makes them thorough.
         environment: &'static [(&'static str, &'static str)],
     },
@@ -37,7 +38,7 @@ const PARTS: &[Part] = &[
         what: "the lab with many hosts and pods",
         how: How::Tests {
             package: "portolan-lab",
-            filter: "",
+            filter: None,
             environment: &[("PORTOLAN_THOROUGH", "1")],
         },
     },
@@ -49,7 +50,7 @@ const PARTS: &[Part] = &[
 ];
 
 impl How {
-    fn run(&self) -> Result<(), Failed> {
+    fn run(&self) -> Result<Tally, Failed> {
         match self {
             Self::Tests {
                 package,
@@ -57,18 +58,11 @@ impl How {
                 environment,
             } => {
                 let mut command = cargo();
-                command.args(["test", "--release", "--package", package, "--", filter, "--nocapture"]);
-                run(command.envs(environment.iter().copied()))
+                command.args(["test", "--no-fail-fast", "--release", "--package", package]);
+                command.args(filter).envs(environment.iter().copied());
+                libtest(&mut command)
             }
-            Self::Runner(runner) => {
-                let tally = runner()?;
-                println!("{tally}");
-                for (test, reason) in &tally.skipped {
-                    println!("skipped: {test}: {reason}");
-                }
-                let good = tally.failed == 0 && tally.passed > 0;
-                if good { Ok(()) } else { Err(Failed::Said) }
-            }
+            Self::Runner(runner) => runner(),
         }
     }
 }
@@ -91,7 +85,7 @@ pub fn qualify(names: &[String]) -> Result<(), Failed> {
         .filter(|part| names.is_empty() || names.iter().any(|name| name == part.name))
     {
         eprintln!("\n{}: {}", part.name, part.what);
-        part.how.run()?;
+        conclude(&part.how.run()?)?;
     }
     Ok(())
 }

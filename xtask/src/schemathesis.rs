@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::binaries::Profile;
-use crate::process::{Failed, program, root, run, succeeds, target_dir, typed};
+use crate::process::{Failed, program, typed};
+use crate::python::SCHEMATHESIS;
 use crate::tally::{Tally, junit};
-use crate::tools::{self, Tool};
 use world::World;
 
 /// What every answer must hold: no failure of the server's, nothing that the document does not say, no wrong request
@@ -60,12 +60,9 @@ pub fn schemathesis(effort: Effort) -> Result<Tally, Failed> {
         skipped: vec![("the API by its description".into(), reason.into())],
         ..Tally::default()
     };
-    if !tools::ensure(&[Tool::Python]).is_empty() {
-        return Ok(skipped("there is no Python with venv"));
-    }
-    let tool = match installed() {
+    let tool = match SCHEMATHESIS.ensure() {
         Ok(tool) => tool,
-        Err(error) => return Ok(skipped(&format!("Schemathesis cannot be installed: {error}"))),
+        Err(reason) => return Ok(skipped(&reason)),
     };
     let mut world = World::start(&effort.programs().join("portolan"))?;
     let mut sum = Tally::default();
@@ -74,28 +71,6 @@ pub fn schemathesis(effort: Effort) -> Result<Tally, Failed> {
     }
     world.end()?;
     Ok(sum)
-}
-
-/// Schemathesis, installed once for each list of versions.
-fn installed() -> Result<PathBuf, Failed> {
-    let other = |error: std::io::Error| Failed::Other(error.to_string());
-    let wanted = root().join("xtask/schemathesis.txt");
-    let folder = target_dir().join("schemathesis");
-    let (tool, mark) = (folder.join("bin/schemathesis"), folder.join("installed.txt"));
-    let list = fs::read(&wanted).map_err(other)?;
-    if tool.exists() && fs::read(&mark).is_ok_and(|known| known == list) {
-        return Ok(tool);
-    }
-    eprintln!(
-        "missing: Schemathesis, to try the API by its description; into {}",
-        folder.display()
-    );
-    run(program("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-    let mut pip = program(folder.join("bin/pip"));
-    pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]);
-    run(pip.arg(&wanted))?;
-    fs::write(mark, list).map_err(other)?;
-    Ok(tool)
 }
 
 /// One run, by somebody with a token.
@@ -139,9 +114,4 @@ fn succeeds_or_says(command: &mut Command) -> Result<bool, Failed> {
         eprintln!("{}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(output.status.success())
-}
-
-/// Whether Python can make places for what it installs.
-pub fn python() -> bool {
-    succeeds(program("python3").args(["-c", "import venv, ensurepip"]))
 }

@@ -1,12 +1,14 @@
 //! `cargo xtask test`: all fast tests, counted together.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::Value;
 
 use crate::binaries::{self, Profile, SETS};
 use crate::console::{self, Compiler};
 use crate::process::{Failed, Stream, cargo, in_ci, program, read, root, run, succeeds};
+use crate::python::OPENSTACK;
 use crate::schemathesis::{Effort, schemathesis};
 use crate::tally::{Libtest, Nextest, Tally, playwright};
 use crate::tools::{self, Tool};
@@ -49,8 +51,8 @@ fn size(report: &console::Report) -> Tally {
     }
 }
 
-/// Prints what was skipped and the counts, and says whether that is good.
-fn conclude(sum: &Tally) -> Result<(), Failed> {
+/// Prints what was skipped and the counts, and says whether that is good. Nothing at all is not.
+pub fn conclude(sum: &Tally) -> Result<(), Failed> {
     for (test, reason) in &sum.skipped {
         println!("skipped: {test}: {reason}");
     }
@@ -59,7 +61,7 @@ fn conclude(sum: &Tally) -> Result<(), Failed> {
         println!("in CI nothing may be skipped for lack of rights or tools");
     }
     println!("{sum}");
-    if sum.failed > 0 || refused {
+    if sum.failed > 0 || sum.passed == 0 || refused {
         Err(Failed::Said)
     } else {
         Ok(())
@@ -94,12 +96,13 @@ fn cargo_tests(packages: &[&str]) -> Result<Tally, Failed> {
         })?;
         return Ok(reader.end(succeeded));
     }
+    libtest(command.args(["test", "--no-fail-fast"]).args(packages))
+}
+
+/// Rust's tests by a `cargo test`, counted.
+pub fn libtest(command: &mut Command) -> Result<Tally, Failed> {
     let mut reader = Libtest::default();
-    command
-        .args(["test", "--no-fail-fast"])
-        .args(packages)
-        .args(["--", "--show-output"]);
-    let succeeded = read(&mut command, Stream::Out, |line| {
+    let succeeded = read(command.args(["--", "--show-output"]), Stream::Out, |line| {
         reader.line(line);
         println!("{line}");
     })?;
@@ -111,8 +114,8 @@ fn browser_tests() -> Result<Tally, Failed> {
     if !root().join("frontend/dist/index.html").exists() {
         return Ok(skipped("the console was not built"));
     }
-    if !tools::ensure(&[Tool::Node, Tool::Chromium]).is_empty() {
-        return Ok(skipped("there is no Node.js or no Chromium"));
+    if !tools::ensure(&[Tool::Node, Tool::Chromium, Tool::Curl]).is_empty() {
+        return Ok(skipped("there is no Node.js, no Chromium or no curl"));
     }
     tools::node_packages()?;
     let folder = root().join("e2e");
@@ -121,6 +124,10 @@ fn browser_tests() -> Result<Tally, Failed> {
     let mut npx = program("npx");
     npx.current_dir(&folder).args(["--no-install", "playwright", "test"]);
     npx.env("PORTOLAN_BIN_DIR", Profile::Dev.folder());
+    match OPENSTACK.ensure() {
+        Ok(client) => npx.env("PORTOLAN_OPENSTACK", client),
+        Err(reason) => npx.env("PORTOLAN_OPENSTACK_LACKS", reason),
+    };
     if let Some(browser) = tools::browser() {
         npx.env("CHROMIUM", browser);
     }

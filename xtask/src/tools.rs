@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::console::Compiler;
 use crate::process::{Failed, in_ci, program, root, run, succeeds};
-use crate::schemathesis;
+use crate::python;
 
 /// Something that is needed and may be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Tool {
     Postgres,
     /// Python that can make places for what it installs.
     Python,
+    /// `curl`.
+    Curl,
 }
 
 /// The wasm target, as rustup names it.
@@ -40,7 +42,8 @@ impl Tool {
             Self::Iproute2 => on_path("ip").is_some(),
             Self::Chromium => browser().is_some(),
             Self::Postgres => on_path("postgres").is_some() || postgres().is_some(),
-            Self::Python => schemathesis::python(),
+            Self::Python => python::present(),
+            Self::Curl => on_path("curl").is_some(),
         }
     }
 
@@ -52,7 +55,8 @@ impl Tool {
             Self::Iproute2 => "`ip` (iproute2), for the lab's networks",
             Self::Chromium => "Chromium, for the browser tests",
             Self::Postgres => "PostgreSQL's programs, for the tests of the store on PostgreSQL",
-            Self::Python => "Python with venv, to try the API by its description",
+            Self::Python => "Python with venv, for the tests that use programs written in it",
+            Self::Curl => "curl, to run what the console shows as code",
         }
     }
 
@@ -65,6 +69,7 @@ impl Tool {
             Self::Chromium => &["chromium"],
             Self::Postgres => &["postgresql"],
             Self::Python => &["python3", "python3-venv"],
+            Self::Curl => &["curl"],
         }
     }
 

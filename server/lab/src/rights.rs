@@ -1,6 +1,7 @@
 //! May a lab be made here at all? Asked before anything is made.
 
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use rustix::thread::{UnshareFlags, unshare_unsafe};
@@ -37,17 +38,38 @@ pub fn check() -> Result<(), Missing> {
         Ok(Err(error)) => return Err(Missing::Rights(std::io::Error::from(error).to_string())),
         Err(_) => return Err(Missing::Rights("the attempt failed".into())),
     }
-    let name = format!("ptl-check-{}", std::process::id());
+    // Several may ask at once. A namespace of that name is one that a dead process of this number left.
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    let turn = ASKED.fetch_add(1, Ordering::Relaxed);
+    let name = format!("ptl-check-{}-{turn}", std::process::id());
     let ip = |verb: &str| {
         Command::new("ip")
             .args(["netns", verb, &name])
             .stdin(Stdio::null())
             .output()
     };
-    let added = ip("add").map_err(|_| Missing::Ip)?;
+    let mut added = ip("add").map_err(|_| Missing::Ip)?;
+    if !added.status.success() {
+        ip("delete").map_err(|_| Missing::Ip)?;
+        added = ip("add").map_err(|_| Missing::Ip)?;
+    }
     if !added.status.success() {
         return Err(Missing::Names(String::from_utf8_lossy(&added.stderr).trim().to_owned()));
     }
     ip("delete").map_err(|_| Missing::Ip)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_may_ask_at_once_and_are_told_the_same() {
+        let asked: Vec<_> = (0..8).map(|_| thread::spawn(check)).collect();
+        let mut answers = asked.into_iter().map(|asked| asked.join().unwrap());
+        let first = answers.next().unwrap();
+        assert!(!matches!(first, Err(Missing::Names(_))), "{first:?}");
+        assert!(answers.all(|answer| answer == first), "not {first:?}");
+    }
 }
