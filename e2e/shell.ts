@@ -21,26 +21,14 @@ export function wordsFor(program: string, text: string, env: Record<string, stri
   }
 }
 
-/** A request as a curl command says it. */
-export interface Said {
-  method: string;
-  url: string;
-  headers: Record<string, string>;
-  body: string;
-}
-
-/** What a curl command of the console's would send, with this token in the reader's environment. */
-export function curl(text: string, token: string): Said {
-  const said: Said = { method: "GET", url: "", headers: {}, body: "" };
-  const words = wordsFor("curl", text, { OS_TOKEN: token });
-  for (let at = 0; at < words.length; at += 1) {
-    const word = words[at];
-    if (word === "-X") said.method = words[(at += 1)];
-    else if (word === "-d") said.body = words[(at += 1)];
-    else if (word === "-H") {
-      const [name, value] = words[(at += 1)].split(": ");
-      said.headers[name] = value;
-    } else if (!word.startsWith("-")) said.url = word;
+/** What a shell prints that runs `text` in a new reader's environment, with `env` besides; its complaints if it fails. */
+export function run(text: string, env: Record<string, string> = {}): string {
+  // Whoever runs the tests may have settings of their own for what is run.
+  const home = mkdtempSync(join(tmpdir(), "portolan-shell-"));
+  try {
+    const own = { PATH: process.env.PATH!, LANG: "C.UTF-8", HOME: home };
+    return execFileSync("sh", ["-c", text], { env: { ...own, ...env }, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  } finally {
+    rmSync(home, { recursive: true, force: true });
   }
-  return said;
 }

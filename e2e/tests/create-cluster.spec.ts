@@ -1,131 +1,9 @@
 /** Clusters by choice: in a network of the project's or with a private one, made, joined, and taken away with a plan. */
-import type { APIRequestContext, Locator } from "@playwright/test";
-import { Console, expect, test as base } from "../fixtures";
-import { People, type Person, type Project } from "../people";
-import { curl, wordsFor } from "../shell";
+import type { Console } from "../fixtures";
+import { expect } from "../fixtures";
+import { test } from "../maker";
+import { wordsFor } from "../shell";
 import { englishOn } from "../texts";
-
-/** A customer with a project of their own. */
-interface World {
-  project: Project;
-  customer: Person;
-}
-
-const test = base.extend<{ world: World; maker: Maker }>({
-  world: async ({ request }, use, info) => {
-    const people = await People.make(request);
-    const mark = `cc${info.workerIndex}${Date.now().toString(36)}`;
-    const project = await people.project(`${mark}-yard`);
-    await use({ project, customer: await people.person(`${mark}-dora`, "member", project) });
-  },
-
-  maker: async ({ app, world, request }, use) => {
-    await app.logIn(world.customer.name, world.customer.password);
-    await use(new Maker(app, world, request));
-  },
-});
-
-/** What a customer does on these screens. */
-class Maker {
-  constructor(
-    readonly app: Console,
-    readonly world: World,
-    private readonly request: APIRequestContext,
-  ) {}
-
-  /** A token, the customer's if nobody is named, as `openstack token issue` would give. */
-  async token(person = this.world.customer, project = this.world.project.name): Promise<string> {
-    const domain = { name: "Default" };
-    const identity = { methods: ["password"], password: { user: { ...person, domain } } };
-    const answer = await this.request.post("/v3/auth/tokens", {
-      data: { auth: { identity, scope: { project: { name: project, domain } } } },
-    });
-    expect(answer.status(), await answer.text()).toBe(201);
-    return answer.headers()["x-subject-token"];
-  }
-
-  /** Sends what a curl command of the console's says, as it stands. */
-  async run(command: string): Promise<Record<string, any>> {
-    const said = curl(command, await this.token());
-    const answer = await this.request.fetch(said.url, { method: said.method, headers: said.headers, data: said.body });
-    expect(answer.status(), await answer.text()).toBe(201);
-    return answer.json();
-  }
-
-  /** A network with a subnet, by the API. */
-  async network(name: string, internet: boolean, cidr?: string): Promise<string> {
-    const headers = { "X-Auth-Token": await this.token() };
-    const made = await this.request.post("/v2.0/networks", {
-      headers,
-      data: { network: { name, internet_access: internet } },
-    });
-    expect(made.status(), await made.text()).toBe(201);
-    const { network } = await made.json();
-    if (cidr) {
-      const subnet = { network_id: network.id, name: `${name}-a`, cidr, ip_version: 4 };
-      const answer = await this.request.post("/v2.0/subnets", { headers, data: { subnet } });
-      expect(answer.status(), await answer.text()).toBe(201);
-    }
-    return network.id;
-  }
-
-  /** Asks for shadowport, by the API; the request's id. */
-  async askShadowport(): Promise<string> {
-    const answer = await this.request.post(`/portolan/v1/projects/${this.world.project.id}/shadowport`, {
-      headers: { "X-Auth-Token": await this.token() },
-      data: { purpose: "Machines without a way in from outside.", nodes: 3 },
-    });
-    expect(answer.status(), await answer.text()).toBe(201);
-    const request = await answer.json();
-    return (request.item ?? request).id;
-  }
-
-  /** Opens *Create cluster* from the list. */
-  async start(name: string): Promise<void> {
-    const { app } = this;
-    await app.open("Clusters");
-    await app.page.getByRole("button", { name: "Create cluster" }).first().click();
-    await expect(app.heading("Create cluster")).toBeVisible();
-    await expect(this.field("Pod addresses")).not.toHaveValue("");
-    await this.field("Name").fill(name);
-  }
-
-  /** A field of the page. */
-  field(name: string): Locator {
-    return this.app.page.getByRole("main").getByLabel(name, { exact: true });
-  }
-
-  /** A line of what will be made. */
-  preview(): Locator {
-    return this.app.page.getByTestId("preview");
-  }
-
-  /** The code that is shown, for a tool. */
-  async code(tool: string): Promise<string> {
-    const { page } = this.app;
-    const shown = page.getByTestId("code");
-    if (!(await shown.isVisible())) await page.getByText("Show as code").click();
-    const button = page.getByRole("button", { name: tool, exact: true });
-    await button.click();
-    await expect(button).toHaveAttribute("aria-pressed", "true");
-    // As it is written, not as the screen wraps it.
-    return (await shown.textContent())!;
-  }
-
-  /** Sends the form and arrives at the cluster. */
-  async create(name: string): Promise<void> {
-    await this.app.page.getByRole("button", { name: "Create cluster" }).click();
-    await expect(this.app.heading(name)).toBeVisible();
-  }
-
-  /** Presses *Delete*, and what the dialog is. */
-  async doom(name: string): Promise<Locator> {
-    await this.app.page.getByRole("button", { name: "Delete", exact: true }).click();
-    const dialog = this.app.panel(`Delete ${name}?`);
-    await expect(dialog.locator(".plan").first()).toBeVisible();
-    return dialog;
-  }
-}
 
 /** Width of a telephone held upright. */
 const NARROW = { width: 320, height: 640 };
@@ -336,7 +214,7 @@ test("subnets and ports say the same as code, and a port goes with its plan", as
   await expect(row).toHaveCount(0);
 });
 
-test("the forms follow the project's request for shadowport without a reload", async ({ maker, request }) => {
+test("the forms follow the project's request for shadowport without a reload", async ({ maker }) => {
   const { app } = maker;
   const { page } = app;
   await maker.start("dinghy");
@@ -345,9 +223,7 @@ test("the forms follow the project's request for shadowport without a reload", a
   const id = await maker.askShadowport();
   await expect(page.getByText(/^Requested .*, being looked at\./)).toBeVisible();
   await look(app, "create-cluster-requested");
-  const headers = { "X-Auth-Token": await maker.token({ name: "admin", password: "admin-portolan" }, "admin") };
-  const granted = await request.post(`/portolan/v1/support/requests/${id}/grant`, { headers, data: {} });
-  expect(granted.ok(), await granted.text()).toBe(true);
+  await maker.grantShadowport(id);
   await expect(without).not.toHaveAttribute("aria-disabled", "true");
   await without.check();
   await expect(maker.preview()).toContainText("private, with access to provider services");

@@ -3,6 +3,9 @@
 /// Log-in, log-out, who am I.
 pub const SESSION: &str = "/portolan/v1/session";
 
+/// The Identity API, where other clients log in.
+pub const IDENTITY: &str = "/v3";
+
 /// Ports asked for at once; the server's default and, for now, what a table shows.
 pub const PAGE: usize = 1_000;
 

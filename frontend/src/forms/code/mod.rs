@@ -3,15 +3,19 @@
 //! Values are people's words and go into shells and files: each is quoted for where it stands. There
 //! is never a secret in it: a token is named by the variable it is kept in.
 
+mod command;
 mod quote;
+mod terraform;
 
 use portolan_shared::addr::IpRange;
 use portolan_shared::check::SubnetSpec;
 use portolan_shared::v1::CreateCluster;
 use serde::Serialize;
 
+use command::Command;
+use quote::hcl;
 pub use quote::shell;
-use quote::{hcl, identifier};
+use terraform::Block;
 
 use crate::api::bodies::{CreateNetwork, CreatePort, CreateSubnet, NetworkSpec, PortSpec};
 use crate::api::url;
@@ -34,6 +38,15 @@ impl Tool {
             Tool::OpenStack => "openstack",
             Tool::Terraform => "Terraform",
             Tool::Curl => "curl",
+        }
+    }
+
+    /// Who runs it, where that is somebody who logs in.
+    pub const fn client(self) -> Option<&'static str> {
+        match self {
+            Tool::OpenStack => Some("python-openstackclient"),
+            Tool::Terraform => Some("terraform-provider-openstack/openstack"),
+            Tool::Curl => None,
         }
     }
 }
@@ -65,13 +78,11 @@ pub fn network(origin: &str, spec: &NetworkSpec) -> Vec<Sample> {
     block.text("name", &spec.name);
     block.some_text("description", &spec.description);
     block.word("admin_state_up", "true");
-    let mut values = String::from("{");
-    for (name, on) in own {
+    for (name, on) in &own {
         command.option("extra-property", &format!("type=bool,name={name},value={on}"));
-        values.push_str(&format!("\n    {name} = \"{on}\""));
     }
-    values.push_str("\n  }");
-    block.word("value_specs", &values);
+    let values: Vec<_> = own.iter().map(|(name, on)| (*name, on.to_string())).collect();
+    block.map("value_specs", &values);
     let body = CreateNetwork::new(spec);
     vec![
         command.named(&spec.name),
@@ -134,7 +145,7 @@ pub fn subnet(origin: &str, network: &str, spec: &SubnetSpec) -> Vec<Sample> {
         );
     }
     command.option("description", &spec.description);
-    let label = block.label.clone();
+    let label = block.label();
     let mut terraform = block.end();
     for (number, route) in spec.routes.iter().enumerate() {
         let mut block = Block::new(
@@ -164,6 +175,10 @@ pub fn port(origin: &str, network: &str, subnet: &str, spec: &PortSpec) -> Vec<S
     block.some_text("name", &spec.name);
     block.some_text("description", &spec.description);
     block.word("admin_state_up", if spec.enabled { "true" } else { "false" });
+    if let Some(mac) = &spec.mac {
+        command.option("mac-address", mac);
+        block.text("mac_address", mac);
+    }
     if spec.addresses.is_empty() {
         command.option("fixed-ip", &format!("subnet={subnet}"));
         block.block("fixed_ip", &[("subnet_id", subnet.to_owned())]);
@@ -174,10 +189,6 @@ pub fn port(origin: &str, network: &str, subnet: &str, spec: &PortSpec) -> Vec<S
             "fixed_ip",
             &[("subnet_id", subnet.to_owned()), ("ip_address", address.to_string())],
         );
-    }
-    if let Some(mac) = &spec.mac {
-        command.option("mac-address", mac);
-        block.text("mac_address", mac);
     }
     command.flag(if spec.enabled { "enable" } else { "disable" });
     command.option("description", &spec.description);
@@ -206,91 +217,6 @@ fn curl(origin: &str, path: &str, body: &impl Serialize) -> Sample {
     Sample {
         tool: Tool::Curl,
         text: lines.join(" \\\n  "),
-    }
-}
-
-/// A command of the `openstack` client in the making.
-struct Command {
-    lines: Vec<String>,
-}
-
-impl Command {
-    fn new(words: &str) -> Self {
-        Self {
-            lines: vec![words.to_owned()],
-        }
-    }
-
-    /// An option, unless its value is empty. One that begins with a dash would be taken for an option.
-    fn option(&mut self, name: &str, value: &str) {
-        if value.starts_with('-') {
-            self.lines.push(format!("--{name}={}", shell(value)));
-        } else if !value.is_empty() {
-            self.lines.push(format!("--{name} {}", shell(value)));
-        }
-    }
-
-    fn flag(&mut self, name: &str) {
-        self.lines.push(format!("--{name}"));
-    }
-
-    /// The command for a thing of that name.
-    fn named(mut self, name: &str) -> Sample {
-        let end = if name.starts_with('-') { "-- " } else { "" };
-        self.lines.push(format!("{end}{}", shell(name)));
-        Sample {
-            tool: Tool::OpenStack,
-            text: self.lines.join(" \\\n  "),
-        }
-    }
-}
-
-/// A Terraform resource in the making.
-struct Block {
-    kind: &'static str,
-    label: String,
-    lines: Vec<String>,
-}
-
-impl Block {
-    fn new(kind: &'static str, name: &str) -> Self {
-        let fallback = kind.trim_start_matches("openstack_networking_").trim_end_matches("_v2");
-        Self {
-            kind,
-            label: identifier(name, fallback),
-            lines: Vec::new(),
-        }
-    }
-
-    /// A value that is no text.
-    fn word(&mut self, name: &str, value: &str) {
-        self.lines.push(format!("  {name} = {value}"));
-    }
-
-    fn text(&mut self, name: &str, value: &str) {
-        self.word(name, &hcl(value));
-    }
-
-    fn some_text(&mut self, name: &str, value: &str) {
-        if !value.is_empty() {
-            self.text(name, value);
-        }
-    }
-
-    fn block(&mut self, name: &str, values: &[(&str, String)]) {
-        self.lines.push(format!("  {name} {{"));
-        for (name, value) in values {
-            self.lines.push(format!("    {name} = {}", hcl(value)));
-        }
-        self.lines.push("  }".to_owned());
-    }
-
-    fn end(self) -> Sample {
-        let (kind, label, lines) = (self.kind, self.label, self.lines.join("\n"));
-        Sample {
-            tool: Tool::Terraform,
-            text: format!("resource \"{kind}\" \"{label}\" {{\n{lines}\n}}\n"),
-        }
     }
 }
 
@@ -395,16 +321,27 @@ mod tests {
         ] {
             assert!(command.contains(part), "{part} in {command}");
         }
-        let terraform = sample(&samples, Tool::Terraform);
-        for part in [
-            "no_gateway = true",
-            "allocation_pool {\n    start = \"10.0.0.9\"\n    end = \"10.0.0.12\"\n  }",
-            "dns_nameservers = [\"10.0.0.2\"]",
-            "resource \"openstack_networking_subnet_route_v2\" \"web_1\"",
-            "subnet_id = openstack_networking_subnet_v2.web.id",
-        ] {
-            assert!(terraform.contains(part), "{part} in {terraform}");
-        }
+        let expected = r#"resource "openstack_networking_subnet_v2" "web" {
+  network_id  = "n-1"
+  name        = "web"
+  cidr        = "10.0.0.0/24"
+  ip_version  = 4
+  no_gateway  = true
+  enable_dhcp = false
+  allocation_pool {
+    start = "10.0.0.9"
+    end   = "10.0.0.12"
+  }
+  dns_nameservers = ["10.0.0.2"]
+}
+
+resource "openstack_networking_subnet_route_v2" "web_1" {
+  subnet_id        = openstack_networking_subnet_v2.web.id
+  destination_cidr = "10.8.0.0/16"
+  next_hop         = "10.0.0.9"
+}
+"#;
+        assert_eq!(sample(&samples, Tool::Terraform), expected);
         let plain = check::subnet(&SubnetInput {
             gateway: GatewayInput::Default,
             pools: None,
@@ -441,7 +378,11 @@ mod tests {
         let command = sample(&samples, Tool::OpenStack);
         assert!(command.contains("--fixed-ip subnet=s-1,ip-address=10.0.0.9"));
         let terraform = sample(&samples, Tool::Terraform);
-        assert!(terraform.contains("ip_address = \"10.0.0.9\"") && terraform.contains("mac_address = \"fa:16:3e"));
+        assert!(terraform.contains("ip_address = \"10.0.0.9\""), "{terraform}");
+        assert!(
+            terraform.contains("mac_address    = \"fa:16:3e:00:00:01\""),
+            "{terraform}"
+        );
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub(crate) mod tests {
     use super::*;
 
     /// What every shell and every file must take as it is.
-    pub(crate) const NASTY: [&str; 9] = [
+    pub(crate) const NASTY: [&str; 12] = [
         "$(id)",
         "`id`",
         "it's \"quoted\"",
@@ -66,6 +66,9 @@ pub(crate) mod tests {
         "${var.secret} %{ if true } $${x} $",
         "-rf --help",
         "~root =ls !! * ; & | < >",
+        "\"%{for x in y}\" \\${z} ends in \\",
+        "--",
+        "100 %{ of $",
     ];
 
     /// What a real shell makes of a command's words.
@@ -82,7 +85,7 @@ pub(crate) mod tests {
     }
 
     /// What HCL makes of a quoted text: escapes undone; anything that begins a template is refused.
-    fn unquoted(text: &str) -> String {
+    pub(crate) fn unquoted(text: &str) -> String {
         let inside = text.strip_prefix('"').unwrap().strip_suffix('"').unwrap();
         assert!(!inside.contains("${") && !inside.contains("%{"), "a template in {text}");
         let mut out = String::new();
