@@ -93,6 +93,7 @@ test("a cluster in a network of the project's: an overlap is named, the offer ta
   const stopped = await maker.doom("harbour");
   await expect(stopped).toContainText("What stops it");
   await expect(stopped).toContainText("crane");
+  await expect(stopped.getByRole("link", { name: "cluster crane" })).toHaveAttribute("href", /\/clusters\/[0-9a-f-]{36}$/);
   await expect(stopped.getByRole("button", { name: /^Delete network/ })).toHaveAttribute("aria-disabled", "true");
   await look(app, "delete-network-stopped");
   await page.keyboard.press("Escape");

@@ -30,6 +30,11 @@ pub fn subnet_ports(project: &str, subnet: &str) -> String {
     format!("/p/{project}/subnets/{subnet}/ports")
 }
 
+/// Where something is below its project, such as `ports/ID`.
+pub fn below(project: &str, tail: &str) -> String {
+    format!("/p/{project}/{tail}")
+}
+
 /// A port.
 pub fn port(project: &str, port: &str) -> String {
     format!("/p/{project}/ports/{port}")

@@ -2,11 +2,13 @@
 //!
 //! Told twice: as English words in a sentence (`Display`), and as the value of a parameter
 //! ([`Param`](crate::refusal::Param)), which a console says in its reader's language. A value has a
-//! line for each holder, as names hold no control characters: `port web-1` is a word and a name,
-//! `gateway` a word alone, `3 pod` a number and a word.
+//! line for each holder, as names hold no control characters: `port@ports/ID web-1` is a word, where
+//! it is in the project (left out where it has no page) and a name; `gateway` is a word alone, `3 pod`
+//! a number and a word.
 
 use std::fmt::{self, Display, Formatter};
 
+use crate::ids::{ClusterId, PortId, SubnetId};
 use crate::refusal::Param;
 
 /// A closed list of words: variant, word in parameters, English in sentences.
@@ -109,28 +111,55 @@ words! {
 /// Somebody who has what was asked for, or a number of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holder {
-    /// By its name.
-    Named(Named, String),
-    /// A pod by namespace and name, and the name of its node.
-    PodOn(String, String),
+    /// By its name; and where it is in the project, if the reader finds a page there.
+    Named(Named, String, Option<At>),
+    /// A pod by namespace and name, and the name of its node; and where it is.
+    PodOn(String, String, Option<At>),
     /// What needs no name.
     The(Plain),
     /// So many; not 0.
     Count(Several, u64),
 }
 
-impl Holder {
-    /// A cluster by name, the holder most often named.
-    pub fn cluster(name: impl Into<String>) -> Self {
-        Self::Named(Named::Cluster, name.into())
+/// Where something is, below its project in the API and in the console alike: `ports/ID`. Pods and
+/// nodes are where their ports are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// A port.
+    Port(PortId),
+    /// A subnet.
+    Subnet(SubnetId),
+    /// A cluster.
+    Cluster(ClusterId),
+}
+
+impl Display for At {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port(id) => write!(f, "ports/{id}"),
+            Self::Subnet(id) => write!(f, "subnets/{id}"),
+            Self::Cluster(id) => write!(f, "clusters/{id}"),
+        }
     }
+}
+
+impl Holder {
+    /// A cluster, the holder most often named.
+    pub fn cluster(name: impl Into<String>, id: ClusterId) -> Self {
+        Self::Named(Named::Cluster, name.into(), Some(At::Cluster(id)))
+    }
+}
+
+/// `word` or `word@ports/ID`.
+fn word_at(word: &str, at: Option<&At>) -> String {
+    at.map_or_else(|| word.to_owned(), |at| format!("{word}@{at}"))
 }
 
 impl Display for Holder {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Named(kind, name) => write!(f, "{} {name}", kind.english()),
-            Self::PodOn(pod, node) => write!(f, "pod {pod} on {node}"),
+            Self::Named(kind, name, _) => write!(f, "{} {name}", kind.english()),
+            Self::PodOn(pod, node, _) => write!(f, "pod {pod} on {node}"),
             Self::The(plain) => f.write_str(plain.english()),
             Self::Count(kind, n) => {
                 let (one, many) = kind.english().split_once('|').unwrap_or((kind.english(), ""));
@@ -144,8 +173,8 @@ impl Display for Holder {
 impl Param for Holder {
     fn param(&self) -> String {
         match self {
-            Self::Named(kind, name) => format!("{} {name}", kind.word()),
-            Self::PodOn(pod, node) => format!("pod_on {pod} {node}"),
+            Self::Named(kind, name, at) => format!("{} {name}", word_at(kind.word(), at.as_ref())),
+            Self::PodOn(pod, node, at) => format!("{} {pod} {node}", word_at("pod_on", at.as_ref())),
             Self::The(plain) => plain.word().to_owned(),
             Self::Count(kind, n) => format!("{n} {}", kind.word()),
         }
@@ -196,8 +225,8 @@ mod tests {
     #[test]
     fn holders_are_told_in_a_sentence_and_a_line_each() {
         let told = |holders: &[Holder]| Holders(holders.to_vec()).to_string();
-        let port = Holder::Named(Named::Port, "web-1".into());
-        let pod = Holder::PodOn("default/db-0".into(), "node-2".into());
+        let port = Holder::Named(Named::Port, "web-1".into(), Some(At::Port(PortId::from_bytes([1; 16]))));
+        let pod = Holder::PodOn("default/db-0".into(), "node-2".into(), None);
         let more = Holder::Count(Several::More, 3);
         assert_eq!(told(&[]), "");
         assert_eq!(told(std::slice::from_ref(&port)), "port web-1");
@@ -209,7 +238,7 @@ mod tests {
         );
         assert_eq!(
             Holders(three.to_vec()).param(),
-            "port web-1\npod_on default/db-0 node-2\nforeign_port"
+            "port@ports/01010101-0101-0101-0101-010101010101 web-1\npod_on default/db-0 node-2\nforeign_port"
         );
         assert_eq!(Holder::The(Plain::Provider).param(), "provider");
     }

@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn every_reason_has_its_code_and_a_sentence() {
-        let db = || Holder::Named(Named::Port, "db".into()).into();
+        let db = || Holder::Named(Named::Port, "db".into(), None).into();
         let all = [
             Because::NoGateway,
             Because::NoServices,

@@ -256,7 +256,7 @@ mod tests {
         let refusal = Refusal::AddressTaken {
             address: "10.0.0.9".parse().unwrap(),
             subnet: "web".into(),
-            holder: Holder::PodOn("default/web-1".into(), "node-2".into()),
+            holder: Holder::PodOn("default/web-1".into(), "node-2".into(), None),
         };
         let said = Failure::from_refusal(&refusal).sentence();
         assert!(

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::button::{Look, button};
 use super::copy::copyable;
+use super::holders::holder_links;
 use super::icon::{Icon, icon};
 use super::maybe;
 use crate::api::Failure;
@@ -19,6 +20,7 @@ pub fn error_block(failure: &Failure, again: Option<Callback<()>>) -> AnyView {
         details.push(copyable(failure.request_id.clone()));
     }
     let mut parts = vec![view! { <p class="error__sentence">{failure.sentence()}</p> }.into_any()];
+    parts.extend(holder_links(&failure.params));
     if !details.is_empty() {
         parts.push(view! { <p class="error__details">{details}</p> }.into_any());
     }

@@ -10,6 +10,7 @@ pub mod facts;
 pub mod field;
 pub mod fixed;
 pub mod frame;
+pub mod holders;
 pub mod icon;
 pub mod keyboard;
 pub mod language;

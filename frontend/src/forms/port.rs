@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use portolan_shared::addr::{Cidr, IpRange};
 use portolan_shared::check;
-use portolan_shared::holder::{Holder, Named};
+use portolan_shared::holder::{At, Holder, Named};
 use portolan_shared::mac::MacAddress;
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::{PortRow, SubnetRow};
@@ -84,12 +84,13 @@ impl Around {
 /// Who has a port, for "taken by …".
 fn holder(port: &PortRow) -> Holder {
     let node = port.attached.node.as_ref().map(|node| node.name.clone());
+    let at = Some(At::Port(port.id));
     match (&port.attached.pod, node) {
-        (Some((namespace, name)), Some(node)) => Holder::PodOn(format!("{namespace}/{name}"), node),
-        (Some((namespace, name)), None) => Holder::Named(Named::Pod, format!("{namespace}/{name}")),
-        (None, Some(node)) => Holder::Named(Named::Node, node),
-        (None, None) if port.name.is_empty() => Holder::Named(Named::Port, port.id.to_string()),
-        (None, None) => Holder::Named(Named::Port, port.name.clone()),
+        (Some((namespace, name)), Some(node)) => Holder::PodOn(format!("{namespace}/{name}"), node, at),
+        (Some((namespace, name)), None) => Holder::Named(Named::Pod, format!("{namespace}/{name}"), at),
+        (None, Some(node)) => Holder::Named(Named::Node, node, at),
+        (None, None) if port.name.is_empty() => Holder::Named(Named::Port, port.id.to_string(), at),
+        (None, None) => Holder::Named(Named::Port, port.name.clone(), at),
     }
 }
 
@@ -235,11 +236,11 @@ mod tests {
             pools: vec![("10.0.0.2".parse().unwrap(), "10.0.0.99".parse().unwrap())],
             holders: vec![(
                 "10.0.0.9".parse().unwrap(),
-                Holder::PodOn("default/web-1".into(), "node-2".into()),
+                Holder::PodOn("default/web-1".into(), "node-2".into(), None),
             )],
             macs: vec![(
                 "fa:16:3e:00:00:01".parse().unwrap(),
-                Holder::Named(Named::Port, "a".into()),
+                Holder::Named(Named::Port, "a".into(), None),
             )],
         }
     }

@@ -30,6 +30,19 @@ fn param(name: &str, value: &str) -> String {
     .to_owned()
 }
 
+/// The holders that have a page, each in the reader's language, with where it is below the project.
+pub fn pages(params: &[(String, String)]) -> Vec<(String, String)> {
+    let lines = params
+        .iter()
+        .filter(|(name, _)| codes::HOLDER_PARAMS.contains(&name.as_str()))
+        .flat_map(|(_, value)| value.split('\n'));
+    let page = |line: &str| {
+        let (_, at) = line.split_once(' ')?.0.split_once('@')?;
+        Some((holder(line), at.to_owned()))
+    };
+    lines.filter_map(page).collect()
+}
+
 /// `port web-1, pod default/db-0 and 3 more`, from a line for each holder.
 fn holders(lines: &str) -> String {
     let said: Vec<String> = lines.split('\n').map(holder).collect();
@@ -43,6 +56,7 @@ fn holders(lines: &str) -> String {
 /// A holder: a number and a word, or a word with or without a name. What this console does not know stays.
 fn holder(line: &str) -> String {
     let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let (first, _) = first.split_once('@').unwrap_or((first, ""));
     let key = |list: &[(&str, Key)], word: &str| list.iter().find(|(known, _)| *known == word).map(|(_, key)| *key);
     if let Ok(n) = first.parse::<u64>() {
         return key(codes::COUNTS, rest).map_or_else(|| line.to_owned(), |key| tn(key, n));
@@ -56,7 +70,8 @@ fn holder(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use portolan_shared::holder::{Holder, Holders, Named, Plain, Several};
+    use portolan_shared::holder::{At, Holder, Holders, Named, Plain, Several};
+    use portolan_shared::ids::PortId;
     use portolan_shared::refusal::{Param, Unusable};
 
     use super::*;
@@ -65,14 +80,18 @@ mod tests {
 
     /// One of each kind; names as odd as they may be.
     fn all() -> Vec<Holder> {
-        let named = Named::ALL
-            .iter()
-            .map(|kind| Holder::Named(*kind, "3 pod, and {n}".into()));
+        let named = Named::ALL.iter().map(|kind| {
+            Holder::Named(
+                *kind,
+                "3 pod, and {n}".into(),
+                Some(At::Port(PortId::from_bytes([1; 16]))),
+            )
+        });
         let plain = Plain::ALL.iter().map(|plain| Holder::The(*plain));
         let several = Several::ALL
             .iter()
             .flat_map(|kind| [1, 2, 5].map(|n| Holder::Count(*kind, n)));
-        let on = Holder::PodOn("default/web-1".into(), "node-2".into());
+        let on = Holder::PodOn("default/web-1".into(), "node-2".into(), None);
         named.chain(plain).chain(several).chain([on]).collect()
     }
 
@@ -108,6 +127,22 @@ mod tests {
                 "порт web-1, под default/db-0 на узле node-2 и ещё 3"
             );
         });
+    }
+
+    #[test]
+    fn holders_with_a_page_are_linked() {
+        let at = At::Port(PortId::from_bytes([1; 16]));
+        let held = Holders(vec![
+            Holder::Named(Named::Port, "web@1 x".into(), Some(at)),
+            Holder::Named(Named::Port, "a@ports/b c".into(), None),
+            Holder::The(Plain::Provider),
+            Holder::Count(Several::More, 3),
+        ]);
+        let params = [
+            ("network".to_owned(), held.param()),
+            ("holders".to_owned(), held.param()),
+        ];
+        assert_eq!(pages(&params), [("port web@1 x".to_owned(), at.to_string())]);
     }
 
     #[test]

@@ -24,6 +24,7 @@ subject! { holders;
     CountReserved: "{n} reserved|{n} reserved",
     CountDevices: "{n} device|{n} devices",
     CountOfProvider: "{n} of the provider|{n} of the provider",
+    OpenHolders: "Open what is named",
     ListLast: "{most} and {last}",
     UnusableEverything: "it is every address there is",
     UnusableMulticast: "its addresses are for multicast",

@@ -24,6 +24,7 @@ subject! { holders;
     CountReserved: "{n} зарезервирован|{n} зарезервированы|{n} зарезервированы",
     CountDevices: "{n} устройство|{n} устройства|{n} устройств",
     CountOfProvider: "{n} у провайдера|{n} у провайдера|{n} у провайдера",
+    OpenHolders: "Открыть названное",
     ListLast: "{most} и {last}",
     UnusableEverything: "это все адреса вообще",
     UnusableMulticast: "это адреса многоадресной рассылки",

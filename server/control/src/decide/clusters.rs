@@ -7,7 +7,7 @@ use portolan_shared::check;
 use portolan_shared::cluster::{
     self, ClusterSpec, NODE_PREFIX, POD_PREFIX, Placement, SERVICE_PREFIX, block_prefix, picked_from,
 };
-use portolan_shared::holder::{Holder, Holders, Named};
+use portolan_shared::holder::{At, Holder, Holders, Named};
 use portolan_shared::ids::{ClusterId, NetworkId, ProjectId, SubnetId};
 use portolan_shared::refusal::Refusal;
 use portolan_shared::stages::Because;
@@ -265,13 +265,20 @@ impl Ranges {
             let subnet = draft.overlapping(network, range).map(|subnet| {
                 (
                     subnet.cidr,
-                    Holder::Named(Named::Subnet, display_name(&subnet.name, subnet.id)),
+                    Holder::Named(
+                        Named::Subnet,
+                        display_name(&subnet.name, subnet.id),
+                        Some(At::Subnet(subnet.id)),
+                    ),
                 )
             });
             let services = || {
                 let clusters = draft.clusters_in(network);
                 let other = clusters.iter().find(|other| other.service_range.overlaps(&range))?;
-                Some((other.service_range, Holder::Named(Named::Services, other.name.clone())))
+                Some((
+                    other.service_range,
+                    Holder::Named(Named::Services, other.name.clone(), Some(At::Cluster(other.id))),
+                ))
             };
             if let Some((other, what)) = subnet.or_else(services) {
                 return Err(Refusal::RangesOverlap { range, other, what });

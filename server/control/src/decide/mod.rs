@@ -19,7 +19,7 @@ mod subnets;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use portolan_shared::holder::{Holder, Holders, Named, Plain, Several};
+use portolan_shared::holder::{At, Holder, Holders, Named, Plain, Several};
 use portolan_shared::ids::ProjectId;
 use portolan_shared::refusal::Refusal;
 
@@ -201,7 +201,11 @@ fn users(draft: &Draft<'_>, scope: PortScope) -> Vec<Arc<Port>> {
 /// Ports as holders: those the caller may see by name, others as whose they are.
 fn name_ports(request: &Request, ports: &[Arc<Port>]) -> Holders {
     let (mine, others): (Vec<_>, Vec<_>) = ports.iter().partition(|port| sees(request, port.meta.project));
-    let mut named: Vec<Holder> = mine.iter().take(NAMED).map(|port| describe(port)).collect();
+    let mut named: Vec<Holder> = mine
+        .iter()
+        .take(NAMED)
+        .map(|port| describe(port, request.project))
+        .collect();
     if mine.len() > NAMED {
         named.push(Holder::Count(Several::More, (mine.len() - NAMED) as u64));
     }
@@ -215,12 +219,17 @@ fn name_ports(request: &Request, ports: &[Arc<Port>]) -> Holders {
 
 /// Clusters as holders, by name.
 fn name_clusters<'a>(clusters: impl IntoIterator<Item = &'a Arc<Cluster>>) -> Holders {
-    let named = clusters.into_iter().map(|cluster| Holder::cluster(&cluster.name));
+    let named = clusters
+        .into_iter()
+        .map(|cluster| Holder::cluster(&cluster.name, cluster.id));
     Holders(named.collect())
 }
 
-/// A port as a holder. A shadow port is the provider's, whoever asks.
-fn describe(port: &Port) -> Holder {
+/// A port as a holder, for a reader in a project. A shadow port is the provider's, whoever asks.
+fn describe(port: &Port, reader: ProjectId) -> Holder {
+    // External IPs are shown with their cluster and have no page of their own.
+    let page = &*port.device_owner != owner::EXTERNAL && port.meta.project == reader;
+    let at = page.then_some(At::Port(port.id));
     let (kind, name) = match (&port.pod, &*port.device_owner) {
         (Some(pod), _) => (Named::Pod, format!("{}/{}", pod.namespace, pod.name)),
         (None, owner::NODE) => (Named::Node, port.name.to_string()),
@@ -228,14 +237,14 @@ fn describe(port: &Port) -> Holder {
         (None, owner::EXTERNAL) => (Named::ExternalIp, port.name.to_string()),
         (None, _) => (Named::Port, display_name(&port.name, port.id)),
     };
-    Holder::Named(kind, name)
+    Holder::Named(kind, name, at)
 }
 
 /// The holder of an address or MAC, as far as the caller may know.
 fn holder(request: &Request, port: &Port) -> Holder {
     match (hidden(port), sees(request, port.meta.project)) {
         (true, _) if !request.everywhere => Holder::The(Plain::Provider),
-        (_, true) => describe(port),
+        (_, true) => describe(port, request.project),
         (_, false) => Holder::The(Plain::ForeignPort),
     }
 }

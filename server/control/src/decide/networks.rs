@@ -211,7 +211,7 @@ pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: NetworkId) ->
     if let Some(owner) = network.owner.and_then(|owner| draft.cluster(owner)) {
         return Err(Refusal::NetworkOwned {
             network: name,
-            owner: Holder::cluster(&owner.name),
+            owner: Holder::cluster(&owner.name, owner.id),
         });
     }
     let holders = name_clusters(&draft.clusters_in(id));

@@ -104,7 +104,7 @@ fn node_address(draft: &mut Draft<'_>, cluster: &Cluster, asked: Option<IpAddr>)
         });
     }
     let holder = match draft.port_at(id, address) {
-        Some(port) => super::describe(&port),
+        Some(port) => super::describe(&port, cluster.meta.project),
         None if subnet.gateway == Some(address) => Holder::The(Plain::Gateway),
         None => return Ok(address),
     };

@@ -169,7 +169,7 @@ impl Reporter {
     /// Somebody else has the address, or else the MAC.
     fn taken(&self, draft: &Draft<'_>, allocation: &PodAllocation, holder: &Port, with: Option<&FixedIp>) -> Refusal {
         let holder = match holder.meta.project == self.project.id {
-            true => describe(holder),
+            true => describe(holder, self.project.id),
             false => Holder::The(Plain::ForeignPort),
         };
         match with {

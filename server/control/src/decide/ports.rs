@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portolan_shared::holder::{Holder, Named};
+use portolan_shared::holder::{At, Holder, Named};
 use portolan_shared::ids::PortId;
 use portolan_shared::refusal::Refusal;
 
@@ -155,15 +155,16 @@ pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: PortId) -> Re
 /// What of Portolan's a port goes with, in words.
 fn owner_of(draft: &Draft<'_>, port: &Port) -> Option<Holder> {
     match &*port.device_owner {
-        owner::SHADOW => return Some(Holder::Named(Named::ShadowPort, port.network.to_string())),
-        owner::EXTERNAL => return Some(Holder::cluster(&*port.name)),
+        owner::SHADOW => return Some(Holder::Named(Named::ShadowPort, port.network.to_string(), None)),
+        owner::EXTERNAL => return Some(Holder::Named(Named::Cluster, port.name.to_string(), None)),
         own if own.starts_with(owner::PREFIX) => {}
         _ => return None,
     }
     let node = port.node.and_then(|node| draft.node(node));
+    let at = node.as_ref().map(|node| At::Cluster(node.cluster));
     let node = node.map_or_else(|| port.name.to_string(), |node| node.name.clone());
     Some(match &port.pod {
-        Some(pod) => Holder::PodOn(format!("{}/{}", pod.namespace, pod.name), node),
-        None => Holder::Named(Named::Node, node),
+        Some(pod) => Holder::PodOn(format!("{}/{}", pod.namespace, pod.name), node, at),
+        None => Holder::Named(Named::Node, node, at),
     })
 }

@@ -173,7 +173,7 @@ pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: SubnetId) -> 
         return Err(Refusal::InUse {
             kind: "Subnet".to_owned(),
             name: display_name(&subnet.name, id),
-            holders: Holder::cluster(&cluster.name).into(),
+            holders: Holder::cluster(&cluster.name, cluster.id).into(),
         });
     }
     shadow::subnet_goes(draft, &subnet);
@@ -187,7 +187,7 @@ fn owned(draft: &Draft<'_>, subnet: &Subnet, cluster: portolan_shared::ids::Clus
         .map_or_else(|| cluster.to_string(), |cluster| cluster.name.clone());
     Refusal::SubnetOwned {
         subnet: display_name(&subnet.name, subnet.id),
-        owner: Holder::cluster(name),
+        owner: Holder::cluster(name, cluster),
     }
 }
 

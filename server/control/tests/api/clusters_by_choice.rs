@@ -1,8 +1,13 @@
 //! Clusters by choice: in a network of their own or of the project's, with an external IP or without
 //! one, and with nodes from the lab. Every refusal, and what is left after a delete.
 
+use portolan_control::command::{Actor, Command, NewCluster, Request};
+use portolan_control::identity::login;
 use portolan_control::model::Role;
-use portolan_shared::v1::{ClusterRow, ClusterState, NetworkRow, NodesFrom, One, SubnetPurpose, SubnetRow};
+use portolan_shared::cluster::{self, ClusterSpec};
+use portolan_shared::v1::{
+    ClusterRow, ClusterState, CreateCluster, NetworkRow, NodesFrom, One, PathKind, SubnetPurpose, SubnetRow,
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -194,11 +199,11 @@ async fn in_a_network_of_the_projects() {
 
     // A second one beside it: nothing of the first may be overlapped.
     for (ranges, what) in [
-        (json!({ "pod_range": "10.2.128.0/20" }), "subnet shop-pods"),
+        (json!({ "pod_range": "10.2.128.0/20" }), " shop-pods"),
         (json!({ "pod_range": "10.1.0.0/18" }), "subnet"),
         (json!({ "service_range": "10.0.0.0/25" }), "node_range"),
-        (json!({ "service_range": shop.service_range }), "services shop"),
-        (json!({ "pod_range": shop.service_range }), "services shop"),
+        (json!({ "service_range": shop.service_range }), " shop"),
+        (json!({ "pod_range": shop.service_range }), " shop"),
     ] {
         let mut body = in_open("second");
         body.as_object_mut()
@@ -222,6 +227,12 @@ async fn in_a_network_of_the_projects() {
         let reply = ann.delete(&format!("/v2.0/{thing}")).await.is(409);
         assert!(reply.text.contains(told), "{thing}: {reply:?}");
     }
+    // A program finds there what is named.
+    let reply = ann.delete(&format!("/v2.0/networks/{open}")).await.is(409);
+    assert_eq!(
+        reply.json()["NeutronError"]["params"]["holders"],
+        format!("cluster@clusters/{} shop\ncluster@clusters/{} second", shop.id, second.id)
+    );
     ann.delete(&format!("{nodes_of}/{}", id(&node["node"]))).await.is(204);
     let reply = ann.delete(&format!("/v2.0/subnets/{nodes}")).await.is(409);
     assert!(reply.text.contains("in use by cluster shop"), "{reply:?}");
@@ -453,4 +464,41 @@ async fn the_console_is_told_whether_a_lab_runs() {
             .is(200);
         assert_eq!(reply.json()["lab"], lab);
     }
+}
+
+#[tokio::test]
+async fn a_path_that_nothing_carries_is_refused_and_shown_where_it_is_stored() {
+    let server = Server::new().await;
+    server.internet().await;
+    let ann = server.user("ann", "alpha", Role::Member).await;
+    let problem = refused(&ann, json!({ "name": "shop", "path": "vxlan" }), "value.not_one_of").await;
+    assert_eq!(
+        (&problem["params"]["field"], &problem["params"]["allowed"]),
+        (&json!("path"), &json!("auto, routes"))
+    );
+    let routes = create(&ann, json!({ "name": "routes", "path": "routes" })).await;
+    assert_eq!(routes.path, PathKind::Routes);
+    // One of before.
+    let asked = CreateCluster {
+        name: "before".to_owned(),
+        ..CreateCluster::default()
+    };
+    let spec = ClusterSpec {
+        path: PathKind::Vxlan,
+        ..cluster::check(&asked).unwrap()
+    };
+    let project = ann.project.parse().unwrap();
+    let request = Request {
+        project,
+        ..login::request(Actor::System, Command::CreateCluster(NewCluster { project, spec }))
+    };
+    server.control.write(request).await.unwrap();
+    let listed = ann.get(&path(&ann, "clusters")).await.is(200).json();
+    let paths: Vec<_> = listed["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| &row["path"])
+        .collect();
+    assert_eq!(paths, [&json!("vxlan"), &json!("routes")]);
 }

@@ -35,7 +35,7 @@ const ABOUT: &str = "What the console reads and writes, and what OpenStack has n
     a key is refused, since a forgotten key could make something twice; without a key it goes on.\n\n\
     **Refusals** are problem+json (RFC 9457). `code` is stable and from a closed list, `params` are the values of the \
     sentence in `detail`, `field` names what is wrong in the request. A client shows its own words by code and params; those that name holders (`holder`, `holders`, `owner`, `used_by`, \
-    `what`) have a line for each: a word and a name (`port web-1`), a word (`gateway`), or a number and a word (`3 more`).\n\n\
+    `what`) have a line for each: a word and a name, with where it is below the project if the caller finds it there (`port@ports/ID web-1`), a word (`gateway`), or a number and a word (`3 more`).\n\n\
     **Limits.** A request has at most 1 MiB, a header block 64 KiB.";
 
 /// The document.
