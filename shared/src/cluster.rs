@@ -77,6 +77,7 @@ pub fn check(asked: &CreateCluster) -> Result<ClusterSpec, Vec<Refusal>> {
     let pod_range = range("pod_range", &asked.pod_range);
     let service_range = range("service_range", &asked.service_range);
     let placement = note(placement(asked, node_range), &mut wrong);
+    let path = note(path(asked.path), &mut wrong).unwrap_or_default();
     let nodes = note(nodes(asked), &mut wrong).unwrap_or_default();
     let shapes = note(overlap(node_range, pod_range, service_range), &mut wrong)
         .and_then(|()| note(usable(pod_range, service_range), &mut wrong));
@@ -87,7 +88,7 @@ pub fn check(asked: &CreateCluster) -> Result<ClusterSpec, Vec<Refusal>> {
             pod_range,
             service_range,
             external_ip: asked.external_ip,
-            path: asked.path,
+            path,
             nodes_from: asked.nodes_from,
             nodes,
         }),
@@ -113,6 +114,17 @@ fn placement(asked: &CreateCluster, node_range: Option<Cidr>) -> Result<Placemen
         }),
         (Some(network), Some(subnet)) => Ok(Placement::In(network, subnet)),
     }
+}
+
+fn path(asked: PathKind) -> Result<PathKind, Refusal> {
+    if asked.carried() {
+        return Ok(asked);
+    }
+    Err(Refusal::NotOneOf {
+        field: "path".to_owned(),
+        given: "vxlan".to_owned(),
+        allowed: "auto, routes".to_owned(),
+    })
 }
 
 fn nodes(asked: &CreateCluster) -> Result<u32, Refusal> {
@@ -250,6 +262,8 @@ mod tests {
             },
             &["value.not_a_label", "value.host_bits", "value.out_of_range"],
         );
+        check_codes(&|c| c.path = PathKind::Vxlan, &["value.not_one_of"]);
+        check_codes(&|c| c.path = PathKind::Routes, &[]);
         check_codes(&|c| c.pod_range = Some("10.0.0.0/27".into()), &["value.out_of_range"]);
         check_codes(&|c| c.service_range = Some("0.0.0.0/0".into()), &["value.out_of_range"]);
         check_codes(&|c| c.pod_range = Some("224.0.0.0/16".into()), &["subnet.not_usable"]);

@@ -89,6 +89,14 @@ pub fn path(path: PathKind) -> Key {
     }
 }
 
+/// The same where one is chosen for a new cluster, and why it cannot be.
+pub fn path_offer(of: PathKind) -> (Key, Option<Key>) {
+    match of {
+        PathKind::Vxlan => (Key::PathVxlanOffer, Some(Key::PathVxlanOff)),
+        other => (path(other), None),
+    }
+}
+
 /// What to call a thing that may have no name: its name, else the beginning of its id.
 pub fn name_or_id(name: &str, id: &str) -> String {
     if name.is_empty() {
@@ -100,11 +108,26 @@ pub fn name_or_id(name: &str, id: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use portolan_shared::v1::CreateCluster;
+
     use super::*;
 
     #[test]
     fn what_has_no_name_is_called_by_its_id() {
         assert_eq!(name_or_id("web", "0193-1"), "web");
         assert_eq!(name_or_id("", "01930000-0000-7000"), "01930000");
+    }
+
+    #[test]
+    fn a_path_can_be_chosen_if_and_only_if_the_server_takes_it() {
+        for path in [PathKind::Auto, PathKind::Routes, PathKind::Vxlan] {
+            let asked = CreateCluster {
+                name: "shop".to_owned(),
+                path,
+                ..CreateCluster::default()
+            };
+            let taken = portolan_shared::cluster::check(&asked).is_ok();
+            assert_eq!(path_offer(path).1.is_none(), taken, "{path:?}");
+        }
     }
 }

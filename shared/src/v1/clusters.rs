@@ -14,13 +14,20 @@ use crate::status::{Reason, StepState};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PathKind {
-    /// Routes where nodes share a link, VXLAN where they do not.
+    /// Routes where nodes share a link; where they do not, VXLAN once that is carried.
     #[default]
     Auto,
     /// Plain routes.
     Routes,
-    /// VXLAN.
+    /// VXLAN: not carried yet. No new cluster is made with it; one that was has routes.
     Vxlan,
+}
+
+impl PathKind {
+    /// Whether agents make it real; what they do not is not chosen for a new cluster.
+    pub const fn carried(self) -> bool {
+        !matches!(self, Self::Vxlan)
+    }
 }
 
 /// Where a cluster's nodes come from.
@@ -67,7 +74,7 @@ pub struct CreateCluster {
     /// and a shadow port without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_ip: Option<bool>,
-    /// Absent: auto.
+    /// Absent: auto. `vxlan` is refused until it is carried.
     #[serde(default)]
     pub path: PathKind,
     /// Absent: by join command.

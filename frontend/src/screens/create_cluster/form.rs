@@ -247,7 +247,7 @@ impl Form {
     }
 
     pub(super) fn path(self) -> AnyView {
-        let choices = PATHS.iter().map(|path| Choice::plain(words::path(*path))).collect();
+        let choices = PATHS.into_iter().map(path_choice).collect();
         let path = self.fields.path;
         choices_field(
             Key::PathBetween,
@@ -291,6 +291,17 @@ impl Form {
 }
 
 /// Why not, and where to go for it.
+/// A path as it is offered: one that cannot be chosen stays in sight and says why.
+fn path_choice(path: PathKind) -> Choice {
+    match words::path_offer(path) {
+        (label, None) => Choice::plain(label),
+        (label, Some(why)) => Choice {
+            off: Signal::stored(true),
+            ..Choice::noted(label, why)
+        },
+    }
+}
+
 fn barred_view(barred: &Barred, project: &str) -> AnyView {
     let clock = use_clock();
     let (why, go) = match barred {

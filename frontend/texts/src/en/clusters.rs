@@ -27,6 +27,8 @@ subject! { clusters;
     PathAuto: "Auto: routes between nodes on one link",
     PathRoutes: "Routes",
     PathVxlan: "VXLAN: not carried yet, nodes use routes",
+    PathVxlanOffer: "VXLAN",
+    PathVxlanOff: "Not available yet: nothing carries it. Between nodes on one link routes do.",
     ReasonNoGateway: "Not carried: there is no gateway yet",
     ReasonNotServed: "Its network has no way to the provider's services: no shadow port",
     ReasonNoNodes: "No node is expected. Add one",

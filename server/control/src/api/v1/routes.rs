@@ -173,7 +173,8 @@ fn clusters() -> impl Iterator<Item = Operation> {
                 .is("createCluster", Who::Member, "Create a cluster")
                 .about(
                     "In a network of the project's, or with a private network made for it. Ranges that are not named are \
-                     picked: the next free ones of 10.0.0.0/8.",
+                     picked: the next free ones of 10.0.0.0/8. Nodes are reached by routes: VXLAN between them is not carried \
+                     yet, and `path: vxlan` is refused until it is.",
                 )
                 .takes::<CreateCluster>()
                 .makes::<One<ClusterRow>>()
