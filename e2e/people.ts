@@ -13,6 +13,14 @@ export interface Project {
   name: string;
 }
 
+/** A port, as an administrator sees it in the Networking API. */
+export interface HiddenPort {
+  id: string;
+  mac_address: string;
+  device_owner: string;
+  fixed_ips: { ip_address: string }[];
+}
+
 /** The lab's administrator. */
 const ADMIN: Person = { name: "admin", password: "admin-portolan" };
 
@@ -50,6 +58,27 @@ export class People {
     const answer = await this.request.put(path, { headers: this.headers() });
     if (!answer.ok()) throw new Error(`${path}: ${answer.status()} ${await answer.text()}`);
     return { name, password };
+  }
+
+  /** A project that may use shadowport. */
+  async grant(project: Project): Promise<void> {
+    const asked = { purpose: "Machines that reach nothing else.", nodes: 3 };
+    const { item } = await this.post<{ item: { id: string } }>(`/portolan/v1/projects/${project.id}/shadowport`, asked);
+    await this.post(`/portolan/v1/support/requests/${item.id}/grant`, {});
+  }
+
+  /** The provider's hidden port in a network. */
+  async shadowPort(network: string): Promise<HiddenPort> {
+    const query = `network_id=${network}&device_owner=network:shadow_port`;
+    const { ports } = await this.get<{ ports: HiddenPort[] }>(`/v2.0/ports?${query}`);
+    if (ports.length !== 1) throw new Error(`${network} has ${ports.length} shadow ports`);
+    return ports[0];
+  }
+
+  /** Whether there is a port of this id, seen by an administrator. */
+  async hasPort(id: string): Promise<boolean> {
+    const { ports } = await this.get<{ ports: HiddenPort[] }>(`/v2.0/ports?id=${id}`);
+    return ports.length === 1;
   }
 
   private headers(): Record<string, string> {

@@ -357,12 +357,7 @@ test("support looks at a customer's project and changes nothing there", async ({
   await page.goto(`/p/${world.project.id}/networks`);
   await expect(page.getByRole("button", { name: "Create network" }).first()).toBeVisible();
   await expect(page.getByTestId("viewing")).toHaveCount(0);
-  const csrf = (await (await page.request.get("/portolan/v1/session")).json()).csrf;
-  const made = await page.request.post("/v2.0/networks", {
-    headers: { "X-CSRF-Token": csrf, "X-Portolan-Project": world.project.id },
-    data: { network: { name: "ovens" } },
-  });
-  const network: string = (await made.json()).network.id;
+  const network = await customer.app.make(world.project.id, "network", { name: "ovens" });
 
   const anna = new Supporter(await browsers(world.anna));
   await anna.app.page.getByRole("navigation", { name: "Main navigation" }).getByRole("link", { name: "Find" }).click();
@@ -497,8 +492,7 @@ test("a network's history tells who changed what, before and after", async ({ wo
   const { page } = customer.app;
   const csrf = (await (await page.request.get("/portolan/v1/session")).json()).csrf;
   const headers = { "X-CSRF-Token": csrf, "X-Portolan-Project": world.project.id };
-  const made = await page.request.post("/v2.0/networks", { headers, data: { network: { name: "flour" } } });
-  const network: string = (await made.json()).network.id;
+  const network = await customer.app.make(world.project.id, "network", { name: "flour" });
   await page.request.put(`/v2.0/networks/${network}`, { headers, data: { network: { name: "sugar" } } });
 
   await page.goto(`/p/${world.project.id}/networks/${network}`);
