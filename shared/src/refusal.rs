@@ -206,14 +206,14 @@ refusals! {
     /// Same network (or same router): an error; Neutron answers 400 InvalidInput.
     Invalid "subnet.overlap" Overlap { cidr: Cidr, other: String, other_cidr: Cidr, network: String, shared: IpRange }
         "{cidr} overlaps {other} ({other_cidr}) in network {network}: {shared}.";
-    Conflict "subnet.in_use" SubnetInUse { subnet: String, ports: usize, holders: Holders }
-        "Subnet {subnet} has {ports} ports with addresses from it ({holders}). Delete these first.";
+    Conflict "subnet.in_use" SubnetInUse { subnet: String, holders: Holders }
+        "Addresses of subnet {subnet} are in use by {holders}. Delete what uses them first.";
     Conflict "subnet.owned" SubnetOwned { subnet: String, owner: Holder }
         "Subnet {subnet} belongs to {owner}. It goes when that is deleted.";
 
     // ---- networks ----
     Conflict "network.in_use" NetworkInUse { network: String, holders: Holders }
-        "Network {network} is in use by {holders}. Delete these first.";
+        "Network {network} is in use by {holders}. Delete what uses it first.";
     Conflict "network.owned" NetworkOwned { network: String, owner: Holder }
         "Network {network} belongs to {owner}. It goes when that is deleted.";
     Forbidden "network.shadow_port_not_granted" ShadowPortNotGranted { project: String }
@@ -227,7 +227,7 @@ refusals! {
     Conflict "network.no_room_for_shadow_port" NoRoomForShadowPort { subnet: String, cidr: Cidr }
         "Subnet {subnet} ({cidr}) has no free address for the way to the provider's services. Free one, or take a larger subnet.";
     Conflict "network.internet_in_use" InternetInUse { network: String, holders: Holders }
-        "Internet access of network {network} is in use by {holders}. Delete these first.";
+        "Internet access of network {network} is in use by {holders}. Delete what uses it first.";
 
     // ---- ports and addresses ----
     Invalid "port.address_outside" AddressOutside { address: IpAddr, subnet: String, cidr: Cidr }

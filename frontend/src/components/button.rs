@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::icon::{Icon, icon};
+use super::toast::use_toasts;
 use super::{dynamic, maybe, unique_id};
 use crate::i18n::{Key, t};
 
@@ -55,6 +56,7 @@ pub fn guarded_button(
     barred: Signal<Option<String>>,
     press: Callback<()>,
 ) -> AnyView {
+    let toasts = use_toasts();
     let id = unique_id("barred");
     let because = id.clone();
     let is_barred = move || barred.with(Option::is_some);
@@ -66,10 +68,9 @@ pub fn guarded_button(
             aria-disabled=move || (busy.get() || is_barred()).then_some("true")
             aria-describedby=move || is_barred().then(|| because.clone())
             title=move || barred.get()
-            on:click=move |_| {
-                if !barred.with_untracked(Option::is_some) {
-                    press.run(());
-                }
+            on:click=move |_| match barred.get_untracked() {
+                Some(reason) => toasts.show(reason),
+                None => press.run(()),
             }
         >
             {dynamic(move || {
@@ -124,7 +125,10 @@ pub fn create_button(label: Key, press: Callback<()>) -> AnyView {
 
 /// A button of a page's head; with a reason it is disabled, and says why to everybody.
 pub fn head_button(label: Key, create: bool, reason: Option<String>, press: Callback<()>) -> AnyView {
+    let toasts = use_toasts();
     let disabled = reason.is_some();
+    // Touch has no pointer to rest on it.
+    let said = StoredValue::new(reason.clone());
     let id = unique_id("reason");
     let look = if create { Look::Primary } else { Look::Plain };
     view! {
@@ -135,10 +139,9 @@ pub fn head_button(label: Key, create: bool, reason: Option<String>, press: Call
             aria-disabled=disabled.then_some("true")
             aria-describedby=disabled.then(|| id.clone())
             title=reason.clone()
-            on:click=move |_| {
-                if !disabled {
-                    press.run(());
-                }
+            on:click=move |_| match said.get_value() {
+                Some(reason) => toasts.show(reason),
+                None => press.run(()),
             }
         >
             {if create { icon(Icon::Plus) } else { super::nothing() }}

@@ -21,14 +21,14 @@ pub fn author(message: &Message, me: &str) -> (String, Option<Key>) {
     }
 }
 
-/// The messages. New ones are told to screen readers, for each stays the same element.
-pub fn thread(messages: Signal<Vec<Message>>, me: Signal<String>) -> AnyView {
+/// The messages, as somebody of `reader`'s side reads them. New ones are told to screen readers, for each stays the same element.
+pub fn thread(messages: Signal<Vec<Message>>, me: Signal<String>, reader: Side) -> AnyView {
     let message = move |message: Message| {
         let (name, side) = author(&message, &me.get_untracked());
         let class = match (message.internal, message.side) {
             (true, _) => "message message--internal",
-            (false, Side::Customer) => "message message--customer",
-            (false, Side::Support) => "message message--support",
+            (false, side) if side == reader => "message message--own",
+            (false, _) => "message",
         };
         let side = side.map(|side| view! { <span class="message__side">{t(side)}</span> }.into_any());
         let internal = match message.internal {

@@ -59,7 +59,8 @@ pub fn rows(clusters: &[ClusterRow], project: &str) -> Vec<Row> {
                 Cell::Number(cluster.pods),
                 Cell::Codes(vec![cluster.pod_subnet.cidr.to_string()]),
                 match &cluster.external_ip {
-                    Some(external) => Cell::Codes(vec![external.address.to_string()]),
+                    Some(external) if external.carried => Cell::Codes(vec![external.address.to_string()]),
+                    Some(external) => Cell::Noted(external.address.to_string(), t(Key::NotCarried).to_owned()),
                     None => Cell::Text(t(Key::No).to_owned()),
                 },
                 Cell::Time(cluster.created_at.clone()),

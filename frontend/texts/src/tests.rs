@@ -85,6 +85,7 @@ fn russian_is_russian() {
         "{page} · Portolan",
         "Shadowport",
         "API",
+        "VXLAN",
     ];
     for key in Key::ALL {
         let text = Lang::Ru.text(*key);

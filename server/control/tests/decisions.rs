@@ -213,12 +213,12 @@ async fn what_is_in_use_is_not_deleted_and_says_by_what() {
     let refusal = kit.ask(Command::DeleteSubnet(id)).await.unwrap_err();
     assert_eq!(
         refusal.to_string(),
-        format!("Subnet {id} has 1 ports with addresses from it (port web-1). Delete these first.")
+        format!("Addresses of subnet {id} are in use by port web-1. Delete what uses them first.")
     );
     let refusal = kit.ask(Command::DeleteNetwork(network)).await.unwrap_err();
     assert_eq!(
         refusal.to_string(),
-        "Network web is in use by port web-1. Delete these first."
+        "Network web is in use by port web-1. Delete what uses it first."
     );
     kit.ask(Command::DeletePort(web.id)).await.unwrap();
     let gone = kit.ask(Command::DeleteNetwork(network)).await.unwrap();
@@ -251,7 +251,7 @@ async fn others_see_nothing_and_are_named_as_such() {
     let refusal = kit.ask(Command::DeleteNetwork(network)).await.unwrap_err();
     assert_eq!(
         refusal.to_string(),
-        "Network web is in use by a port of another project. Delete these first."
+        "Network web is in use by a port of another project. Delete what uses it first."
     );
 }
 

@@ -78,7 +78,7 @@ pub(super) fn line(entry: Arc<AuditEntry>, around: Around) -> AnyView {
             true => nothing(),
             false => link(session.project_name(&project), paths::networks(&project)),
         };
-        view! { <td class="cell--name">{whose}</td> }.into_any()
+        view! { <td class="cell--name" data-label=t(Key::Project)>{whose}</td> }.into_any()
     });
     let named = first.map_or_else(String::new, name);
     let label = tp(Key::AuditDetailsOf, &[("what", what), ("object", &named)]);
@@ -100,12 +100,12 @@ pub(super) fn line(entry: Arc<AuditEntry>, around: Around) -> AnyView {
     view! {
         <tbody>
             <tr data-testid=format!("audit-row-{}", entry.revision)>
-                <td class="cell--tight">{time(entry.at.clone())}</td>
-                <td>{who(&entry.who)}</td>
-                <td>{what}</td>
-                <td class="cell--name">{object} {more}</td>
+                <td class="cell--tight" data-label=t(Key::AuditWhen)>{time(entry.at.clone())}</td>
+                <td data-label=t(Key::AuditWho)>{who(&entry.who)}</td>
+                <td data-label=t(Key::AuditWhat)>{what}</td>
+                <td class="cell--name" data-label=t(Key::AuditObject)><div>{object} {more}</div></td>
                 {whose}
-                <td>{t(through(entry.through))}</td>
+                <td data-label=t(Key::AuditThrough)>{t(through(entry.through))}</td>
                 <td class="cell--actions">
                     <button
                         type="button"

@@ -290,7 +290,6 @@ impl Form {
     }
 }
 
-/// Why not, and where to go for it.
 /// A path as it is offered: one that cannot be chosen stays in sight and says why.
 fn path_choice(path: PathKind) -> Choice {
     match words::path_offer(path) {
@@ -302,6 +301,7 @@ fn path_choice(path: PathKind) -> Choice {
     }
 }
 
+/// Why not, and where to go for it.
 fn barred_view(barred: &Barred, project: &str) -> AnyView {
     let clock = use_clock();
     let (why, go) = match barred {

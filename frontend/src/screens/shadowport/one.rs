@@ -84,7 +84,10 @@ pub fn Request() -> impl IntoView {
             (open && may_write.get()).then(|| withdraw_button(act, project, call("/withdraw")))
         });
         let title = Signal::derive(|| t(Key::RequestOne).to_owned());
-        let talk = card(Key::Thread, vec![thread(messages, me), maybe(write)].into_any());
+        let talk = card(
+            Key::Thread,
+            vec![thread(messages, me, Side::Customer), maybe(write)].into_any(),
+        );
         view! {
             {page_head(title, crumbs, Signal::stored(Vec::new()), actions)}
             {reading.failed()}

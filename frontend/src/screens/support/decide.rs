@@ -143,7 +143,8 @@ pub fn decide_panel(
         }
     });
 
-    let dirty = Signal::derive(move || message.with(|message| !message.trim().is_empty()) || !day.get().is_empty());
+    let typed = move || message.with(|message| !message.trim().is_empty()) || !day.get().is_empty();
+    let dirty = Signal::derive(move || too_late.with(Option::is_none) && typed());
     let closing = Closing::new(dirty, close);
     let failure = maybe(move || {
         // Once the page shows the new state, it says the same.
@@ -185,7 +186,9 @@ pub fn decide_panel(
     };
     let said = Signal::derive(move || message_said.get().filter(|_| tried.get()));
     let field = writing("message", Key::MessageForCustomer, look, message, said, None);
-    let body = form(vec![failure, late, lead, clusters, how_long, field], submit);
+    // Once it is decided there is nothing left to write.
+    let open = view! { <div hidden=move || too_late.with(Option::is_some)>{lead}{how_long}{field}</div> }.into_any();
+    let body = form(vec![failure, late, clusters, open], submit);
     let foot = Box::new(move || {
         let look = match verdict {
             Verdict::Grant => Look::Primary,
@@ -197,7 +200,15 @@ pub fn decide_panel(
                 .then(|| sending_button(look, label, act.busy, submit))
         });
         let leave = Callback::new(move |()| closing.request());
-        vec![send, button(Look::Plain, Key::Cancel, leave)].into_any()
+        let word = move || {
+            if too_late.with(Option::is_some) {
+                Key::Close
+            } else {
+                Key::Cancel
+            }
+        };
+        let go = maybe(move || Some(button(Look::Plain, word(), leave)));
+        vec![send, go].into_any()
     });
     let title = Signal::derive(move || {
         let name = request().map_or_else(String::new, |request| request.project.name);

@@ -126,7 +126,10 @@ pub fn Request() -> impl IntoView {
         if gone.get() {
             return missing(Key::NoSuchRequest, paths::support_queue(), Key::ToQueue);
         }
-        let talk = card(Key::Thread, vec![thread(messages, me), maybe(write)].into_any());
+        let talk = card(
+            Key::Thread,
+            vec![thread(messages, me, Side::Support), maybe(write)].into_any(),
+        );
         let side = maybe(move || {
             read.data
                 .with(|data| data.as_ref().map(|page| project_facts(page).into_any()))

@@ -6,7 +6,7 @@ subject! { audit;
     PortTabs: "Parts of the port",
     History: "History",
     AuditEmpty: "Whatever is created, changed or deleted is written down here, with who did it and through what.",
-    AuditFilterHint: "Words look in what is shown. Keys ask the server: who, kind, op, through, object.",
+    AuditFilterHint: "A word is looked for in what is shown here; who:carol, kind:network, op:delete, through:api or object:ID looks through everything.",
     AuditUnknownValue: "There is no {key} “{value}”. Known are: {known}.",
     AuditNew: "{n} new entry, show|{n} new entries, show",
     Loading: "Loading…",

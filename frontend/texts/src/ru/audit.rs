@@ -6,7 +6,7 @@ subject! { audit;
     PortTabs: "Разделы порта",
     History: "История",
     AuditEmpty: "Здесь записано всё, что создают, меняют и удаляют: кто и через что.",
-    AuditFilterHint: "Слова ищутся в показанном. Ключи спрашивают сервер: who, kind, op, through, object.",
+    AuditFilterHint: "Слово ищется в том, что показано; who:carol, kind:network, op:delete, through:api или object:ID — во всём журнале.",
     AuditUnknownValue: "Для {key} нет значения «{value}». Известны: {known}.",
     AuditNew: "{n} новая запись, показать|{n} новые записи, показать|{n} новых записей, показать",
     Loading: "Загружаем…",

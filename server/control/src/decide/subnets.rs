@@ -164,7 +164,6 @@ pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: SubnetId) -> 
     if !ports.is_empty() {
         return Err(Refusal::SubnetInUse {
             subnet: display_name(&subnet.name, id),
-            ports: ports.len(),
             holders: name_ports(request, &ports),
         });
     }
