@@ -2,18 +2,19 @@
 //!
 //! The ring keeps the newest commits in memory. Nobody waits for a reader: one that falls behind
 //! the ring is told [`Next::Reset`] and starts again from a snapshot of the view. A reader of one
-//! cluster is woken only by commits that change what its agents are sent, so that ten thousand idle
-//! agents cost a commit nothing.
+//! cluster is woken only by commits that change what its agents are sent, and a reader of one project
+//! only by commits in it, so that ten thousand idle agents and pages cost a commit nothing.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use portolan_shared::ids::{ClusterId, ProjectId};
+use portolan_shared::ids::{ClusterId, NetworkId, ProjectId};
 use tokio::sync::watch;
 
 use crate::command::{Actor, Via};
 use crate::model::{Key, Micros, Object, ObjectKind, Revision};
+use crate::view::hidden;
 
 /// What happened to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,9 +43,27 @@ pub struct Change {
     pub project: Option<ProjectId>,
     /// The cluster it belongs to or is bound in.
     pub cluster: Option<ClusterId>,
+    /// The project in whose network a hidden port is, which is the provider's; `None` for all else.
+    pub inside: Option<ProjectId>,
 }
 
 impl Change {
+    /// Says in whose network it is, if it is a hidden port's.
+    pub(crate) fn place(&mut self, owner: impl FnOnce(NetworkId) -> Option<ProjectId>) {
+        self.inside = match &self.object {
+            Object::Port(port) if hidden(port) => owner(port.network),
+            _ => None,
+        };
+    }
+
+    /// Readers who are woken because of it.
+    fn topics(&self) -> impl Iterator<Item = Topic> {
+        let news = self.op != Op::Quiet;
+        let cluster = self.cluster.filter(|_| self.concerns_agents()).map(Topic::Cluster);
+        let projects = [self.project, self.inside].into_iter().flatten().map(Topic::Project);
+        cluster.into_iter().chain(projects.filter(move |_| news))
+    }
+
     /// Whether agents of its cluster are sent something because of it.
     pub fn concerns_agents(&self) -> bool {
         let kind = matches!(
@@ -70,6 +89,23 @@ pub struct Commit {
     pub by_provider: bool,
     /// In the order decided.
     pub changes: Box<[Change]>,
+}
+
+/// What a reader follows that does not follow everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Topic {
+    /// What a cluster's agents are sent.
+    Cluster(ClusterId),
+    /// What is a project's, and hidden ports in its networks.
+    Project(ProjectId),
+}
+
+/// Topics of a commit, each once.
+fn topics(commit: &Commit) -> Vec<Topic> {
+    let mut topics: Vec<Topic> = commit.changes.iter().flat_map(Change::topics).collect();
+    topics.sort_unstable();
+    topics.dedup();
+    topics
 }
 
 /// What a reader gets next.
@@ -132,18 +168,18 @@ struct Ring {
     changes: usize,
     /// Bytes of them.
     bytes: usize,
-    clusters: HashMap<ClusterId, ClusterRing>,
+    topics: HashMap<Topic, TopicRing>,
     closed: bool,
 }
 
-struct ClusterRing {
+struct TopicRing {
     commits: VecDeque<Arc<Commit>>,
-    /// Nothing that concerns the cluster is missing after this: others' commits do not move it.
+    /// Nothing of the topic is missing after this: others' commits do not move it.
     floor: Revision,
     wake: watch::Sender<Revision>,
 }
 
-impl ClusterRing {
+impl TopicRing {
     fn new(floor: Revision) -> Self {
         Self {
             commits: VecDeque::new(),
@@ -162,7 +198,7 @@ impl Feed {
             head,
             changes: 0,
             bytes: 0,
-            clusters: HashMap::new(),
+            topics: HashMap::new(),
             closed: false,
         };
         Self {
@@ -188,19 +224,26 @@ impl Feed {
     /// head on if `None`. Commits are whole: take out what is of the cluster
     /// ([`Change::concerns_agents`], [`Change::cluster`]).
     pub fn subscribe_cluster(&self, cluster: ClusterId, after: Option<Revision>) -> Subscription {
-        self.subscription(Some(cluster), after)
+        self.subscription(Some(Topic::Cluster(cluster)), after)
     }
 
-    fn subscription(&self, cluster: Option<ClusterId>, after: Option<Revision>) -> Subscription {
+    /// Follows the commits that change something of a project's, or a hidden port in its networks,
+    /// after `after`; from the head on if `None`. Commits are whole: take out what is of the project
+    /// ([`Change::project`], [`Change::inside`]).
+    pub fn subscribe_project(&self, project: ProjectId, after: Option<Revision>) -> Subscription {
+        self.subscription(Some(Topic::Project(project)), after)
+    }
+
+    fn subscription(&self, topic: Option<Topic>, after: Option<Revision>) -> Subscription {
         let mut ring = self.shared.ring.write();
-        let wake = match cluster {
+        let wake = match topic {
             None => self.shared.head.subscribe(),
-            Some(id) => ring.cluster(id).wake.subscribe(),
+            Some(topic) => ring.topic(topic).wake.subscribe(),
         };
         let cursor = after.unwrap_or(ring.head);
         Subscription {
             shared: Arc::clone(&self.shared),
-            cluster,
+            topic,
             cursor,
             wake,
         }
@@ -209,7 +252,7 @@ impl Feed {
     /// Publishes commits, in order, without gaps after the head.
     pub(crate) fn publish(&self, commits: &[Arc<Commit>]) {
         let Some(last) = commits.last() else { return };
-        let mut concerned: Vec<ClusterId> = Vec::new();
+        let mut concerned: Vec<Topic> = Vec::new();
         {
             let mut guard = self.shared.ring.write();
             let ring = &mut *guard;
@@ -218,17 +261,9 @@ impl Feed {
                 ring.head = commit.revision;
                 ring.changes += commit.changes.len();
                 ring.bytes += size(commit);
-                let mut mine: Vec<ClusterId> = commit
-                    .changes
-                    .iter()
-                    .filter(|c| c.concerns_agents())
-                    .filter_map(|c| c.cluster)
-                    .collect();
-                mine.sort_unstable();
-                mine.dedup();
-                for cluster in mine {
-                    ring.cluster(cluster).commits.push_back(Arc::clone(commit));
-                    concerned.push(cluster);
+                for topic in topics(commit) {
+                    ring.topic(topic).commits.push_back(Arc::clone(commit));
+                    concerned.push(topic);
                 }
                 ring.commits.push_back(Arc::clone(commit));
             }
@@ -238,20 +273,15 @@ impl Feed {
                 ring.changes -= old.changes.len();
                 ring.bytes -= size(&old);
                 ring.floor = old.revision;
-                for cluster in old
-                    .changes
-                    .iter()
-                    .filter(|c| c.concerns_agents())
-                    .filter_map(|c| c.cluster)
-                {
-                    ring.forget(cluster);
+                for topic in topics(&old) {
+                    ring.forget(topic);
                 }
             }
             concerned.sort_unstable();
             concerned.dedup();
-            for cluster in &concerned {
-                if let Some(cluster) = ring.clusters.get(cluster) {
-                    cluster.wake.send_replace(last.revision);
+            for topic in &concerned {
+                if let Some(topic) = ring.topics.get(topic) {
+                    topic.wake.send_replace(last.revision);
                 }
             }
         }
@@ -265,11 +295,11 @@ impl Feed {
         (ring.changes, ring.bytes) = (0, 0);
         ring.floor = head;
         ring.head = head;
-        ring.clusters.retain(|_, cluster| cluster.wake.receiver_count() > 0);
-        for cluster in ring.clusters.values_mut() {
-            cluster.commits.clear();
-            cluster.floor = head;
-            cluster.wake.send_replace(head);
+        ring.topics.retain(|_, topic| topic.wake.receiver_count() > 0);
+        for topic in ring.topics.values_mut() {
+            topic.commits.clear();
+            topic.floor = head;
+            topic.wake.send_replace(head);
         }
         drop(ring);
         self.shared.head.send_replace(head);
@@ -279,31 +309,31 @@ impl Feed {
     pub(crate) fn close(&self) {
         let mut ring = self.shared.ring.write();
         ring.closed = true;
-        for cluster in ring.clusters.values() {
-            cluster.wake.send_modify(|_| ());
+        for topic in ring.topics.values() {
+            topic.wake.send_modify(|_| ());
         }
         self.shared.head.send_modify(|_| ());
     }
 }
 
 impl Ring {
-    /// A cluster's ring; made if nobody has needed it.
-    fn cluster(&mut self, id: ClusterId) -> &mut ClusterRing {
+    /// A topic's ring; made if nobody has needed it.
+    fn topic(&mut self, topic: Topic) -> &mut TopicRing {
         let floor = self.floor;
-        self.clusters.entry(id).or_insert_with(|| ClusterRing::new(floor))
+        self.topics.entry(topic).or_insert_with(|| TopicRing::new(floor))
     }
 
-    /// Drops what a cluster's ring holds at or before the floor, and the ring when nobody needs it.
-    fn forget(&mut self, id: ClusterId) {
+    /// Drops what a topic's ring holds at or before the floor, and the ring when nobody needs it.
+    fn forget(&mut self, topic: Topic) {
         let floor = self.floor;
-        let Some(cluster) = self.clusters.get_mut(&id) else {
+        let Some(ring) = self.topics.get_mut(&topic) else {
             return;
         };
-        while let Some(old) = cluster.commits.pop_front_if(|c| c.revision <= floor) {
-            cluster.floor = old.revision;
+        while let Some(old) = ring.commits.pop_front_if(|c| c.revision <= floor) {
+            ring.floor = old.revision;
         }
-        if cluster.commits.is_empty() && cluster.wake.receiver_count() == 0 {
-            self.clusters.remove(&id);
+        if ring.commits.is_empty() && ring.wake.receiver_count() == 0 {
+            self.topics.remove(&topic);
         }
     }
 }
@@ -311,7 +341,7 @@ impl Ring {
 /// A reader's place in the feed.
 pub struct Subscription {
     shared: Arc<Shared>,
-    cluster: Option<ClusterId>,
+    topic: Option<Topic>,
     cursor: Revision,
     wake: watch::Receiver<Revision>,
 }
@@ -341,8 +371,8 @@ impl Subscription {
         if ring.closed {
             return Some(Next::Closed);
         }
-        let mine = self.cluster.and_then(|id| ring.clusters.get(&id));
-        let floor = mine.map_or(ring.floor, |cluster| cluster.floor);
+        let mine = self.topic.and_then(|topic| ring.topics.get(&topic));
+        let floor = mine.map_or(ring.floor, |topic| topic.floor);
         // Above the head: the reader comes from another store, or from one that was set back.
         if self.cursor < floor || self.cursor > ring.head {
             self.cursor = ring.head;
@@ -352,9 +382,9 @@ impl Subscription {
             None => ring
                 .commits
                 .get(usize::try_from(self.cursor - ring.floor).unwrap_or(usize::MAX)),
-            Some(cluster) => {
-                let at = cluster.commits.partition_point(|c| c.revision <= self.cursor);
-                cluster.commits.get(at)
+            Some(topic) => {
+                let at = topic.commits.partition_point(|c| c.revision <= self.cursor);
+                topic.commits.get(at)
             }
         };
         match found {
@@ -372,184 +402,4 @@ impl Subscription {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::pin::pin;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::{Context, Poll, Wake, Waker};
-
-    use super::*;
-    use crate::model::{Block, Exception, Meta, NodeStatus};
-
-    fn block(cluster: ClusterId) -> Object {
-        let id = ProjectId::from_bytes([1; 16]);
-        Object::from(Block {
-            id: portolan_shared::ids::BlockId::from_bytes([2; 16]),
-            meta: Meta {
-                project: id,
-                revision: 1,
-                revision_number: 0,
-                created_at: 0,
-                updated_at: 0,
-            },
-            cluster,
-            node: portolan_shared::ids::NodeId::from_bytes([3; 16]),
-            subnet: portolan_shared::ids::SubnetId::from_bytes([4; 16]),
-            cidr: "10.0.0.0/26".parse().unwrap(),
-        })
-    }
-
-    fn commit(revision: Revision, clusters: &[ClusterId]) -> Arc<Commit> {
-        let change = |id: &ClusterId| Change::of(Op::Put, block(*id), None, |_| None, |_| None);
-        Arc::new(Commit {
-            revision,
-            at: 0,
-            actor: Actor::System,
-            via: Via::SYSTEM,
-            by_provider: false,
-            changes: clusters.iter().map(change).collect(),
-        })
-    }
-
-    fn cluster(n: u8) -> ClusterId {
-        ClusterId::from_bytes([n; 16])
-    }
-
-    fn revisions(subscription: &mut Subscription) -> Vec<Revision> {
-        std::iter::from_fn(|| match subscription.try_next()? {
-            Next::Commit(commit) => Some(commit.revision),
-            other => panic!("{other:?}"),
-        })
-        .collect()
-    }
-
-    #[derive(Default)]
-    struct Woken(AtomicUsize);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    #[test]
-    fn a_reader_gets_everything_after_its_cursor() {
-        let feed = Feed::new(10, 100);
-        feed.publish(&[
-            commit(11, &[cluster(1)]),
-            commit(12, &[cluster(2)]),
-            commit(13, &[cluster(1)]),
-        ]);
-        assert_eq!(revisions(&mut feed.subscribe(Some(10))), [11, 12, 13]);
-        assert_eq!(revisions(&mut feed.subscribe(Some(12))), [13]);
-        assert_eq!(revisions(&mut feed.subscribe(None)), [0; 0]);
-        let mut one = feed.subscribe_cluster(cluster(1), Some(10));
-        assert_eq!(revisions(&mut one), [11, 13]);
-        assert_eq!(one.cursor(), 13);
-    }
-
-    #[test]
-    fn whoever_falls_behind_the_ring_is_reset_and_holds_nobody() {
-        let feed = Feed::new(0, 10);
-        let (mut slow, mut elsewhere) = (feed.subscribe(Some(0)), feed.subscribe_cluster(cluster(9), Some(0)));
-        for revision in 1..=30 {
-            feed.publish(&[commit(revision, &[cluster(1)])]);
-            // A quiet reader that looks now and then never falls behind.
-            assert!(elsewhere.try_next().is_none());
-        }
-        assert!(matches!(slow.try_next(), Some(Next::Reset { head: 30 })));
-        assert!(slow.try_next().is_none(), "and goes on from the head");
-        let mut ahead = feed.subscribe(Some(31));
-        assert!(
-            matches!(ahead.try_next(), Some(Next::Reset { head: 30 })),
-            "it comes from another store"
-        );
-        assert_eq!(revisions(&mut feed.subscribe(Some(20))).len(), 10);
-    }
-
-    #[test]
-    fn large_changes_are_kept_in_smaller_number() {
-        let status = |reason: usize| {
-            Object::from(NodeStatus {
-                node: portolan_shared::ids::NodeId::from_bytes([3; 16]),
-                cluster: cluster(1),
-                project: ProjectId::from_bytes([1; 16]),
-                revision: 1,
-                online: true,
-                since: 0,
-                applied_revision: 1,
-                exceptions: vec![Exception {
-                    kind: "port".into(),
-                    id: [1; 16],
-                    reason: "x".repeat(reason),
-                    attempts: 1,
-                }],
-                agent_version: String::new(),
-                pod_seq: 0,
-                held_by: None,
-                beat: 0,
-            })
-        };
-        let kept = |reason: usize| {
-            let feed = Feed::new(0, 100);
-            for revision in 1..=100 {
-                let change = Change::of(Op::Put, status(reason), None, |_| None, |_| None);
-                feed.publish(&[Arc::new(Commit {
-                    revision,
-                    at: 0,
-                    actor: Actor::System,
-                    via: Via::SYSTEM,
-                    by_provider: false,
-                    changes: Box::new([change]),
-                })]);
-            }
-            feed.shared.ring.read().commits.len()
-        };
-        assert_eq!(kept(200), 100);
-        assert!((5..=10).contains(&kept(10_000)), "{}", kept(10_000));
-    }
-
-    #[test]
-    fn only_its_own_clusters_commits_make_a_reader_fall_behind() {
-        let feed = Feed::new(0, 10);
-        let mut quiet = feed.subscribe_cluster(cluster(9), Some(0));
-        feed.publish(&[commit(1, &[cluster(9)])]);
-        assert_eq!(revisions(&mut quiet), [1]);
-        // Nothing wakes it meanwhile, so it does not look.
-        for revision in 2..=30 {
-            feed.publish(&[commit(revision, &[cluster(1)])]);
-        }
-        assert!(quiet.try_next().is_none(), "it has everything that concerns it");
-        assert_eq!(quiet.cursor(), 30);
-        let mut late = feed.subscribe_cluster(cluster(9), Some(0));
-        assert!(
-            matches!(late.try_next(), Some(Next::Reset { head: 30 })),
-            "commit 1 is no longer kept"
-        );
-    }
-
-    #[test]
-    fn a_commit_wakes_only_those_it_concerns() {
-        let feed = Feed::new(0, 1000);
-        let mut mine = feed.subscribe_cluster(cluster(1), None);
-        let mut others: Vec<_> = (2..100).map(|n| feed.subscribe_cluster(cluster(n), None)).collect();
-        let (woken, idle) = (Arc::new(Woken::default()), Arc::new(Woken::default()));
-        let (waker, bored) = (Waker::from(Arc::clone(&woken)), Waker::from(Arc::clone(&idle)));
-        let mut next = pin!(mine.next());
-        assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-        let mut sleeping: Vec<_> = others.iter_mut().map(|other| Box::pin(other.next())).collect();
-        for other in &mut sleeping {
-            assert!(other.as_mut().poll(&mut Context::from_waker(&bored)).is_pending());
-        }
-        feed.publish(&[commit(1, &[cluster(1)])]);
-        assert_eq!(
-            (woken.0.load(Ordering::Relaxed), idle.0.load(Ordering::Relaxed)),
-            (1, 0)
-        );
-        let Poll::Ready(Next::Commit(told)) = next.poll(&mut Context::from_waker(&waker)) else {
-            panic!()
-        };
-        assert_eq!(told.revision, 1);
-        feed.close();
-        assert_eq!(idle.0.load(Ordering::Relaxed), 98, "the end wakes everybody");
-    }
-}
+mod tests;

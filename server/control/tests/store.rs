@@ -136,6 +136,7 @@ fn put(before: Option<&Object>, object: &Object) -> Change {
         before: before.cloned(),
         project: Some(ProjectId::from_bytes(bytes(1))),
         cluster: None,
+        inside: None,
     }
 }
 

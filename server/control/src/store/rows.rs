@@ -434,6 +434,7 @@ fn change_of(row: &ReadRow) -> Result<Change, StoreError> {
         object,
         project: id(&row.project).map(ProjectId::from_bytes),
         cluster: id(&row.cluster).map(ClusterId::from_bytes),
+        inside: None,
     })
 }
 

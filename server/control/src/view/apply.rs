@@ -264,6 +264,7 @@ impl Change {
             before,
             project,
             cluster,
+            inside: None,
         }
     }
 }

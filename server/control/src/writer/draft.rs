@@ -218,7 +218,7 @@ impl<'a> Draft<'a> {
     }
 
     fn change(&self, op: Op, object: Object, before: Option<Object>) -> Change {
-        Change::of(
+        let mut change = Change::of(
             op,
             object,
             before,
@@ -228,7 +228,12 @@ impl<'a> Draft<'a> {
                     .or_else(|| self.view.node(node).map(|n| n.cluster))
             },
             |network| self.view.clusters_in(network).next().map(|c| c.id),
-        )
+        );
+        change.place(|network| {
+            let now = self.network(network).map(|n| n.meta.project);
+            now.or_else(|| self.view.network(network).map(|n| n.meta.project))
+        });
+        change
     }
 
     /// Cursors that have moved, as changes of the batch's last commit.

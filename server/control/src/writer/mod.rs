@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use portolan_shared::ids::ProjectId;
+use portolan_shared::ids::{NetworkId, ProjectId};
 use portolan_shared::refusal::Refusal;
 use tokio::sync::oneshot;
 
@@ -240,7 +240,7 @@ impl Writer {
         let mut view = self.view.write();
         let mut published = Vec::with_capacity(others.len());
         for mut commit in others {
-            fill_before(&view, &mut commit.changes);
+            fill_in(&view, &mut commit.changes);
             // As in the view, what is given up goes back before anything is taken.
             view.take_out(&commit.changes);
             for change in &commit.changes {
@@ -434,8 +434,22 @@ fn name(command: &Command) -> String {
     said.chars().take_while(char::is_ascii_alphanumeric).collect()
 }
 
-/// Says of every change what its object was before; two may be of one object.
-fn fill_before(view: &View, changes: &mut [Change]) {
+/// Says of every change of another process what the store does not: what its object was before (two
+/// may be of one object), and in whose network a hidden port is.
+fn fill_in(view: &View, changes: &mut [Change]) {
+    let made: HashMap<NetworkId, ProjectId> = changes
+        .iter()
+        .filter_map(|change| match &change.object {
+            Object::Network(network) => Some((network.id, network.meta.project)),
+            _ => None,
+        })
+        .collect();
+    for change in changes.iter_mut() {
+        change.place(|id| match view.network(id) {
+            Some(network) => Some(network.meta.project),
+            None => made.get(&id).copied(),
+        });
+    }
     let mut seen: HashMap<Key, Option<Object>> = HashMap::with_capacity(changes.len());
     for change in changes {
         let after = (change.op != Op::Delete).then(|| change.object.clone());

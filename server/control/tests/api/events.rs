@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::BodyDataStream;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use portolan_control::identity::login::TOKEN_LIFETIME;
 use portolan_control::model::Role;
 use serde_json::{Value, json};
@@ -288,4 +288,21 @@ async fn a_session_has_so_many_streams_and_a_closed_one_makes_room() {
     );
     drop(open.pop());
     Stream::open(&ann, "", &[]).await;
+}
+
+/// Nothing of others' wakes a stream, so it has to look itself how far it is.
+#[tokio::test(start_paused = true)]
+async fn a_quiet_projects_marks_keep_up_with_everybody_elses_commits() {
+    let server = Server::new().await;
+    let ann = server.user("ann", "alpha", Role::Member).await;
+    let bob = server.user("bob", "beta", Role::Member).await;
+    let mut stream = Stream::open(&ann, "", &[]).await;
+    stream.next().await.unwrap();
+    let mut waiting = std::pin::pin!(stream.next());
+    assert_eq!(waiting.as_mut().now_or_never(), None);
+    for _ in 0..3 {
+        bob.make("network", json!({})).await;
+    }
+    let mark = waiting.await.unwrap();
+    assert_eq!((mark.name.as_str(), mark.id), ("progress", server.head()));
 }

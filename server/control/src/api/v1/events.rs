@@ -32,9 +32,9 @@ use crate::audience::Audience;
 use crate::command::Actor;
 use crate::feed::{self, Change, Commit, Next, Subscription};
 use crate::identity::rights::{overall, rights};
-use crate::model::{Object, Port, Session};
+use crate::model::{Object, Port, Revision, Session};
 use crate::places::{Full, Place, Places};
-use crate::view::{View, hidden};
+use crate::view::View;
 
 /// How often a stream says how far it is.
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -147,7 +147,10 @@ pub async fn stream(caller: Caller, headers: HeaderMap, OriginalUri(uri): Origin
     api.metrics.stream(1);
     let reader = Reader {
         _place: place,
-        feed: api.control.feed().subscribe(after),
+        feed: match project {
+            None => api.control.feed().subscribe(after),
+            Some(id) => api.control.feed().subscribe_project(id, after),
+        },
         ending: api.ending.clone(),
         session,
         project,
@@ -178,8 +181,9 @@ impl Reader {
                 _ = self.mark.tick() => None,
                 next = self.feed.next() => Some(next),
             };
-            match next {
+            match next.or_else(|| self.feed.try_next()) {
                 None => {
+                    // Nobody woke it for others' commits: that looked how far it is.
                     self.allowed()?;
                     write(
                         &mut text,
@@ -221,8 +225,6 @@ impl Reader {
                 write(text, "reset", &ProgressEvent { revision: head }, head);
                 self.allowed().is_some()
             }
-            // Most commits are of others: these cost no look at rights.
-            Next::Commit(commit) if !self.may_concern(&commit) => true,
             Next::Commit(commit) => {
                 let Some(audience) = self.allowed() else {
                     return false;
@@ -237,22 +239,12 @@ impl Reader {
         }
     }
 
-    /// Whether a commit may be told to this reader at all: it is of the project, or of a hidden port,
-    /// which is the provider's in whosever network.
-    fn may_concern(&self, commit: &Commit) -> bool {
-        let Some(project) = self.project else { return true };
-        commit.changes.iter().any(|change| {
-            change.op != feed::Op::Quiet
-                && (change.project == Some(project) || matches!(&change.object, Object::Port(port) if hidden(port)))
-        })
-    }
-
     fn changes(&self, commit: &Commit, audience: Audience) -> Vec<Changed> {
         let mine: Vec<&Change> = commit
             .changes
             .iter()
             .filter(|change| change.op != feed::Op::Quiet)
-            .filter(|change| self.concerned(change, commit, audience))
+            .filter(|change| self.concerned(change, commit.revision, audience))
             .collect();
         if mine.is_empty() {
             return Vec::new();
@@ -276,32 +268,13 @@ impl Reader {
         told
     }
 
-    fn concerned(&self, change: &Change, commit: &Commit, audience: Audience) -> bool {
+    fn concerned(&self, change: &Change, revision: Revision, audience: Audience) -> bool {
         let Some(project) = self.project else { return true };
         if change.project == Some(project) {
-            return change.audience(commit.revision) <= audience;
+            return change.audience(revision) <= audience;
         }
         // A hidden port is the provider's; the network it is in is the project's.
-        match &change.object {
-            Object::Port(port) if audience == Audience::Provider && hidden(port) => {
-                self.owner_of(port.network, commit) == Some(project)
-            }
-            _ => false,
-        }
-    }
-
-    /// Whose a network is, or was until this commit.
-    fn owner_of(&self, id: NetworkId, commit: &Commit) -> Option<ProjectId> {
-        let stored = self
-            .api
-            .control
-            .read(|view| view.network(id).map(|network| network.meta.project));
-        stored.or_else(|| {
-            commit.changes.iter().find_map(|change| match &change.object {
-                Object::Network(network) if network.id == id => Some(network.meta.project),
-                _ => None,
-            })
-        })
+        audience == Audience::Provider && change.inside == Some(project)
     }
 
     /// Who did it, if the reader may know.
