@@ -49,6 +49,8 @@ pub struct Around {
     pub cidr: Cidr,
     /// The subnet's name.
     pub subnet: String,
+    /// Its network's name.
+    pub network: String,
     /// Its gateway.
     pub gateway: Option<IpAddr>,
     /// Its pools.
@@ -72,6 +74,11 @@ impl Around {
                 subnet.cidr.to_string()
             } else {
                 subnet.name.clone()
+            },
+            network: if subnet.network.name.is_empty() {
+                subnet.network.id.to_string()
+            } else {
+                subnet.network.name.clone()
             },
             gateway: subnet.gateway,
             pools: subnet.pools.clone(),
@@ -212,7 +219,7 @@ fn mac(text: &str, around: &Around) -> Result<Option<String>, Message> {
     match around.macs.iter().find(|(held, _)| *held == mac) {
         Some((_, holder)) => Err(refused(Refusal::MacTaken {
             mac,
-            network: around.subnet.clone(),
+            network: around.network.clone(),
             holder: holder.clone(),
         })),
         None => Ok(Some(mac.to_string())),
@@ -232,6 +239,7 @@ mod tests {
         Around {
             cidr: "10.0.0.0/24".parse().unwrap(),
             subnet: "web".into(),
+            network: "basin".into(),
             gateway: "10.0.0.1".parse().ok(),
             pools: vec![("10.0.0.2".parse().unwrap(), "10.0.0.99".parse().unwrap())],
             holders: vec![(
@@ -311,7 +319,8 @@ mod tests {
             with("FA-16-3E-00-00-02").spec.and_then(|spec| spec.mac).as_deref(),
             Some("fa:16:3e:00:00:02")
         );
-        assert!(with("fa:16:3e:00:00:01").mac.unwrap().text.contains("port a"));
+        let taken = with("fa:16:3e:00:00:01").mac.unwrap().text;
+        assert!(taken.contains("in basin") && taken.contains("port a"), "{taken}");
         assert!(with("01:00:5e:00:00:01").spec.is_none());
     }
 }
