@@ -14,7 +14,6 @@ use portolan_control::model::Object;
 use portolan_control::view::PortScope;
 use portolan_shared::ids::{NetworkId, PortId, ProjectId, SubnetId};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
 
 /// A subnet 10.0.N.0/29: gateway .1, pool .2 to .6.
 struct Naive {
@@ -386,20 +385,5 @@ fn bulk(model: &mut Model, count: usize, at: Option<u32>) -> Result<Vec<Vec<u32>
 
 #[test]
 fn the_writer_decides_as_the_model_does() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let cases = if std::env::var_os("PORTOLAN_ROUNDS").is_some() {
-        500
-    } else {
-        40
-    };
-    let mut runner = TestRunner::new(Config {
-        cases,
-        failure_persistence: None,
-        ..Config::default()
-    });
-    runner
-        .run(&prop::collection::vec(step(), 1..120), |steps| {
-            runtime.block_on(agree(steps))
-        })
-        .unwrap_or_else(|failure| panic!("{failure}"));
+    common::property::steps_hold(step(), 120, agree);
 }

@@ -16,7 +16,6 @@ use portolan_shared::cluster::check;
 use portolan_shared::ids::{ClusterId, NetworkId, PortId, ProjectId, SubnetId};
 use portolan_shared::v1::CreateCluster;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
 
 /// Subnets that a network may get; one is too small for a shadow port, one is not of IPv4.
 const CIDRS: [&str; 6] = [
@@ -334,22 +333,7 @@ async fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
 
 #[test]
 fn a_shadow_port_is_where_it_is_needed_and_nowhere_else() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let cases = if std::env::var_os("PORTOLAN_ROUNDS").is_some() {
-        500
-    } else {
-        40
-    };
-    let mut runner = TestRunner::new(Config {
-        cases,
-        failure_persistence: None,
-        ..Config::default()
-    });
-    runner
-        .run(&prop::collection::vec(step(), 1..80), |steps| {
-            runtime.block_on(run(steps))
-        })
-        .unwrap_or_else(|failure| panic!("{failure}"));
+    common::property::steps_hold(step(), 80, run);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
 pub mod postgres;
+pub mod property;
 
 use std::net::IpAddr;
 use std::sync::Arc;
