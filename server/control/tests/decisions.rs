@@ -199,34 +199,6 @@ async fn overlap_is_refused_in_a_network_and_allowed_between_networks() {
 }
 
 #[tokio::test]
-async fn what_is_in_use_is_not_deleted_and_says_by_what() {
-    let kit = Kit::new().await;
-    let network = kit.network().await;
-    let id = kit.subnet(network, "10.0.0.0/24").await;
-    let web = kit
-        .port(NewPort {
-            name: "web-1".into(),
-            ..new_port(kit.project, network)
-        })
-        .await
-        .unwrap();
-    let refusal = kit.ask(Command::DeleteSubnet(id)).await.unwrap_err();
-    assert_eq!(
-        refusal.to_string(),
-        format!("Addresses of subnet {id} are in use by port web-1. Delete what uses them first.")
-    );
-    let refusal = kit.ask(Command::DeleteNetwork(network)).await.unwrap_err();
-    assert_eq!(
-        refusal.to_string(),
-        "Network web is in use by port web-1. Delete what uses it first."
-    );
-    kit.ask(Command::DeletePort(web.id)).await.unwrap();
-    let gone = kit.ask(Command::DeleteNetwork(network)).await.unwrap();
-    assert_eq!(gone.objects.len(), 2, "its subnets go with it");
-    assert!(kit.control.read(|view| view.subnet(id).is_none()));
-}
-
-#[tokio::test]
 async fn others_see_nothing_and_are_named_as_such() {
     let kit = Kit::new().await;
     let network = kit.network().await;

@@ -191,23 +191,48 @@ fn check_quota(draft: &Draft<'_>, project: &Project, counted: Counted, more: u64
 /// How many holders a sentence names before "and N more".
 const NAMED: usize = 5;
 
-/// Ports in a scope but shadow ports, which stand in nobody's way, in id order.
-fn users(draft: &Draft<'_>, scope: PortScope) -> Vec<Arc<Port>> {
-    let mut ports = draft.ports(scope);
-    ports.retain(|port| &*port.device_owner != owner::SHADOW);
-    ports
+/// How many ports of a network or subnet are looked at to name some.
+const LOOKED_AT: usize = 100;
+
+/// Who has ports in a network or subnet: all but its shadow port, which stands in nobody's way.
+struct Users {
+    /// The first of them.
+    some: Vec<Arc<Port>>,
+    /// How many there are.
+    count: u64,
 }
 
-/// Ports as holders: those the caller may see by name, others as whose they are.
-fn name_ports(request: &Request, ports: &[Arc<Port>]) -> Holders {
-    let (mine, others): (Vec<_>, Vec<_>) = ports.iter().partition(|port| sees(request, port.meta.project));
+fn users(draft: &Draft<'_>, scope: PortScope) -> Users {
+    let (mut some, mut count) = draft.first_ports(scope, LOOKED_AT);
+    let (network, inside) = match scope {
+        PortScope::Network(id) => (Some(id), None),
+        PortScope::Subnet(id) => (draft.subnet(id).map(|subnet| subnet.network), Some(id)),
+        _ => (None, None),
+    };
+    let shadow = network.and_then(|id| draft.network(id)?.shadow_port);
+    if let Some(shadow) = shadow.and_then(|id| draft.port(id)) {
+        let here = |subnet| shadow.fixed_ips.iter().any(|ip| ip.subnet == subnet);
+        if inside.is_none_or(here) {
+            count = count.saturating_sub(1);
+        }
+        some.retain(|port| port.id != shadow.id);
+    }
+    Users { some, count }
+}
+
+/// Ports as holders: those the caller may see by name, others as whose they are; those that were not
+/// looked at as more.
+fn name_ports(request: &Request, users: &Users) -> Holders {
+    let sees = |port: &&Arc<Port>| sees(request, port.meta.project);
+    let (mine, others): (Vec<_>, Vec<_>) = users.some.iter().partition(sees);
     let mut named: Vec<Holder> = mine
         .iter()
         .take(NAMED)
         .map(|port| describe(port, request.project))
         .collect();
-    if mine.len() > NAMED {
-        named.push(Holder::Count(Several::More, (mine.len() - NAMED) as u64));
+    let more = users.count.saturating_sub((named.len() + others.len()) as u64);
+    if more > 0 {
+        named.push(Holder::Count(Several::More, more));
     }
     match others.len() {
         0 => {}

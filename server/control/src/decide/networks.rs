@@ -7,7 +7,7 @@ use portolan_shared::ids::NetworkId;
 use portolan_shared::refusal::Refusal;
 
 use super::{
-    check_quota, check_revision, name_clusters, name_ports, not_found, shadow, target_project, users, visible,
+    Users, check_quota, check_revision, name_clusters, name_ports, not_found, shadow, target_project, users, visible,
 };
 use crate::command::{NetworkChange, NewNetwork, Request};
 use crate::model::{Cluster, Key, Network, Object, owner};
@@ -176,12 +176,13 @@ fn check_given_up(draft: &Draft<'_>, request: &Request, old: &Network, new: &Net
         }
     }
     if old.external && !new.external {
-        let mut ports = draft.ports(PortScope::Network(old.id));
-        ports.retain(|port| &*port.device_owner == owner::EXTERNAL);
-        if !ports.is_empty() {
+        let mut some = draft.ports(PortScope::Network(old.id));
+        some.retain(|port| &*port.device_owner == owner::EXTERNAL);
+        if !some.is_empty() {
+            let count = some.len() as u64;
             return Err(Refusal::NetworkInUse {
                 network: network(),
-                holders: name_ports(request, &ports),
+                holders: name_ports(request, &Users { some, count }),
             });
         }
     }
@@ -218,11 +219,11 @@ pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: NetworkId) ->
     if !holders.0.is_empty() {
         return Err(Refusal::NetworkInUse { network: name, holders });
     }
-    let ports = users(draft, PortScope::Network(id));
-    if !ports.is_empty() {
+    let users = users(draft, PortScope::Network(id));
+    if users.count > 0 {
         return Err(Refusal::NetworkInUse {
             network: name,
-            holders: name_ports(request, &ports),
+            holders: name_ports(request, &users),
         });
     }
     take_away(draft, id)

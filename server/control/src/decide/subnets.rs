@@ -160,11 +160,11 @@ pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: SubnetId) -> 
     if let Purpose::Nodes(cluster) | Purpose::Pods(cluster) = subnet.purpose {
         return Err(owned(draft, &subnet, cluster));
     }
-    let ports = users(draft, PortScope::Subnet(id));
-    if !ports.is_empty() {
+    let users = users(draft, PortScope::Subnet(id));
+    if users.count > 0 {
         return Err(Refusal::SubnetInUse {
             subnet: display_name(&subnet.name, id),
-            holders: name_ports(request, &ports),
+            holders: name_ports(request, &users),
         });
     }
     // It stays the customer's, so it does not "go when that is deleted".

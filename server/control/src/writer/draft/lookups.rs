@@ -90,6 +90,43 @@ impl<'a> Draft<'a> {
         })
     }
 
+    /// Up to `most` ports of a network or subnet, the first by id (of a subnet, by address), in id order;
+    /// and how many there are in all. Cost grows with `most` and the batch, not with the ports.
+    pub fn first_ports(&self, scope: PortScope, most: usize) -> (Vec<Arc<Port>>, u64) {
+        let inside = |port: &Port| match scope {
+            PortScope::Subnet(id) => port.fixed_ips.iter().any(|ip| ip.subnet == id),
+            PortScope::Network(id) => port.network == id,
+            _ => false,
+        };
+        let mut touched: Vec<PortId> = Vec::new();
+        for key in self.touched.get(&ObjectKind::Port).into_iter().flatten() {
+            if let Key::Port(id) = key {
+                touched.push(*id);
+            }
+        }
+        touched.sort_unstable();
+        touched.dedup();
+        let were = touched
+            .iter()
+            .filter(|id| self.view.port(**id).is_some_and(|port| inside(port)));
+        let stored = self.view.port_count(scope).saturating_sub(were.count() as u64);
+        let mut ports: Vec<Arc<Port>> = touched.iter().filter_map(|id| self.port(*id)).collect();
+        ports.retain(|port| inside(port));
+        let all = stored + ports.len() as u64;
+        let same = |port: &&Arc<Port>| touched.binary_search(&port.id).is_err();
+        match scope {
+            PortScope::Subnet(id) => {
+                let by_address = self.view.ports_by_address(id, None).map(|(_, port)| port);
+                ports.extend(by_address.filter(same).take(most).cloned());
+            }
+            _ => ports.extend(self.view.ports(scope, None).filter(same).take(most).cloned()),
+        }
+        ports.sort_unstable_by_key(|port| port.id);
+        ports.dedup_by_key(|port| port.id);
+        ports.truncate(most);
+        (ports, all)
+    }
+
     /// Subnets of a network, in id order.
     pub fn subnets_of(&self, network: NetworkId) -> Vec<Arc<Subnet>> {
         let stored = self.view.subnets_of(network).map(|subnet| Key::Subnet(subnet.id));
