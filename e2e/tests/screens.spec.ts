@@ -1,5 +1,50 @@
 /** Every screen, once, in both themes: a picture to look at, and an accessibility audit. */
+import type { Locator, Page } from "@playwright/test";
 import { expect, test } from "../fixtures";
+import { People } from "../people";
+
+/** How long the console shows a message (milliseconds). */
+const STAYS = 6_000;
+
+/** Messages stay until they are closed: how they lie on the screen is looked at without haste. */
+async function keepMessages(page: Page): Promise<void> {
+  await page.addInitScript((stays) => {
+    const later = window.setTimeout.bind(window);
+    const timeout = (work: TimerHandler, millis?: number) => (millis === stays ? 0 : later(work, millis));
+    window.setTimeout = timeout as typeof window.setTimeout;
+  }, STAYS);
+}
+
+/** Every one of these is on the screen, whole, and no message lies over it. */
+async function uncovered(page: Page, what: Locator, when: string): Promise<void> {
+  const window = page.viewportSize()!;
+  const messages = await page.locator(".toast").all();
+  expect(messages.length, when).toBeGreaterThan(0);
+  const overs = await Promise.all(messages.map(async (message) => (await message.boundingBox())!));
+  const all = await what.all();
+  expect(all.length, when).toBeGreaterThan(0);
+  for (const one of all) {
+    const box = (await one.boundingBox())!;
+    const name = `${when}: ${(await one.getAttribute("aria-label")) ?? (await one.getAttribute("name")) ?? (await one.innerText())}`;
+    expect(box.y, name).toBeGreaterThanOrEqual(0);
+    expect(box.y + box.height, name).toBeLessThanOrEqual(window.height + 1);
+    for (const over of overs) {
+      const beside = box.x + box.width <= over.x || over.x + over.width <= box.x;
+      const apart = box.y + box.height <= over.y || over.y + over.height <= box.y;
+      expect(beside || apart, `${name} at ${JSON.stringify(box)} under ${JSON.stringify(over)}`).toBe(true);
+    }
+  }
+}
+
+/** Goes through everything that takes the focus inside of a place, once around. */
+async function walkFocus(page: Page, place: Locator, when: string): Promise<void> {
+  const stops = await place.locator("a[href], button, input, textarea, select, summary").count();
+  const focused = page.locator(":focus:not(.toast *)");
+  for (let stop = 0; stop < stops + 2; stop += 1) {
+    await page.keyboard.press("Tab");
+    if (await focused.count()) await uncovered(page, focused, `${when}, stop ${stop}`);
+  }
+}
 
 test("log-in, and a wrong password", async ({ app }) => {
   await app.page.goto("/");
@@ -96,3 +141,73 @@ test("what is not there says so", async ({ app, expected }) => {
   await expect(app.page.getByText("There is no network with this ID")).toBeVisible();
   await app.inspect("network-not-found");
 });
+
+for (const [width, height] of [
+  [320, 640],
+  [700, 500],
+  [930, 640],
+  [1360, 860],
+]) {
+  test(`a message hides neither a panel's title nor its buttons nor what has the focus, at ${width} px`, async ({
+    app,
+    page,
+    request,
+    expected,
+  }, info) => {
+    const people = await People.make(request);
+    const mark = `msg${info.workerIndex}${Date.now().toString(36)}`;
+    const project = await people.project(`${mark}-quay`);
+    const { name, password } = await people.person(`${mark}-otto`, "member", project);
+    await keepMessages(page);
+    await page.setViewportSize({ width, height });
+    await app.logIn(name, password);
+    const network = await app.make(project.id, "network", { name: "quay" });
+    const inside = { network_id: network, name: "inside", cidr: "10.79.0.0/24", ip_version: 4 };
+    const subnet = await app.make(project.id, "subnet", inside);
+
+    // A message that comes while the panel is open.
+    await page.goto(`/p/${project.id}/subnets/${subnet}/ports?panel=new`);
+    const panel = app.panel("Add port to inside");
+    await panel.getByLabel("Create another").check();
+    await panel.getByLabel("Description").fill("What has the focus while the message comes.");
+    await page.keyboard.press("Enter");
+    await expect(page.locator(".toast")).toHaveCount(1);
+    const kept = panel.locator(".panel__head h2, .panel__head button, .panel__foot button, .panel__foot input");
+    await uncovered(page, kept, "the panel");
+    await uncovered(page, page.locator(":focus"), "the focus");
+    await app.inspect(`message-panel-${width}`);
+    await walkFocus(page, panel, "in the panel");
+    await panel.getByLabel("Description").focus();
+    await page.keyboard.press("Enter");
+    await expect(page.locator(".toast")).toHaveCount(2);
+    await uncovered(page, kept, "the panel, two messages");
+    await panel.getByRole("button", { name: "Cancel" }).click();
+    const discard = panel.getByRole("button", { name: "Discard" });
+    if (await discard.isVisible()) await discard.click();
+    await expect(panel).toBeHidden();
+
+    // One that is there when a panel opens.
+    await page.getByRole("button", { name: "Add port" }).first().click();
+    await expect(panel).toBeVisible();
+    await expect(page.locator(".toast")).toHaveCount(2);
+    await uncovered(page, kept, "a panel under messages");
+    await page.keyboard.press("Escape");
+    await expect(panel).toBeHidden();
+
+    // On a page without one.
+    const spare = await app.make(project.id, "network", { name: "spare" });
+    await page.goto(`/p/${project.id}/networks/${spare}?panel=delete`);
+    const sure = app.panel("Delete spare?");
+    await expect(sure.locator(".plan").first()).toBeVisible();
+    expected.push(/404/);
+    await sure.getByRole("button", { name: "Delete network" }).click();
+    await expect(app.heading("Networks")).toBeVisible();
+    await expect(page.locator(".toast")).toHaveCount(1);
+    await page.getByRole("button", { name: "Create network" }).first().click();
+    const form = page.getByRole("main");
+    await expect(form.getByLabel("Name", { exact: true })).not.toHaveValue("");
+    await app.inspect(`message-page-${width}`);
+    await walkFocus(page, form, "on the page");
+    await uncovered(page, page.locator(":focus"), "the last of the page");
+  });
+}

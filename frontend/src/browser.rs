@@ -5,7 +5,7 @@
 
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
-use web_sys::{Element, HtmlElement};
+use web_sys::{Element, HtmlElement, ScrollIntoViewOptions, ScrollLogicalPosition};
 
 /// Milliseconds since 1970, UTC.
 pub fn now() -> i64 {
@@ -79,6 +79,29 @@ pub fn set_root_attribute(name: &str, value: Option<&str>) {
         Some(value) => root.set_attribute(name, value),
         None => root.remove_attribute(name),
     };
+}
+
+/// Gives a variable of the style a value, for the whole page.
+pub fn set_variable(name: &str, value: &str) {
+    let Some(root) = document().document_element() else {
+        return;
+    };
+    if let Some(root) = root.dyn_ref::<HtmlElement>() {
+        // A browser that knows no variables lays out without them.
+        let _ = root.style().set_property(name, value);
+    }
+}
+
+/// Scrolls what has the focus from under `cover`, if it is there.
+pub fn uncover_focused(cover: &Element) {
+    let Some(focused) = focused() else { return };
+    let (under, over) = (focused.get_bounding_client_rect(), cover.get_bounding_client_rect());
+    let beside = under.right() <= over.left() || under.left() >= over.right();
+    if !beside && under.bottom() > over.top() && under.top() < over.bottom() && !cover.contains(Some(&focused)) {
+        let nearest = ScrollIntoViewOptions::new();
+        nearest.set_block(ScrollLogicalPosition::Nearest);
+        focused.scroll_into_view_with_scroll_into_view_options(&nearest);
+    }
 }
 
 /// What has the focus.

@@ -8,7 +8,9 @@ use leptos::wasm_split::{SplitLoaderError, wasm_split};
 use portolan_shared::v1::{AddressSpace, NetworkRow, PortRow, SubnetRow};
 
 use crate::api::Failure;
+use crate::components::button::{Look, button};
 use crate::components::error::error_block;
+use crate::components::panel::{Closing, panel};
 use crate::components::{dynamic, nothing};
 use crate::i18n::{Key, t};
 use crate::screens::delete::Doomed;
@@ -106,6 +108,31 @@ pub enum Part {
     Work(Work),
     /// One of the second.
     Desk(Desk),
+}
+
+impl Part {
+    /// What it is called and what closes it, where it is a panel.
+    fn panel(&self) -> Option<(String, Callback<()>)> {
+        let named = |title, close: &Callback<()>| Some((t(title).to_owned(), *close));
+        match self {
+            Part::Work(Work::AddNode { close, .. }) => named(Key::AddNode, close),
+            Part::Work(Work::AddSubnet { close, .. }) => named(Key::AddSubnet, close),
+            Part::Work(Work::AddPort { close, .. }) => named(Key::AddPort, close),
+            Part::Work(Work::Delete { doomed, close, .. }) => Some((doomed.title(), *close)),
+            _ => None,
+        }
+    }
+
+    /// Stands where it would, and says that it could not be had.
+    fn lost(&self, again: Callback<()>) -> AnyView {
+        let said = error_block(&Failure::unreadable(t(Key::FailurePart)), Some(again));
+        let Some((title, close)) = self.panel() else {
+            return said;
+        };
+        let closing = Closing::new(Signal::stored(false), close);
+        let foot = move || button(Look::Plain, Key::Close, close);
+        panel(Signal::stored(title), closing, said, Box::new(foot))
+    }
 }
 
 /// Draws a part of a group that is there.
@@ -207,7 +234,7 @@ pub fn later(part: Part) -> AnyView {
         untrack(|| match (standing, part.clone()) {
             (Standing::Here(Draw::Work(draw)), Part::Work(part)) => draw(part),
             (Standing::Here(Draw::Desk(draw)), Part::Desk(part)) => draw(part),
-            (Standing::Lost, _) => error_block(&Failure::unreadable(t(Key::FailurePart)), Some(load)),
+            (Standing::Lost, part) => part.lost(load),
             _ => nothing(),
         })
     })

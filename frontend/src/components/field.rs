@@ -103,22 +103,16 @@ pub fn named_text_field(
     message: Signal<Option<Message>>,
     hint: Option<Key>,
 ) -> AnyView {
-    let id = unique_id(name);
-    let (hint_id, message_id) = (format!("{id}-hint"), format!("{id}-message"));
-    let described = match hint {
-        Some(_) => format!("{hint_id} {message_id}"),
-        None => message_id.clone(),
-    };
-    let invalid = move || {
-        message
-            .with(|message| message.as_ref().is_some_and(|message| message.weight == Weight::Error))
-            .to_string()
-    };
     let class = if look.mono { "input input--mono" } else { "input" };
-    let control = if look.lines > 1 {
+    let label = Label {
+        text: label,
+        optional: look.optional,
+        hint,
+    };
+    let textarea = move |Tied { id, described, invalid }: Tied| {
         view! {
             <textarea
-                id=id.clone()
+                id=id
                 class=class
                 name=name
                 rows=look.lines
@@ -132,10 +126,11 @@ pub fn named_text_field(
             ></textarea>
         }
         .into_any()
-    } else {
+    };
+    let input = move |Tied { id, described, invalid }: Tied| {
         view! {
             <input
-                id=id.clone()
+                id=id
                 class=class
                 type=if look.secret { "password" } else { "text" }
                 name=name
@@ -151,17 +146,66 @@ pub fn named_text_field(
         }
         .into_any()
     };
+    match look.lines > 1 {
+        true => labelled(name, label, message, textarea),
+        false => labelled(name, label, message, input),
+    }
+}
+
+/// What a control is called, and what is to be known before one uses it.
+pub(super) struct Label {
+    /// The words.
+    pub(super) text: String,
+    /// May be left empty, and says so.
+    pub(super) optional: bool,
+    /// Stands under the control.
+    pub(super) hint: Option<Key>,
+}
+
+/// What ties a control to its label, hint and message.
+pub(super) struct Tied {
+    /// Its own id.
+    pub(super) id: String,
+    /// `aria-describedby`.
+    pub(super) described: String,
+    /// `aria-invalid`.
+    pub(super) invalid: Signal<String>,
+}
+
+/// A control with its label above, its hint and message below.
+pub(super) fn labelled(
+    name: &str,
+    label: Label,
+    message: Signal<Option<Message>>,
+    control: impl FnOnce(Tied) -> AnyView,
+) -> AnyView {
+    let id = unique_id(name);
+    let (hint_id, message_id) = (format!("{id}-hint"), format!("{id}-message"));
+    let described = match label.hint {
+        Some(_) => format!("{hint_id} {message_id}"),
+        None => message_id.clone(),
+    };
+    let invalid = Signal::derive(move || {
+        message
+            .with(|message| message.as_ref().is_some_and(|message| message.weight == Weight::Error))
+            .to_string()
+    });
+    let control = control(Tied {
+        id: id.clone(),
+        described,
+        invalid,
+    });
     view! {
         <div class="field">
             <label class="field__label" for=id>
-                {label}
-                {match look.optional {
+                {label.text}
+                {match label.optional {
                     true => view! { <span class="field__optional">" "{t(Key::Optional)}</span> }.into_any(),
                     false => nothing(),
                 }}
             </label>
             {control}
-            {match hint {
+            {match label.hint {
                 Some(hint) => view! { <p class="field__hint" id=hint_id>{t(hint)}</p> }.into_any(),
                 None => nothing(),
             }}

@@ -8,6 +8,7 @@ pub mod copy;
 pub mod error;
 pub mod facts;
 pub mod field;
+pub mod filter_box;
 pub mod fixed;
 pub mod frame;
 pub mod holders;

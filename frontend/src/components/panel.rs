@@ -1,13 +1,32 @@
 //! A panel over the page's right side: named, traps the focus, gives it back, asks before discarding.
 
+use std::cell::RefCell;
+
 use leptos::html;
 use leptos::prelude::*;
+use web_sys::HtmlElement;
 
 use super::button::{Look, button, icon_button, sending_button};
 use super::icon::Icon;
+use super::toast::toasts_in_panel;
 use super::{dynamic, unique_id};
 use crate::browser;
 use crate::i18n::{Key, t};
+
+thread_local! {
+    /// What had the focus before the panel that is open. One that takes its place gives it back there too.
+    static OPENER: RefCell<Option<HtmlElement>> = const { RefCell::new(None) };
+}
+
+/// What gets the focus back when a panel that opens now closes.
+fn opener() -> Option<HtmlElement> {
+    let focused = browser::focused();
+    let inside = |element: &HtmlElement| matches!(element.closest(".panel"), Ok(Some(_)));
+    if !focused.as_ref().is_some_and(inside) {
+        OPENER.set(focused);
+    }
+    OPENER.with_borrow(Clone::clone)
+}
 
 /// How a panel closes.
 #[derive(Clone, Copy)]
@@ -55,7 +74,7 @@ pub fn panel(title: Signal<String>, closing: Closing, body: AnyView, foot: Box<d
     let heading = unique_id("panel");
     let labelled = heading.clone();
     let node = NodeRef::<html::Div>::new();
-    let before = StoredValue::new_local(browser::focused());
+    let before = StoredValue::new_local(opener());
     Effect::new(move |_| {
         if node.get().is_some() {
             browser::soon(move || {
@@ -130,6 +149,7 @@ pub fn panel(title: Signal<String>, closing: Closing, body: AnyView, foot: Box<d
                     )}
                 </header>
                 <div class="panel__body">{body}</div>
+                {toasts_in_panel()}
                 <footer class="panel__foot">
                     {dynamic(move || if closing.asking.get() { question(closing) } else { foot() })}
                 </footer>

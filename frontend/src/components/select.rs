@@ -2,8 +2,8 @@
 
 use leptos::prelude::*;
 
-use super::field::{Message, Weight, message_view};
-use super::{dynamic, maybe, nothing, unique_id};
+use super::dynamic;
+use super::field::{Label, Message, Tied, labelled};
 use crate::i18n::{Key, t};
 
 /// A field to choose in. `choices` are values and their words; the chosen value is in `value`.
@@ -29,17 +29,6 @@ pub fn checked_select(
     message: Signal<Option<Message>>,
     hint: Option<Key>,
 ) -> AnyView {
-    let id = unique_id(name);
-    let (hint_id, message_id) = (format!("{id}-hint"), format!("{id}-message"));
-    let described = match hint {
-        Some(_) => format!("{hint_id} {message_id}"),
-        None => message_id.clone(),
-    };
-    let invalid = move || {
-        message
-            .with(|message| message.as_ref().is_some_and(|message| message.weight == Weight::Error))
-            .to_string()
-    };
     let options = dynamic(move || {
         let option = |(key, words): (String, String)| {
             let own = key.clone();
@@ -58,15 +47,13 @@ pub fn checked_select(
             .collect::<Vec<AnyView>>()
             .into_any()
     });
-    view! {
-        <div class="field">
-            <label class="field__label" for=id.clone()>
-                {t(label)}
-                {match optional {
-                    true => view! { <span class="field__optional">" "{t(Key::Optional)}</span> }.into_any(),
-                    false => nothing(),
-                }}
-            </label>
+    let label = Label {
+        text: t(label).to_owned(),
+        optional,
+        hint,
+    };
+    labelled(name, label, message, move |Tied { id, described, invalid }| {
+        view! {
             <select
                 id=id
                 class="input select"
@@ -77,14 +64,7 @@ pub fn checked_select(
             >
                 {options}
             </select>
-            {match hint {
-                Some(hint) => view! { <p class="field__hint" id=hint_id>{t(hint)}</p> }.into_any(),
-                None => nothing(),
-            }}
-            <div id=message_id aria-live="polite">
-                {maybe(move || message.get().map(|message| message_view(&message)))}
-            </div>
-        </div>
-    }
-    .into_any()
+        }
+        .into_any()
+    })
 }

@@ -1,5 +1,6 @@
 //! Short messages: seen for a moment, and told to screen readers.
 
+use leptos::html;
 use leptos::prelude::*;
 
 use super::button::icon_button;
@@ -11,12 +12,17 @@ use crate::i18n::Key;
 /// How long a message stays (milliseconds).
 const STAYS: i32 = 6_000;
 
+/// Between messages and the window's end, and as much above them (CSS pixels).
+const MARGIN: i32 = 16;
+
 /// The messages of this application.
 #[derive(Clone, Copy)]
 pub struct Toasts {
     shown: RwSignal<Vec<(u32, String)>>,
     next: StoredValue<u32>,
     spoken: RwSignal<String>,
+    /// Panels that are open, each with a place for messages of its own.
+    panels: RwSignal<u32>,
 }
 
 impl Toasts {
@@ -26,6 +32,7 @@ impl Toasts {
             shown: RwSignal::new(Vec::new()),
             next: StoredValue::new(0),
             spoken: RwSignal::new(String::new()),
+            panels: RwSignal::new(0),
         };
         provide_context(toasts);
         toasts
@@ -64,21 +71,76 @@ pub fn use_toasts() -> Toasts {
     expect_context::<Toasts>()
 }
 
-/// Where they appear. Once, at the end of the page.
+/// Where they appear while no panel is open. Once, at the end of the page.
 pub fn toasts() -> AnyView {
     let toasts = use_toasts();
+    let node = NodeRef::new();
+    let here = Signal::derive(move || match toasts.panels.get() {
+        0 => toasts.shown.get(),
+        _ => Vec::new(),
+    });
+    // What is under them can be scrolled from there.
+    Effect::new(move |_| {
+        here.track();
+        browser::soon(move || {
+            let height = node.try_get_untracked().flatten().map_or(0, height);
+            browser::set_variable("--toasts", &format!("{height}px"));
+        });
+    });
     view! {
         <div class="visually-hidden" aria-live="polite">{dynamic(move || toasts.spoken.get().into_any())}</div>
-        <div class="toasts" role="status" aria-live="polite">
-            {dynamic(move || {
-                let message = |(id, text): (u32, String)| {
-                    let close = Callback::new(move |()| toasts.close(id));
-                    view! { <div class="toast"><p>{text}</p> {icon_button("copy", Icon::Cross, Key::Close, close)}</div> }
-                        .into_any()
-                };
-                toasts.shown.get().into_iter().map(message).collect::<Vec<AnyView>>().into_any()
-            })}
+        {messages("toasts toasts--page", node, here)}
+    }
+    .into_any()
+}
+
+/// Where they appear while a panel is open: in its flow, where they take room and hide nothing of it, and
+/// inside of what screen readers look at then.
+pub fn toasts_in_panel() -> AnyView {
+    let toasts = use_toasts();
+    toasts.panels.update(|panels| *panels += 1);
+    on_cleanup(move || {
+        toasts.panels.try_update(|panels| *panels -= 1);
+    });
+    messages("toasts toasts--panel", NodeRef::new(), toasts.shown.into())
+}
+
+/// The messages; none of them covers what has the focus.
+fn messages(class: &'static str, node: NodeRef<html::Div>, shown: Signal<Vec<(u32, String)>>) -> AnyView {
+    let toasts = use_toasts();
+    Effect::new(move |_| {
+        shown.track();
+        browser::soon(move || {
+            if let Some(node) = node.try_get_untracked().flatten() {
+                browser::uncover_focused(&node);
+            }
+        });
+    });
+    let list = dynamic(move || {
+        let message = |(id, text): (u32, String)| {
+            let close = Callback::new(move |()| toasts.close(id));
+            view! { <div class="toast"><p>{text}</p> {icon_button("copy", Icon::Cross, Key::Close, close)}</div> }
+                .into_any()
+        };
+        shown
+            .get()
+            .into_iter()
+            .map(message)
+            .collect::<Vec<AnyView>>()
+            .into_any()
+    });
+    view! {
+        <div node_ref=node class=class role="status" aria-live="polite">
+            {list}
         </div>
     }
     .into_any()
+}
+
+/// Pixels from the top of the messages to the end of the window.
+fn height(node: web_sys::HtmlDivElement) -> i32 {
+    match node.offset_height() {
+        0 => 0,
+        height => height + 2 * MARGIN,
+    }
 }

@@ -6,10 +6,9 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 use portolan_shared::v1::{ClusterRow, NodesFrom, One, PlanKind, Stage, StageKind, SubnetRef};
 
-use super::address_param;
 use super::clusters::{KINDS, ready_of};
 use super::delete::Doomed;
-use super::object::{ObjectPage, object_page};
+use super::object::{Deletion, ObjectPage, Panels, object_page};
 use crate::api::{Interest, url, use_read};
 use crate::components::bar::bar;
 use crate::components::button::head_button;
@@ -26,6 +25,9 @@ use crate::i18n::{Key, format, t, tn};
 use crate::later::{Part, Work, later};
 use crate::paths;
 use crate::session::{use_param, use_project, use_session};
+
+/// Opens the panel that adds a node.
+const JOIN: &str = "join";
 
 /// First glance.
 pub fn figures(cluster: &ClusterRow) -> Vec<Figure> {
@@ -59,10 +61,8 @@ pub fn Cluster() -> impl IntoView {
         Interest::within(KINDS, id),
     );
     let cluster = Signal::derive(move || read.data.with(|data| data.as_ref().map(|one| one.item.clone())));
-    let (panel, set_panel) = address_param("panel");
-    let add_node = Callback::new(move |()| set_panel.set(Some("join".to_owned())));
-    let ask = Callback::new(move |()| set_panel.set(Some("delete".to_owned())));
-    let close = Callback::new(move |()| set_panel.set(None));
+    let panels = Panels::of_page();
+    let add_node = panels.opener(JOIN);
     let may_write = Signal::derive(move || session.may_write(&project.get()));
     provide_context(Page {
         cluster,
@@ -95,24 +95,20 @@ pub fn Cluster() -> impl IntoView {
         }
         let made = of_lab.get().then(|| t(Key::LabMakesNodes).to_owned());
         vec![
-            head_button(Key::Delete, false, None, ask),
+            head_button(Key::Delete, false, None, panels.delete()),
             head_button(Key::AddNode, true, made, add_node),
         ]
         .into_any()
     };
-    let panel = move || match panel.get().as_deref() {
-        Some("join") if may_write.get() && !of_lab.get() => Some(later(Part::Work(Work::AddNode {
-            project,
-            cluster: id,
-            close,
-        }))),
-        Some("delete") if may_write.get() => Some(later(Part::Work(Work::Delete {
-            project,
-            doomed: doomed(),
-            close,
-            done: deleted,
-        }))),
-        _ => None,
+    let panel = move |name: String| {
+        let joining = name == JOIN && may_write.get() && !of_lab.get();
+        joining.then(|| {
+            later(Part::Work(Work::AddNode {
+                project,
+                cluster: id,
+                close: panels.close(),
+            }))
+        })
     };
     let tab = |title, href, count| Tab { title, href, count };
     object_page(ObjectPage {
@@ -151,7 +147,13 @@ pub fn Cluster() -> impl IntoView {
             Key::ToClusters,
         ),
         reading: read.into(),
-        panel: Arc::new(panel),
+        panels,
+        delete: Deletion {
+            doomed: Arc::new(doomed),
+            may: may_write,
+            done: deleted,
+        },
+        panel: Callback::new(panel),
     })
 }
 

@@ -9,6 +9,7 @@ use crate::api::{self, Failure, Interest, url, use_read};
 use crate::components::button::{Look, button, guarded_button};
 use crate::components::error::{error_block, form_error};
 use crate::components::field::{self, LINE};
+use crate::components::holders::holder_links;
 use crate::components::icon::{Icon, icon};
 use crate::components::panel::{Closing, form, panel};
 use crate::components::status::reason_view;
@@ -42,16 +43,27 @@ pub struct Doomed {
     pub tail: String,
 }
 
+impl Doomed {
+    /// The question that its panel asks.
+    pub fn title(&self) -> String {
+        let title = match self.kind {
+            PlanKind::Node => Key::RemoveNamed,
+            _ => Key::DeleteNamed,
+        };
+        tp(title, &[("name", &self.name)])
+    }
+}
+
 /// The panel. `done` runs once it is gone.
 pub fn delete_panel(project: Signal<String>, doomed: Doomed, close: Callback<()>, done: Callback<()>) -> AnyView {
     let session = use_session();
     let toasts = use_toasts();
     let kind = doomed.kind;
-    let (title, deleted) = match kind {
-        PlanKind::Node => (Key::RemoveNamed, Key::Removed1),
-        _ => (Key::DeleteNamed, Key::Deleted1),
+    let deleted = match kind {
+        PlanKind::Node => Key::Removed1,
+        _ => Key::Deleted1,
     };
-    let title = tp(title, &[("name", &doomed.name)]);
+    let title = doomed.title();
     let (busy, failure) = (RwSignal::new(false), RwSignal::new(None::<Failure>));
     let tail = doomed.tail.clone();
     // While it goes nobody asks for its plan any more: that would only say that it is gone.
@@ -204,15 +216,17 @@ fn part(class: &'static str, title: Key, items: Vec<AnyView>) -> AnyView {
 
 /// Why it cannot be deleted.
 fn stop_view(reason: Reason) -> AnyView {
+    let links = holder_links(&reason.params);
     let reason = reason_view("", reason, use_clock());
-    view! { <li class="plan__stop">{icon(Icon::Warning)} <span>{reason}</span></li> }.into_any()
+    view! { <li class="plan__stop">{icon(Icon::Warning)} <div>{reason} {links}</div></li> }.into_any()
 }
 
 /// What one might expect to go, and why it stays.
 fn stay_view(item: PlanItem) -> AnyView {
     let line = plan::line(&item);
+    let links = item.reason.as_ref().and_then(|reason| holder_links(&reason.params));
     let reason = item
         .reason
         .map(|reason| reason_view("plan__reason", reason, use_clock()));
-    view! { <li>{line} {reason}</li> }.into_any()
+    view! { <li>{line} {reason} {links}</li> }.into_any()
 }

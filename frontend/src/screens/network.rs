@@ -6,9 +6,8 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 use portolan_shared::v1::{AddressSpace, Kind, List, NetworkRow, One, PlanKind, SubnetRow};
 
-use super::address_param;
 use super::delete::Doomed;
-use super::object::{ObjectPage, object_page};
+use super::object::{Deletion, ObjectPage, Panels, object_page};
 use crate::api::{Interest, Read, url, use_read};
 use crate::components::button::{create_button, head_button};
 use crate::components::copy::copyable;
@@ -49,6 +48,9 @@ const COLUMNS: &[Column] = &[
     Column::new("used", Key::Used, Align::Tight),
     Column::new("ports", Key::Ports, Align::End),
 ];
+
+/// Opens the panel that adds a subnet.
+const NEW: &str = "new";
 
 /// The rows of the subnets' table.
 pub fn rows(subnets: &[SubnetRow], project: &str) -> Vec<Row> {
@@ -95,7 +97,8 @@ pub fn figures(network: &NetworkRow) -> Vec<Figure> {
         tn(Key::CountPorts, network.ports),
     ];
     if network.capacity > 0 {
-        counts.push(crate::components::bar::text(network.used, network.capacity));
+        let used = crate::components::bar::text(network.used, network.capacity);
+        counts.push(tp(Key::UsedGlance, &[("used", &used)]));
     }
     let wrong = (network.ports_not_active > 0).then(|| tn(Key::PortsNotActive, network.ports_not_active));
     summary(counts, wrong, (network.ports > 0).then_some(Key::AllActive))
@@ -121,9 +124,8 @@ pub fn Network() -> impl IntoView {
         Interest::within(KINDS, id),
     );
     let network = Signal::derive(move || read.data.with(|data| data.as_ref().map(|one| one.item.clone())));
-    let (panel, set_panel) = address_param("panel");
-    let open = Callback::new(move |()| set_panel.set(Some("new".to_owned())));
-    let close = Callback::new(move |()| set_panel.set(None));
+    let panels = Panels::of_page();
+    let open = panels.opener(NEW);
     // What the provider provides, an administrator alone may change.
     let provided = Memo::new(move |_| network.with(|network| network.as_ref().is_some_and(|network| network.external)));
     let may_write =
@@ -153,32 +155,26 @@ pub fn Network() -> impl IntoView {
         url: url::networking_one("networks", &id.get_untracked()),
         tail: format!("networks/{}", id.get_untracked()),
     };
-    let ask = Callback::new(move |()| set_panel.set(Some("delete".to_owned())));
     let actions = move || {
         if !may_write.get() {
             return nothing();
         }
         let owned = owner().map(|cluster| tp(Key::OwnedByCluster, &[("cluster", &cluster)]));
         vec![
-            head_button(Key::Delete, false, owned, ask),
+            head_button(Key::Delete, false, owned, panels.delete()),
             create_button(Key::AddSubnet, open),
         ]
         .into_any()
     };
-    let panel = move || match panel.get().as_deref() {
-        Some("new") if may_write.get() => Some(later(Part::Work(Work::AddSubnet {
-            project,
-            network,
-            space: space(project),
-            close,
-        }))),
-        Some("delete") if may_write.get() => Some(later(Part::Work(Work::Delete {
-            project,
-            doomed: doomed(),
-            close,
-            done: deleted,
-        }))),
-        _ => None,
+    let panel = move |name: String| {
+        (name == NEW && may_write.get()).then(|| {
+            later(Part::Work(Work::AddSubnet {
+                project,
+                network,
+                space: space(project),
+                close: panels.close(),
+            }))
+        })
     };
     let tab = |title, href, count| Tab { title, href, count };
     object_page(ObjectPage {
@@ -219,7 +215,13 @@ pub fn Network() -> impl IntoView {
             Key::ToNetworks,
         ),
         reading: read.into(),
-        panel: Arc::new(panel),
+        panels,
+        delete: Deletion {
+            doomed: Arc::new(doomed),
+            may: may_write,
+            done: deleted,
+        },
+        panel: Callback::new(panel),
     })
 }
 

@@ -5,13 +5,60 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use leptos_router::components::Outlet;
 
+use super::address_param;
+use super::delete::Doomed;
 use super::not_found::missing;
 use crate::api::{Failure, Read};
 use crate::components::page::{Crumb, Figure, failed, page_head};
 use crate::components::tabs::{Tab, tabs};
 use crate::components::{dynamic, maybe};
 use crate::i18n::Key;
+use crate::later::{Part, Work, later};
+use crate::session::use_project;
 use crate::table::skeleton_sheet;
+
+/// Opens the panel that deletes the thing of the page.
+const DELETE: &str = "delete";
+
+/// The panels over a page, one at a time: which one is open is in its address, so *back* closes it.
+#[derive(Clone, Copy)]
+pub struct Panels {
+    open: Memo<Option<String>>,
+    set: SignalSetter<Option<String>>,
+}
+
+impl Panels {
+    /// Those of the page that is being made.
+    pub fn of_page() -> Self {
+        let (open, set) = address_param("panel");
+        Self { open, set }
+    }
+
+    /// Opens the one of this name.
+    pub fn opener(self, name: &'static str) -> Callback<()> {
+        Callback::new(move |()| self.set.set(Some(name.to_owned())))
+    }
+
+    /// Opens the one that deletes the thing of the page.
+    pub fn delete(self) -> Callback<()> {
+        self.opener(DELETE)
+    }
+
+    /// Closes the one that is open.
+    pub fn close(self) -> Callback<()> {
+        Callback::new(move |()| self.set.set(None))
+    }
+}
+
+/// What *Delete* does on the page of a thing.
+pub struct Deletion {
+    /// What goes.
+    pub doomed: Arc<dyn Fn() -> Doomed + Send + Sync>,
+    /// Whether the reader may.
+    pub may: Signal<bool>,
+    /// Runs once it is gone.
+    pub done: Callback<()>,
+}
 
 /// The parts.
 pub struct ObjectPage {
@@ -29,8 +76,12 @@ pub struct ObjectPage {
     pub missing: (Key, Signal<String>, Key),
     /// How reading it goes.
     pub reading: Reading,
-    /// The panel that is open over it, if one is.
-    pub panel: Arc<dyn Fn() -> Option<AnyView> + Send + Sync>,
+    /// Its panels.
+    pub panels: Panels,
+    /// The one that deletes it.
+    pub delete: Deletion,
+    /// Another one, by its name.
+    pub panel: Callback<String, Option<AnyView>>,
 }
 
 /// How reading a thing goes.
@@ -80,12 +131,31 @@ impl Reading {
 /// The page.
 pub fn object_page(page: ObjectPage) -> AnyView {
     let gone = page.reading.gone();
+    let project = use_project();
+    let (panels, deletion, other) = (page.panels, page.delete, page.panel);
+    let empty = page.reading.empty;
+    let known = Memo::new(move |_| !empty.get());
+    let panel: Arc<dyn Fn() -> Option<AnyView> + Send + Sync> = Arc::new(move || {
+        let name = panels.open.get()?;
+        if name != DELETE {
+            return other.run(name);
+        }
+        // Before it is known what it is called, nothing can be asked about it.
+        (deletion.may.get() && known.get()).then(|| {
+            later(Part::Work(Work::Delete {
+                project,
+                doomed: untrack(|| (deletion.doomed)()),
+                close: panels.close(),
+                done: deletion.done,
+            }))
+        })
+    });
     dynamic(move || {
         if gone.get() {
             let (what, href, to) = page.missing;
             return missing(what, href.get_untracked(), to);
         }
-        let (actions, panel) = (Arc::clone(&page.actions), Arc::clone(&page.panel));
+        let (actions, panel) = (Arc::clone(&page.actions), Arc::clone(&panel));
         view! {
             {page_head(page.name, page.crumbs, page.figures, dynamic(move || actions()))}
             {page.reading.failed()}

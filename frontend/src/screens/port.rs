@@ -7,9 +7,8 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 use portolan_shared::v1::{FixedIp, Kind, One, PlanKind, PortRow, WhyStep};
 
-use super::address_param;
 use super::delete::Doomed;
-use super::object::{ObjectPage, Reading, object_page};
+use super::object::{Deletion, ObjectPage, Panels, Reading, object_page};
 use super::ports::{attached, port_name};
 use crate::api::bodies::SwitchPort;
 use crate::api::{self, Failure, Interest, Read, url, use_read};
@@ -25,7 +24,6 @@ use crate::components::toast::use_toasts;
 use crate::components::why::why_chain;
 use crate::components::{dynamic, maybe};
 use crate::i18n::{Key, t, tp};
-use crate::later::{Part, Work, later};
 use crate::paths;
 use crate::session::{use_param, use_project, use_session};
 use crate::table::view::trail;
@@ -152,9 +150,8 @@ pub fn Port() -> impl IntoView {
         };
         navigate(&to, Default::default());
     });
-    let (panel, set_panel) = address_param("panel");
-    let ask = Callback::new(move |()| set_panel.set(Some("delete".to_owned())));
-    let shut = Callback::new(move |()| set_panel.set(None));
+    let panels = Panels::of_page();
+    let may_write = Signal::derive(move || session.may_write(&project.get()));
     let tab = |title, href| Tab {
         title,
         href,
@@ -165,9 +162,7 @@ pub fn Port() -> impl IntoView {
         name,
         crumbs,
         figures: Signal::stored(Vec::new()),
-        actions: Arc::new(move || {
-            maybe(move || session.may_write(&project.get()).then(|| actions(project, port, ask)))
-        }),
+        actions: Arc::new(move || maybe(move || may_write.get().then(|| actions(project, port, panels.delete())))),
         tabs: (
             Key::PortTabs,
             vec![
@@ -181,17 +176,13 @@ pub fn Port() -> impl IntoView {
             Key::ToNetworks,
         ),
         reading: reads.port.into(),
-        panel: Arc::new(move || {
-            let open = panel.get().as_deref() == Some("delete") && session.may_write(&project.get());
-            open.then(|| {
-                later(Part::Work(Work::Delete {
-                    project,
-                    doomed: doomed(&id.get_untracked(), name.get_untracked()),
-                    close: shut,
-                    done: after,
-                }))
-            })
-        }),
+        panels,
+        delete: Deletion {
+            doomed: Arc::new(move || doomed(&id.get_untracked(), name.get_untracked())),
+            may: may_write,
+            done: after,
+        },
+        panel: Callback::new(|_| None),
     })
 }
 

@@ -6,9 +6,8 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 use portolan_shared::v1::{Kind, One, PlanKind, PortKind, SubnetPurpose, SubnetRow};
 
-use super::address_param;
 use super::delete::Doomed;
-use super::object::{ObjectPage, object_page};
+use super::object::{Deletion, ObjectPage, Panels, object_page};
 use crate::api::{Interest, url, use_read};
 use crate::components::bar::{self, bar};
 use crate::components::button::head_button;
@@ -19,7 +18,6 @@ use crate::components::tabs::Tab;
 use crate::components::time::time;
 use crate::components::{maybe, nothing};
 use crate::i18n::{Key, format, t, tn, tp};
-use crate::later::{Part, Work, later};
 use crate::paths;
 use crate::session::{use_param, use_project, use_session};
 
@@ -85,7 +83,7 @@ pub fn Subnet() -> impl IntoView {
         Interest::within(KINDS, id),
     );
     let subnet = Signal::derive(move || read.data.with(|data| data.as_ref().map(|one| one.item.clone())));
-    let (panel, set_panel) = address_param("panel");
+    let panels = Panels::of_page();
     let to_ports = navigate.clone();
     let open = Callback::new(move |()| {
         let ports = paths::subnet_ports(&project.get_untracked(), &id.get_untracked());
@@ -113,7 +111,6 @@ pub fn Subnet() -> impl IntoView {
         steps
     });
     let reasons = move || subnet.with(|subnet| subnet.as_ref().map(reasons).unwrap_or_default());
-    let close = Callback::new(move |()| set_panel.set(None));
     let deleted = Callback::new(move |()| {
         let project = project.get_untracked();
         let to = match untrack(network) {
@@ -128,28 +125,16 @@ pub fn Subnet() -> impl IntoView {
         url: url::networking_one("subnets", &id.get_untracked()),
         tail: format!("subnets/{}", id.get_untracked()),
     };
-    let ask = Callback::new(move |()| set_panel.set(Some("delete".to_owned())));
     let actions = move || {
         if !may_write.get() {
             return nothing();
         }
         let (owned, pods_only) = reasons();
         vec![
-            head_button(Key::Delete, false, owned, ask),
+            head_button(Key::Delete, false, owned, panels.delete()),
             head_button(Key::AddPort, true, pods_only, open),
         ]
         .into_any()
-    };
-    let panel = move || {
-        let open = panel.get().as_deref() == Some("delete") && may_write.get();
-        open.then(|| {
-            later(Part::Work(Work::Delete {
-                project,
-                doomed: doomed(),
-                close,
-                done: deleted,
-            }))
-        })
     };
     let tab = |title, href, count| Tab { title, href, count };
     object_page(ObjectPage {
@@ -183,7 +168,14 @@ pub fn Subnet() -> impl IntoView {
             Key::ToNetworks,
         ),
         reading: read.into(),
-        panel: Arc::new(panel),
+        panels,
+        delete: Deletion {
+            doomed: Arc::new(doomed),
+            may: may_write,
+            done: deleted,
+        },
+        // What adds a port is the tab's.
+        panel: Callback::new(|_| None),
     })
 }
 

@@ -19,6 +19,7 @@ use crate::components::button::{Look, button};
 use crate::components::copy::copyable;
 use crate::components::error::error_block;
 use crate::components::facts::link;
+use crate::components::filter_box::filter_box;
 use crate::components::icon::{Icon, icon};
 use crate::components::rose::rose;
 use crate::components::status::status;
@@ -153,11 +154,11 @@ pub fn table(spec: TableSpec) -> AnyView {
     });
     let total =
         Memo::new(move |_| shown.with(|shown| shown.as_ref().map(|rows| rows.iter().filter(|row| !row.gone).count())));
-    let type_filter = move |text: String| {
+    let type_filter = Callback::new(move |text: String| {
         typed.set(text.clone());
         window.set(WINDOW);
         set_query.set(Some(text).filter(|text| !text.trim().is_empty()));
-    };
+    });
     let heading = move |index: usize, column: Column| {
         let direction = move || match sort.get() {
             Sort {
@@ -230,7 +231,7 @@ pub fn table(spec: TableSpec) -> AnyView {
             .into_any(),
         )
     });
-    let clear = Callback::new(move |()| type_filter(String::new()));
+    let clear = Callback::new(move |()| type_filter.run(String::new()));
     let body = dynamic(move || match state.get() {
         Body::Failed => match failure.get_untracked() {
             Some(failure) => error_block(&failure, Some(again)),
@@ -260,7 +261,7 @@ pub fn table(spec: TableSpec) -> AnyView {
             let busy = (body == Body::Loading).to_string();
             view! {
                 <div class="table-frame" tabindex="0" role="region" aria-label=t(name)>
-                    <table class="table" aria-label=t(name) aria-busy=busy>
+                    <table class="table table--cards" aria-label=t(name) aria-busy=busy>
                         <thead>
                             <tr>{headings}</tr>
                         </thead>
@@ -288,28 +289,7 @@ pub fn table(spec: TableSpec) -> AnyView {
     });
     view! {
         <div class="table-tools" hidden=move || state.get() == Body::Empty>
-            <div class="table-tools__filter">
-                {icon(Icon::Search)}
-                <input
-                    class="input"
-                    type="text"
-                    role="searchbox"
-                    aria-label=t(Key::Filter)
-                    placeholder=t(Key::Filter)
-                    autocomplete="off"
-                    spellcheck="false"
-                    data-hotkey="filter"
-                    prop:value=typed
-                    on:input:target=move |event| type_filter(event.target().value())
-                    on:keydown=move |event| {
-                        if event.key() == "Escape" {
-                            event.stop_propagation();
-                            type_filter(String::new());
-                        }
-                    }
-                />
-                <kbd class="table-tools__key" aria-hidden="true">"/"</kbd>
-            </div>
+            {filter_box("table-tools__filter", None, typed, type_filter)}
             <span class="table-tools__count" role="status">{counted}</span>
         </div>
         {stale}
@@ -469,7 +449,7 @@ fn cell_in_row(row: RwSignal<Arc<Row>>, index: usize, column: &'static Column, w
         _ => nothing(),
     };
     view! {
-        <td class=class data-column=column.id>
+        <td class=class data-column=column.id data-label=t(column.title)>
             {dynamic(move || cell_view(cell.get()))}
             {deleted}
         </td>

@@ -16,7 +16,7 @@ use crate::components::button::sending_button;
 use crate::components::button::{Look, button};
 use crate::components::error::error_block;
 use crate::components::field::{Message, message_view};
-use crate::components::icon::{Icon, icon};
+use crate::components::filter_box::filter_box;
 use crate::components::page::{Crumb, page_head};
 use crate::components::rose::rose;
 use crate::components::{maybe, nothing};
@@ -204,11 +204,11 @@ fn audit(of: Of) -> AnyView {
         });
     });
 
-    let type_filter = move |text: String| {
+    let type_filter = Callback::new(move |text: String| {
         typed.set(text.clone());
         set_query.set(Some(text).filter(|text| !text.trim().is_empty()));
-    };
-    let clear = Callback::new(move |()| type_filter(String::new()));
+    });
+    let clear = Callback::new(move |()| type_filter.run(String::new()));
     let complaint = maybe(move || {
         let complaint = filter.with(AuditFilter::complaint)?;
         Some(message_view(&Message::error(complaint)))
@@ -260,7 +260,7 @@ fn audit(of: Of) -> AnyView {
                     on:mouseenter=move |_| held.set(true)
                     on:mouseleave=move |_| release()
                 >
-                    <table class="table audit" aria-label=t(Key::Audit)>
+                    <table class="table table--cards audit" aria-label=t(Key::Audit)>
                         <thead>{headings(around)}</thead>
                         <For
                             each=shown
@@ -297,29 +297,7 @@ fn audit(of: Of) -> AnyView {
     });
     view! {
         <div class="table-tools">
-            <div class="table-tools__filter audit__filter">
-                {icon(Icon::Search)}
-                <input
-                    class="input"
-                    type="text"
-                    role="searchbox"
-                    aria-label=t(Key::Filter)
-                    aria-describedby="audit-hint"
-                    placeholder=t(Key::Filter)
-                    autocomplete="off"
-                    spellcheck="false"
-                    data-hotkey="filter"
-                    prop:value=typed
-                    on:input:target=move |event| type_filter(event.target().value())
-                    on:keydown=move |event| {
-                        if event.key() == "Escape" {
-                            event.stop_propagation();
-                            type_filter(String::new());
-                        }
-                    }
-                />
-                <kbd class="table-tools__key" aria-hidden="true">"/"</kbd>
-            </div>
+            {filter_box("table-tools__filter audit__filter", Some("audit-hint"), typed, type_filter)}
             <p class="field__hint" id="audit-hint">{t(Key::AuditFilterHint)}</p>
         </div>
         <div class="audit__complaint" aria-live="polite">{complaint}</div>
