@@ -26,7 +26,7 @@ use crate::components::{dynamic, maybe};
 use crate::i18n::{Key, t, tp};
 use crate::paths;
 use crate::session::{use_param, use_project, use_session};
-use crate::table::view::trail;
+use crate::table::seen::trail;
 
 /// What a change must be of to show here.
 const KINDS: &[Kind] = &[Kind::Port, Kind::Node, Kind::Subnet, Kind::Block];

@@ -7,6 +7,7 @@ pub mod arrange;
 pub mod cell;
 pub mod filter;
 pub mod patch;
+pub mod seen;
 pub mod view;
 
 pub use cell::{Cell, Column, Fold, Row, Tone};
