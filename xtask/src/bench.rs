@@ -33,6 +33,13 @@ const BENCHES: &[Bench] = &[
         arguments: &[],
     },
     Bench {
+        name: "delete",
+        what: "how long others wait while a cluster goes with its pods, and for a refused delete",
+        package: "portolan-control",
+        example: "bench_delete",
+        arguments: &[],
+    },
+    Bench {
         name: "agents",
         what: "ten thousand agents' streams: connecting, changes, coming back",
         package: "portolan-control",

@@ -231,7 +231,10 @@ async fn in_a_network_of_the_projects() {
     let reply = ann.delete(&format!("/v2.0/networks/{open}")).await.is(409);
     assert_eq!(
         reply.json()["NeutronError"]["params"]["holders"],
-        format!("cluster@clusters/{} shop\ncluster@clusters/{} second", shop.id, second.id)
+        format!(
+            "cluster@clusters/{} shop\ncluster@clusters/{} second",
+            shop.id, second.id
+        )
     );
     ann.delete(&format!("{nodes_of}/{}", id(&node["node"]))).await.is(204);
     let reply = ann.delete(&format!("/v2.0/subnets/{nodes}")).await.is(409);
