@@ -284,7 +284,7 @@ test.describe("in Russian", () => {
     await expect(port).toBeHidden();
     for (const text of [address, "Провайдер", "Теневой порт", "kind:теневой", hidden.id, hidden.mac_address]) {
       await expect(await filtered(app, text), text).toHaveCount(0);
-      await expect(page.locator(".table-tools__count"), text).toHaveText("1 порт, подходит 0");
+      await expect(page.locator(".table-tools__count"), text).toHaveText("1 порт, найдено: 0");
     }
     await hides(page, hidden);
     await page.goto(`/p/${project.id}/ports/${hidden.id}`);

@@ -105,7 +105,7 @@ fn command_view(token: &JoinToken) -> AnyView {
             noted(copyable(address), words(t(Key::JoinAddressHint))),
         ));
     }
-    let mtu = tp(Key::Bytes, &[("n", &format::number(u64::from(token.mtu)))]);
+    let mtu = tp(Key::Bytes, &[("n", &token.mtu.to_string())]);
     lines.push(fact(Key::Mtu, words(mtu)));
     view! {
         <p class="panel__lead">{t(Key::JoinLead)}</p>

@@ -203,7 +203,7 @@ fn overview(cluster: &ClusterRow, project: &str) -> AnyView {
             noted(copyable(cluster.service_range.to_string()), words(t(Key::ServiceHint))),
         ),
         fact(Key::PathBetween, words(t(super::words::path(cluster.path)))),
-        fact(Key::Mtu, words(format::number(u64::from(cluster.mtu)))),
+        fact(Key::Mtu, words(cluster.mtu.to_string())),
     ]);
     let mut cards = vec![card(Key::About, about), card(Key::Addressing, addressing)];
     if !cluster.stages.is_empty() {

@@ -19,7 +19,7 @@ use crate::components::summary::summary;
 use crate::components::tabs::Tab;
 use crate::components::time::time;
 use crate::components::{dynamic, maybe, nothing};
-use crate::i18n::{Key, format, t, tn, tp};
+use crate::i18n::{Key, t, tn, tp};
 use crate::later::{Part, Work, later};
 use crate::paths;
 use crate::session::{use_param, use_project, use_session};
@@ -277,7 +277,7 @@ fn settings(network: &NetworkRow, project: &str) -> AnyView {
         fact(Key::Id, copyable(network.id.to_string())),
         fact(Key::Description, words_or_none(&network.description)),
         fact(Key::Internet, words(t(super::networks::internet(network)))),
-        fact(Key::Mtu, words(format::number(u64::from(network.mtu)))),
+        fact(Key::Mtu, words(network.mtu.to_string())),
     ];
     if let Some(cluster) = &network.cluster {
         let mut value = link(cluster.name.clone(), paths::cluster(project, &cluster.id.to_string()));

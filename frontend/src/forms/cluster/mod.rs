@@ -307,7 +307,7 @@ pub fn preview(typed: &Typed, around: &Around) -> Vec<(Key, String)> {
             })
             .to_owned(),
         ),
-        (Key::Mtu, tp(Key::Bytes, &[("n", &format::number(mtu))])),
+        (Key::Mtu, tp(Key::Bytes, &[("n", &mtu.to_string())])),
         (Key::Nodes, from),
     ]
 }

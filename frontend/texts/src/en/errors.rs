@@ -71,7 +71,7 @@ subject! { errors;
     ErrorClusterNameTaken: "There is a cluster {name} in this project already.",
     ErrorRangesOverlap: "{range} overlaps {other} ({what}).",
     ErrorClusterNoInternet: "Network {network} has no internet access, so a cluster in it cannot have an external IP. Switch that on for the network, or create the cluster without an external IP.",
-    ErrorClusterNoServices: "A cluster without external IP in network {network} could not reach the control plane, the registry, time and names: the network has no access to provider services. Switch that on for the network, or take another.",
+    ErrorClusterNoServices: "A cluster without external IP in network {network} could not reach the control plane, the image registry, NTP and DNS: the network has no access to provider services. Switch that on for the network, or take another.",
     ErrorNoExternalNetwork: "The provider has no network for external IPs. Create the cluster without an external IP.",
     ErrorExternalExhausted: "The provider has no external IP left. Ask support, or create the cluster without one.",
     ErrorNoFreeRange: "The ranges of this project leave no /{prefix} of {within} free. Name a range outside of that.",

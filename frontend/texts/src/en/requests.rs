@@ -3,7 +3,7 @@
 subject! { requests;
     // ---- what it is, and where it stands ----
     Shadowport: "Shadowport",
-    ShadowportLead: "A cluster without an external IP reaches the provider's services through a shadow port: control plane, registry, time and names. It reaches nothing else, and nothing reaches it. Support grants this to a project.",
+    ShadowportLead: "A cluster without an external IP reaches the provider's services through a shadow port: control plane, image registry, NTP and DNS. It reaches nothing else, and nothing reaches it. Support grants this to a project.",
     ShadowportEmpty: "Ask support once for the project; after that, everybody in it may create clusters without an external IP.",
     RequestShadowport: "Request shadowport",
     RequestTitle: "Request a cluster without external IP",

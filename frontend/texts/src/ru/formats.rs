@@ -8,7 +8,7 @@ subject! { formats;
     DateAndTime: "{day} {month} {year}, {time}",
     JustNow: "только что",
     Ago: "{time} назад",
-    Seconds: "{n}\u{a0}с",
+    Seconds: "{n}\u{a0}сек",
     Minutes: "{n}\u{a0}мин",
     Hours: "{n}\u{a0}ч",
     Days: "{n}\u{a0}день|{n}\u{a0}дня|{n}\u{a0}дней",

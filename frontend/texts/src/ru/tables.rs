@@ -11,7 +11,7 @@ subject! { tables;
 
     // ---- tables ----
     Filter: "Фильтр",
-    MatchingOf: "{count}, подходит {matching}",
+    MatchingOf: "{count}, найдено: {matching}",
     NothingMatches: "Ничего не найдено.",
     ClearFilter: "Сбросить фильтр",
     ShowMore: "Показать ещё {n}|Показать ещё {n}|Показать ещё {n}",
