@@ -10,16 +10,12 @@ use crate::components::time::Clock;
 use crate::components::toast::{Toasts, toasts};
 use crate::i18n::Lang;
 use crate::i18n::choice::Language;
-use crate::later::{Desk, Work, desk_page, work_page};
+use crate::later::{Card, Desk, Work, card_page, desk_page, work_page};
 use crate::live::Live;
 use crate::screens::home::Home;
 use crate::screens::login::Login;
-use crate::screens::network::{Network, Settings, Subnets};
 use crate::screens::networks::Networks;
 use crate::screens::not_found::NotFound;
-use crate::screens::port::{Port, PortAbout};
-use crate::screens::ports::Ports;
-use crate::screens::subnet::{Information, Subnet};
 use crate::session::Session;
 
 /// The application. `missing`: the language that should be shown and could not be had.
@@ -45,18 +41,18 @@ fn pages() -> AnyView {
                     <Route path=path!("") view=Home />
                     <Route path=path!("networks") view=Networks />
                     <Route path=path!("networks/new") view=work_page(Work::CreateNetwork) />
-                    <ParentRoute path=path!("networks/:id") view=Network>
-                        <Route path=path!("") view=Subnets />
-                        <Route path=path!("settings") view=Settings />
+                    <ParentRoute path=path!("networks/:id") view=card_page(Card::Network)>
+                        <Route path=path!("") view=card_page(Card::Subnets) />
+                        <Route path=path!("settings") view=card_page(Card::Settings) />
                         <Route path=path!("audit") view=desk_page(Desk::History) />
                     </ParentRoute>
-                    <ParentRoute path=path!("subnets/:id") view=Subnet>
-                        <Route path=path!("") view=Information />
-                        <Route path=path!("ports") view=Ports />
+                    <ParentRoute path=path!("subnets/:id") view=card_page(Card::Subnet)>
+                        <Route path=path!("") view=card_page(Card::Information) />
+                        <Route path=path!("ports") view=card_page(Card::Ports) />
                         <Route path=path!("audit") view=desk_page(Desk::History) />
                     </ParentRoute>
-                    <ParentRoute path=path!("ports/:id") view=Port>
-                        <Route path=path!("") view=PortAbout />
+                    <ParentRoute path=path!("ports/:id") view=card_page(Card::Port)>
+                        <Route path=path!("") view=card_page(Card::PortAbout) />
                         <Route path=path!("audit") view=desk_page(Desk::History) />
                     </ParentRoute>
                     <Route path=path!("clusters") view=work_page(Work::Clusters) />

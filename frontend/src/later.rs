@@ -15,9 +15,30 @@ use crate::components::{dynamic, nothing};
 use crate::i18n::{Key, t};
 use crate::screens::delete::Doomed;
 use crate::screens::{
-    add_node, add_port, add_subnet, audit, cluster, clusters, create_cluster, create_network, delete, nodes,
-    shadowport, support,
+    add_node, add_port, add_subnet, audit, cluster, clusters, create_cluster, create_network, delete, network, nodes,
+    port, ports, shadowport, subnet, support,
 };
+
+/// What one opens from a list: the pages of a network, a subnet and a port.
+#[derive(Clone, Copy)]
+pub enum Card {
+    /// A network's page around its tabs.
+    Network,
+    /// Its subnets.
+    Subnets,
+    /// What it is set to.
+    Settings,
+    /// A subnet's card around its tabs.
+    Subnet,
+    /// *Information*.
+    Information,
+    /// *Ports*.
+    Ports,
+    /// A port's page around its tabs.
+    Port,
+    /// Its first tab.
+    PortAbout,
+}
 
 /// What making, changing and deleting needs, and the clusters.
 #[derive(Clone)]
@@ -105,8 +126,10 @@ pub enum Desk {
 #[derive(Clone)]
 pub enum Part {
     /// One of the first group.
-    Work(Work),
+    Card(Card),
     /// One of the second.
+    Work(Work),
+    /// One of the third.
     Desk(Desk),
 }
 
@@ -138,6 +161,7 @@ impl Part {
 /// Draws a part of a group that is there.
 #[derive(Clone, Copy)]
 enum Draw {
+    Card(fn(Card) -> AnyView),
     Work(fn(Work) -> AnyView),
     Desk(fn(Desk) -> AnyView),
 }
@@ -148,6 +172,24 @@ enum Standing {
     Coming,
     Here(Draw),
     Lost,
+}
+
+#[wasm_split(card, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn card() -> Result<fn(Card) -> AnyView, SplitLoaderError> {
+    Ok(draw_card)
+}
+
+fn draw_card(part: Card) -> AnyView {
+    match part {
+        Card::Network => network::Network().into_any(),
+        Card::Subnets => network::Subnets().into_any(),
+        Card::Settings => network::Settings().into_any(),
+        Card::Subnet => subnet::Subnet().into_any(),
+        Card::Information => subnet::Information().into_any(),
+        Card::Ports => ports::Ports().into_any(),
+        Card::Port => port::Port().into_any(),
+        Card::PortAbout => port::PortAbout().into_any(),
+    }
 }
 
 #[wasm_split(work, wasm_split_path = ::leptos::wasm_split, fallible)]
@@ -211,6 +253,7 @@ fn draw_desk(part: Desk) -> AnyView {
 /// Brings the file of a part's group; at once where it is there already.
 async fn bring(part: &Part) -> Result<Draw, SplitLoaderError> {
     match part {
+        Part::Card(_) => card().await.map(Draw::Card),
         Part::Work(_) => work().await.map(Draw::Work),
         Part::Desk(_) => desk().await.map(Draw::Desk),
     }
@@ -232,6 +275,7 @@ pub fn later(part: Part) -> AnyView {
     dynamic(move || {
         let standing = standing.get();
         untrack(|| match (standing, part.clone()) {
+            (Standing::Here(Draw::Card(draw)), Part::Card(part)) => draw(part),
             (Standing::Here(Draw::Work(draw)), Part::Work(part)) => draw(part),
             (Standing::Here(Draw::Desk(draw)), Part::Desk(part)) => draw(part),
             (Standing::Lost, part) => part.lost(load),
@@ -241,11 +285,16 @@ pub fn later(part: Part) -> AnyView {
 }
 
 /// A page of the first group, for the router.
+pub fn card_page(page: Card) -> impl Fn() -> AnyView + Clone + Send + 'static {
+    move || later(Part::Card(page))
+}
+
+/// A page of the second group, for the router.
 pub fn work_page(page: Work) -> impl Fn() -> AnyView + Clone + Send + 'static {
     move || later(Part::Work(page.clone()))
 }
 
-/// A page of the second group, for the router.
+/// A page of the third group, for the router.
 pub fn desk_page(page: Desk) -> impl Fn() -> AnyView + Clone + Send + 'static {
     move || later(Part::Desk(page))
 }

@@ -24,10 +24,11 @@ use std::path::{Path, PathBuf};
 pub const GOAL: usize = 200_000;
 
 /// What a first visit may download today. It only ever comes down, until it is [`GOAL`].
-pub const BUDGET: usize = 295_000;
+pub const BUDGET: usize = 262_000;
 
-/// What all of it may weigh together in one language, compressed: parts are not where weight may hide.
-pub const ALTOGETHER: usize = 495_000;
+/// What all of it may weigh together in one language, compressed: parts are not where weight may hide. It grew once,
+/// by a third group of parts, each of which compresses by itself: 38 KB less at first for 22 KB more in all.
+pub const ALTOGETHER: usize = 520_000;
 
 /// How much care the build takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
