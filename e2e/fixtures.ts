@@ -14,6 +14,8 @@ const NOISE = [/status of 401 .*\/portolan\/v1\/session$/, /was preloaded using 
 
 /** The colour schemes that every screen is looked at in. */
 const THEMES = ["light", "dark"] as const;
+/** A telephone held upright. */
+const PHONE = { width: 320, height: 640 };
 
 /** The console, by what a person does in it. */
 export class Console {
@@ -135,12 +137,42 @@ export class Console {
     });
   }
 
-  /** Looks at the screen in both themes, keeps the pictures, and holds it to the rules of accessibility. */
+  /** Looks at the screen as it is and as on a telephone, in both themes: keeps the pictures, and holds each to the rules of accessibility. */
   async inspect(name: string): Promise<void> {
+    const given = this.page.viewportSize()!;
+    await this.look(name);
+    if (given.width <= PHONE.width) return;
+    await this.page.setViewportSize(PHONE);
+    await this.look(`${name}-narrow`);
+    await this.page.setViewportSize(given);
+  }
+
+  /** Nothing on the screen needs scrolling sideways. */
+  async fits(name: string): Promise<void> {
+    const [needed, there] = await this.page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+    expect.soft(needed, `${name} scrolls sideways`).toBeLessThanOrEqual(there);
+  }
+
+  /** Makes the window so tall that an open panel shows all of itself. */
+  private async unrolled(): Promise<void> {
+    const { width, height } = this.page.viewportSize()!;
+    const hidden = await this.page.evaluate(() => {
+      window.scrollTo(0, 0);
+      const panel = document.querySelector(".panel__body");
+      return panel ? panel.scrollHeight - panel.clientHeight : 0;
+    });
+    if (hidden > 0) await this.page.setViewportSize({ width, height: height + hidden });
+  }
+
+  private async look(name: string): Promise<void> {
+    const given = this.page.viewportSize()!;
+    await this.fits(name);
+    await this.unrolled();
+    const page = (await this.page.locator(".panel").count()) === 0;
     for (const theme of THEMES) {
       await this.page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
       await this.settled();
-      await this.page.screenshot({ path: `screenshots/${name}-${theme}.png`, fullPage: true });
+      await this.page.screenshot({ path: `screenshots/${name}-${theme}.png`, fullPage: page });
       const audit = await new AxeBuilder({ page: this.page })
         .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"])
         .analyze();
@@ -152,6 +184,7 @@ export class Console {
       expect.soft(found, `${name} in ${theme}`).toEqual([]);
     }
     await this.page.emulateMedia({ colorScheme: null, reducedMotion: null });
+    await this.page.setViewportSize(given);
   }
 }
 

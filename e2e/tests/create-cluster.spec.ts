@@ -1,27 +1,8 @@
 /** Clusters by choice: in a network of the project's or with a private one, made, joined, and taken away with a plan. */
-import type { Console } from "../fixtures";
 import { expect } from "../fixtures";
 import { test } from "../maker";
 import { wordsFor } from "../shell";
 import { englishOn } from "../texts";
-
-/** Width of a telephone held upright. */
-const NARROW = { width: 320, height: 640 };
-
-/** Looks at the screen wide and narrow. */
-async function look(app: Console, name: string): Promise<void> {
-  await app.inspect(name);
-  const wide = app.page.viewportSize()!;
-  await app.page.setViewportSize(NARROW);
-  const [needed, there] = await app.page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
-  expect.soft(needed, `${name} scrolls sideways`).toBeLessThanOrEqual(there);
-  for (const colorScheme of ["light", "dark"] as const) {
-    await app.page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-    await app.page.screenshot({ path: `screenshots/${name}-narrow-${colorScheme}.png`, fullPage: true });
-  }
-  await app.page.emulateMedia({ colorScheme: null, reducedMotion: null });
-  await app.page.setViewportSize(wide);
-}
 
 test("a network is made on a page of its own, which says the same as code", async ({ maker }) => {
   const { app } = maker;
@@ -42,7 +23,7 @@ test("a network is made on a page of its own, which says the same as code", asyn
   expect(words.slice(0, 2)).toEqual(["network", "create"]);
   expect(words.at(-1)).toBe(name);
   const command = await maker.code("curl");
-  await look(app, "create-network-page");
+  await app.inspect("create-network-page");
   const { network } = await maker.run(command);
   expect([network.name, network.internet_access]).toEqual([name, false]);
 
@@ -75,7 +56,7 @@ test("a cluster in a network of the project's: an overlap is named, the offer ta
   await pods.fill("10.20.0.0/16");
   await expect(pods).toHaveAttribute("aria-invalid", "true");
   await expect(page.getByText("10.20.0.0/16 overlaps harbour-a (10.20.0.0/24) in network harbour")).toBeVisible();
-  await look(app, "create-cluster-overlap");
+  await app.inspect("create-cluster-overlap");
   await page.getByRole("button", { name: /^Use .* instead$/ }).click();
   await expect(pods).toHaveValue(free);
   await expect(pods).toHaveAttribute("aria-invalid", "false");
@@ -86,7 +67,7 @@ test("a cluster in a network of the project's: an overlap is named, the offer ta
   await maker.create("crane");
   await expect(page.getByRole("list", { name: "Creation" })).toContainText("Network and subnets");
   await expect(page.getByText("Not carried: there is no gateway yet").first()).toBeVisible();
-  await look(app, "cluster-new");
+  await app.inspect("cluster-new");
 
   // The network it lives in says what stops its delete.
   await app.openNetwork("harbour");
@@ -95,7 +76,7 @@ test("a cluster in a network of the project's: an overlap is named, the offer ta
   await expect(stopped).toContainText("crane");
   await expect(stopped.getByRole("link", { name: "cluster crane" })).toHaveAttribute("href", /\/clusters\/[0-9a-f-]{36}$/);
   await expect(stopped.getByRole("button", { name: /^Delete network/ })).toHaveAttribute("aria-disabled", "true");
-  await look(app, "delete-network-stopped");
+  await app.inspect("delete-network-stopped");
   await page.keyboard.press("Escape");
   await expect(stopped).toBeHidden();
 
@@ -107,7 +88,7 @@ test("a cluster in a network of the project's: an overlap is named, the offer ta
   await expect(dialog).toContainText("harbour");
   const button = dialog.getByRole("button", { name: "Delete cluster" });
   await expect(button).toHaveAttribute("aria-disabled", "true");
-  await look(app, "delete-cluster");
+  await app.inspect("delete-cluster");
   await dialog.getByLabel("Type crane to confirm").fill("crane");
   expected.push(/404 .*\/clusters\//);
   await button.click();
@@ -151,7 +132,7 @@ test("a cluster with a private network, by the request that is shown; a node joi
   const command = (await page.getByTestId("join").textContent())!;
   const token = /PORTOLAN_JOIN_TOKEN=(\S+)/.exec(command)![1];
   expect(wordsFor("portolan-agent", command).slice(0, 3)).toEqual(["run", "--name", "skiff"]);
-  await look(app, "join-command");
+  await app.inspect("join-command");
   await panel.getByRole("button", { name: "Close" }).last().click();
   await expect(panel).toBeHidden();
   expect(await page.content(), "the token is shown once").not.toContain(token);
@@ -190,7 +171,7 @@ test("subnets and ports say the same as code, and a port goes with its plan", as
   await adding.getByLabel("Description").fill("$(id) 'x'");
   expect(wordsFor("openstack", await maker.code("openstack"))).toContain("$(id) 'x'");
   const { subnet } = await maker.run(await maker.code("curl"));
-  await look(app, "add-subnet-code");
+  await app.inspect("add-subnet-code");
   await page.keyboard.press("Escape");
   await page.getByRole("button", { name: "Discard" }).click();
 
@@ -208,7 +189,7 @@ test("subnets and ports say the same as code, and a port goes with its plan", as
   await app.panel("Port bollard").getByRole("button", { name: "Delete" }).click();
   const dialog = app.panel("Delete bollard?");
   await expect(dialog).toContainText("Nothing else.");
-  await look(app, "delete-port");
+  await app.inspect("delete-port");
   expected.push(/404 .*\/ports\//);
   await dialog.getByRole("button", { name: "Delete port" }).click();
   await expect(dialog).toBeHidden();
@@ -223,14 +204,14 @@ test("the forms follow the project's request for shadowport without a reload", a
   await expect(page.getByText("Needs shadowport for this project.")).toBeVisible();
   const id = await maker.askShadowport();
   await expect(page.getByText(/^Requested .*, being looked at\./)).toBeVisible();
-  await look(app, "create-cluster-requested");
+  await app.inspect("create-cluster-requested");
   await maker.grantShadowport(id);
   await expect(without).not.toHaveAttribute("aria-disabled", "true");
   await without.check();
   await expect(maker.preview()).toContainText("private, with access to provider services");
   await maker.create("dinghy");
   await expect(page.getByRole("list", { name: "Creation" })).toContainText("Access to provider services");
-  await look(app, "cluster-services");
+  await app.inspect("cluster-services");
 
   await app.open("Networks");
   const row = app.rows("network").filter({ hasText: "dinghy" }).first();
@@ -243,7 +224,7 @@ test("the forms follow the project's request for shadowport without a reload", a
   await services.check();
   await expect(page.getByText("Cannot be switched off later on this network.")).toBeVisible();
   expect(await maker.code("openstack")).toContain("name=enable_shadow_port,value=true");
-  await look(app, "create-network-services");
+  await app.inspect("create-network-services");
 });
 
 test("the same dialogs in Russian", async ({ maker }) => {
@@ -256,19 +237,19 @@ test("the same dialogs in Russian", async ({ maker }) => {
   // What was said before stays in the language it was said in, for a moment.
   await expect(page.locator(".toast")).toHaveCount(0);
   expect(await englishOn(page)).toEqual([]);
-  await look(app, "ru-cluster-new");
+  await app.inspect("ru-cluster-new");
   await page.getByRole("button", { name: "Удалить" }).click();
   const dialog = app.panel("Удалить buoy?");
   await expect(dialog.getByText("Что будет удалено")).toBeVisible();
   await expect(dialog.getByText("1 сеть")).toBeVisible();
   expect(await englishOn(page)).toEqual([]);
-  await look(app, "ru-delete-cluster");
+  await app.inspect("ru-delete-cluster");
   await page.keyboard.press("Escape");
   await page.getByRole("button", { name: "Добавить узел" }).first().click();
   await page.getByRole("button", { name: "Получить команду" }).click();
   await expect(page.getByTestId("join")).toBeVisible();
   expect(await englishOn(page)).toEqual([]);
-  await look(app, "ru-join-command");
+  await app.inspect("ru-join-command");
 });
 
 test("a network that leads nowhere is said before anything is sent", async ({ maker }) => {

@@ -156,17 +156,6 @@ async function stands(app: Console, text: string | RegExp): Promise<void> {
   await expect(app.page.getByTestId("standing")).toContainText(text, SHOWN);
 }
 
-/** Looks at a screen wide and narrow, in both themes. */
-async function inspect(app: Console, name: string): Promise<void> {
-  const wide = app.page.viewportSize()!;
-  await app.inspect(name);
-  await app.page.setViewportSize({ width: 320, height: 640 });
-  const [needed, there] = await app.page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
-  expect.soft(needed, `${name} at 320 px`).toBeLessThanOrEqual(there);
-  await app.inspect(`${name}-narrow`);
-  await app.page.setViewportSize(wide);
-}
-
 test("request, question, answer, grant and revocation, each seen by the other side without a reload", async ({
   world,
   browsers,
@@ -177,13 +166,13 @@ test("request, question, answer, grant and revocation, each seen by the other si
 
   await customer.section();
   await stands(customer.app, "File a request");
-  await inspect(customer.app, "shadowport-empty");
+  await customer.app.inspect("shadowport-empty");
   await customer.app.page.getByRole("button", { name: "Request shadowport" }).click();
   await expect(customer.app.page.getByRole("textbox", { name: "Project ID" })).toHaveValue(world.project.id);
   await customer.app.page.getByRole("button", { name: "Send request" }).click();
   await expect(customer.app.page.getByText("Say in at least 10 characters")).toBeVisible();
   await expect(customer.app.page.getByLabel("What for")).toBeFocused();
-  await inspect(customer.app, "shadowport-new");
+  await customer.app.inspect("shadowport-new");
   await customer.fill("Nightly settlement jobs that only need the registry.", 12);
   const id = await customer.sent();
   await expect(step(customer.app)).toContainText("New");
@@ -193,7 +182,7 @@ test("request, question, answer, grant and revocation, each seen by the other si
   const row = anna.row(world.project);
   await expect(row).toContainText("New", SHOWN);
   await expect(row).toContainText("Nobody");
-  await inspect(anna.app, "support-queue");
+  await anna.app.inspect("support-queue");
   await row.getByRole("link").first().click();
   await expect(anna.app.heading(`Request of ${world.project.name}`)).toBeVisible();
   await anna.app.page.getByRole("button", { name: "Take", exact: true }).click();
@@ -207,8 +196,8 @@ test("request, question, answer, grant and revocation, each seen by the other si
   await expect(message(customer.app, "Which registry")).toContainText("Support");
   await customer.write("Only from yours.");
   await expect(message(anna.app, "Only from yours.")).toContainText(world.customer.name, SHOWN);
-  await inspect(anna.app, "support-request");
-  await inspect(customer.app, "shadowport-request");
+  await anna.app.inspect("support-request");
+  await customer.app.inspect("shadowport-request");
 
   // What support keeps for itself is in nothing that the customer gets.
   await expect(customer.app.page.getByText(secret)).toHaveCount(0);
@@ -222,7 +211,7 @@ test("request, question, answer, grant and revocation, each seen by the other si
   }
 
   const grant = await anna.decide("Grant");
-  await inspect(anna.app, "support-grant");
+  await anna.app.inspect("support-grant");
   await grant.getByLabel("Until a date").check();
   await grant.getByRole("button", { name: "Grant" }).click();
   await expect(grant).toContainText("Name a day from today on.");
@@ -232,12 +221,12 @@ test("request, question, answer, grant and revocation, each seen by the other si
   await expect(grant).toBeHidden();
   await stands(customer.app, "Granted until 31 Dec 2099, 23:59");
   await expect(customer.app.page.getByTestId("decision")).toContainText("Enjoy.");
-  await inspect(customer.app, "shadowport-granted");
+  await customer.app.inspect("shadowport-granted");
 
   const revoke = await anna.decide("Revoke");
   await expect(revoke.getByTestId("lives-on")).toContainText("No cluster lives on it.");
   await revoke.getByLabel("Message for the customer").fill("The contract has ended.");
-  await inspect(anna.app, "support-revoke");
+  await anna.app.inspect("support-revoke");
   await revoke.getByRole("button", { name: "Revoke" }).click();
   await expect(revoke).toBeHidden();
   await stands(customer.app, "The grant was revoked");
@@ -267,13 +256,13 @@ test("a declined request is asked anew, quoting the first; a second one opens th
   await expect(decline).toBeHidden();
   await expect(step(customer.app)).toContainText("Declined", SHOWN);
   await expect(customer.app.page.getByTestId("decision")).toContainText("Please say what the cluster is for.");
-  await inspect(customer.app, "shadowport-declined");
+  await customer.app.inspect("shadowport-declined");
 
   await customer.app.page.getByRole("link", { name: "Ask again" }).click();
   const quote = customer.app.page.getByRole("region", { name: "The request that was declined" });
   await expect(quote).toContainText("Just to try it out a little.");
   await expect(quote).toContainText("Please say what the cluster is for.");
-  await inspect(customer.app, "shadowport-again");
+  await customer.app.inspect("shadowport-again");
   await customer.fill("A build farm: pulls images, pushes images.", 4);
   const second = await customer.sent();
   expect(second).not.toEqual(first);
@@ -286,7 +275,7 @@ test("a declined request is asked anew, quoting the first; a second one opens th
   await expect(step(customer.app)).toContainText("Withdrawn", SHOWN);
   await customer.section();
   await expect(customer.app.page.locator("[data-testid^=request-row-]")).toHaveCount(2);
-  await inspect(customer.app, "shadowport");
+  await customer.app.inspect("shadowport");
 });
 
 test("of two who decide at once the second is told who was first, and nothing changes", async ({ world, browsers }) => {
@@ -312,7 +301,7 @@ test("of two who decide at once the second is told who was first, and nothing ch
   );
   await expect(step(bert.app)).toContainText("Granted", SHOWN);
   await stands(customer.app, "Granted until it is revoked");
-  await inspect(bert.app, "support-too-late");
+  await bert.app.inspect("support-too-late");
 
   // A panel that was open when somebody else decided says so before one presses anything.
   await expect(decline.getByRole("textbox")).toBeHidden();
@@ -365,12 +354,12 @@ test("support looks at a customer's project and changes nothing there", async ({
   await expect(anna.app.heading("Find a project")).toBeVisible();
   await anna.app.page.getByRole("searchbox").fill(world.project.name);
   await expect(anna.app.page.locator("[data-testid^=project-row-]")).toHaveCount(1, SHOWN);
-  await inspect(anna.app, "support-find");
+  await anna.app.inspect("support-find");
   await anna.app.page.getByRole("link", { name: world.project.name }).click();
   const bar = anna.app.page.getByTestId("viewing");
   await expect(bar).toContainText(`Viewing project ${world.project.name} as support, read-only`);
   await expect(anna.app.rows("network")).toHaveCount(1);
-  await inspect(anna.app, "support-networks");
+  await anna.app.inspect("support-networks");
 
   for (const path of ["networks", `networks/${network}`, "clusters", "shadowport", "shadowport/new", "networks?panel=new"]) {
     await anna.app.page.goto(`/p/${world.project.id}/${path}`);
@@ -412,25 +401,25 @@ test("both sides' way in Russian", async ({ world, browser, baseURL }) => {
   const [theirs, hers] = [customer.page, anna.page];
   await theirs.goto(`/p/${world.project.id}/shadowport`);
   await theirs.getByRole("button", { name: "Запросить shadowport" }).click();
-  await expect(customer.heading("Запрос кластера без внешнего IP")).toBeVisible();
+  await expect(customer.heading("Заявка на кластер без внешнего IP")).toBeVisible();
   await theirs.getByLabel("Для чего").fill("Ночные расчёты, наружу ничего не нужно.");
   await theirs.getByLabel("Ожидаемое число узлов").fill("7");
-  await inspect(customer, "shadowport-new-ru");
+  await customer.inspect("shadowport-new-ru");
   await theirs.getByRole("button", { name: "Отправить заявку" }).click();
   await expect(step(customer)).toContainText("Новая");
   const id = new URL(theirs.url()).pathname.split("/")[4];
 
   await hers.goto("/support/queue");
   await expect(anna.heading("Очередь")).toBeVisible();
-  await inspect(anna, "support-queue-ru");
+  await anna.inspect("support-queue-ru");
   await hers.goto(`/support/queue/${id}`);
   await hers.getByRole("button", { name: "Взять в работу" }).click();
   await expect(step(customer)).toContainText("На рассмотрении", SHOWN);
   await hers.getByLabel("Ваше сообщение").fill("Сколько это продлится?");
   await hers.getByRole("button", { name: "Спросить" }).click();
   await stands(customer, "Поддержка задала вам вопрос");
-  await inspect(customer, "shadowport-request-ru");
-  await inspect(anna, "support-request-ru");
+  await customer.inspect("shadowport-request-ru");
+  await anna.inspect("support-request-ru");
   await hers.getByRole("button", { name: "Одобрить" }).click();
   await hers.getByRole("dialog").getByRole("button", { name: "Одобрить" }).click();
   await expect(step(customer)).toContainText("Одобрена", SHOWN);
@@ -468,7 +457,7 @@ test("every step is in the audit of both sides, and each object has its history"
   await expect(theirs.getByRole("row").filter({ hasText: "state" }).last()).toContainText("granted");
   await expect(theirs.getByText(world.anna.name)).toHaveCount(0);
   await expect(theirs.getByText("Nobody of theirs")).toHaveCount(0);
-  await inspect(audit, "audit");
+  await audit.inspect("audit");
 
   // Support's side knows who.
   const { page } = anna.app;
@@ -476,7 +465,7 @@ test("every step is in the audit of both sides, and each object has its history"
   const all = page.locator("[data-testid^=audit-row-]");
   await expect(all.first()).toContainText(world.anna.name);
   await expect(all.last()).toContainText(world.customer.name);
-  await inspect(anna.app, "support-audit");
+  await anna.app.inspect("support-audit");
   await page.getByRole("searchbox").fill(`object:${id} op:create`);
   await expect(all).toHaveCount(1);
   await page.getByRole("searchbox").fill("kind:prot");
@@ -502,5 +491,5 @@ test("a network's history tells who changed what, before and after", async ({ wo
   await expect(entries).toHaveCount(2);
   await entries.first().getByRole("button", { name: /^Details/ }).click();
   await expect(page.getByRole("row", { name: "name flour sugar", exact: true })).toBeVisible();
-  await inspect(customer.app, "network-history");
+  await customer.app.inspect("network-history");
 });
