@@ -5,9 +5,10 @@ use portolan_shared::status::{Reason, Step, StepState};
 use portolan_shared::v1::WhyStep;
 
 use super::icon::{Icon, icon};
-use super::status::reason_view;
+use super::status::{reason_view, shape};
 use super::time::use_clock;
 use crate::i18n::{Key, t};
+use crate::table::Tone;
 
 /// What a step is called.
 pub fn step_name(step: Step) -> Key {
@@ -74,11 +75,7 @@ fn link_view(link: Link) -> AnyView {
         StepState::Ok => ("passed", icon(Icon::Check), Key::StepOk),
         StepState::Failed => ("failed", icon(Icon::Cross), Key::StepFailed),
         StepState::Waiting => ("waiting", icon(Icon::Clock), Key::StepWaiting),
-        StepState::Unknown => (
-            "unknown",
-            view! { <span aria-hidden="true">"·"</span> }.into_any(),
-            Key::StepUnknown,
-        ),
+        StepState::Unknown => ("unknown", shape(Tone::Idle), Key::StepUnknown),
     };
     let mut texts = Vec::new();
     if let Some(reason) = link.reason {
