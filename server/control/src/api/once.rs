@@ -1,7 +1,7 @@
 //! Creates with an `Idempotency-Key`: repeated within 24 hours, they make nothing and are answered as
 //! the first time, whatever has become of what they made.
 //!
-//! The answer is kept, durably, before it is given. One longer than [`ANSWER_MAX`] (some twenty ports
+//! The answer is kept, durably, before it is given. One longer than 16 KiB (some twenty ports
 //! in bulk) is not kept, nor one with a secret in it: those are made anew of what was made then.
 
 use std::future::Future;

@@ -85,7 +85,7 @@ impl Filter {
     }
 }
 
-/// What a fixed IP must be like; see [`Query::fixed_ips`].
+/// What a fixed IP must be like; see [`super::Query::fixed_ips`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FixedIps {
     /// One of these addresses.
