@@ -21,7 +21,8 @@ function texts(tag: string): Map<string, string> {
 function pattern(text: string): RegExp {
   const literal = (part: string) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
   const words = text.split(/\{\w+\}/).map(literal).join(".+");
-  return new RegExp(`(?<![\\p{L}\\d_./-])${words}(?![\\p{L}\\d_./-])`, "u");
+  // What follows a colon at once is a value that one types, such as `kind:network`: the same in every language.
+  return new RegExp(`(?<![\\p{L}\\d_./:-])${words}(?![\\p{L}\\d_./-])`, "u");
 }
 
 /** English texts, by key, as patterns: those that Russian says otherwise and that have a word to tell them by. */
