@@ -160,6 +160,8 @@ for (const [width, height] of [
     const { name, password } = await people.person(`${mark}-otto`, "member", project);
     await keepMessages(page);
     await page.setViewportSize({ width, height });
+    // The widths between show nothing that these two do not.
+    const seen = width === 320 || width === 1360;
     await app.logIn(name, password);
     const network = await app.make(project.id, "network", { name: "quay" });
     const inside = { network_id: network, name: "inside", cidr: "10.79.0.0/24", ip_version: 4 };
@@ -175,7 +177,7 @@ for (const [width, height] of [
     const kept = panel.locator(".panel__head h2, .panel__head button, .panel__foot button, .panel__foot input");
     await uncovered(page, kept, "the panel");
     await uncovered(page, page.locator(":focus"), "the focus");
-    await app.inspect(`message-panel-${width}`);
+    if (seen) await app.inspect(`message-panel-${width}`);
     await walkFocus(page, panel, "in the panel");
     await panel.getByLabel("Description").focus();
     await page.keyboard.press("Enter");
@@ -206,7 +208,7 @@ for (const [width, height] of [
     await page.getByRole("button", { name: "Create network" }).first().click();
     const form = page.getByRole("main");
     await expect(form.getByLabel("Name", { exact: true })).not.toHaveValue("");
-    await app.inspect(`message-page-${width}`);
+    if (seen) await app.inspect(`message-page-${width}`);
     await walkFocus(page, form, "on the page");
     await uncovered(page, page.locator(":focus"), "the last of the page");
   });

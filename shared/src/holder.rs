@@ -1,7 +1,7 @@
 //! Who has what was asked for, or stands in its way: what refusals and plans name.
 //!
 //! Told twice: as English words in a sentence (`Display`), and as the value of a parameter
-//! ([`Param`](crate::refusal::Param)), which a console says in its reader's language. A value has a
+//! ([`Param`]), which a console says in its reader's language. A value has a
 //! line for each holder, as names hold no control characters: `port@ports/ID web-1` is a word, where
 //! it is in the project (left out where it has no page) and a name; `gateway` is a word alone, `3 pod`
 //! a number and a word.

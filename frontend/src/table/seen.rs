@@ -64,7 +64,7 @@ pub fn trail(cell: Cell) -> AnyView {
             None => text.into_any(),
         });
     }
-    views.into_any()
+    view! { <span>{views}</span> }.into_any()
 }
 
 /// A link that opens a panel over the page: the rest of the address stays.

@@ -207,7 +207,7 @@ fn the_preview_says_what_is_made_and_what_it_takes() {
         line(Key::PodAddresses),
         Some("10.1.0.0/16: 1,024 blocks of 64 addresses")
     );
-    assert!(line(Key::Mtu).unwrap().contains("1,450"), "the network's");
+    assert!(line(Key::Mtu).unwrap().contains("1450"), "the network's");
     assert_eq!(needs(&placed()), [("cluster", 1), ("subnet", 1)]);
     let quotas = [Quota {
         resource: "network".into(),
