@@ -142,6 +142,9 @@ test.describe("in English", () => {
     await port.getByLabel("Name").fill("mine");
     await port.getByLabel("These addresses").check();
     await port.getByLabel("IP addresses").fill(address);
+    await expect(port.locator(".field__message")).toHaveText(
+      "Free as far as you can see: the provider uses 1 address of this subnet.",
+    );
     shown.push(await codes(port, "Show as code"));
     await hides(page, hidden);
     await port.getByRole("button", { name: "Create port" }).click();

