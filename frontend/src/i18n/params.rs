@@ -121,7 +121,10 @@ mod tests {
             }
             for reason in Unusable::ALL {
                 let said = param("reason", &reason.param());
-                assert!(!latin(&said.replace("loopback", "").replace("link-local", "")), "{said}");
+                assert!(
+                    !latin(&said.replace("loopback", "").replace("link-local", "")),
+                    "{said}"
+                );
             }
             assert_eq!(
                 param("holders", "port web-1\npod_on default/db-0 node-2\n3 more"),
