@@ -8,6 +8,7 @@ use std::future::Future;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, StatusCode};
+use portolan_shared::check;
 use portolan_shared::ids::ProjectId;
 use portolan_shared::refusal::Refusal;
 
@@ -30,9 +31,14 @@ pub(super) fn key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
         return Ok(None);
     };
     let field = || "Idempotency-Key".to_owned();
-    let key = value
-        .to_str()
-        .map_err(|_| Refusal::ControlCharacter { field: field() })?;
+    let key = value.to_str().unwrap_or("");
+    if key.len() != value.len() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Refusal::NotOneOf {
+            field: field(),
+            given: check::shortened(&String::from_utf8_lossy(value.as_bytes())),
+            allowed: "visible ASCII characters without spaces".to_owned(),
+        });
+    }
     if key.is_empty() {
         return Err(Refusal::TooShort {
             field: field(),

@@ -137,6 +137,7 @@ async fn filters_and_pages() {
     assert_eq!((seen, pages), (ports, 3));
     for bad in [
         "kind=x",
+        "kind=",
         "op=x",
         "through=x",
         "object=x",

@@ -31,6 +31,10 @@ async fn a_retry_makes_nothing_twice() {
         .is(422);
     assert_eq!(other.json()["NeutronError"]["code"], "idempotency.other_body");
     assert_eq!(other.json()["NeutronError"]["params"]["key"], "key-1");
+    let spaced = keyed(&ann, "key 1", "/v2.0/networks", &json!({ "network": {} }))
+        .await
+        .is(400);
+    assert_eq!(spaced.json()["NeutronError"]["code"], "value.not_one_of");
     // The key is the user's and the project's own.
     assert_ne!(ask(&bob, "/v2.0/networks", body).await.is(201).json(), first.json());
     // After a day it is forgotten.

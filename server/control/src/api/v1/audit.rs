@@ -127,7 +127,7 @@ fn list(control: &Control, items: Vec<AuditEntry>, next: Option<u64>) -> Answer 
 
 /// A word of the wire's.
 fn word<T: DeserializeOwned>(field: &str, given: &Option<String>, allowed: &str) -> Result<Option<T>, Refusal> {
-    let Some(text) = given.as_deref().filter(|text| !text.is_empty()) else {
+    let Some(text) = given.as_deref() else {
         return Ok(None);
     };
     let value = serde_json::Value::String(text.to_owned());

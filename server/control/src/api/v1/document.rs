@@ -324,7 +324,12 @@ pub fn refusals(operation: &Operation) -> BTreeMap<u16, BTreeSet<&'static str>> 
     say(!operation.query.is_empty(), &["body.malformed"]);
     say(
         operation.idempotent,
-        &["idempotency.other_body", "value.too_long", "quota.exceeded"],
+        &[
+            "idempotency.other_body",
+            "value.too_long",
+            "value.not_one_of",
+            "quota.exceeded",
+        ],
     );
     say(operation.if_match, &["revision.mismatch", "value.wrong_type"]);
     let mut by_status: BTreeMap<u16, BTreeSet<&'static str>> = BTreeMap::new();
