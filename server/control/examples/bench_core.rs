@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use portolan_control::command::{Actor, Command, NewNetwork, NewPort, NewSubnet, Request, Via};
+use portolan_control::command::{Actor, Command, NewNetwork, NewPort, NewSubnet, Request};
 use portolan_control::control::{Control, OpenOptions};
+use portolan_control::identity::login;
 use portolan_control::model::{Object, Port};
 use portolan_control::quotas::Quotas;
 use portolan_control::view::PortScope;
@@ -129,14 +130,8 @@ async fn prepare(control: &Control) -> Result<(ProjectId, NetworkId), Box<dyn st
 
 fn request(project: ProjectId, command: Command) -> Request {
     Request {
-        actor: Actor::System,
-        via: Via::SYSTEM,
         project,
-        everywhere: true,
-        if_match: None,
-        idempotency: None,
-        dry_run: false,
-        command,
+        ..login::request(Actor::System, command)
     }
 }
 

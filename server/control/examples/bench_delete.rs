@@ -8,10 +8,9 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use portolan_control::command::{
-    Actor, Command, NewCluster, NewNetwork, NewPort, NewSubnet, PodAllocation, Request, Via,
-};
+use portolan_control::command::{Actor, Command, NewCluster, NewNetwork, NewPort, NewSubnet, PodAllocation, Request};
 use portolan_control::control::{Control, OpenOptions};
+use portolan_control::identity::login;
 use portolan_control::model::{Object, Pod};
 use portolan_control::quotas::Quotas;
 use portolan_shared::addr::{from_bits, to_bits};
@@ -41,7 +40,11 @@ async fn main() -> Outcome<()> {
         let (project, cluster) = filled(&control, pods).await?;
         let (other, ended) = (control.clone(), tokio::sync::watch::channel(false));
         let (end, ending) = ended;
+        let (writes, begun) = tokio::sync::oneshot::channel();
         let waits = tokio::spawn(async move {
+            other.write(request(project, networks(project, "other", false))).await?;
+            // Whoever waited for it has given up if it fails.
+            let _ = writes.send(());
             let mut longest = Duration::ZERO;
             while !*ending.borrow() {
                 let asked = Instant::now();
@@ -50,7 +53,7 @@ async fn main() -> Outcome<()> {
             }
             Ok::<_, portolan_shared::refusal::Refusal>(longest)
         });
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        begun.await?;
         let start = Instant::now();
         control.write(request(project, Command::DeleteCluster(cluster))).await?;
         let took = start.elapsed();
@@ -112,14 +115,8 @@ async fn refused() -> Outcome<()> {
 
 fn request(project: ProjectId, command: Command) -> Request {
     Request {
-        actor: Actor::System,
-        via: Via::SYSTEM,
         project,
-        everywhere: true,
-        if_match: None,
-        idempotency: None,
-        dry_run: false,
-        command,
+        ..login::request(Actor::System, command)
     }
 }
 
