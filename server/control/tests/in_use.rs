@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::{Kit, new_network, new_port, port_at};
-use portolan_control::command::{Command, NewNetwork, NewPort};
+use common::{Kit, new_port, port_at};
+use portolan_control::command::{Command, NewPort};
 use portolan_control::view::PortScope;
 use portolan_shared::ids::PortId;
 
@@ -45,14 +45,7 @@ fn by(refusal: &str) -> &str {
 #[tokio::test]
 async fn a_few_of_very_many_are_named_and_the_rest_counted() {
     let kit = Kit::new().await;
-    kit.provider().await;
-    kit.grant().await;
-    let new = NewNetwork {
-        shadow_port: true,
-        ..new_network(kit.project, "quiet")
-    };
-    let made = kit.ask(Command::CreateNetworks(vec![new])).await.unwrap();
-    let network = common::network(&made.objects[0]).id;
+    let network = kit.quiet_network().await;
     let (one, two) = (
         kit.subnet(network, "10.0.0.0/24").await,
         kit.subnet(network, "10.0.1.0/24").await,

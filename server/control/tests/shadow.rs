@@ -6,7 +6,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{Kit, cluster, ip, network, new_network, new_port, new_subnet, options, port, port_at, subnet, user};
+use common::{Kit, cluster, ip, new_network, new_port, new_subnet, options, port, port_at, subnet, user};
 use portolan_control::command::{Command, NetworkChange, NewCluster, NewNetwork};
 use portolan_control::control::Control;
 use portolan_control::model::{Object, Purpose, Subnet, owner};
@@ -339,13 +339,7 @@ fn a_shadow_port_is_where_it_is_needed_and_nowhere_else() {
 #[tokio::test]
 async fn an_address_that_a_shadow_port_leaves_is_given_again() {
     let kit = Kit::new().await;
-    kit.provider().await;
-    kit.grant().await;
-    let new = NewNetwork {
-        shadow_port: true,
-        ..new_network(kit.project, "quiet")
-    };
-    let quiet = network(&kit.ask(Command::CreateNetworks(vec![new])).await.unwrap().objects[0]).id;
+    let quiet = kit.quiet_network().await;
     let first = kit.subnet(quiet, "10.0.0.0/30").await;
     kit.ask(Command::DeleteSubnet(first)).await.unwrap();
     let again = kit.subnet(quiet, "10.0.0.0/30").await;

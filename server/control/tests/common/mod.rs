@@ -116,6 +116,18 @@ impl Kit {
         project(&made.objects[0]).id
     }
 
+    /// A network with a shadow port, in a project that is granted it.
+    pub async fn quiet_network(&self) -> NetworkId {
+        self.provider().await;
+        self.grant().await;
+        let new = NewNetwork {
+            shadow_port: true,
+            ..new_network(self.project, "quiet")
+        };
+        let made = self.ask(Command::CreateNetworks(vec![new])).await.unwrap();
+        network(&made.objects[0]).id
+    }
+
     /// Lets the project make networks with a shadow port.
     pub async fn grant(&self) {
         let granter = User {
