@@ -20,16 +20,16 @@ use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use parking_lot::Mutex;
-use portolan_control::command::{Actor, Command, NetworkChange, NewCluster, NewNetwork, NewSubnet, Request, Via};
 use portolan_control::control::{Control, OpenOptions};
-use portolan_control::model::Object;
 use portolan_control::nodes::pki::{Ca, Requested};
 use portolan_control::nodes::{Endpoint, Listen, Options};
-use portolan_control::quotas::Quotas;
-use portolan_control::sources::{Clock as _, SystemClock, SystemRandom};
+use portolan_core::command::{Actor, Command, NetworkChange, NewCluster, NewNetwork, NewSubnet, Request, Via};
+use portolan_core::model::Object;
+use portolan_core::quotas::Quotas;
 use portolan_shared::check::{self, SubnetInput};
 use portolan_shared::ids::{ClusterId, NetworkId, NodeId, ProjectId};
 use portolan_shared::v1::CreateCluster;
+use portolan_sources::{Clock as _, SystemClock, SystemRandom};
 use portolan_wire::agent::{FromAgent, Hello, Snapshot, ToAgent, from_agent, to_agent::Message as In};
 use portolan_wire::{PROTOCOL, STREAM_PATH, agent::Role, digest};
 use prost::Message as _;
@@ -257,7 +257,7 @@ impl World {
         })
     }
 
-    async fn write(&self, command: Command) -> Outcome<portolan_control::command::Outcome> {
+    async fn write(&self, command: Command) -> Outcome<portolan_core::command::Outcome> {
         let project = ProjectId::from_bytes([0; 16]);
         let (actor, if_match, idempotency) = (Actor::System, None, None);
         let request = Request {

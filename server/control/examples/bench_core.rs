@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use portolan_control::command::{Actor, Command, NewNetwork, NewPort, NewSubnet, Request};
 use portolan_control::control::{Control, OpenOptions};
 use portolan_control::identity::login;
-use portolan_control::model::{Object, Port};
-use portolan_control::quotas::Quotas;
-use portolan_control::view::PortScope;
+use portolan_core::command::{Actor, Command, NewNetwork, NewPort, NewSubnet, Request};
+use portolan_core::model::{Object, Port};
+use portolan_core::quotas::Quotas;
+use portolan_core::view::PortScope;
 use portolan_shared::check::{self, SubnetInput};
 use portolan_shared::ids::{NetworkId, ProjectId};
 

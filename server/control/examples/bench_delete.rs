@@ -8,11 +8,11 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use portolan_control::command::{Actor, Command, NewCluster, NewNetwork, NewPort, NewSubnet, PodAllocation, Request};
 use portolan_control::control::{Control, OpenOptions};
 use portolan_control::identity::login;
-use portolan_control::model::{Object, Pod};
-use portolan_control::quotas::Quotas;
+use portolan_core::command::{Actor, Command, NewCluster, NewNetwork, NewPort, NewSubnet, PodAllocation, Request};
+use portolan_core::model::{Object, Pod};
+use portolan_core::quotas::Quotas;
 use portolan_shared::addr::{from_bits, to_bits};
 use portolan_shared::check::{self, SubnetInput};
 use portolan_shared::cluster;

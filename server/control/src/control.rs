@@ -3,16 +3,16 @@
 use std::sync::{Arc, mpsc};
 
 use parking_lot::{Mutex, RwLock};
+use portolan_core::command::{Outcome, Request};
+use portolan_core::model::Micros;
+use portolan_core::quotas::Quotas;
+use portolan_core::view::View;
 use portolan_shared::refusal::Refusal;
+use portolan_sources::{Clock, Ids, Random, SystemClock, SystemRandom};
+use portolan_store::{AuditAsked, AuditPage, History, PostgresStore, SqliteOptions, SqliteStore, Store, StoreError};
 use uuid::Uuid;
 
-use crate::command::{Outcome, Request};
 use crate::feed::Feed;
-use crate::model::Micros;
-use crate::quotas::Quotas;
-use crate::sources::{Clock, Ids, Random, SystemClock, SystemRandom};
-use crate::store::{AuditAsked, AuditPage, History, PostgresStore, SqliteOptions, SqliteStore, Store, StoreError};
-use crate::view::View;
 use crate::writer::{self, Queue, Retention, Writer};
 
 /// How to open a control plane.

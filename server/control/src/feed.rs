@@ -9,87 +9,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use portolan_shared::ids::{ClusterId, NetworkId, ProjectId};
+use portolan_core::change::{Change, Commit, Op};
+use portolan_core::model::{Object, Revision};
+use portolan_shared::ids::{ClusterId, ProjectId};
 use tokio::sync::watch;
-
-use crate::command::{Actor, Via};
-use crate::model::{Key, Micros, Object, ObjectKind, Revision};
-use crate::view::hidden;
-
-/// What happened to an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Op {
-    /// Made or changed; [`Change::object`] is how it is now.
-    Put,
-    /// Gone; [`Change::object`] is how it was.
-    Delete,
-    /// Changed in what only the control plane sees (cursors): no news for anybody.
-    Quiet,
-}
-
-/// One object's change in a commit.
-#[derive(Debug, Clone)]
-pub struct Change {
-    /// What happened.
-    pub op: Op,
-    /// To what.
-    pub key: Key,
-    /// How it is now; for [`Op::Delete`], how it was.
-    pub object: Object,
-    /// How it was before, if it was there; unknown (`None`) for commits read back after a restart or
-    /// made by another replica before this one looked.
-    pub before: Option<Object>,
-    /// Whose it is; `None` for users and the like.
-    pub project: Option<ProjectId>,
-    /// The cluster it belongs to or is bound in.
-    pub cluster: Option<ClusterId>,
-    /// The project in whose network a hidden port is, which is the provider's; `None` for all else.
-    pub inside: Option<ProjectId>,
-}
-
-impl Change {
-    /// Says in whose network it is, if it is a hidden port's.
-    pub(crate) fn place(&mut self, owner: impl FnOnce(NetworkId) -> Option<ProjectId>) {
-        self.inside = match &self.object {
-            Object::Port(port) if hidden(port) => owner(port.network),
-            _ => None,
-        };
-    }
-
-    /// Readers who are woken because of it.
-    fn topics(&self) -> impl Iterator<Item = Topic> {
-        let news = self.op != Op::Quiet;
-        let cluster = self.cluster.filter(|_| self.concerns_agents()).map(Topic::Cluster);
-        let projects = [self.project, self.inside].into_iter().flatten().map(Topic::Project);
-        cluster.into_iter().chain(projects.filter(move |_| news))
-    }
-
-    /// Whether agents of its cluster are sent something because of it.
-    pub fn concerns_agents(&self) -> bool {
-        let kind = matches!(
-            self.key.kind(),
-            ObjectKind::Cluster | ObjectKind::Node | ObjectKind::Block | ObjectKind::Network
-        );
-        self.op != Op::Quiet && self.cluster.is_some() && kind
-    }
-}
-
-/// All changes of one revision.
-#[derive(Debug, Clone)]
-pub struct Commit {
-    /// Its number.
-    pub revision: Revision,
-    /// When it was decided.
-    pub at: Micros,
-    /// Who asked.
-    pub actor: Actor,
-    /// Through what.
-    pub via: Via,
-    /// Whether whoever asked is the provider's: customers do not read their name.
-    pub by_provider: bool,
-    /// In the order decided.
-    pub changes: Box<[Change]>,
-}
 
 /// What a reader follows that does not follow everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -100,9 +23,20 @@ enum Topic {
     Project(ProjectId),
 }
 
+/// Readers who are woken because of a change.
+fn topics_of(change: &Change) -> impl Iterator<Item = Topic> {
+    let news = change.op != Op::Quiet;
+    let cluster = change.cluster.filter(|_| change.concerns_agents()).map(Topic::Cluster);
+    let projects = [change.project, change.inside]
+        .into_iter()
+        .flatten()
+        .map(Topic::Project);
+    cluster.into_iter().chain(projects.filter(move |_| news))
+}
+
 /// Topics of a commit, each once.
 fn topics(commit: &Commit) -> Vec<Topic> {
-    let mut topics: Vec<Topic> = commit.changes.iter().flat_map(Change::topics).collect();
+    let mut topics: Vec<Topic> = commit.changes.iter().flat_map(topics_of).collect();
     topics.sort_unstable();
     topics.dedup();
     topics

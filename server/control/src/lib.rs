@@ -7,23 +7,14 @@
 //!
 //! Never here: anything that programs a kernel (the agents do), or a second path that writes.
 
-pub mod alloc;
 pub mod api;
-pub mod audience;
-pub mod command;
 pub mod console;
 pub mod control;
-pub mod decide;
 pub mod feed;
 pub mod http;
 pub mod identity;
-pub mod model;
 pub mod nodes;
 pub mod options;
 mod places;
-pub mod quotas;
 pub mod serve;
-pub mod sources;
-pub mod store;
-pub mod view;
 pub mod writer;

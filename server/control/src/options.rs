@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use portolan_core::quotas::Quotas;
 
 use crate::nodes::Listen;
-use crate::quotas::Quotas;
 
 /// Portolan's control plane: networks, subnets and ports, and the nodes that make them true.
 #[derive(Debug, Parser)]

@@ -4,7 +4,9 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use portolan_core::model::Micros;
 use portolan_shared::refusal::Refusal;
+use portolan_sources::SystemRandom;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -16,10 +18,8 @@ use crate::control::{Control, OpenError, OpenOptions};
 use crate::http;
 use crate::identity::password::{Cost, Passwords};
 use crate::identity::seed::{ADMIN, Seeded, seed};
-use crate::model::Micros;
 use crate::nodes::{self, EndpointError};
 use crate::options::Serve;
-use crate::sources::SystemRandom;
 
 /// Log-ins that may wait for their turn.
 const LOGINS_WAITING: usize = 256;

@@ -4,10 +4,10 @@
 mod common;
 
 use common::{Kit, cluster, code, ip, new_subnet, node, port_at};
-use portolan_control::command::{Command, NetworkChange, NewCluster, NodeReport, PodAllocation};
 use portolan_control::feed::Next;
-use portolan_control::model::{Key, Object, ObjectKind, Pod, Purpose};
-use portolan_control::view::{PortScope, View};
+use portolan_core::command::{Command, NetworkChange, NewCluster, NodeReport, PodAllocation};
+use portolan_core::model::{Key, Object, ObjectKind, Pod, Purpose};
+use portolan_core::view::{PortScope, View};
 use portolan_shared::cluster::check;
 use portolan_shared::ids::{ClusterId, NodeId};
 use portolan_shared::v1::CreateCluster;

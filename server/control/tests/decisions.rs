@@ -6,13 +6,14 @@ mod common;
 use common::{
     Kit, addresses, admin, code, ip, new_network, new_port, new_subnet, options, port, port_at, subnet, user,
 };
-use portolan_control::command::{
+use portolan_control::control::{Control, OpenOptions};
+use portolan_control::feed::Next;
+use portolan_core::change::Op;
+use portolan_core::command::{
     Command, FixedIpRequest, NetworkChange, NewPort, Outcome, PortChange, Request, SubnetChange,
 };
-use portolan_control::control::{Control, OpenOptions};
-use portolan_control::feed::{Next, Op};
-use portolan_control::model::{KeptAnswer, Object, ObjectKind};
-use portolan_control::quotas::Quotas;
+use portolan_core::model::{KeptAnswer, Object, ObjectKind};
+use portolan_core::quotas::Quotas;
 use portolan_shared::addr::IpRange;
 use portolan_shared::refusal::Refusal;
 

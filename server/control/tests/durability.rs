@@ -13,9 +13,9 @@ use std::process::{Child, Command as Process, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{Kit, new_port, options, port, user};
-use portolan_control::command::Command;
 use portolan_control::control::Control;
-use portolan_control::view::PortScope;
+use portolan_core::command::Command;
+use portolan_core::view::PortScope;
 
 /// Names the database to the process that is killed.
 const DATABASE: &str = "PORTOLAN_TEST_DATABASE";

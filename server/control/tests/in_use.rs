@@ -4,8 +4,8 @@
 mod common;
 
 use common::{Kit, new_port, port_at};
-use portolan_control::command::{Command, NewPort};
-use portolan_control::view::PortScope;
+use portolan_core::command::{Command, NewPort};
+use portolan_core::view::PortScope;
 use portolan_shared::ids::PortId;
 
 #[tokio::test]

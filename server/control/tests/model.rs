@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 
 use common::{Kit, addresses, new_port, new_subnet, options, port, subnet, user};
-use portolan_control::command::{Command, FixedIpRequest, NewPort, PortChange};
 use portolan_control::control::Control;
-use portolan_control::model::Object;
-use portolan_control::view::PortScope;
+use portolan_core::command::{Command, FixedIpRequest, NewPort, PortChange};
+use portolan_core::model::Object;
+use portolan_core::view::PortScope;
 use portolan_shared::ids::{NetworkId, PortId, ProjectId, SubnetId};
 use proptest::prelude::*;
 

@@ -11,11 +11,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use common::{Kit, new_port, options, port, user};
-use portolan_control::command::Command;
 use portolan_control::control::{Control, OpenError};
-use portolan_control::store::{SqliteOptions, SqliteStore, Store};
-use portolan_control::view::PortScope;
+use portolan_core::command::Command;
+use portolan_core::view::PortScope;
 use portolan_shared::ids::{NetworkId, ProjectId};
+use portolan_store::{SqliteOptions, SqliteStore, Store};
 use vfs::Disk;
 
 /// How many cuts of each kind.

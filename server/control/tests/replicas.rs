@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::postgres::Postgres;
 use common::{Kit, new_port, options, port, user};
-use portolan_control::command::{Command, NetworkChange};
 use portolan_control::control::Control;
 use portolan_control::feed::Next;
-use portolan_control::model::Object;
-use portolan_control::view::PortScope;
+use portolan_core::command::{Command, NetworkChange};
+use portolan_core::model::Object;
+use portolan_core::view::PortScope;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_writers_never_give_an_address_twice_and_every_reader_is_complete() {
@@ -83,7 +83,7 @@ async fn two_writers_never_give_an_address_twice_and_every_reader_is_complete() 
             for change in &commit.changes {
                 if let Object::Port(port) = &change.object {
                     match change.op {
-                        portolan_control::feed::Op::Delete => alive.remove(&port.id),
+                        portolan_core::change::Op::Delete => alive.remove(&port.id),
                         _ => alive.insert(port.id, port.fixed_ips[0].address),
                     };
                 }

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use common::{Kit, code, options};
-use portolan_control::command::{Actor, Command, NewShadowRequest, Request, Step};
 use portolan_control::control::Control;
-use portolan_control::model::{ShadowRequest, User};
-use portolan_control::sources::Clock;
+use portolan_core::command::{Actor, Command, NewShadowRequest, Request, Step};
+use portolan_core::model::{ShadowRequest, User};
 use portolan_shared::ids::{ProjectId, ShadowRequestId, UserId};
 use portolan_shared::v1::{RequestState, Side};
+use portolan_sources::Clock;
 use proptest::prelude::*;
 
 /// A clock that a test moves on.

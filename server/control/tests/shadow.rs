@@ -7,10 +7,10 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{Kit, cluster, ip, new_network, new_port, new_subnet, options, port, port_at, subnet, user};
-use portolan_control::command::{Command, NetworkChange, NewCluster, NewNetwork};
 use portolan_control::control::Control;
-use portolan_control::model::{Object, Purpose, Subnet, owner};
-use portolan_control::view::{PortScope, View};
+use portolan_core::command::{Command, NetworkChange, NewCluster, NewNetwork};
+use portolan_core::model::{Object, Purpose, Subnet, owner};
+use portolan_core::view::{PortScope, View};
 use portolan_shared::addr::Family;
 use portolan_shared::cluster::check;
 use portolan_shared::ids::{ClusterId, NetworkId, PortId, ProjectId, SubnetId};

@@ -6,18 +6,16 @@ mod common;
 use std::sync::Arc;
 
 use common::postgres::Postgres;
-use portolan_control::audience::Audience;
-use portolan_control::command::{Actor, Via};
-use portolan_control::feed::{Change, Commit, Op};
-use portolan_control::model::{
+use portolan_core::audience::Audience;
+use portolan_core::change::{Change, Commit, Op};
+use portolan_core::command::{Actor, Via};
+use portolan_core::model::{
     Assignment, FixedIp, Key, Meta, Network, Object, ObjectKind, Port, Project, Revision, Role, Session, Subnet, User,
-};
-use portolan_control::store::{
-    AuditAsked, PostgresStore, SqliteOptions, SqliteStore, Store, StoreError, Trim, key_bytes,
 };
 use portolan_shared::ids::{NetworkId, PortId, ProjectId, SubnetId, UserId};
 use portolan_shared::mac::MacAddress;
 use portolan_shared::v1::{AuditOp, Through};
+use portolan_store::{AuditAsked, PostgresStore, SqliteOptions, SqliteStore, Store, StoreError, Trim, key_bytes};
 
 const STORE: [u8; 16] = [3; 16];
 
@@ -112,7 +110,7 @@ fn subnet(id: u8, cidr: &str) -> Object {
         dns: Vec::new(),
         routes: Vec::new(),
         enable_dhcp: false,
-        purpose: portolan_control::model::Purpose::General,
+        purpose: portolan_core::model::Purpose::General,
         cursor: None,
     })
 }

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use common::{Kit, code, options, port, port_at};
 use parking_lot::Mutex;
-use portolan_control::command::{Actor, Command, Via};
 use portolan_control::control::Control;
-use portolan_control::feed::{Change, Commit, Op};
-use portolan_control::model::{FixedIp, Key, Object, Port, Revision};
-use portolan_control::store::{Loaded, Store, StoreError, Trim};
+use portolan_core::change::{Change, Commit, Op};
+use portolan_core::command::{Actor, Command, Via};
+use portolan_core::model::{FixedIp, Key, Object, Port, Revision};
+use portolan_store::{Loaded, Store, StoreError, Trim};
 
 /// What is stored, and what goes wrong next.
 #[derive(Default)]

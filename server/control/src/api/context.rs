@@ -10,6 +10,10 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
+use portolan_core::command::{Actor, Command, Outcome, Request, Via};
+use portolan_core::model::hidden;
+use portolan_core::model::{Micros, Port, Project, Session, User};
+use portolan_core::view::View;
 use portolan_shared::ids::ProjectId;
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::Through;
@@ -18,12 +22,9 @@ use super::Api;
 use super::error::Failure;
 use super::once;
 use super::outer::RequestId;
-use crate::command::{Actor, Command, Outcome, Request, Via};
 use crate::identity::password::Asker;
 use crate::identity::rights::{Rights, overall, rights};
 use crate::identity::secret;
-use crate::model::{Micros, Port, Project, Session, User};
-use crate::view::{View, hidden};
 
 /// Name of the console's cookie.
 pub const COOKIE: &str = "portolan_session";

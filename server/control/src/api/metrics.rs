@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
+use portolan_core::view::PortScope;
 
 use super::Api;
-use crate::view::PortScope;
 
 /// Upper bounds of the latency histogram, in microseconds.
 const BOUNDS: [u64; 10] = [

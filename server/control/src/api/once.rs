@@ -8,6 +8,8 @@ use std::future::Future;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, StatusCode};
+use portolan_core::command::Command;
+use portolan_core::model::{KeptAnswer, Object};
 use portolan_shared::check;
 use portolan_shared::ids::ProjectId;
 use portolan_shared::refusal::Refusal;
@@ -15,10 +17,8 @@ use portolan_shared::refusal::Refusal;
 use super::context::{Call, Caller};
 use super::error::Answer;
 use super::reply;
-use crate::command::Command;
 use crate::identity::login;
 use crate::identity::secret;
-use crate::model::{KeptAnswer, Object};
 
 /// Most characters of an `Idempotency-Key`.
 const KEY_MAX: usize = 64;

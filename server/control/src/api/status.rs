@@ -7,12 +7,11 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use portolan_core::model::{Block, Node, NodeStatus, Port, Revision, owner};
+use portolan_core::view::View;
 use portolan_shared::ids::{BlockId, NodeId, PortId};
 use portolan_shared::status::{Cause, NodeFacts, PortFacts, PortStatus, Reason, derive};
 use portolan_shared::time::Time;
-
-use crate::model::{Block, Node, NodeStatus, Port, Revision, owner};
-use crate::view::View;
 
 /// What the status of a node's ports depends on.
 #[derive(Debug, Clone)]

@@ -4,8 +4,9 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
+use portolan_core::model::{Block, Exception, Meta, NodeStatus};
+
 use super::*;
-use crate::model::{Block, Exception, Meta, NodeStatus};
 
 fn block(cluster: ClusterId) -> Object {
     let id = ProjectId::from_bytes([1; 16]);

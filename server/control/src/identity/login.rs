@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use portolan_core::command::{Actor, Command, Proof, Request, Via};
+use portolan_core::model::{Micros, Session, User};
 use portolan_shared::ids::ProjectId;
 use portolan_shared::refusal::Refusal;
 
 use super::password::{Asker, Passwords};
 use super::secret;
-use crate::command::{Actor, Command, Proof, Request, Via};
 use crate::control::Control;
-use crate::model::{Micros, Session, User};
 
 /// How long a token works: 12 h, in microseconds.
 pub const TOKEN_LIFETIME: Micros = 12 * 3_600_000_000;

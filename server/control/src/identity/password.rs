@@ -11,10 +11,10 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use portolan_shared::refusal::Refusal;
+use portolan_sources::Random;
 use tokio::sync::Semaphore;
 
 use crate::places::{Place, Places};
-use crate::sources::Random;
 
 /// Fewest characters of a password.
 pub const PASSWORD_MIN: usize = 8;
@@ -189,7 +189,7 @@ pub fn check(field: &str, password: &str) -> Result<(), Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::SystemRandom;
+    use portolan_sources::SystemRandom;
 
     const ANN: Asker<'_> = Asker {
         address: None,

@@ -1,11 +1,10 @@
 //! What roles allow: `admin` everything everywhere, `support` reads everywhere, `member` writes and
 //! `reader` reads in its project.
 
+use portolan_core::model::{Role, Session};
+use portolan_core::view::View;
 use portolan_shared::ids::{ProjectId, UserId};
 use portolan_shared::refusal::Refusal;
-
-use crate::model::{Role, Session};
-use crate::view::View;
 
 /// What a caller may do in the project it calls in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -147,7 +146,7 @@ pub fn everywhere(view: &View, user: UserId) -> Vec<Role> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Assignment, Object};
+    use portolan_core::model::{Assignment, Object};
 
     fn project(n: u8) -> ProjectId {
         ProjectId::from_bytes([n; 16])

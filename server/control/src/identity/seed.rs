@@ -1,13 +1,13 @@
 //! The first start: project and user `admin` are made.
 
+use portolan_core::command::{Actor, Command};
+use portolan_core::model::{Assignment, Object, Role, User};
 use portolan_shared::refusal::Refusal;
 
 use super::login::request;
 use super::password::{Passwords, check};
 use super::secret;
-use crate::command::{Actor, Command};
 use crate::control::Control;
-use crate::model::{Assignment, Object, Role, User};
 
 /// Name of the project and of the user that the first start makes.
 pub const ADMIN: &str = "admin";

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use portolan_core::command::{Actor, Command, NodeReport, Request, Via};
+use portolan_core::model::{Exception, Micros, Revision};
 use portolan_shared::ids::{NodeId, ProjectId};
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
@@ -14,9 +16,7 @@ use super::liveness::{Holders, Liveness, Replica};
 use super::pki::Ca;
 use super::report::Reports;
 use super::state::States;
-use crate::command::{Actor, Command, NodeReport, Request, Via};
 use crate::control::Control;
-use crate::model::{Exception, Micros, Revision};
 
 /// How often is looked who is silent.
 const LOOK_EVERY: Duration = Duration::from_millis(250);

@@ -3,6 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use portolan_core::command::Command;
+use portolan_core::model::{Object, Revision};
+use portolan_core::view::View;
 use portolan_shared::check;
 use portolan_shared::ids::{ClusterId, JoinTokenId, NodeId};
 use portolan_shared::refusal::{Class, Refusal};
@@ -15,9 +18,6 @@ use tokio::time::timeout;
 use super::hub::{Hub, host_request};
 use super::pki::Requested;
 use super::socket::{Incoming, Socket, SocketError};
-use crate::command::Command;
-use crate::model::{Object, Revision};
-use crate::view::View;
 
 /// How long a host may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(10);

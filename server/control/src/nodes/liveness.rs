@@ -6,9 +6,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use portolan_core::model::Micros;
 use portolan_shared::ids::NodeId;
-
-use crate::model::Micros;
 
 /// How long a lost stream may take to come back: 3 s.
 pub(super) const GRACE: Micros = 3_000_000;

@@ -28,6 +28,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portolan_core::model::Micros;
+use portolan_sources::{Clock, Random};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
@@ -38,9 +40,7 @@ pub use tls::TlsError;
 pub use tokens::{LIFETIME as TOKEN_LIFETIME, Secret, Tokens};
 
 use crate::control::Control;
-use crate::model::Micros;
 use crate::places::Places;
-use crate::sources::{Clock, Random};
 use hub::Hub;
 use pki::{Ca, PkiError};
 use socket::{Asked, Socket, SocketError};

@@ -9,7 +9,9 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use portolan_core::model::Micros;
 use portolan_shared::ids::{ClusterId, NodeId};
+use portolan_sources::Random;
 use portolan_wire::agent::Role;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
@@ -20,9 +22,6 @@ use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
-
-use crate::model::Micros;
-use crate::sources::Random;
 
 /// Microseconds in a day.
 const DAY: Micros = 86_400_000_000;
@@ -382,7 +381,7 @@ fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), PkiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::SystemRandom;
+    use portolan_sources::SystemRandom;
 
     const NOW: Micros = 1_790_000_000_000_000;
 

@@ -7,12 +7,12 @@ use std::future::pending;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use portolan_core::command::{Command, NodeReport};
 use portolan_shared::ids::NodeId;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::hub::system_request;
-use crate::command::{Command, NodeReport};
 use crate::control::Control;
 
 /// The least time between two writes.

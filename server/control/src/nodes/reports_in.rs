@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use portolan_core::command::{Command, PodAllocation};
+use portolan_core::model::{Exception, Pod};
 use portolan_shared::ids::{NodeId, PortId};
 use portolan_shared::mac::MacAddress;
 use portolan_shared::refusal::Refusal;
@@ -12,8 +14,6 @@ use tokio_tungstenite::tungstenite::Bytes;
 use super::hub::{Hub, node_request};
 use super::state::frame;
 use super::stream::{pod_ack, shortened};
-use crate::command::{Command, PodAllocation};
-use crate::model::{Exception, Pod};
 
 /// Most exceptions kept of a node; how many there are beyond is one more.
 const MOST_EXCEPTIONS: usize = 50;

@@ -7,6 +7,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use portolan_core::change::{Commit, Op};
+use portolan_core::model::{Block, Node, Object, Revision};
+use portolan_core::view::View;
 use portolan_shared::addr::Cidr;
 use portolan_shared::ids::ClusterId;
 use portolan_shared::v1::PathKind;
@@ -18,9 +21,6 @@ use prost::Message as _;
 use tokio_tungstenite::tungstenite::Bytes;
 
 use crate::control::Control;
-use crate::feed::{Commit, Op};
-use crate::model::{Block, Node, Object, Revision};
-use crate::view::View;
 
 /// Encoded changes kept a cluster: what streams that are up to date ask for.
 const KEPT_CHANGES: usize = 64;
@@ -252,7 +252,7 @@ mod tests {
     use portolan_shared::ids::{BlockId, NodeId, ProjectId, SubnetId};
 
     use super::*;
-    use crate::model::Meta;
+    use portolan_core::model::Meta;
 
     #[test]
     fn a_large_cluster_comes_in_parts() {

@@ -8,6 +8,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portolan_core::change::{Commit, Op};
+use portolan_core::model::{Key, Micros, Revision};
 use portolan_shared::ids::{ClusterId, NodeId};
 use portolan_shared::refusal::Refusal;
 use portolan_wire::agent::{FromAgent, Hello, PodAck, Progress, Refused, Renewed, Welcome};
@@ -24,8 +26,7 @@ use super::pki::{Identity, Requested};
 use super::reports_in;
 use super::socket::{Incoming, Socket, SocketError};
 use super::state::frame;
-use crate::feed::{Commit, Next, Op, Subscription};
-use crate::model::{Key, Micros, Revision};
+use crate::feed::{Next, Subscription};
 
 /// How long an agent may take to say hello.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portolan_sources::Clock;
 use rustls::RootCertStore;
 use rustls::crypto::{CryptoProvider, GetRandomFailed, aws_lc_rs};
 use rustls::pki_types::{PrivateKeyDer, UnixTime};
@@ -12,7 +13,6 @@ use rustls::ticketer::TicketRotator;
 use rustls::time_provider::TimeProvider;
 
 use super::pki::{Ca, PkiError};
-use crate::sources::Clock;
 
 /// For how long a ticket resumes a session, in seconds: long enough for all agents to come back
 /// after a failure, short because a resumed session shows no certificate anew.

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
+use portolan_core::command::Command;
+use portolan_core::model::{JoinToken, Micros};
 use portolan_shared::ids::{ClusterId, NodeId};
+use portolan_sources::Random;
 use portolan_wire::agent::Role;
 use portolan_wire::token::JoinToken as Text;
 pub use portolan_wire::token::Secret;
-
-use crate::command::Command;
-use crate::model::{JoinToken, Micros};
-use crate::sources::Random;
 
 /// How long a join token works: 1 h, in microseconds.
 pub const LIFETIME: Micros = 3_600_000_000;

@@ -10,7 +10,6 @@
 //! Invariant: nothing is applied to the view, told to the feed or answered as done that is not
 //! committed; the pools agree with the view whenever no batch is being decided.
 
-pub mod draft;
 mod queue;
 
 use std::collections::HashMap;
@@ -19,22 +18,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
+use portolan_core::alloc::Pools;
+use portolan_core::audience;
+use portolan_core::change::{Change, Commit, Op};
+use portolan_core::command::{Actor, Command, Outcome, Request, Via};
+use portolan_core::decide::decide;
+use portolan_core::draft::Draft;
+use portolan_core::model::{Key, Micros, Object, Purpose};
+use portolan_core::quotas::Quotas;
+use portolan_core::view::View;
 use portolan_shared::ids::{NetworkId, ProjectId};
 use portolan_shared::refusal::Refusal;
+use portolan_sources::{Clock, Ids};
+use portolan_store::{MAX_CHANGES, Store, StoreError, Trim};
 use tokio::sync::oneshot;
 
-use crate::alloc::Pools;
-use crate::audience;
-use crate::command::{Actor, Command, Outcome, Request, Via};
-use crate::decide::decide;
-use crate::feed::{Change, Commit, Feed, Op};
-use crate::model::{Key, Micros, Object, Purpose};
-use crate::quotas::Quotas;
-use crate::sources::{Clock, Ids};
-use crate::store::{MAX_CHANGES, Store, StoreError, Trim};
-use crate::view::View;
+use crate::feed::Feed;
 
-use draft::Draft;
 use queue::Job;
 pub(crate) use queue::Queue;
 
@@ -189,7 +189,8 @@ impl Writer {
     fn decide(&mut self, jobs: &[Job]) -> (Vec<Arc<Commit>>, Vec<Result<Outcome, Refusal>>) {
         let view = self.view.read();
         let now = self.clock.now();
-        let mut draft = Draft::new(&view, &mut self.pools, &self.ids, self.quotas, now);
+        let ids = || self.ids.next();
+        let mut draft = Draft::new(&view, &mut self.pools, &ids, self.quotas, now);
         let mut commits: Vec<Commit> = Vec::new();
         let mut answers = Vec::with_capacity(jobs.len());
         for job in jobs {
@@ -499,7 +500,7 @@ pub(crate) fn load(store: &mut dyn Store) -> Result<(View, Pools, [u8; 16]), Sto
 }
 
 /// What a subnet's pool must not give: addresses of ports, or leased blocks; sorted.
-fn used_addresses(view: &View, subnet: &crate::model::Subnet) -> Vec<std::net::IpAddr> {
+fn used_addresses(view: &View, subnet: &portolan_core::model::Subnet) -> Vec<std::net::IpAddr> {
     match subnet.purpose {
         Purpose::Pods(cluster) => {
             let mut used: Vec<_> = view.blocks_of(cluster).map(|block| block.cidr.first()).collect();

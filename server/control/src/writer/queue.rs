@@ -4,10 +4,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
+use portolan_core::command::{Command, Outcome, Request};
 use portolan_shared::refusal::Refusal;
 use tokio::sync::{oneshot, watch};
-
-use crate::command::{Command, Outcome, Request};
 
 /// Most commands that may wait; more are refused at once.
 const MOST_WAITING: usize = 65_536;

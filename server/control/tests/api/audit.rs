@@ -1,6 +1,6 @@
 //! The audit: what it says, to whom, by which filter, in pages.
 
-use portolan_control::model::Role;
+use portolan_core::model::Role;
 use serde_json::{Value, json};
 
 use super::kit::{PASSWORD, Server, User, id};

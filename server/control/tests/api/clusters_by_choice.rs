@@ -1,9 +1,9 @@
 //! Clusters by choice: in a network of their own or of the project's, with an external IP or without
 //! one, and with nodes from the lab. Every refusal, and what is left after a delete.
 
-use portolan_control::command::{Actor, Command, NewCluster, Request};
 use portolan_control::identity::login;
-use portolan_control::model::Role;
+use portolan_core::command::{Actor, Command, NewCluster, Request};
+use portolan_core::model::Role;
 use portolan_shared::cluster::{self, ClusterSpec};
 use portolan_shared::v1::{
     ClusterRow, ClusterState, CreateCluster, NetworkRow, NodesFrom, One, PathKind, SubnetPurpose, SubnetRow,
@@ -121,7 +121,7 @@ async fn a_private_cluster_has_an_external_ip() {
         (
             networks,
             view.subnets(None).count(),
-            view.port_count(portolan_control::view::PortScope::All),
+            view.port_count(portolan_core::view::PortScope::All),
         )
     });
     assert_eq!(left, (1, 1, 0), "the external network and its subnet");
@@ -160,7 +160,7 @@ async fn a_private_cluster_without_external_ip_needs_the_grant() {
     ann.delete(&path(&ann, &format!("clusters/{}", quiet.id))).await.is(204);
     let ports = server
         .control
-        .read(|view| view.port_count(portolan_control::view::PortScope::All));
+        .read(|view| view.port_count(portolan_core::view::PortScope::All));
     assert_eq!(ports, 0);
 }
 

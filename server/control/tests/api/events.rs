@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::BodyDataStream;
 use futures_util::{FutureExt, StreamExt};
 use portolan_control::identity::login::TOKEN_LIFETIME;
-use portolan_control::model::Role;
+use portolan_core::model::Role;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 

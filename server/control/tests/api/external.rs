@@ -1,7 +1,7 @@
 //! External networks: the provider's, seen by everybody, changed by administrators, and what clusters get
 //! their external IPs from.
 
-use portolan_control::model::Role;
+use portolan_core::model::Role;
 use serde_json::json;
 
 use super::clusters_by_choice::{create, path, refused, subnet};

@@ -1,8 +1,8 @@
 //! `/v3`: log-in, tokens, projects, users, roles.
 
-use portolan_control::command::{Actor, Command, NewPassword, Proof, UserChange};
 use portolan_control::identity::login::{Kind, TOKEN_LIFETIME, begin, request};
-use portolan_control::model::Role;
+use portolan_core::command::{Actor, Command, NewPassword, Proof, UserChange};
+use portolan_core::model::Role;
 use serde_json::{Value, json};
 
 use super::kit::{PASSWORD, Server, id, log_in};

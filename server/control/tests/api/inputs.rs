@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use futures_util::{StreamExt, stream};
-use portolan_control::model::Role;
+use portolan_core::model::Role;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 

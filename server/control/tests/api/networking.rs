@@ -1,7 +1,7 @@
 //! `/v2.0`: what is made is shown, changed and listed as Neutron does.
 
-use portolan_control::model::Role;
-use portolan_control::quotas::Quotas;
+use portolan_core::model::Role;
+use portolan_core::quotas::Quotas;
 use serde_json::{Value, json};
 
 use super::kit::{Reply, Server, With, id, names};

@@ -1,7 +1,7 @@
 //! Creates with an `Idempotency-Key`: made once, and answered each time as the first time.
 
-use portolan_control::model::Role;
-use portolan_control::quotas::Quotas;
+use portolan_core::model::Role;
+use portolan_core::quotas::Quotas;
 use serde_json::{Value, json};
 
 use super::kit::{Reply, Server, User, With, id, names};

@@ -1,6 +1,6 @@
 //! Delete plans: made by the decision of the delete itself, and nothing is changed by asking.
 
-use portolan_control::model::Role;
+use portolan_core::model::Role;
 use portolan_shared::v1::{DeletePlan, PlanKind};
 use serde_json::json;
 

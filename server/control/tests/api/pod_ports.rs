@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use portolan_control::command::{Actor, Command, PodAllocation, Request, Via};
-use portolan_control::model::{Object, Pod, Role};
+use portolan_core::command::{Actor, Command, PodAllocation, Request, Via};
+use portolan_core::model::{Object, Pod, Role};
 use portolan_shared::ids::{NodeId, PortId};
 use portolan_shared::mac::MacAddress;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! `/portolan/v1`: the read models of the console's screens.
 
-use portolan_control::model::Role;
+use portolan_core::model::Role;
 use portolan_shared::status::PortStatus;
 use portolan_shared::v1::{
     AddressSpace, ClusterRow, ClusterState, JoinToken, List, NetworkRow, NodeRow, NodeState, One, PortKind, PortRow,

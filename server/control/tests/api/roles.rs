@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use portolan_control::api::v1::operation::Who;
 use portolan_control::api::v1::routes::operations;
-use portolan_control::model::Role;
+use portolan_core::model::Role;
 use serde_json::{Value, json};
 
 use super::kit::{PASSWORD, Server, log_in};

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use portolan_control::model::Role;
+use portolan_core::model::Role;
 use serde_json::json;
 
 use super::kit::{Server, User, id};

@@ -1,8 +1,8 @@
 //! The console's session: cookie, CSRF, end.
 
-use portolan_control::command::Proof;
 use portolan_control::identity::login::{Kind, SESSION_LIFETIME, begin};
-use portolan_control::model::Role;
+use portolan_core::command::Proof;
+use portolan_core::model::Role;
 use serde_json::{Value, json};
 
 use super::kit::{PASSWORD, Reply, Server, With};

@@ -1,9 +1,9 @@
 //! The shadow port of a network: who may switch it on, and that customers never meet it. They learn
 //! only that an address is used by the provider.
 
-use portolan_control::model::{Role, owner};
-use portolan_control::quotas::Quotas;
-use portolan_control::view::PortScope;
+use portolan_core::model::{Role, owner};
+use portolan_core::quotas::Quotas;
+use portolan_core::view::PortScope;
 use serde_json::{Value, json};
 
 use super::events::Stream;

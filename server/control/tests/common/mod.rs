@@ -8,13 +8,13 @@ pub mod property;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use portolan_control::command::{
+use portolan_control::control::{Control, OpenOptions};
+use portolan_core::command::{
     Actor, Command, FixedIpRequest, NewCluster, NewNetwork, NewPort, NewShadowRequest, NewSubnet, Outcome, Request,
     Step, Via,
 };
-use portolan_control::control::{Control, OpenOptions};
-use portolan_control::model::{Cluster, Network, Node, Object, Port, Project, Subnet, User};
-use portolan_control::quotas::Quotas;
+use portolan_core::model::{Cluster, Network, Node, Object, Port, Project, Subnet, User};
+use portolan_core::quotas::Quotas;
 use portolan_shared::check::{self, SubnetInput};
 use portolan_shared::cluster::check as cluster_check;
 use portolan_shared::ids::{NetworkId, ProjectId, SubnetId};

@@ -7,22 +7,22 @@ mod fields;
 
 use axum::extract::{OriginalUri, Query};
 use axum::http::Uri;
+use portolan_core::audience::Audience;
+use portolan_core::command::Actor;
+use portolan_core::model::{Assignment, Key, Role};
+use portolan_core::view::View;
 use portolan_shared::check;
 use portolan_shared::ids::{NodeId, ProjectId, UserId};
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::{AuditEntry, AuditKind, AuditObject, AuditOp, List, Through, Who};
+use portolan_store::{AuditAsked, key_bytes};
 use serde::de::DeserializeOwned;
 
 use super::super::context::{Call, Desk};
 use super::super::error::{Answer, Failure};
 use super::super::outer::RequestId;
 use super::super::reply;
-use crate::audience::Audience;
-use crate::command::Actor;
 use crate::control::Control;
-use crate::model::{Assignment, Key, Role};
-use crate::store::{AuditAsked, key_bytes};
-use crate::view::View;
 
 /// Entries of a page, if nothing is said.
 const PAGE: usize = 100;
@@ -234,7 +234,7 @@ fn object_key(text: &str) -> Option<Vec<u8>> {
 }
 
 /// An entry as its reader may see it; `None` if nothing of it is left.
-fn written(view: &View, entry: &crate::store::AuditEntry, reader: Reader) -> Option<AuditEntry> {
+fn written(view: &View, entry: &portolan_store::AuditEntry, reader: Reader) -> Option<AuditEntry> {
     let objects: Vec<AuditObject> = entry
         .changes
         .iter()

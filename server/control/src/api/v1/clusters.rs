@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::{OriginalUri, Query};
 use axum::response::Response;
+use portolan_core::command::{Command, NewCluster};
+use portolan_core::model::{Cluster, Object};
+use portolan_core::view::View;
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::{ClusterRow, CreateCluster, List, NodesFrom, One, ProjectCluster};
 use portolan_shared::{check, cluster};
@@ -14,9 +17,6 @@ use super::super::fields::Body;
 use super::super::reply;
 use super::find;
 use super::rows::ClusterFacts;
-use crate::command::{Command, NewCluster};
-use crate::model::{Cluster, Object};
-use crate::view::View;
 
 /// Rows of some clusters.
 fn rows<'a>(view: &View, clusters: impl Iterator<Item = &'a Arc<Cluster>>) -> Vec<(Arc<Cluster>, ClusterFacts)> {

@@ -17,6 +17,11 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
+use portolan_core::audience::Audience;
+use portolan_core::change::{self, Change, Commit};
+use portolan_core::command::Actor;
+use portolan_core::model::{Object, Port, Revision, Session};
+use portolan_core::view::View;
 use portolan_shared::ids::{NetworkId, ProjectId, SubnetId};
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::{ChangeEvent, Changed, Kind, Op, ProgressEvent, Side};
@@ -28,13 +33,9 @@ use super::super::Api;
 use super::super::context::{Caller, alive};
 use super::super::error::Failure;
 use super::super::v2::not_found;
-use crate::audience::Audience;
-use crate::command::Actor;
-use crate::feed::{self, Change, Commit, Next, Subscription};
+use crate::feed::{Next, Subscription};
 use crate::identity::rights::{overall, rights};
-use crate::model::{Object, Port, Revision, Session};
 use crate::places::{Full, Place, Places};
-use crate::view::View;
 
 /// How often a stream says how far it is.
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -243,7 +244,7 @@ impl Reader {
         let mine: Vec<&Change> = commit
             .changes
             .iter()
-            .filter(|change| change.op != feed::Op::Quiet)
+            .filter(|change| change.op != change::Op::Quiet)
             .filter(|change| self.concerned(change, commit.revision, audience))
             .collect();
         if mine.is_empty() {
@@ -311,7 +312,7 @@ fn write(text: &mut String, event: &str, data: &impl Serialize, id: u64) {
 fn places(change: &Change, port: &Port) -> Option<(NetworkId, Vec<SubnetId>)> {
     let before = match &change.before {
         Some(Object::Port(before)) => Some(before),
-        _ if change.op == feed::Op::Delete || port.meta.revision_number == 0 => None,
+        _ if change.op == change::Op::Delete || port.meta.revision_number == 0 => None,
         _ => return None,
     };
     let ips = port
@@ -330,9 +331,9 @@ fn places(change: &Change, port: &Port) -> Option<(NetworkId, Vec<SubnetId>)> {
 /// A change as a reader is told of it; `None` for kinds that no screen shows.
 fn changed(change: &Change, actor: Option<&str>) -> Option<Changed> {
     let op = match change.op {
-        feed::Op::Put => Op::Put,
-        feed::Op::Delete => Op::Delete,
-        feed::Op::Quiet => return None,
+        change::Op::Put => Op::Put,
+        change::Op::Delete => Op::Delete,
+        change::Op::Quiet => return None,
     };
     let (kind, id, network, subnets) = match &change.object {
         Object::Network(network) => (Kind::Network, network.id.to_string(), Some(network.id), Vec::new()),
@@ -379,7 +380,7 @@ mod tests {
     use portolan_shared::mac::MacAddress;
 
     use super::*;
-    use crate::model::{FixedIp, Meta};
+    use portolan_core::model::{FixedIp, Meta};
 
     const ONE: SubnetId = SubnetId::from_bytes([1; 16]);
     const TWO: SubnetId = SubnetId::from_bytes([2; 16]);
@@ -419,14 +420,14 @@ mod tests {
             let changed = changed(&change, None).unwrap();
             (changed.network.is_some(), changed.subnets)
         };
-        assert_eq!(told(feed::Op::Put, port(ONE, 0), None), (true, vec![ONE]), "made");
+        assert_eq!(told(change::Op::Put, port(ONE, 0), None), (true, vec![ONE]), "made");
         assert_eq!(
-            told(feed::Op::Put, port(TWO, 1), Some(port(ONE, 0))),
+            told(change::Op::Put, port(TWO, 1), Some(port(ONE, 0))),
             (true, vec![TWO, ONE]),
             "moved"
         );
-        assert_eq!(told(feed::Op::Delete, port(TWO, 1), None), (true, vec![TWO]), "gone");
-        let unknown = told(feed::Op::Put, port(TWO, 1), None);
+        assert_eq!(told(change::Op::Delete, port(TWO, 1), None), (true, vec![TWO]), "gone");
+        let unknown = told(change::Op::Put, port(TWO, 1), None);
         assert_eq!(
             unknown,
             (false, vec![]),

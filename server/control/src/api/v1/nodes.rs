@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use axum::response::Response;
+use portolan_core::command::Command;
+use portolan_core::model::{Cluster, Object};
 use portolan_shared::check;
 use portolan_shared::ids::NodeId;
 use portolan_shared::refusal::Refusal;
@@ -15,8 +17,6 @@ use super::super::reply;
 use super::clusters::tokens;
 use super::find;
 use super::rows::{NodeFacts, moment};
-use crate::command::Command;
-use crate::model::{Cluster, Object};
 
 /// `GET …/clusters/{id}/nodes`: by name, numbers in their order.
 pub async fn list(call: Call, path: Segments) -> Answer {

@@ -2,6 +2,10 @@
 //!
 //! The delete itself is decided by the writer and taken back, so the plan is what the delete does.
 
+use portolan_core::command::Command;
+use portolan_core::model::display_name;
+use portolan_core::model::{Object, Port, owner};
+use portolan_core::view::View;
 use portolan_shared::refusal::{Class, Refusal};
 use portolan_shared::stages::Because;
 use portolan_shared::status::Reason;
@@ -11,9 +15,6 @@ use super::super::context::{Call, Segments};
 use super::super::error::{Answer, Failure};
 use super::super::reply;
 use super::find;
-use crate::command::Command;
-use crate::model::{Object, Port, owner};
-use crate::view::{View, display_name};
 
 /// Most names of an item.
 const NAMED: usize = 10;

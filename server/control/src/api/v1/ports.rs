@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use axum::extract::{OriginalUri, Query};
 use axum::http::{StatusCode, Uri};
+use portolan_core::model::port_kind;
+use portolan_core::model::{Port, Subnet};
+use portolan_core::view::{PortScope, View};
 use portolan_shared::check::shortened;
 use portolan_shared::ids::{NetworkId, PortId, SubnetId};
 use portolan_shared::refusal::Refusal;
@@ -17,8 +20,6 @@ use super::super::reply;
 use super::super::status::reason;
 use super::find;
 use super::rows::PortFacts;
-use crate::model::{Port, Subnet};
-use crate::view::{PortScope, View, port_kind};
 
 /// Ports of a page when nothing is said.
 const LIMIT: usize = 1_000;

@@ -1,14 +1,14 @@
 //! What a project has and may have.
 
+use portolan_core::model::Project;
+use portolan_core::quotas::Quotas;
+use portolan_core::view::{PortScope, View};
 use portolan_shared::v1::{List, Quota};
 
 use super::super::context::Call;
 use super::super::error::Answer;
 use super::super::reply;
 use crate::identity::rights::Rights;
-use crate::model::Project;
-use crate::quotas::Quotas;
-use crate::view::{PortScope, View};
 
 /// `GET …/quotas`.
 pub async fn list(call: Call) -> Answer {

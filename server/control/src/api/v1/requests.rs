@@ -3,6 +3,10 @@
 
 use std::sync::Arc;
 
+use portolan_core::audience::Audience;
+use portolan_core::command::Step;
+use portolan_core::model::{Decided, Micros, Network, Object, Person, Project, RequestMessage, ShadowRequest};
+use portolan_core::view::View;
 use portolan_shared::check;
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::{
@@ -12,10 +16,6 @@ use portolan_shared::v1::{
 use super::super::error::Failure;
 use super::super::v2::not_found;
 use super::rows::moment;
-use crate::audience::Audience;
-use crate::command::Step;
-use crate::model::{Decided, Micros, Network, Object, Person, Project, RequestMessage, ShadowRequest};
-use crate::view::View;
 
 /// Most characters of a message that a list shows.
 const BEGINNING: usize = 120;

@@ -7,6 +7,9 @@ mod clusters;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use portolan_core::model::{Cluster, Micros, Network, Node, Port, Purpose, Subnet, owner};
+use portolan_core::model::{customers_kind, hidden, port_kind};
+use portolan_core::view::{PortScope, SubnetUse, View};
 use portolan_shared::addr::IpRange;
 use portolan_shared::ids::{ClusterId, NetworkId, SubnetId};
 use portolan_shared::status::{Cause, Reason};
@@ -17,8 +20,6 @@ pub use clusters::{ClusterFacts, NodeFacts};
 
 use super::super::status::{NodeState, Nodes, reason};
 use crate::identity::rights::Rights;
-use crate::model::{Cluster, Micros, Network, Node, Port, Purpose, Subnet, owner};
-use crate::view::{PortScope, SubnetUse, View, customers_kind, hidden, port_kind};
 
 /// A moment as rows have it.
 pub fn moment(micros: Micros) -> String {

@@ -8,6 +8,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
+use portolan_core::command::{Command, Proof};
+use portolan_core::model::{Object, Role, Session, User};
+use portolan_core::view::View;
 use portolan_shared::check::shortened;
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::{ChangeSession, LANGUAGES, LogIn, ProjectRef, Session as Answered, UserRef};
@@ -17,11 +20,8 @@ use super::super::context::{COOKIE, Caller, Peer};
 use super::super::error::{Answer, Failure};
 use super::super::fields::Body;
 use super::super::reply;
-use crate::command::{Command, Proof};
 use crate::identity::login::{Kind, SESSION_LIFETIME, begin, by_password};
 use crate::identity::rights::everywhere;
-use crate::model::{Object, Role, Session, User};
-use crate::view::View;
 
 /// Projects of a user, by name: those with a role, and all for who sees all.
 fn projects(view: &View, user: &User) -> Vec<ProjectRef> {
@@ -32,7 +32,7 @@ fn projects(view: &View, user: &User) -> Vec<ProjectRef> {
         roles.dedup();
         roles.iter().map(|role| role.name().to_owned()).collect()
     };
-    let reference = |project: &crate::model::Project, mut roles: Vec<Role>| ProjectRef {
+    let reference = |project: &portolan_core::model::Project, mut roles: Vec<Role>| ProjectRef {
         id: project.id,
         name: project.name.clone(),
         roles: names(&mut roles),

@@ -1,6 +1,8 @@
 //! The customer's side of shadowport requests.
 
 use axum::response::Response;
+use portolan_core::audience::Audience;
+use portolan_core::command::{Command, NewShadowRequest, Outcome, Step};
 use portolan_shared::check;
 use portolan_shared::ids::ShadowRequestId;
 use portolan_shared::refusal::Refusal;
@@ -12,8 +14,6 @@ use super::super::fields::Body;
 use super::super::reply;
 use super::super::v2::not_found;
 use super::requests::{self, RequestFacts};
-use crate::audience::Audience;
-use crate::command::{Command, NewShadowRequest, Outcome, Step};
 
 /// What a caller may know.
 fn audience(call: &Call) -> Audience {

@@ -2,6 +2,8 @@
 
 use axum::extract::{OriginalUri, Query};
 use axum::response::Response;
+use portolan_core::audience::Audience;
+use portolan_core::command::{Command, Step};
 use portolan_shared::check;
 use portolan_shared::ids::{ProjectId, ShadowRequestId};
 use portolan_shared::refusal::Refusal;
@@ -18,8 +20,6 @@ use super::super::v2::not_found;
 use super::quotas;
 use super::requests::{self, RequestFacts};
 use super::rows::{ClusterFacts, NetworkFacts};
-use crate::audience::Audience;
-use crate::command::{Command, Step};
 
 /// Most rows of the queue in one answer.
 const QUEUE_MAX: usize = 500;
@@ -291,7 +291,7 @@ pub async fn projects(desk: Desk, OriginalUri(uri): OriginalUri) -> Result<Respo
             .filter(|project| fits(&project.name, project.id))
             .collect();
         found.sort_by(|a, b| a.name.cmp(&b.name));
-        let row = |project: &crate::model::Project| ProjectRow {
+        let row = |project: &portolan_core::model::Project| ProjectRow {
             id: project.id,
             name: project.name.clone(),
             networks: view.network_count(project.id),

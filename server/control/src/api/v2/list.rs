@@ -12,6 +12,7 @@ use std::net::IpAddr;
 
 use axum::extract::Query as Pairs;
 use axum::http::{HeaderMap, Uri};
+use portolan_core::model::Micros;
 use portolan_shared::addr::Cidr;
 use portolan_shared::check::shortened;
 use portolan_shared::mac::MacAddress;
@@ -21,7 +22,6 @@ use uuid::Uuid;
 
 use super::super::Api;
 use super::super::fields::flag_text;
-use crate::model::Micros;
 
 pub use filters::FixedIps;
 use filters::{Filter, Wanted, moment};

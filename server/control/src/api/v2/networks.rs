@@ -6,6 +6,9 @@ use std::sync::Arc;
 use axum::extract::OriginalUri;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use portolan_core::command::{Command, NetworkChange, NewNetwork};
+use portolan_core::model::{Network, Object};
+use portolan_core::view::View;
 use portolan_shared::check::{MTU_DEFAULT, MTU_MAX, MTU_MIN, NAME_MAX};
 use portolan_shared::ids::{NetworkId, SubnetId};
 use portolan_shared::refusal::Refusal;
@@ -21,9 +24,6 @@ use super::super::reply;
 use super::list::{Attributes, Kind, Listed, Query, Value};
 use super::many::{Asked, Many, One, shown};
 use super::{not_found, owner};
-use crate::command::{Command, NetworkChange, NewNetwork};
-use crate::model::{Network, Object};
-use crate::view::View;
 
 const ATTRIBUTES: &Attributes = &[
     ("id", Kind::Id),

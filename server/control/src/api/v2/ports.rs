@@ -10,6 +10,9 @@ use std::sync::Arc;
 use axum::extract::OriginalUri;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use portolan_core::command::{Command, FixedIpRequest, NewPort, PortChange};
+use portolan_core::model::{Object, Port, owner};
+use portolan_core::view::{PortScope, View};
 use portolan_shared::check::{self, FIXED_IPS_MAX, NAME_MAX, shortened};
 use portolan_shared::ids::{PortId, ProjectId};
 use portolan_shared::mac::MacAddress;
@@ -28,9 +31,6 @@ use super::list::{Attributes, Kind, Listed, Query, Value};
 use super::many::{Asked, Many, One, shown};
 use super::subnets::same_project;
 use super::{networks, not_found};
-use crate::command::{Command, FixedIpRequest, NewPort, PortChange};
-use crate::model::{Object, Port, owner};
-use crate::view::{PortScope, View};
 
 const ATTRIBUTES: &Attributes = &[
     ("id", Kind::Id),

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use axum::extract::OriginalUri;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use portolan_core::command::{Command, NewSubnet, SubnetChange};
+use portolan_core::model::{Object, Subnet};
+use portolan_core::view::View;
 use portolan_shared::check::{self, GatewayInput, NAME_MAX, SubnetInput};
 use portolan_shared::ids::{ProjectId, SubnetId};
 use portolan_shared::refusal::Refusal;
@@ -21,9 +24,6 @@ use super::super::reply;
 use super::list::{Attributes, Kind, Listed, Query, Value};
 use super::many::{Asked, Many, One, shown};
 use super::{networks, not_found};
-use crate::command::{Command, NewSubnet, SubnetChange};
-use crate::model::{Object, Subnet};
-use crate::view::View;
 
 const ATTRIBUTES: &Attributes = &[
     ("id", Kind::Id),

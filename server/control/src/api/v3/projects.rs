@@ -5,6 +5,8 @@ use std::sync::Arc;
 use axum::extract::OriginalUri;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use portolan_core::command::Command;
+use portolan_core::model::{Object, Project};
 use portolan_shared::check::NAME_MAX;
 use portolan_shared::ids::{ProjectId, UserId};
 use portolan_shared::refusal::Refusal;
@@ -18,8 +20,6 @@ use super::super::fields::{Body, required};
 use super::super::reply;
 use super::super::v2::not_found;
 use super::{DOMAIN_ID, Filters, Listing, Nothing, SelfLink, in_domain, url};
-use crate::command::Command;
-use crate::model::{Object, Project};
 
 #[derive(Serialize)]
 struct Wire {

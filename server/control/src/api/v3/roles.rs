@@ -3,6 +3,8 @@
 use axum::extract::OriginalUri;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use portolan_core::command::Command;
+use portolan_core::model::{Assignment, Role};
 use portolan_shared::ids::{ProjectId, RoleId, UserId};
 use serde::Serialize;
 
@@ -12,8 +14,6 @@ use super::super::error::{Answer, Failure};
 use super::super::reply;
 use super::super::v2::not_found;
 use super::{DOMAIN, DOMAIN_ID, DOMAIN_NAME, DomainRef, Filters, Listing, Nothing, SelfLink, url};
-use crate::command::Command;
-use crate::model::{Assignment, Role};
 
 #[derive(Serialize)]
 struct RoleWire {

@@ -7,6 +7,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portolan_core::command::{Command, Proof};
+use portolan_core::model::{Micros, Project, Role, Session, User};
+use portolan_core::view::View;
 use portolan_shared::ids::{ProjectId, RoleId, UserId};
 use portolan_shared::refusal::Refusal;
 use portolan_shared::time::Time;
@@ -18,11 +21,8 @@ use super::super::error::{Answer, Failure};
 use super::super::fields::Body;
 use super::super::reply;
 use super::{DOMAIN, DOMAIN_ID, DOMAIN_NAME, DomainRef, Service, services};
-use crate::command::{Command, Proof};
 use crate::control::Control;
 use crate::identity::login::{Kind, begin, by_password};
-use crate::model::{Micros, Project, Role, Session, User};
-use crate::view::View;
 
 const SUBJECT: HeaderName = HeaderName::from_static("x-subject-token");
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use axum::extract::OriginalUri;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use portolan_core::command::{Command, NewPassword, UserChange};
+use portolan_core::model::{Object, User};
 use portolan_shared::check::NAME_MAX;
 use portolan_shared::ids::{ProjectId, UserId};
 use portolan_shared::refusal::Refusal;
@@ -17,9 +19,7 @@ use super::super::fields::{Body, Fields, Said, required, wrong_type};
 use super::super::reply;
 use super::super::v2::not_found;
 use super::{DOMAIN_ID, Filters, Listing, Nothing, SelfLink, in_domain, url};
-use crate::command::{Command, NewPassword, UserChange};
 use crate::identity::password;
-use crate::model::{Object, User};
 
 #[derive(Serialize)]
 struct Wire {

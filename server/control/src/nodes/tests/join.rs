@@ -1,3 +1,4 @@
+use portolan_core::command::Command;
 use portolan_shared::ids::NodeId;
 use portolan_wire::agent::Refused;
 use portolan_wire::token::{JoinToken, Secret};
@@ -9,7 +10,6 @@ use tokio_tungstenite::tungstenite;
 
 use super::client::{Agent, Host, config, connect, hello, join_frame, join_with};
 use super::world::World;
-use crate::command::Command;
 use crate::nodes::pki;
 use crate::nodes::socket::HANDSHAKE;
 

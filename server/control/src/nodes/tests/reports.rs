@@ -1,6 +1,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use portolan_core::change::Op;
+use portolan_core::command::{Command, NodeReport};
+use portolan_core::model::Block;
+use portolan_core::view::PortScope;
 use portolan_shared::ids::PortId;
 use portolan_wire::agent::from_agent::Message as Out;
 use portolan_wire::agent::{
@@ -12,13 +16,10 @@ use rustls::pki_types::CertificateDer;
 
 use super::client::{Agent, Host, Stream};
 use super::world::{World, eventually};
-use crate::command::{Command, NodeReport};
-use crate::feed::{Next, Op};
-use crate::model::Block;
+use crate::feed::Next;
 use crate::nodes::hub::Hub;
 use crate::nodes::liveness::{DEAD, START_GRACE};
 use crate::nodes::pki;
-use crate::view::PortScope;
 
 async fn online(world: &World, agent: &Agent) {
     eventually("online", || world.status(agent.id).filter(|status| status.online)).await;

@@ -1,5 +1,6 @@
 use futures_util::SinkExt as _;
 use futures_util::future::join_all;
+use portolan_core::command::{Command, NetworkChange};
 use portolan_shared::ids::ClusterId;
 use portolan_wire::MAX_AGENT_FRAME;
 use portolan_wire::agent::{from_agent, to_agent::Message as In};
@@ -8,7 +9,6 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::client::{Agent, Stream, digest_of, hello, hello_with};
 use super::world::{World, eventually};
-use crate::command::{Command, NetworkChange};
 use crate::nodes::socket::WRITE;
 
 const MANY: u32 = 5000;

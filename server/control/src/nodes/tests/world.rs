@@ -5,20 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
+use portolan_core::command::{Command, NewCluster, NewNetwork, NewSubnet, Outcome};
+use portolan_core::model::{Block, Key, Micros, Node, NodeStatus, Object, Revision};
 use portolan_shared::check::{self, SubnetInput};
 use portolan_shared::ids::{ClusterId, NodeId, ProjectId};
 use portolan_shared::v1::CreateCluster;
+use portolan_sources::{Clock, SystemClock};
 use portolan_wire::token::JoinToken;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::command::{Command, NewCluster, NewNetwork, NewSubnet, Outcome};
 use crate::control::{Control, OpenOptions};
-use crate::model::{Block, Key, Micros, Node, NodeStatus, Object, Revision};
 use crate::nodes::hub::{Hub, system_request};
 use crate::nodes::{Endpoint, Listen, Options, Tokens};
-use crate::sources::{Clock, SystemClock};
 
 /// How long a test waits for what must happen.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
@@ -209,7 +209,7 @@ impl World {
     }
 
     pub(super) fn head(&self) -> Revision {
-        self.control.read(crate::view::View::head)
+        self.control.read(portolan_core::view::View::head)
     }
 
     pub(super) fn ca_certificate(&self) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! The customer's way: every state and every refusal, and what customers never learn.
 
-use portolan_control::model::Role;
+use portolan_core::model::Role;
 use portolan_shared::v1::{MESSAGES_MAX, NODES_MAX, TEXT_MAX};
 use serde_json::{Value, json};
 

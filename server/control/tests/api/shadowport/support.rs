@@ -1,6 +1,6 @@
 //! Support's way: the queue, decisions and their ends, and who may do what.
 
-use portolan_control::model::Role;
+use portolan_core::model::Role;
 use serde_json::{Value, json};
 
 use super::super::kit::{Server, User, With};
@@ -253,7 +253,7 @@ async fn who_may_do_what() {
 #[tokio::test]
 async fn quotas_say_what_there_is_and_may_be() {
     let server = Server::with(With {
-        quotas: Some(portolan_control::quotas::Quotas::default()),
+        quotas: Some(portolan_core::quotas::Quotas::default()),
         ..With::default()
     })
     .await;

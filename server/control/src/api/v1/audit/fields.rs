@@ -3,13 +3,13 @@
 
 use std::fmt::Display;
 
+use portolan_core::audience::Audience;
+use portolan_core::model::{Decided, Object, ObjectKind, Purpose};
 use portolan_shared::addr::IpRange;
 use portolan_shared::v1::{AuditKind, AuditOp, FieldChange, RequestState, Side};
 use serde::Serialize;
 
 use super::super::rows::moment;
-use crate::audience::Audience;
-use crate::model::{Decided, Object, ObjectKind, Purpose};
 
 /// Most characters of a name that is made of a longer text.
 const NAME: usize = 60;

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use portolan_core::model::{Block, Cluster, Micros, Network, Node, Subnet};
+use portolan_core::view::{PortScope, View};
 use portolan_shared::stages;
 use portolan_shared::status::{Cause, derive};
 use portolan_shared::v1::{BlockRow, ClusterRow, ExternalIp, NodeRow, NodeState as NodeWord, Ref};
 
 use super::super::super::status::{NodeState, reason};
 use super::{moment, subnet_ref};
-use crate::model::{Block, Cluster, Micros, Network, Node, Subnet};
-use crate::view::{PortScope, View};
 
 /// What a cluster's row is made of.
 pub struct ClusterFacts {

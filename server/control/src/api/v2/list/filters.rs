@@ -3,13 +3,13 @@
 use std::cmp::Ordering;
 use std::net::IpAddr;
 
+use portolan_core::model::Micros;
 use portolan_shared::refusal::Refusal;
 use portolan_shared::time::Time;
 use uuid::Uuid;
 
 use super::super::super::fields::flag_text;
 use super::{Kind, Value, wrong};
-use crate::model::Micros;
 
 /// A value that a filter asks for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,0 +1,273 @@
+//! What comes of a command, decided on a [`Draft`]: pure functions, one file a resource.
+//!
+//! A decision either puts everything it wants and says what was made, or refuses; what a refused one
+//! did is taken back by the writer. Rules of the Networking API follow Neutron's unless said.
+
+mod addresses;
+mod clusters;
+mod external;
+mod identity;
+mod networks;
+mod nodes;
+mod once;
+mod pods;
+mod ports;
+mod requests;
+mod shadow;
+mod subnets;
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use portolan_shared::holder::{At, Holder, Holders, Named, Plain, Several};
+use portolan_shared::ids::ProjectId;
+use portolan_shared::refusal::Refusal;
+
+use crate::command::{Command, Outcome, Request};
+use crate::draft::{Counted, Draft};
+use crate::model::{Cluster, Meta, Object, PROVIDER_PROJECT, Port, Project, owner};
+use crate::model::{display_name, hidden};
+use crate::view::PortScope;
+
+/// Decides one command.
+///
+/// # Errors
+/// Why not. The draft then holds leftovers that [`Draft::refuse`] takes back.
+pub fn decide(draft: &mut Draft<'_>, request: &Request) -> Result<Outcome, Refusal> {
+    if let Some(replayed) = once::replay(draft, request)? {
+        return Ok(replayed);
+    }
+    let objects = command(draft, request)?;
+    once::record(draft, request, &objects)?;
+    clusters::note_feed(draft);
+    Ok(Outcome {
+        revision: draft.revision(),
+        objects,
+        stays: draft.left(),
+        declined: draft.declined(),
+        replayed: false,
+    })
+}
+
+fn command(draft: &mut Draft<'_>, request: &Request) -> Result<Vec<Object>, Refusal> {
+    match &request.command {
+        Command::CreateNetworks(new) => networks::create(draft, request, new),
+        Command::UpdateNetwork(id, change) => networks::update(draft, request, *id, change),
+        Command::DeleteNetwork(id) => networks::delete(draft, request, *id),
+        Command::CreateSubnets(new) => subnets::create(draft, request, new),
+        Command::UpdateSubnet(id, change) => subnets::update(draft, request, *id, change),
+        Command::DeleteSubnet(id) => subnets::delete(draft, request, *id),
+        Command::CreatePorts(new) => ports::create(draft, request, new),
+        Command::UpdatePort(id, change) => ports::update(draft, request, *id, change),
+        Command::DeletePort(id) => ports::delete(draft, request, *id),
+        Command::CreateCluster(new) => clusters::create(draft, request, new),
+        Command::DeleteCluster(id) => clusters::delete(draft, request, *id),
+        Command::CreateNode { cluster, name, address } => nodes::create(draft, request, *cluster, name, *address),
+        Command::DeleteNode(id) => nodes::delete(draft, request, *id),
+        Command::CreateJoinToken {
+            cluster,
+            node,
+            secret_hash,
+            expires_at,
+        } => nodes::create_token(draft, request, *cluster, *node, *secret_hash, *expires_at),
+        Command::Join {
+            token,
+            secret_hash,
+            name,
+            address,
+            key_hash,
+        } => nodes::join(draft, *token, secret_hash, name, *address, *key_hash),
+        Command::LeaseBlock { node, have } => nodes::lease_block(draft, *node, *have),
+        Command::ReportPods {
+            node,
+            full,
+            seq,
+            allocations,
+            releases,
+        } => pods::report(draft, *node, *full, *seq, allocations, releases),
+        Command::ReportNodes(reports) => Ok(nodes::report(draft, reports)),
+        Command::FileRequest(new) => requests::file(draft, request, new),
+        Command::OnRequest {
+            request: id,
+            side,
+            step,
+        } => requests::step(draft, request, *id, *side, step),
+        Command::CreateProject { name, description } => identity::create_project(draft, name, description),
+        Command::DeleteProject(id) => identity::delete_project(draft, *id),
+        Command::CreateUser(user) => identity::create_user(draft, user),
+        Command::ChangeUser(id, change) => identity::change_user(draft, *id, change),
+        Command::SetLanguage { user, language } => identity::set_language(draft, *user, language.clone()),
+        Command::DeleteUser(id) => identity::delete_user(draft, *id),
+        Command::Assign(assignment) => identity::assign(draft, *assignment),
+        Command::Unassign(assignment) => Ok(identity::unassign(draft, *assignment)),
+        Command::BeginSession(session, proof) => identity::begin_session(draft, session, proof),
+        Command::DeleteSession(hash) => Ok(identity::delete_session(draft, *hash)),
+        Command::KeepAnswer(hash, answer) => Ok(once::keep(draft, *hash, answer)),
+        Command::Expire => Ok(identity::expire(draft)),
+    }
+}
+
+// ---- what several resources need ----
+
+/// No such thing, or none the caller may see.
+fn not_found(kind: &str, id: impl Display) -> Refusal {
+    Refusal::NotFound {
+        kind: kind.to_owned(),
+        id: id.to_string(),
+    }
+}
+
+/// Whether the caller may see what is of `project`.
+fn sees(request: &Request, project: ProjectId) -> bool {
+    request.everywhere || request.project == project
+}
+
+/// The object, if the caller may see it.
+fn visible<T>(
+    request: &Request,
+    found: Option<Arc<T>>,
+    meta: impl Fn(&T) -> &Meta,
+    kind: &str,
+    id: impl Display,
+) -> Result<Arc<T>, Refusal> {
+    found
+        .filter(|object| sees(request, meta(object).project))
+        .ok_or_else(|| not_found(kind, id))
+}
+
+/// `If-Match`.
+fn check_revision(request: &Request, meta: &Meta, kind: &str, id: impl Display) -> Result<(), Refusal> {
+    match request.if_match {
+        Some(expected) if expected != meta.revision_number => Err(Refusal::RevisionMismatch {
+            kind: kind.to_owned(),
+            id: id.to_string(),
+            expected,
+            actual: meta.revision_number,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The project in which something is to be made: the caller's own, or any for an administrator.
+fn target_project(draft: &Draft<'_>, request: &Request, id: ProjectId) -> Result<Arc<Project>, Refusal> {
+    draft
+        .project(id)
+        .filter(|_| sees(request, id))
+        .ok_or_else(|| not_found("Project", id))
+}
+
+/// The provider's project.
+fn provider(draft: &Draft<'_>) -> Result<Arc<Project>, Refusal> {
+    let found = draft.project_by_name(PROVIDER_PROJECT).and_then(|id| draft.project(id));
+    found.ok_or_else(|| not_found("Project", PROVIDER_PROJECT))
+}
+
+/// Whether a project may have `more` of something.
+fn check_quota(draft: &Draft<'_>, project: &Project, counted: Counted, more: u64) -> Result<(), Refusal> {
+    let (resource, limit) = match counted {
+        Counted::Networks => ("network", draft.quotas.networks),
+        Counted::Subnets => ("subnet", draft.quotas.subnets),
+        Counted::Ports => ("port", draft.quotas.ports),
+        Counted::Pods => ("pod", draft.quotas.pods),
+        Counted::Clusters => ("cluster", draft.quotas.clusters),
+        Counted::Keys => ("idempotency_key", draft.quotas.keys),
+    };
+    if project.name == PROVIDER_PROJECT {
+        return Ok(());
+    }
+    let used = draft.count(project.id, counted);
+    if used.saturating_add(more) > limit {
+        return Err(Refusal::OverQuota {
+            resource: resource.to_owned(),
+            limit,
+            used,
+        });
+    }
+    Ok(())
+}
+
+/// How many holders a sentence names before "and N more".
+const NAMED: usize = 5;
+
+/// How many ports of a network or subnet are looked at to name some.
+const LOOKED_AT: usize = 100;
+
+/// Who has ports in a network or subnet: all but its shadow port, which stands in nobody's way.
+struct Users {
+    /// The first of them.
+    some: Vec<Arc<Port>>,
+    /// How many there are.
+    count: u64,
+}
+
+fn users(draft: &Draft<'_>, scope: PortScope) -> Users {
+    let (mut some, mut count) = draft.first_ports(scope, LOOKED_AT);
+    let (network, inside) = match scope {
+        PortScope::Network(id) => (Some(id), None),
+        PortScope::Subnet(id) => (draft.subnet(id).map(|subnet| subnet.network), Some(id)),
+        _ => (None, None),
+    };
+    let shadow = network.and_then(|id| draft.network(id)?.shadow_port);
+    if let Some(shadow) = shadow.and_then(|id| draft.port(id)) {
+        let here = |subnet| shadow.fixed_ips.iter().any(|ip| ip.subnet == subnet);
+        if inside.is_none_or(here) {
+            count = count.saturating_sub(1);
+        }
+        some.retain(|port| port.id != shadow.id);
+    }
+    Users { some, count }
+}
+
+/// Ports as holders: those the caller may see by name, others as whose they are; those that were not
+/// looked at as more.
+fn name_ports(request: &Request, users: &Users) -> Holders {
+    let sees = |port: &&Arc<Port>| sees(request, port.meta.project);
+    let (mine, others): (Vec<_>, Vec<_>) = users.some.iter().partition(sees);
+    let mut named: Vec<Holder> = mine
+        .iter()
+        .take(NAMED)
+        .map(|port| describe(port, request.project))
+        .collect();
+    let more = users.count.saturating_sub((named.len() + others.len()) as u64);
+    if more > 0 {
+        named.push(Holder::Count(Several::More, more));
+    }
+    match others.len() {
+        0 => {}
+        1 => named.push(Holder::The(Plain::ForeignPort)),
+        n => named.push(Holder::Count(Several::ForeignPort, n as u64)),
+    }
+    Holders(named)
+}
+
+/// Clusters as holders, by name.
+fn name_clusters<'a>(clusters: impl IntoIterator<Item = &'a Arc<Cluster>>) -> Holders {
+    let named = clusters
+        .into_iter()
+        .map(|cluster| Holder::cluster(&cluster.name, cluster.id));
+    Holders(named.collect())
+}
+
+/// A port as a holder, for a reader in a project. A shadow port is the provider's, whoever asks.
+fn describe(port: &Port, reader: ProjectId) -> Holder {
+    // External IPs are shown with their cluster and have no page of their own.
+    let page = &*port.device_owner != owner::EXTERNAL && port.meta.project == reader;
+    let at = page.then_some(At::Port(port.id));
+    let (kind, name) = match (&port.pod, &*port.device_owner) {
+        (Some(pod), _) => (Named::Pod, format!("{}/{}", pod.namespace, pod.name)),
+        (None, owner::NODE) => (Named::Node, port.name.to_string()),
+        (None, owner::SHADOW) => return Holder::The(Plain::Provider),
+        (None, owner::EXTERNAL) => (Named::ExternalIp, port.name.to_string()),
+        (None, _) => (Named::Port, display_name(&port.name, port.id)),
+    };
+    Holder::Named(kind, name, at)
+}
+
+/// The holder of an address or MAC, as far as the caller may know.
+fn holder(request: &Request, port: &Port) -> Holder {
+    match (hidden(port), sees(request, port.meta.project)) {
+        (true, _) if !request.everywhere => Holder::The(Plain::Provider),
+        (_, true) => describe(port, request.project),
+        (_, false) => Holder::The(Plain::ForeignPort),
+    }
+}

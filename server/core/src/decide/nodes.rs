@@ -1,0 +1,408 @@
+//! Nodes, their join tokens, and the blocks of pod addresses they lease.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use portolan_shared::addr::Cidr;
+use portolan_shared::holder::{Holder, Plain};
+use portolan_shared::ids::{ClusterId, JoinTokenId, NodeId, PortId};
+use portolan_shared::refusal::Refusal;
+
+use super::{addresses, check_quota, check_revision, not_found, visible};
+use crate::command::{NodeReport, Request};
+use crate::draft::{Counted, Draft};
+use crate::model::display_name;
+use crate::model::{Block, Cluster, FixedIp, JoinToken, Key, Micros, Node, NodeStatus, Object, Port, owner};
+use crate::view::PortScope;
+
+/// Most join tokens of a cluster at a time; spent and expired ones make room.
+const TOKENS_MAX: usize = 256;
+
+pub(super) fn create(
+    draft: &mut Draft<'_>,
+    request: &Request,
+    cluster: ClusterId,
+    name: &str,
+    address: Option<IpAddr>,
+) -> Result<Vec<Object>, Refusal> {
+    let cluster = visible(request, draft.cluster(cluster), |c| &c.meta, "Cluster", cluster)?;
+    let (node, port) = make(draft, &cluster, name, address)?;
+    Ok(vec![draft.put(node), draft.put(port)])
+}
+
+/// A node and its port, not yet put.
+fn make(
+    draft: &mut Draft<'_>,
+    cluster: &Cluster,
+    name: &str,
+    address: Option<IpAddr>,
+) -> Result<(Node, Port), Refusal> {
+    if draft.nodes_of(cluster.id).iter().any(|node| node.name == name) {
+        return Err(Refusal::NodeNameTaken {
+            name: name.to_owned(),
+            cluster: cluster.name.clone(),
+        });
+    }
+    let project = draft
+        .project(cluster.meta.project)
+        .ok_or_else(|| not_found("Project", cluster.meta.project))?;
+    check_quota(draft, &project, Counted::Ports, 1)?;
+    let network = draft
+        .network(cluster.network)
+        .ok_or_else(|| not_found("Network", cluster.network))?;
+    let address = node_address(draft, cluster, address)?;
+    let meta = draft.new_meta(cluster.meta.project);
+    let (id, port): (NodeId, PortId) = (draft.new_id().into(), draft.new_id().into());
+    let mac = draft.next_mac(&project, cluster.network);
+    let node = Node {
+        id,
+        meta: meta.clone(),
+        cluster: cluster.id,
+        name: name.to_owned(),
+        addresses: vec![address],
+        port,
+        joined_at: None,
+        key_hash: None,
+    };
+    let port = Port {
+        id: port,
+        meta,
+        network: cluster.network,
+        name: name.into(),
+        description: "".into(),
+        mac,
+        fixed_ips: Box::new([FixedIp {
+            subnet: cluster.node_subnet,
+            address,
+        }]),
+        admin_state_up: true,
+        device_owner: owner::NODE.into(),
+        device_id: id.to_string().into(),
+        node: Some(id),
+        host: "".into(),
+        pod: None,
+        port_security_enabled: network.port_security_enabled,
+    };
+    Ok((node, port))
+}
+
+fn node_address(draft: &mut Draft<'_>, cluster: &Cluster, asked: Option<IpAddr>) -> Result<IpAddr, Refusal> {
+    let id = cluster.node_subnet;
+    let subnet = draft.subnet(id).ok_or_else(|| not_found("Subnet", id))?;
+    let name = || display_name(&subnet.name, id);
+    let Some(address) = asked else {
+        let address = draft
+            .next_address(id)
+            .ok_or_else(|| addresses::exhausted(draft, &subnet))?;
+        draft.walked_to(id, address);
+        return Ok(address);
+    };
+    if !subnet.cidr.hosts().contains(address) {
+        return Err(Refusal::AddressOutside {
+            address,
+            subnet: name(),
+            cidr: subnet.cidr,
+        });
+    }
+    let holder = match draft.port_at(id, address) {
+        Some(port) => super::describe(&port, cluster.meta.project),
+        None if subnet.gateway == Some(address) => Holder::The(Plain::Gateway),
+        None => return Ok(address),
+    };
+    Err(Refusal::AddressTaken {
+        address,
+        subnet: name(),
+        holder,
+    })
+}
+
+pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: NodeId) -> Result<Vec<Object>, Refusal> {
+    let node = visible(request, draft.node(id), |n| &n.meta, "Node", id)?;
+    check_revision(request, &node.meta, "Node", id)?;
+    for token in draft.join_tokens_of(node.cluster) {
+        if token.node == Some(id) {
+            draft.delete(Key::JoinToken(token.id));
+        }
+    }
+    let nodes = u32::try_from(draft.nodes_of(node.cluster).len()).unwrap_or(u32::MAX);
+    let gone = take_away(draft, &node);
+    // One that is removed is not wanted any more; nodes beyond what was wanted do not count.
+    if let Some(cluster) = draft.cluster(node.cluster).filter(|c| nodes <= c.nodes_wanted) {
+        let meta = draft.changed(&cluster.meta);
+        draft.put(Cluster {
+            meta,
+            nodes_wanted: cluster.nodes_wanted - 1,
+            ..(*cluster).clone()
+        });
+    }
+    Ok(gone)
+}
+
+/// Deletes a node with its blocks, its own port and its pods' ports.
+pub(super) fn take_away(draft: &mut Draft<'_>, node: &Arc<Node>) -> Vec<Object> {
+    let mut gone = vec![Object::Node(Arc::clone(node))];
+    for port in draft.ports(PortScope::Node(node.id)) {
+        draft.delete(Key::Port(port.id));
+        gone.push(Object::Port(port));
+    }
+    for block in draft.blocks_of_node(node.id) {
+        draft.delete(Key::Block(block.id));
+        gone.push(Object::Block(block));
+    }
+    if draft.node_status(node.id).is_some() {
+        draft.delete(Key::NodeStatus(node.id));
+    }
+    draft.delete(Key::Node(node.id));
+    gone
+}
+
+pub(super) fn create_token(
+    draft: &mut Draft<'_>,
+    request: &Request,
+    cluster: ClusterId,
+    node: Option<NodeId>,
+    secret_hash: [u8; 32],
+    expires_at: Micros,
+) -> Result<Vec<Object>, Refusal> {
+    let cluster = visible(request, draft.cluster(cluster), |c| &c.meta, "Cluster", cluster)?;
+    if let Some(id) = node {
+        draft
+            .node(id)
+            .filter(|node| node.cluster == cluster.id)
+            .ok_or_else(|| not_found("Node", id))?;
+    }
+    // What is spent or too old is of no use to anybody: it makes room.
+    let (dead, live): (Vec<_>, Vec<_>) = draft
+        .join_tokens_of(cluster.id)
+        .into_iter()
+        .partition(|token| token.spent_at.is_some() || token.expires_at <= draft.now);
+    if live.len() >= TOKENS_MAX {
+        return Err(Refusal::TooMany {
+            field: "join-tokens".to_owned(),
+            max: TOKENS_MAX,
+            count: live.len() + 1,
+        });
+    }
+    if live.len() + dead.len() >= TOKENS_MAX {
+        for token in dead {
+            draft.delete(Key::JoinToken(token.id));
+        }
+    }
+    let token = JoinToken {
+        id: draft.new_id().into(),
+        meta: draft.new_meta(cluster.meta.project),
+        secret_hash,
+        cluster: cluster.id,
+        node,
+        expires_at,
+        spent_at: None,
+    };
+    Ok(vec![draft.put(token)])
+}
+
+pub(super) fn join(
+    draft: &mut Draft<'_>,
+    token: JoinTokenId,
+    secret_hash: &[u8; 32],
+    name: &str,
+    address: IpAddr,
+    key_hash: [u8; 32],
+) -> Result<Vec<Object>, Refusal> {
+    let token = draft
+        .join_token(token)
+        .filter(|token| token.secret_hash == *secret_hash)
+        .ok_or(Refusal::TokenUnknown {})?;
+    if token.spent_at.is_some() {
+        return Err(Refusal::TokenSpent {});
+    }
+    if token.expires_at <= draft.now {
+        return Err(Refusal::TokenExpired {});
+    }
+    let cluster = draft.cluster(token.cluster).ok_or(Refusal::TokenUnknown {})?;
+    let mut port = None;
+    // A host that was away for longer than its certificate's life is the node that it was, by its key.
+    let joined_before = || {
+        let nodes = draft.nodes_of(cluster.id);
+        nodes
+            .iter()
+            .find(|node| node.key_hash == Some(key_hash))
+            .map(|node| node.id)
+    };
+    let node = match token.node.or_else(joined_before) {
+        Some(id) => {
+            let node = draft.node(id).ok_or(Refusal::NodeRemoved {})?;
+            if !node.addresses.contains(&address) {
+                return Err(Refusal::NodeAddressMismatch {
+                    node: node.name.clone(),
+                    given: address.to_string(),
+                    expected: node
+                        .addresses
+                        .iter()
+                        .map(ToString::to_string)
+                        .collect::<Vec<_>>()
+                        .join(", "),
+                });
+            }
+            let meta = draft.changed(&node.meta);
+            Node {
+                meta,
+                joined_at: Some(draft.now),
+                key_hash: Some(key_hash),
+                ..(*node).clone()
+            }
+        }
+        None => {
+            let (node, made) = make(draft, &cluster, name, Some(address))?;
+            port = Some(made);
+            Node {
+                joined_at: Some(draft.now),
+                key_hash: Some(key_hash),
+                ..node
+            }
+        }
+    };
+    let meta = draft.changed(&token.meta);
+    draft.put(JoinToken {
+        meta,
+        spent_at: Some(draft.now),
+        ..(*token).clone()
+    });
+    if draft.node_status(node.id).is_none() {
+        draft.put(new_status(draft, &node));
+    }
+    let mut made = vec![draft.put(node.clone())];
+    let mut blocks: Vec<Object> = draft.blocks_of_node(node.id).into_iter().map(Object::Block).collect();
+    if blocks.is_empty() {
+        blocks.push(lease(draft, &node, &cluster)?);
+    }
+    made.extend(blocks);
+    made.extend(port.map(|port| draft.put(port)));
+    Ok(made)
+}
+
+/// The status of a node that has not reported yet.
+fn new_status(draft: &Draft<'_>, node: &Node) -> NodeStatus {
+    NodeStatus {
+        node: node.id,
+        cluster: node.cluster,
+        project: node.meta.project,
+        revision: draft.revision(),
+        online: false,
+        since: draft.now,
+        applied_revision: 0,
+        exceptions: Vec::new(),
+        agent_version: String::new(),
+        pod_seq: 0,
+        held_by: None,
+        beat: 0,
+    }
+}
+
+/// A node with as many free addresses needs no further block: it asks when it has fewer than 16, and
+/// of what it gave last the control plane may not have heard.
+const ROOM_ENOUGH: u128 = 64;
+
+/// Most blocks of a node.
+const MOST_BLOCKS: usize = 64;
+
+/// One more block for a node that says it has `have`; nothing if it has more, or room enough.
+pub(super) fn lease_block(draft: &mut Draft<'_>, node: NodeId, have: u32) -> Result<Vec<Object>, Refusal> {
+    let node = draft.node(node).ok_or(Refusal::NodeRemoved {})?;
+    let blocks = draft.blocks_of_node(node.id);
+    if blocks.len() > have as usize || free_addresses(draft, &node, &blocks) >= ROOM_ENOUGH {
+        return Ok(Vec::new());
+    }
+    let cluster = draft.cluster(node.cluster).ok_or(Refusal::NodeRemoved {})?;
+    if blocks.len() >= MOST_BLOCKS {
+        return Err(Refusal::OverQuota {
+            resource: format!("pod block of node {}", node.name),
+            limit: MOST_BLOCKS as u64,
+            used: blocks.len() as u64,
+        });
+    }
+    Ok(vec![lease(draft, &node, &cluster)?])
+}
+
+/// Addresses of a node's blocks that none of its pods has, as far as it has said.
+fn free_addresses(draft: &Draft<'_>, node: &Node, blocks: &[Arc<Block>]) -> u128 {
+    let all: u128 = blocks.iter().map(|block| block.cidr.size()).sum();
+    let ports = draft.ports(PortScope::Node(node.id));
+    let held = ports
+        .iter()
+        .flat_map(|port| &port.fixed_ips)
+        .filter(|ip| blocks.iter().any(|block| block.cidr.contains(ip.address)));
+    all.saturating_sub(held.count() as u128)
+}
+
+/// The next free block of the cluster's pod range, for a node.
+fn lease(draft: &mut Draft<'_>, node: &Node, cluster: &Cluster) -> Result<Object, Refusal> {
+    let subnet = draft
+        .subnet(cluster.pod_subnet)
+        .ok_or_else(|| not_found("Subnet", cluster.pod_subnet))?;
+    let first = draft.next_address(subnet.id).ok_or_else(|| Refusal::NoFreeBlock {
+        cluster: cluster.name.clone(),
+        pod_range: subnet.cidr,
+        blocks: draft.blocks_of(cluster.id).len() as u64,
+    })?;
+    draft.walked_to(subnet.id, first);
+    let cidr = Cidr::containing(first, cluster.block_prefix.max(subnet.cidr.prefix()))
+        .ok_or_else(|| not_found("Subnet", subnet.id))?;
+    let block = Block {
+        id: draft.new_id().into(),
+        meta: draft.new_meta(node.meta.project),
+        cluster: cluster.id,
+        node: node.id,
+        subnet: subnet.id,
+        cidr,
+    };
+    Ok(draft.put(block))
+}
+
+pub(super) fn report(draft: &mut Draft<'_>, reports: &[NodeReport]) -> Vec<Object> {
+    let mut changed = Vec::new();
+    for report in reports {
+        let Some(node) = draft.node(report.node) else { continue };
+        let old = draft.node_status(node.id);
+        let mut new = old.as_deref().cloned().unwrap_or_else(|| new_status(draft, &node));
+        if let Some((online, since)) = report.online {
+            // A stream is lost by the replica that holds it and by no other.
+            let others = new.held_by.is_some() && report.by.is_some() && new.held_by != report.by;
+            if (online || !others) && (online != new.online || old.is_none()) {
+                (new.online, new.since) = (online, since);
+            }
+            if online {
+                new.held_by = report.by;
+            }
+        }
+        if let Some(beat) = report.beat
+            && new.held_by == report.by
+        {
+            new.beat = beat;
+        }
+        if let Some((revision, exceptions)) = &report.applied {
+            new.applied_revision = *revision;
+            new.exceptions.clone_from(exceptions);
+        }
+        if let Some(version) = &report.agent_version {
+            new.agent_version.clone_from(version);
+        }
+        if old.as_deref() == Some(&new) {
+            continue;
+        }
+        let quiet = old.is_some_and(|old| {
+            let (held_by, beat) = (new.held_by, new.beat);
+            new == NodeStatus {
+                held_by,
+                beat,
+                ..(*old).clone()
+            }
+        });
+        if quiet {
+            draft.put_quiet(new);
+        } else {
+            new.revision = draft.revision();
+            changed.push(draft.put(new));
+        }
+    }
+    changed
+}

@@ -1,0 +1,159 @@
+//! Clusters, their nodes, blocks and join tokens, and how nodes are doing, as stored.
+
+use std::net::IpAddr;
+
+use portolan_shared::addr::Cidr;
+use portolan_shared::ids::{BlockId, ClusterId, JoinTokenId, NetworkId, NodeId, PortId, ProjectId, SubnetId};
+use portolan_shared::v1::{NodesFrom, PathKind};
+use serde::{Deserialize, Serialize};
+
+use super::{Meta, Micros, Revision};
+
+/// An address of a cluster that is reached from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExternalIp {
+    /// The provider's port that holds it.
+    pub port: PortId,
+    /// The address, in an external network.
+    pub address: IpAddr,
+}
+
+/// A Kubernetes cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// Its id.
+    pub id: ClusterId,
+    /// Owner, revision, times.
+    pub meta: Meta,
+    /// A label, unique in the project.
+    pub name: String,
+    /// Its network.
+    pub network: NetworkId,
+    /// Whether the network was made for it and goes with it.
+    pub private_network: bool,
+    /// Where its nodes' addresses are from.
+    pub node_subnet: SubnetId,
+    /// Where its blocks are from.
+    pub pod_subnet: SubnetId,
+    /// Addresses of services: reserved, in no subnet.
+    pub service_range: Cidr,
+    /// How pods of two nodes reach each other.
+    pub path: PathKind,
+    /// Prefix length of a block: 26, or 122 for IPv6.
+    pub block_prefix: u8,
+    /// The last commit that changed what its agents are sent: the cluster, its nodes, its blocks.
+    /// Changing it is no change of the cluster.
+    #[serde(default)]
+    pub feed_revision: Revision,
+    /// Its address for the outside; `None`: none was asked for.
+    #[serde(default)]
+    pub external_ip: Option<ExternalIp>,
+    /// Where its nodes come from.
+    #[serde(default)]
+    pub nodes_from: NodesFrom,
+    /// How many nodes are wanted; 0: nobody said.
+    #[serde(default)]
+    pub nodes_wanted: u32,
+}
+
+/// A node of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its id.
+    pub id: NodeId,
+    /// Owner, revision, times.
+    pub meta: Meta,
+    /// Its cluster.
+    pub cluster: ClusterId,
+    /// A label, unique in the cluster.
+    pub name: String,
+    /// Addresses in the node subnet, those of its port.
+    pub addresses: Vec<IpAddr>,
+    /// Its port.
+    pub port: PortId,
+    /// When its agent joined; `None`: expected.
+    pub joined_at: Option<Micros>,
+    /// SHA-256 of the public key its certificates are for.
+    #[serde(default)]
+    pub key_hash: Option<[u8; 32]>,
+}
+
+/// A block of pod addresses leased to a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// Its id.
+    pub id: BlockId,
+    /// Owner, revision, times.
+    pub meta: Meta,
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// Who leases it.
+    pub node: NodeId,
+    /// The pod subnet.
+    pub subnet: SubnetId,
+    /// Its addresses.
+    pub cidr: Cidr,
+}
+
+/// What a node's kernel refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exception {
+    /// `port`, `block` or `node`.
+    pub kind: String,
+    /// Id of that.
+    pub id: [u8; 16],
+    /// The kernel's words.
+    pub reason: String,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+/// How a node is doing: written together for many nodes, never bumps anything of the node's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// Which node.
+    pub node: NodeId,
+    /// Its cluster.
+    pub cluster: ClusterId,
+    /// Its project.
+    pub project: ProjectId,
+    /// The commit that last changed it.
+    pub revision: Revision,
+    /// Whether its agent is connected.
+    pub online: bool,
+    /// Since when `online` has its value.
+    pub since: Micros,
+    /// The newest revision in its kernel.
+    pub applied_revision: Revision,
+    /// What its kernel refused.
+    pub exceptions: Vec<Exception>,
+    /// Version of its agent.
+    pub agent_version: String,
+    /// Newest pod sequence number stored for it.
+    pub pod_seq: u64,
+    /// Which of several replicas of the control plane holds its agent's stream, or held it last.
+    #[serde(default)]
+    pub held_by: Option<[u8; 16]>,
+    /// When that replica last said that it lives: it says so of one of its nodes.
+    #[serde(default)]
+    pub beat: Micros,
+}
+
+/// A join token; its secret is stored hashed only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinToken {
+    /// Its id.
+    pub id: JoinTokenId,
+    /// Owner, revision, times.
+    pub meta: Meta,
+    /// SHA-256 of the secret.
+    pub secret_hash: [u8; 32],
+    /// The cluster it lets in to.
+    pub cluster: ClusterId,
+    /// The one node it is for, if it is for one.
+    pub node: Option<NodeId>,
+    /// When it stops working.
+    pub expires_at: Micros,
+    /// When it was used.
+    pub spent_at: Option<Micros>,
+}

@@ -1,0 +1,140 @@
+//! Projects, users, roles, sessions and the keys of repeated creates, as stored.
+
+use portolan_shared::ids::{ProjectId, RoleId, UserId};
+use serde::{Deserialize, Serialize};
+
+use super::{Key, Micros};
+
+/// Name of the provider's project: without quotas, and owner of what customers use but never own.
+pub const PROVIDER_PROJECT: &str = "admin";
+
+/// A project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Project {
+    /// Its id.
+    pub id: ProjectId,
+    /// Unique in the domain.
+    pub name: String,
+    /// May be empty.
+    pub description: String,
+    /// Disabled projects refuse log-ins.
+    pub enabled: bool,
+    /// The first free MAC address of the project's walk, as a number; see `decisions.md`.
+    pub mac_cursor: u64,
+}
+
+/// A user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Its id.
+    pub id: UserId,
+    /// Unique in the domain.
+    pub name: String,
+    /// argon2id, PHC string.
+    pub password_hash: String,
+    /// Disabled users cannot log in, and their sessions end.
+    pub enabled: bool,
+    /// Where a log-in without a project goes.
+    pub default_project: Option<ProjectId>,
+    /// The console's language, one of [`portolan_shared::v1::LANGUAGES`].
+    #[serde(default)]
+    pub language: Option<String>,
+}
+
+/// A role that a user holds in a project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Assignment {
+    /// Who.
+    pub user: UserId,
+    /// Where.
+    pub project: ProjectId,
+    /// What.
+    pub role: Role,
+}
+
+/// Roles there are: a closed list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// May everything, everywhere.
+    Admin,
+    /// Sees any project read-only, decides shadowport requests.
+    Support,
+    /// Changes what is in its project.
+    Member,
+    /// Sees what is in its project.
+    Reader,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Admin, Self::Support, Self::Member, Self::Reader];
+
+    /// Its name in the Identity API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Support => "support",
+            Self::Member => "member",
+            Self::Reader => "reader",
+        }
+    }
+
+    /// Its id in the Identity API: fixed, since roles are.
+    pub const fn id(self) -> RoleId {
+        let mut bytes = [0_u8; 16];
+        bytes[15] = match self {
+            Self::Admin => 1,
+            Self::Support => 2,
+            Self::Member => 3,
+            Self::Reader => 4,
+        };
+        RoleId::from_bytes(bytes)
+    }
+}
+
+/// A session of the console or a token of the Identity API: who it lets in, until when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// SHA-256 of the secret; the secret itself is with its holder only.
+    pub hash: [u8; 32],
+    /// Who.
+    pub user: UserId,
+    /// Scope of a token; `None` for the console's session (every project of the user's) and for
+    /// unscoped tokens.
+    pub project: Option<ProjectId>,
+    /// The CSRF secret, for the console's sessions only.
+    pub csrf: Option<String>,
+    /// When it began.
+    pub issued_at: Micros,
+    /// When it ends.
+    pub expires_at: Micros,
+}
+
+/// The outcome of a create with an idempotency key, kept for 24 h.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Idempotency {
+    /// Project, user and key, hashed together: what the row is found by.
+    pub hash: [u8; 32],
+    /// SHA-256 of the request's body.
+    pub digest: [u8; 32],
+    /// The objects that were made.
+    pub made: Vec<Key>,
+    /// When it may be forgotten.
+    pub expires_at: Micros,
+    /// In whose quota of keys it counts; `None`: recorded by a version that counted none.
+    #[serde(default)]
+    pub project: Option<ProjectId>,
+    /// What was answered; `None`: nobody was answered yet, or it is too long to be kept.
+    #[serde(default)]
+    pub answer: Option<KeptAnswer>,
+}
+
+/// An answer that is given again as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// JSON.
+    pub body: Box<str>,
+}

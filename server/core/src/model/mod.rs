@@ -1,0 +1,52 @@
+//! What is stored: a file a resource, and [`Object`] over all kinds.
+//!
+//! These shapes are the store's and the change table's bodies (JSON); they never go on a wire: API
+//! answers are made from them. New fields carry `#[serde(default)]`, so that an older row still
+//! reads. Times are microseconds since the epoch, UTC.
+
+mod clusters;
+mod identity;
+mod networks;
+mod object;
+mod ports;
+mod requests;
+
+use portolan_shared::ids::ProjectId;
+use serde::{Deserialize, Serialize};
+
+pub use clusters::{Block, Cluster, Exception, ExternalIp, JoinToken, Node, NodeStatus};
+pub use identity::{Assignment, Idempotency, KeptAnswer, PROVIDER_PROJECT, Project, Role, Session, User};
+pub use networks::{Network, Purpose, Subnet};
+pub use object::{Key, Object, ObjectKind};
+pub use ports::{FixedIp, Pod, Port, customers_kind, hidden, owner, port_kind};
+pub use requests::{Decided, Person, RequestMessage, ShadowRequest, grant_among};
+
+/// Microseconds since the epoch, UTC.
+pub type Micros = i64;
+
+/// Numbers commits of the store, from 1, without gaps.
+pub type Revision = u64;
+
+/// What every object of a customer's carries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// Whose it is.
+    pub project: ProjectId,
+    /// The commit that last changed it.
+    pub revision: Revision,
+    /// Counts changes of this object by its users, from 0 (Neutron's `revision_number`).
+    pub revision_number: u64,
+    /// When it was made.
+    pub created_at: Micros,
+    /// When it last changed.
+    pub updated_at: Micros,
+}
+
+/// A name for sentences: the id where there is none.
+pub fn display_name(name: &str, id: impl std::fmt::Display) -> String {
+    if name.is_empty() {
+        id.to_string()
+    } else {
+        name.to_owned()
+    }
+}

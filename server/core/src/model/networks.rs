@@ -1,0 +1,88 @@
+//! Networks and subnets, as stored.
+
+use std::net::IpAddr;
+
+use portolan_shared::addr::{Cidr, IpRange};
+use portolan_shared::check::HostRoute;
+use portolan_shared::ids::{ClusterId, NetworkId, PortId, SubnetId};
+use serde::{Deserialize, Serialize};
+
+use super::Meta;
+
+/// A network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// Its id.
+    pub id: NetworkId,
+    /// Owner, revision, times.
+    pub meta: Meta,
+    /// May be empty.
+    pub name: String,
+    /// May be empty.
+    pub description: String,
+    /// Switched on.
+    pub admin_state_up: bool,
+    /// Bytes.
+    pub mtu: u32,
+    /// Default for its ports.
+    pub port_security_enabled: bool,
+    /// Zone of its ports' names; may be empty.
+    pub dns_domain: String,
+    /// The cluster it was made for and goes with.
+    pub owner: Option<ClusterId>,
+    /// Whether its machines are to reach the internet: what the customer asked for.
+    #[serde(default)]
+    pub internet_access: bool,
+    /// Whether it is the provider's way to the outside: everybody sees it, only administrators
+    /// change anything in it.
+    #[serde(default)]
+    pub external: bool,
+    /// The hidden port of the provider's, if it was switched on: then for good.
+    #[serde(default)]
+    pub shadow_port: Option<PortId>,
+}
+
+/// What a subnet is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// A customer's own.
+    General,
+    /// Addresses of this cluster's nodes.
+    Nodes(ClusterId),
+    /// Blocks of pod addresses of this cluster; nothing else allocates from it.
+    Pods(ClusterId),
+}
+
+/// A subnet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subnet {
+    /// Its id.
+    pub id: SubnetId,
+    /// Owner, revision, times.
+    pub meta: Meta,
+    /// Where it is.
+    pub network: NetworkId,
+    /// May be empty.
+    pub name: String,
+    /// May be empty.
+    pub description: String,
+    /// Its addresses.
+    pub cidr: Cidr,
+    /// In no pool.
+    pub gateway: Option<IpAddr>,
+    /// Sorted, disjoint.
+    pub pools: Vec<IpRange>,
+    /// DNS servers told to hosts.
+    pub dns: Vec<IpAddr>,
+    /// Routes told to hosts.
+    pub routes: Vec<HostRoute>,
+    /// Recorded only.
+    pub enable_dhcp: bool,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The address given last, from which allocation walks on. Written once a batch; changing it is
+    /// no change of the subnet.
+    #[serde(default)]
+    pub cursor: Option<IpAddr>,
+}

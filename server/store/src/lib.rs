@@ -1,0 +1,143 @@
+//! Where everything is kept: one narrow interface over SQLite and PostgreSQL (and what speaks its
+//! protocol).
+//!
+//! The store knows objects as rows (id, project, revision, body and a few extracted columns for
+//! unique indexes), the change table, and the head: one row with the newest revision, which a writer
+//! holds while it decides. It decides nothing itself. One mechanism for all kinds: see `rows`.
+//! The writer's thread owns it, so calls block.
+
+mod history;
+mod parse;
+mod postgres;
+mod rows;
+mod schema;
+mod sqlite;
+
+use portolan_core::change::Commit;
+use portolan_core::model::{Micros, Object, Revision};
+
+use std::sync::Arc;
+
+pub use history::{
+    Asked as AuditAsked, Changed as AuditChanged, Entry as AuditEntry, History, OBJECTS, Page as AuditPage,
+};
+pub use postgres::PostgresStore;
+pub use rows::MAX_CHANGES;
+pub use rows::key_bytes;
+pub use sqlite::{SqliteOptions, SqliteStore};
+
+/// Why a store does not do what is asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another transaction was in the way; nothing was written; asking again helps.
+    #[error("another transaction was in the way: {0}")]
+    Retry(String),
+    /// The store went away before anything was written; connecting again may help.
+    #[error("the store went away: {0}")]
+    Lost(String),
+    /// It failed and certainly nothing was written.
+    #[error("{0}")]
+    Failed(String),
+    /// It is not known whether the transaction was committed.
+    #[error("it is not known whether the commit happened: {0}")]
+    Unknown(String),
+    /// A unique index fired, which the writer's decisions never let happen.
+    #[error("a unique index fired, so memory and store differ: {0}")]
+    Backstop(String),
+    /// The changes after a revision are gone: load anew.
+    #[error("changes after revision {0} are gone")]
+    Compacted(Revision),
+    /// Another process has it open.
+    #[error("{0} is in use by another process; stop that one first")]
+    InUse(String),
+    /// What is stored was not written by a version this one knows.
+    #[error("the store has schema version {found}, this program knows up to {known}; use a newer program")]
+    Newer {
+        /// In the store.
+        found: i64,
+        /// Known.
+        known: i64,
+    },
+    /// A stored row cannot be read.
+    #[error("a stored row cannot be read: {0}")]
+    Corrupt(String),
+}
+
+/// What was loaded, besides the objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loaded {
+    /// Made with the store.
+    pub store_id: [u8; 16],
+    /// The head.
+    pub revision: Revision,
+}
+
+/// What may be forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trim {
+    /// The feed keeps so many rows,
+    pub keep: u64,
+    /// and what is not older than this.
+    pub before: Micros,
+    /// Audited rows stay behind, until they are older than this.
+    pub audit_before: Micros,
+    /// Most rows looked after at once.
+    pub step: u64,
+}
+
+/// A place where objects and changes are kept.
+pub trait Store: Send {
+    /// Hands every object to `each`, what is referred to first, as of one revision.
+    ///
+    /// # Errors
+    /// If the store fails or a row cannot be read.
+    fn load(&mut self, each: &mut dyn FnMut(Object)) -> Result<Loaded, StoreError>;
+
+    /// The newest commits up to `head` with at most `limit` changes in all, oldest first.
+    ///
+    /// # Errors
+    /// If the store fails or a row cannot be read.
+    fn recent(&mut self, head: Revision, limit: usize) -> Result<Vec<Commit>, StoreError>;
+
+    /// Begins a write: takes the head, and gives the commits after `known` that others made.
+    ///
+    /// # Errors
+    /// If the store fails; nothing is held then.
+    fn begin(&mut self, known: Revision) -> Result<Vec<Commit>, StoreError>;
+
+    /// Writes commits that go on from the head without gaps, and commits, durably.
+    ///
+    /// # Errors
+    /// If the store fails; the write is over then, see the error for whether it happened.
+    fn commit(&mut self, commits: &[Arc<Commit>]) -> Result<(), StoreError>;
+
+    /// Ends a write without writing.
+    fn rollback(&mut self);
+
+    /// The commits after `known`, without holding anything.
+    ///
+    /// # Errors
+    /// If the store fails, or the changes are gone.
+    fn follow(&mut self, known: Revision) -> Result<Vec<Commit>, StoreError>;
+
+    /// Whether other processes may write to it, so that it has to be followed.
+    fn shared(&self) -> bool;
+
+    /// Forgets the oldest changes, see [`Trim`]; a step at a time. Says how many it looked after: 0 when
+    /// there is nothing left to do. The feed has nothing of the commits that it takes anything of.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn trim(&mut self, trim: Trim) -> Result<u64, StoreError>;
+
+    /// A reader of the audit, with a connection of its own.
+    fn history(&self) -> Box<dyn History> {
+        Box::new(history::NoHistory)
+    }
+
+    /// Puts itself in order after an error: ends what is open, connects again.
+    ///
+    /// # Errors
+    /// If the store still fails.
+    fn recover(&mut self) -> Result<(), StoreError>;
+}
