@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
+use portolan_core::command::{Actor, Via};
 use portolan_core::model::{Block, Exception, Meta, NodeStatus};
 
 use super::*;
