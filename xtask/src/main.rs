@@ -31,7 +31,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(name = "cargo xtask")]
 struct Cli {
-    /// Which compiler makes wasm: rustup's, Debian's rustc-web, or whichever is there.
+    /// Which compiler makes wasm: rustup's (the default), or Debian's rustc-web where there is no other.
     #[arg(long, global = true, env = "WASM_COMPILER", value_enum, default_value_t)]
     wasm_compiler: console::Compiler,
     #[command(subcommand)]
@@ -77,7 +77,7 @@ fn main() -> ExitCode {
     let Cli { wasm_compiler, verb } = Cli::parse();
     let done = match verb {
         Verb::Up { listen } => up::up(wasm_compiler, listen),
-        Verb::Build => binaries::console(wasm_compiler).and_then(|_| binaries::release()),
+        Verb::Build => binaries::ship(wasm_compiler),
         Verb::Test => test::test(wasm_compiler),
         Verb::Bench { names } => bench::bench(&names),
         Verb::Console { release } => console(wasm_compiler, release),
