@@ -11,6 +11,7 @@ mod bench;
 mod binaries;
 mod ci;
 mod console;
+mod deny;
 mod notices;
 mod process;
 mod python;
