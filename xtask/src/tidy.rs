@@ -131,8 +131,8 @@ fn every_dependency_is_used() {
         let folder = Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap();
         let folder = folder.strip_prefix(root()).unwrap();
         // Where a dependency of each kind may be used; examples and tests have those of both of the other kinds.
-        let of = |rooms: &[&str]| -> String {
-            let inside = |path: &Path| rooms.iter().any(|room| path.starts_with(folder.join(room)));
+        let of = |folders: &[&str]| -> String {
+            let inside = |path: &Path| folders.iter().any(|inner| path.starts_with(folder.join(inner)));
             let code = sources.iter().filter(|(path, _)| inside(path));
             code.map(|(_, text)| text.as_str()).collect()
         };
