@@ -72,6 +72,30 @@ fn locks_name_no_hosts() {
 }
 
 #[test]
+fn documents_that_are_named_are_there() {
+    let documents: Vec<String> = sources()
+        .iter()
+        .filter_map(|(path, _)| path.file_name()?.to_str()?.strip_suffix(".md").map(str::to_owned))
+        .collect();
+    let named = |line: &str| -> Vec<String> {
+        let words = line.split(|c: char| !(c.is_alphanumeric() || "-_./:".contains(c)));
+        // What is on the web can be read there.
+        let local = words.filter(|word| !word.contains("://"));
+        let names = local.filter_map(|word| word.trim_end_matches(['.', ':']).strip_suffix(".md"));
+        names
+            .filter_map(|name| name.rsplit('/').next())
+            .map(str::to_owned)
+            .collect()
+    };
+    let found = breaches(&["rs", "ts", "css", "sh", "toml", "md", "proto"], |line| {
+        named(line)
+            .iter()
+            .any(|name| !name.is_empty() && !documents.contains(name))
+    });
+    assert!(found.is_empty(), "nobody can read what these name: {found:#?}");
+}
+
+#[test]
 fn the_console_carries_no_schemas() {
     let tree = cargo()
         .args([
