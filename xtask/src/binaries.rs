@@ -39,9 +39,9 @@ pub const SETS: [(&str, &[&str]); 3] = [
 ];
 
 /// The packages whose programs make up Portolan, but for the plugin.
-const PROGRAMS: [&str; 3] = ["portolan-control", "portolan-agent", "portolan-lab"];
+pub const PROGRAMS: [&str; 3] = ["portolan-control", "portolan-agent", "portolan-lab"];
 /// The plugin's package and program: it runs in whatever a container runtime has around it, so it brings its libraries.
-const PLUGIN: &str = "portolan-cni";
+pub const PLUGIN: &str = "portolan-cni";
 
 /// What came of a console: too large is told and built all the same, only the tests hold it to its size.
 pub type Console = Result<console::Report, Failed>;

@@ -11,6 +11,8 @@ mod bench;
 mod binaries;
 mod ci;
 mod console;
+mod deny;
+mod notices;
 mod process;
 mod python;
 mod qualify;
@@ -64,6 +66,8 @@ enum Verb {
         #[arg(long)]
         release: bool,
     },
+    /// Write THIRD-PARTY.md: what others wrote of what ships, and under which licences.
+    Notices,
     /// What every change must pass: format, lints, documentation, the console's size, tests.
     Ci,
     /// The long runs.
@@ -81,6 +85,7 @@ fn main() -> ExitCode {
         Verb::Test => test::test(wasm_compiler),
         Verb::Bench { names } => bench::bench(&names),
         Verb::Console { release } => console(wasm_compiler, release),
+        Verb::Notices => notices::notices(),
         Verb::Ci => ci::ci(wasm_compiler),
         Verb::Qualify { names } => qualify::qualify(&names),
     };

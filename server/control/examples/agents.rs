@@ -27,7 +27,7 @@ use portolan_core::command::{Command, NetworkChange, NewCluster, NewNetwork, New
 use portolan_core::model::Object;
 use portolan_core::quotas::Quotas;
 use portolan_shared::check::{self, SubnetInput};
-use portolan_shared::ids::{ClusterId, NetworkId, NodeId, ProjectId};
+use portolan_shared::ids::{ClusterId, NetworkId, NodeId};
 use portolan_shared::v1::CreateCluster;
 use portolan_sources::{Clock as _, SystemClock, SystemRandom};
 use portolan_wire::agent::{FromAgent, Hello, Snapshot, ToAgent, from_agent, to_agent::Message as In};
