@@ -252,6 +252,8 @@ refusals! {
         "{mac} is used in network {network} by {holder}.";
     Conflict "port.owned" PortOwned { port: String, owner: Holder }
         "Port {port} belongs to {owner}. Delete it there.";
+    Forbidden "port.device_owner_reserved" DeviceOwnerReserved { given: String }
+        "device_owner '{given}' is Portolan's own to set. Choose another, or leave it out.";
 
     // ---- quotas, revisions, idempotency ----
     OverQuota "quota.exceeded" OverQuota { resource: String, limit: u64, used: u64 }
@@ -373,6 +375,7 @@ impl Refusal {
                 | Self::PodRange { .. }
                 | Self::Exhausted { .. } => "fixed_ips",
                 Self::MacTaken { .. } => "mac_address",
+                Self::DeviceOwnerReserved { .. } => "device_owner",
                 Self::ClusterNameTaken { .. } | Self::NodeNameTaken { .. } => "name",
                 Self::ShadowPortNotGranted { .. }
                 | Self::ShadowPortWithInternet { .. }

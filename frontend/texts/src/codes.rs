@@ -57,6 +57,7 @@ pub const ERRORS: &[(&str, Key)] = &[
     ("port.exhausted", Key::ErrorExhausted),
     ("port.mac_taken", Key::ErrorMacTaken),
     ("port.owned", Key::ErrorPortOwned),
+    ("port.device_owner_reserved", Key::ErrorDeviceOwnerReserved),
     ("quota.exceeded", Key::ErrorOverQuota),
     ("revision.mismatch", Key::ErrorRevisionMismatch),
     ("idempotency.other_body", Key::ErrorIdempotencyOtherBody),

@@ -71,21 +71,9 @@ struct Shared {
 /// Bytes that a change may take of the ring on average, before fewer changes are kept.
 const CHANGE_BYTES: usize = 1024;
 
-/// Bytes that a change holds in memory, about: those of the few kinds that can be large counted, for
-/// others a guess.
+/// Bytes that a change holds in memory, about.
 fn bytes(change: &Change) -> usize {
-    let of = |object: &Object| match object {
-        Object::NodeStatus(status) => status
-            .exceptions
-            .iter()
-            .map(|e| e.kind.len() + e.reason.len() + 64)
-            .sum(),
-        Object::Subnet(subnet) => (subnet.pools.len() + subnet.routes.len() + subnet.dns.len()) * 64,
-        Object::RequestMessage(message) => message.text.len(),
-        Object::Port(port) => port.name.len() + port.description.len() + port.device_id.len() + port.host.len(),
-        _ => 0,
-    };
-    CHANGE_BYTES / 4 + of(&change.object) + change.before.as_ref().map_or(0, of)
+    CHANGE_BYTES / 4 + change.object.bytes() + change.before.as_ref().map_or(0, Object::bytes)
 }
 
 fn size(commit: &Commit) -> usize {

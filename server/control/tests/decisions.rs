@@ -243,7 +243,10 @@ async fn reserved_owners_quotas_and_revisions() {
     })
     .await;
     let network = kit.network().await;
-    for (owner, refusal) in [("portolan:pod", "value.not_one_of"), ("network:dhcp", "auth.forbidden")] {
+    for (owner, refusal) in [
+        ("portolan:pod", "port.device_owner_reserved"),
+        ("network:dhcp", "auth.forbidden"),
+    ] {
         let new = NewPort {
             device_owner: owner.into(),
             ..new_port(kit.project, network)

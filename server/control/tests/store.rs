@@ -15,7 +15,7 @@ use portolan_core::model::{
 use portolan_shared::ids::{NetworkId, PortId, ProjectId, SubnetId, UserId};
 use portolan_shared::mac::MacAddress;
 use portolan_shared::v1::{AuditOp, Through};
-use portolan_store::{AuditAsked, PostgresStore, SqliteOptions, SqliteStore, Store, StoreError, Trim, key_bytes};
+use portolan_store::{AuditAsked, PostgresStore, SqliteOptions, SqliteStore, Store, StoreError, Trim};
 
 const STORE: [u8; 16] = [3; 16];
 
@@ -411,7 +411,7 @@ fn remembers(engine: &dyn Engine) {
         let revisions: Vec<_> = page.entries.iter().map(|entry| entry.revision).collect();
         (page, revisions)
     };
-    let key = key_bytes(&a.key());
+    let key = a.key().bytes();
     let (found, revisions) = page(&|asked| asked.object = Some(key.clone()));
     assert_eq!(revisions, [4, 3, 1]);
     let ops: Vec<_> = found.entries.iter().map(|entry| entry.changes[0].op).collect();
@@ -425,7 +425,7 @@ fn remembers(engine: &dyn Engine) {
     assert!(found.entries[2].changes[0].before.is_none());
     // A commit of many objects is one entry; the one that is asked for comes first.
     let last = project(249, "p249");
-    let (found, revisions) = page(&|asked| asked.object = Some(key_bytes(&last.key())));
+    let (found, revisions) = page(&|asked| asked.object = Some(last.key())).bytes();
     assert_eq!(revisions, [2]);
     let entry = &found.entries[0];
     assert_eq!(

@@ -129,7 +129,7 @@ impl Store for Scripted {
 }
 
 fn change(op: Op, object: Object) -> Change {
-    Change::of(op, object, None, |_| None, |_| None)
+    Change::of(op, object, None, &())
 }
 
 #[tokio::test]

@@ -3,10 +3,11 @@
 //! The vocabulary of everything behind the writer: the store writes commits, the view applies them, feeds tell them
 //! and the audit keeps them.
 
-use portolan_shared::ids::{ClusterId, NetworkId, NodeId, ProjectId};
+use portolan_shared::ids::{ClusterId, NetworkId, ProjectId};
 
+use crate::audience::Audience;
 use crate::command::{Actor, Via};
-use crate::model::{Key, Micros, Object, ObjectKind, Purpose, Revision, hidden};
+use crate::model::{Clusters, Key, Micros, Object, Revision, hidden};
 
 /// What happened to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,11 +51,7 @@ impl Change {
 
     /// Whether agents of its cluster are sent something because of it.
     pub fn concerns_agents(&self) -> bool {
-        let kind = matches!(
-            self.key.kind(),
-            ObjectKind::Cluster | ObjectKind::Node | ObjectKind::Block | ObjectKind::Network
-        );
-        self.op != Op::Quiet && self.cluster.is_some() && kind
+        self.op != Op::Quiet && self.cluster.is_some() && self.key.kind().for_agents()
     }
 }
 
@@ -75,54 +72,27 @@ pub struct Commit {
     pub changes: Box<[Change]>,
 }
 
-/// Whose an object is, and the cluster it belongs to or is bound in, for a [`Change`]. `cluster_in`
-/// names the cluster of a network.
-fn cluster_of(
-    object: &Object,
-    node_cluster: impl Fn(NodeId) -> Option<ClusterId>,
-    network_cluster: impl Fn(NetworkId) -> Option<ClusterId>,
-) -> (Option<ProjectId>, Option<ClusterId>) {
-    match object {
-        Object::Project(o) => (Some(o.id), None),
-        Object::User(_) | Object::Session(_) | Object::Idempotency(_) => (None, None),
-        Object::Assignment(o) => (Some(o.project), None),
-        Object::Network(o) => (Some(o.meta.project), o.owner.or_else(|| network_cluster(o.id))),
-        Object::Subnet(o) => {
-            let cluster = match o.purpose {
-                Purpose::General => None,
-                Purpose::Nodes(id) | Purpose::Pods(id) => Some(id),
-            };
-            (Some(o.meta.project), cluster)
-        }
-        Object::Cluster(o) => (Some(o.meta.project), Some(o.id)),
-        Object::Node(o) => (Some(o.meta.project), Some(o.cluster)),
-        Object::Block(o) => (Some(o.meta.project), Some(o.cluster)),
-        Object::Port(o) => (Some(o.meta.project), o.node.and_then(node_cluster)),
-        Object::NodeStatus(o) => (Some(o.project), Some(o.cluster)),
-        Object::JoinToken(o) => (Some(o.meta.project), Some(o.cluster)),
-        Object::ShadowRequest(o) => (Some(o.meta.project), None),
-        Object::RequestMessage(o) => (Some(o.meta.project), None),
-    }
-}
-
 impl Change {
     /// A change as decided on a view.
-    pub fn of(
-        op: Op,
-        object: Object,
-        before: Option<Object>,
-        node_cluster: impl Fn(NodeId) -> Option<ClusterId>,
-        network_cluster: impl Fn(NetworkId) -> Option<ClusterId>,
-    ) -> Self {
-        let (project, cluster) = cluster_of(&object, node_cluster, network_cluster);
+    pub fn of(op: Op, object: Object, before: Option<Object>, clusters: &dyn Clusters) -> Self {
         Self {
             op,
             key: object.key(),
+            project: object.project(),
+            cluster: object.cluster(clusters),
             object,
             before,
-            project,
-            cluster,
             inside: None,
         }
+    }
+
+    /// Who may learn of it, of those who may read in its project; `revision` is its commit's.
+    pub fn audience(&self, revision: Revision) -> Audience {
+        self.object.audience(self.op, revision)
+    }
+
+    /// Whether it is kept in the audit.
+    pub fn audited(&self) -> bool {
+        self.op != Op::Quiet && self.object.audited()
     }
 }

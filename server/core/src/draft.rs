@@ -6,17 +6,15 @@ mod lookups;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-use portolan_shared::ids::{NetworkId, PortId, ProjectId, SubnetId};
+use portolan_shared::ids::{ClusterId, NetworkId, NodeId, PortId, ProjectId, SubnetId};
 use portolan_shared::mac::MacAddress;
 use portolan_shared::refusal::Refusal;
 use portolan_shared::stages::Because;
-use portolan_shared::v1::PortKind;
 use uuid::Uuid;
 
 use crate::alloc::{Mark, Pools};
 use crate::change::{Change, Op};
-use crate::model::{Key, Meta, Micros, Object, ObjectKind, Project, Purpose, Revision, Subnet};
-use crate::model::{hidden, port_kind};
+use crate::model::{Clusters, Key, Meta, Micros, Object, ObjectKind, Project, Purpose, Revision, Subnet};
 use crate::quotas::Quotas;
 use crate::view::View;
 
@@ -218,17 +216,7 @@ impl<'a> Draft<'a> {
     }
 
     fn change(&self, op: Op, object: Object, before: Option<Object>) -> Change {
-        let mut change = Change::of(
-            op,
-            object,
-            before,
-            |node| {
-                self.node(node)
-                    .map(|n| n.cluster)
-                    .or_else(|| self.view.node(node).map(|n| n.cluster))
-            },
-            |network| self.view.clusters_in(network).next().map(|c| c.id),
-        );
+        let mut change = Change::of(op, object, before, self);
         change.place(|network| {
             let now = self.network(network).map(|n| n.meta.project);
             now.or_else(|| self.view.network(network).map(|n| n.meta.project))
@@ -395,43 +383,34 @@ impl<'a> Draft<'a> {
 
     fn link(&mut self, object: &Object, by: i64) {
         let here = by > 0;
-        let mut count = |project, counted| *self.counts.entry((project, counted)).or_default() += by;
-        match object {
-            Object::Network(o) => count(o.meta.project, Counted::Networks),
-            Object::Subnet(o) => count(o.meta.project, Counted::Subnets),
-            Object::Cluster(o) => count(o.meta.project, Counted::Clusters),
-            Object::Idempotency(o) => {
-                if let Some(project) = o.project {
-                    count(project, Counted::Keys);
-                }
-            }
-            Object::Port(o) => {
-                match port_kind(o) {
-                    PortKind::Pod => count(o.meta.project, Counted::Pods),
-                    _ if hidden(o) => {}
-                    _ => count(o.meta.project, Counted::Ports),
-                }
-                let holder = here.then_some(o.id);
-                self.macs.insert((o.network, o.mac), holder);
-                for (n, ip) in o.fixed_ips.iter().enumerate() {
-                    self.addresses.insert((ip.subnet, ip.address), holder);
-                    if o.fixed_ips[..n].iter().all(|before| before.subnet != ip.subnet) {
-                        *self.subnet_ports.entry(ip.subnet).or_default() += by;
-                    }
-                }
-            }
-            Object::Project(o) => {
-                self.names.insert(
-                    (ObjectKind::Project, o.name.clone()),
-                    here.then_some(Key::Project(o.id)),
-                );
-            }
-            Object::User(o) => {
-                self.names
-                    .insert((ObjectKind::User, o.name.clone()), here.then_some(Key::User(o.id)));
-            }
-            _ => {}
+        if let Some(counted) = object.counted() {
+            *self.counts.entry(counted).or_default() += by;
         }
+        if let Some(name) = object.unique_name() {
+            let key = object.key();
+            self.names.insert((key.kind(), name.to_owned()), here.then_some(key));
+        }
+        if let Object::Port(port) = object {
+            let holder = here.then_some(port.id);
+            self.macs.insert((port.network, port.mac), holder);
+            for (n, ip) in port.fixed_ips.iter().enumerate() {
+                self.addresses.insert((ip.subnet, ip.address), holder);
+                if port.fixed_ips[..n].iter().all(|before| before.subnet != ip.subnet) {
+                    *self.subnet_ports.entry(ip.subnet).or_default() += by;
+                }
+            }
+        }
+    }
+}
+
+impl Clusters for Draft<'_> {
+    fn of_node(&self, node: NodeId) -> Option<ClusterId> {
+        let node = self.node(node).or_else(|| self.view.node(node).cloned());
+        node.map(|node| node.cluster)
+    }
+
+    fn of_network(&self, network: NetworkId) -> Option<ClusterId> {
+        self.view.clusters_in(network).next().map(|cluster| cluster.id)
     }
 }
 

@@ -5,12 +5,13 @@
 
 use portolan_core::audience::Audience;
 use portolan_core::command::{Actor, Via};
+use portolan_core::model::Value;
 use portolan_core::model::{Micros, Object, ObjectKind, Revision};
 use portolan_shared::ids::ProjectId;
 use portolan_shared::v1::{AuditOp, Through};
 
 use super::StoreError;
-use super::rows::{self, Value, position, revision_at};
+use super::rows::{self, position, revision_at};
 
 /// Most objects of an entry that are read.
 pub const OBJECTS: usize = 100;

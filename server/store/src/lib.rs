@@ -23,7 +23,7 @@ pub use history::{
 };
 pub use postgres::PostgresStore;
 pub use rows::MAX_CHANGES;
-pub use rows::key_bytes;
+
 pub use sqlite::{SqliteOptions, SqliteStore};
 
 /// Why a store does not do what is asked.

@@ -1,14 +1,12 @@
 //! Objects and commits as rows, for both engines: what a batch comes to, and back again.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use portolan_core::audience::Audience;
 use portolan_core::change::{Change, Commit, Op};
 use portolan_core::command::{Actor, Via};
-use portolan_core::model::{Assignment, FixedIp, Key, Object, ObjectKind, Port, Revision};
-use portolan_shared::addr::to_bits;
+use portolan_core::model::{FixedIp, Key, Object, ObjectKind, Port, Revision, Value, address_bytes};
 use portolan_shared::ids::{ClusterId, NodeId, ProjectId, UserId};
 use portolan_shared::v1::Through;
 use uuid::Uuid;
@@ -30,94 +28,6 @@ pub(super) fn position(revision: Revision) -> i64 {
 /// The revision a position belongs to.
 pub(super) fn revision_at(position: i64) -> Revision {
     Revision::try_from(position >> N_BITS).unwrap_or(0)
-}
-
-/// A value of an extracted column, or a parameter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Value {
-    Bytes(Vec<u8>),
-    Int(i64),
-    Text(String),
-}
-
-/// The type of an extracted column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Type {
-    Bytes,
-    Int,
-    Text,
-}
-
-/// Columns of a kind's table after id, project, revision and body. They change only by deleting the
-/// row and inserting it again, so that a batch may hand a unique value from one object to another.
-pub(super) const fn extra_columns(kind: ObjectKind) -> &'static [(&'static str, Type)] {
-    match kind {
-        ObjectKind::Project | ObjectKind::User => &[("name", Type::Text)],
-        ObjectKind::Subnet => &[
-            ("network", Type::Bytes),
-            ("first_address", Type::Bytes),
-            ("last_address", Type::Bytes),
-        ],
-        ObjectKind::Block => &[("subnet", Type::Bytes), ("first_address", Type::Bytes)],
-        ObjectKind::Port => &[("network", Type::Bytes), ("mac", Type::Int)],
-        _ => &[],
-    }
-}
-
-/// An address as it is stored: family, then 16 bytes.
-pub(super) fn address_bytes(address: IpAddr) -> Vec<u8> {
-    let mut bytes = vec![if address.is_ipv4() { 4 } else { 6 }];
-    bytes.extend(to_bits(address).to_be_bytes());
-    bytes
-}
-
-fn extra(object: &Object) -> Vec<Value> {
-    match object {
-        Object::Project(o) => vec![Value::Text(o.name.clone())],
-        Object::User(o) => vec![Value::Text(o.name.clone())],
-        Object::Subnet(o) => vec![
-            Value::Bytes(o.network.as_bytes().to_vec()),
-            Value::Bytes(address_bytes(o.cidr.first())),
-            Value::Bytes(address_bytes(o.cidr.last())),
-        ],
-        Object::Block(o) => {
-            vec![
-                Value::Bytes(o.subnet.as_bytes().to_vec()),
-                Value::Bytes(address_bytes(o.cidr.first())),
-            ]
-        }
-        Object::Port(o) => {
-            let mac = i64::try_from(o.mac.to_u64()).unwrap_or(i64::MAX);
-            vec![Value::Bytes(o.network.as_bytes().to_vec()), Value::Int(mac)]
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// A key as it is stored.
-pub fn key_bytes(key: &Key) -> Vec<u8> {
-    match key {
-        Key::Project(id) => id.as_bytes().to_vec(),
-        Key::User(id) => id.as_bytes().to_vec(),
-        Key::Assignment(a) => assignment_bytes(a),
-        Key::Session(hash) | Key::Idempotency(hash) => hash.to_vec(),
-        Key::Network(id) => id.as_bytes().to_vec(),
-        Key::Subnet(id) => id.as_bytes().to_vec(),
-        Key::Cluster(id) => id.as_bytes().to_vec(),
-        Key::Node(id) | Key::NodeStatus(id) => id.as_bytes().to_vec(),
-        Key::Block(id) => id.as_bytes().to_vec(),
-        Key::Port(id) => id.as_bytes().to_vec(),
-        Key::JoinToken(id) => id.as_bytes().to_vec(),
-        Key::ShadowRequest(id) => id.as_bytes().to_vec(),
-        Key::RequestMessage(id) => id.as_bytes().to_vec(),
-    }
-}
-
-fn assignment_bytes(a: &Assignment) -> Vec<u8> {
-    let mut bytes = a.user.as_bytes().to_vec();
-    bytes.extend(a.project.as_bytes());
-    bytes.push(a.role.id().as_bytes()[15]);
-    bytes
 }
 
 pub(super) fn actor_bytes(actor: Actor) -> Vec<u8> {
@@ -255,7 +165,7 @@ impl Net {
                     position: position(commit.revision) + n,
                     at: commit.at,
                     kind: change.key.kind(),
-                    id: key_bytes(&change.key),
+                    id: change.key.bytes(),
                     project: change.project.map(|id| id.as_bytes().to_vec()),
                     cluster: change.cluster.map(|id| id.as_bytes().to_vec()),
                     op: op_number(change.op),
@@ -311,13 +221,13 @@ impl Net {
         let row = |object: &Object| ObjectRow {
             change: path.change,
             revision: i64::try_from(path.revision).unwrap_or(i64::MAX),
-            extra: extra(object),
+            extra: object.columns(),
         };
         match (&path.before, &path.after) {
             (None, None) => {}
             (None, Some(after)) => rows.inserts.push(row(after)),
             (Some(_), None) => rows.deletes.push(self.changes[path.change].id.clone()),
-            (Some(before), Some(after)) if extra(before) != extra(after) => {
+            (Some(before), Some(after)) if before.columns() != after.columns() => {
                 rows.deletes.push(self.changes[path.change].id.clone());
                 rows.inserts.push(row(after));
             }

@@ -14,10 +14,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use portolan_core::change::Commit;
+use portolan_core::model::Value;
 use portolan_core::model::{Object, ObjectKind, Revision};
 use rusqlite::{Connection, OpenFlags, params};
 
-use super::rows::{self, Net, ObjectRow, ReadRow, Value};
+use super::rows::{self, Net, ObjectRow, ReadRow};
 use super::schema::{self, MIGRATIONS, Types};
 use super::{History, Loaded, Store, StoreError, Trim, parse};
 use checkpoints::{Checkpointer, checkpoint};
@@ -431,7 +432,7 @@ fn lock(path: &Path) -> Result<File, StoreError> {
 }
 
 fn insert_sql(kind: ObjectKind) -> String {
-    let extra = rows::extra_columns(kind);
+    let extra = kind.columns();
     let names: String = extra.iter().map(|(name, _)| format!(", {name}")).collect();
     let marks: String = (0..extra.len()).map(|n| format!(", ?{}", n + 5)).collect();
     format!(

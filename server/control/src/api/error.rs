@@ -135,6 +135,7 @@ pub const NEUTRON: &[(&str, u16, &str)] = &[
     ("port.exhausted", 409, "IpAddressGenerationFailure"),
     ("port.mac_taken", 409, "MacAddressInUse"),
     ("port.owned", 409, "ServicePortInUse"),
+    ("port.device_owner_reserved", 403, "PolicyNotAuthorized"),
     ("quota.exceeded", 409, "OverQuota"),
     ("revision.mismatch", 412, "RevisionNumberConstraintFailed"),
     ("idempotency.other_body", 422, "IdempotencyKeyReused"),

@@ -28,7 +28,7 @@ fn block(cluster: ClusterId) -> Object {
 }
 
 fn commit(revision: Revision, clusters: &[ClusterId]) -> Arc<Commit> {
-    let change = |id: &ClusterId| Change::of(Op::Put, block(*id), None, |_| None, |_| None);
+    let change = |id: &ClusterId| Change::of(Op::Put, block(*id), None, &());
     Arc::new(Commit {
         revision,
         at: 0,
@@ -121,7 +121,7 @@ fn large_changes_are_kept_in_smaller_number() {
     let kept = |reason: usize| {
         let feed = Feed::new(0, 100);
         for revision in 1..=100 {
-            let change = Change::of(Op::Put, status(reason), None, |_| None, |_| None);
+            let change = Change::of(Op::Put, status(reason), None, &());
             feed.publish(&[Arc::new(Commit {
                 revision,
                 at: 0,

@@ -311,7 +311,7 @@ async fn a_customer_who_tries_everything_learns_that_an_address_is_the_providers
         let body = json!({ "port": { "network_id": quiet, "device_owner": owner } });
         refused(&ann, "POST", ports, body.clone(), (403, "auth.forbidden")).await;
         let admin = server.admin().await;
-        refused(&admin, "POST", ports, body, (403, "auth.forbidden")).await;
+        refused(&admin, "POST", ports, body, (403, "port.device_owner_reserved")).await;
     }
 
     // All of the quota is the customer's own, and so is every address but one.

@@ -76,14 +76,5 @@ pub(super) fn replay(draft: &Draft<'_>, request: &Request) -> Result<Option<Outc
 
 /// What was made by a request that is repeated, and was deleted since.
 fn gone(key: &Key) -> Refusal {
-    match key {
-        Key::Network(id) => not_found("Network", id),
-        Key::Subnet(id) => not_found("Subnet", id),
-        Key::Port(id) => not_found("Port", id),
-        Key::Cluster(id) => not_found("Cluster", id),
-        Key::Node(id) => not_found("Node", id),
-        Key::JoinToken(id) => not_found("Join token", id),
-        Key::ShadowRequest(id) => not_found("Request", id),
-        other => not_found("Object", other.kind().table()),
-    }
+    not_found(key.kind().word(), key.text())
 }

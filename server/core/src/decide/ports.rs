@@ -58,10 +58,8 @@ fn check_device_owner(request: &Request, given: &str) -> Result<(), Refusal> {
         });
     }
     if owner::ours(given) {
-        return Err(Refusal::NotOneOf {
-            field: "device_owner".to_owned(),
+        return Err(Refusal::DeviceOwnerReserved {
             given: given.to_owned(),
-            allowed: "values that are not Portolan's own".to_owned(),
         });
     }
     Ok(())

@@ -7,7 +7,11 @@ use portolan_shared::ids::{BlockId, ClusterId, JoinTokenId, NetworkId, NodeId, P
 use portolan_shared::v1::{NodesFrom, PathKind};
 use serde::{Deserialize, Serialize};
 
+use super::kind::{Clusters, Column, Kind, Type, Value, address_bytes};
 use super::{Meta, Micros, Revision};
+use crate::audience::Audience;
+use crate::change::Op;
+use crate::draft::Counted;
 
 /// An address of a cluster that is reached from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,4 +160,188 @@ pub struct JoinToken {
     pub expires_at: Micros,
     /// When it was used.
     pub spent_at: Option<Micros>,
+}
+
+impl Kind for Cluster {
+    const WORD: &'static str = "Cluster";
+    const COLUMNS: &'static [Column<Self>] = &[];
+    const FOR_AGENTS: bool = true;
+
+    fn project(&self) -> Option<ProjectId> {
+        Some(self.meta.project)
+    }
+
+    fn cluster(&self, _: &dyn Clusters) -> Option<ClusterId> {
+        Some(self.id)
+    }
+
+    fn audience(&self, _: Op, _: Revision) -> Audience {
+        Audience::Everyone
+    }
+
+    fn audited(&self) -> bool {
+        true
+    }
+
+    fn counted(&self) -> Option<(ProjectId, Counted)> {
+        Some((self.meta.project, Counted::Clusters))
+    }
+
+    fn unique_name(&self) -> Option<&str> {
+        None
+    }
+
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+impl Kind for Node {
+    const WORD: &'static str = "Node";
+    const COLUMNS: &'static [Column<Self>] = &[];
+    const FOR_AGENTS: bool = true;
+
+    fn project(&self) -> Option<ProjectId> {
+        Some(self.meta.project)
+    }
+
+    fn cluster(&self, _: &dyn Clusters) -> Option<ClusterId> {
+        Some(self.cluster)
+    }
+
+    fn audience(&self, _: Op, _: Revision) -> Audience {
+        Audience::Everyone
+    }
+
+    fn audited(&self) -> bool {
+        true
+    }
+
+    fn counted(&self) -> Option<(ProjectId, Counted)> {
+        None
+    }
+
+    fn unique_name(&self) -> Option<&str> {
+        None
+    }
+
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+impl Kind for Block {
+    const WORD: &'static str = "Block";
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column {
+            name: "subnet",
+            type_: Type::Bytes,
+            value: |o| Value::Bytes(o.subnet.as_bytes().to_vec()),
+        },
+        Column {
+            name: "first_address",
+            type_: Type::Bytes,
+            value: |o| Value::Bytes(address_bytes(o.cidr.first())),
+        },
+    ];
+    const FOR_AGENTS: bool = true;
+
+    fn project(&self) -> Option<ProjectId> {
+        Some(self.meta.project)
+    }
+
+    fn cluster(&self, _: &dyn Clusters) -> Option<ClusterId> {
+        Some(self.cluster)
+    }
+
+    fn audience(&self, _: Op, _: Revision) -> Audience {
+        Audience::Everyone
+    }
+
+    fn audited(&self) -> bool {
+        false
+    }
+
+    fn counted(&self) -> Option<(ProjectId, Counted)> {
+        None
+    }
+
+    fn unique_name(&self) -> Option<&str> {
+        None
+    }
+
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+impl Kind for NodeStatus {
+    const WORD: &'static str = "Node status";
+    const COLUMNS: &'static [Column<Self>] = &[];
+    const FOR_AGENTS: bool = false;
+
+    fn project(&self) -> Option<ProjectId> {
+        Some(self.project)
+    }
+
+    fn cluster(&self, _: &dyn Clusters) -> Option<ClusterId> {
+        Some(self.cluster)
+    }
+
+    fn audience(&self, _: Op, _: Revision) -> Audience {
+        Audience::Everyone
+    }
+
+    fn audited(&self) -> bool {
+        false
+    }
+
+    fn counted(&self) -> Option<(ProjectId, Counted)> {
+        None
+    }
+
+    fn unique_name(&self) -> Option<&str> {
+        None
+    }
+
+    fn bytes(&self) -> usize {
+        self.exceptions
+            .iter()
+            .map(|exception| exception.kind.len() + exception.reason.len() + 64)
+            .sum()
+    }
+}
+
+impl Kind for JoinToken {
+    const WORD: &'static str = "Join token";
+    const COLUMNS: &'static [Column<Self>] = &[];
+    const FOR_AGENTS: bool = false;
+
+    fn project(&self) -> Option<ProjectId> {
+        Some(self.meta.project)
+    }
+
+    fn cluster(&self, _: &dyn Clusters) -> Option<ClusterId> {
+        Some(self.cluster)
+    }
+
+    fn audience(&self, _: Op, _: Revision) -> Audience {
+        Audience::Everyone
+    }
+
+    fn audited(&self) -> bool {
+        true
+    }
+
+    fn counted(&self) -> Option<(ProjectId, Counted)> {
+        None
+    }
+
+    fn unique_name(&self) -> Option<&str> {
+        None
+    }
+
+    fn bytes(&self) -> usize {
+        0
+    }
 }

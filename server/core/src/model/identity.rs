@@ -1,9 +1,13 @@
 //! Projects, users, roles, sessions and the keys of repeated creates, as stored.
 
-use portolan_shared::ids::{ProjectId, RoleId, UserId};
+use portolan_shared::ids::{ClusterId, ProjectId, RoleId, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::{Key, Micros};
+use super::kind::{Clusters, Column, Kind, Type, Value};
+use super::{Key, Micros, Revision};
+use crate::audience::Audience;
+use crate::change::Op;
+use crate::draft::Counted;
 
 /// Name of the provider's project: without quotas, and owner of what customers use but never own.
 pub const PROVIDER_PROJECT: &str = "admin";
@@ -137,4 +141,186 @@ pub struct KeptAnswer {
     pub status: u16,
     /// JSON.
     pub body: Box<str>,
+}
+
+impl Kind for Project {
+    const WORD: &'static str = "Project";
+    const COLUMNS: &'static [Column<Self>] = &[Column {
+        name: "name",
+        type_: Type::Text,
+        value: |o| Value::Text(o.name.clone()),
+    }];
+    const FOR_AGENTS: bool = false;
+
+    fn project(&self) -> Option<ProjectId> {
+        Some(self.id)
+    }
+
+    fn cluster(&self, _: &dyn Clusters) -> Option<ClusterId> {
+        None
+    }
+
+    fn audience(&self, _: Op, _: Revision) -> Audience {
+        Audience::Everyone
+    }
+
+    fn audited(&self) -> bool {
+        true
+    }
+
+    fn counted(&self) -> Option<(ProjectId, Counted)> {
+        None
+    }
+
+    fn unique_name(&self) -> Option<&str> {
+        Some(&self.name)
+    }
+
+    fn bytes(&self) -> usize {
+        self.description.len()
+    }
+}
+
+impl Kind for User {
+    const WORD: &'static str = "User";
+    const COLUMNS: &'static [Column<Self>] = &[Column {
+        name: "name",
+        type_: Type::Text,
+        value: |o| Value::Text(o.name.clone()),
+    }];
+    const FOR_AGENTS: bool = false;
+
+    fn project(&self) -> Option<ProjectId> {
+        None
+    }
+
+    fn cluster(&self, _: &dyn Clusters) -> Option<ClusterId> {
+        None
+    }
+
+    fn audience(&self, _: Op, _: Revision) -> Audience {
+        Audience::Everyone
+    }
+
+    fn audited(&self) -> bool {
+        true
+    }
+
+    fn counted(&self) -> Option<(ProjectId, Counted)> {
+        None
+    }
+
+    fn unique_name(&self) -> Option<&str> {
+        Some(&self.name)
+    }
+
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+impl Kind for Assignment {
+    const WORD: &'static str = "Role assignment";
+    const COLUMNS: &'static [Column<Self>] = &[];
+    const FOR_AGENTS: bool = false;
+
+    fn project(&self) -> Option<ProjectId> {
+        Some(self.project)
+    }
+
+    fn cluster(&self, _: &dyn Clusters) -> Option<ClusterId> {
+        None
+    }
+
+    fn audience(&self, _: Op, _: Revision) -> Audience {
+        // Customers do not learn who the provider's people are.
+        match self.role {
+            Role::Admin | Role::Support => Audience::Provider,
+            Role::Member | Role::Reader => Audience::Everyone,
+        }
+    }
+
+    fn audited(&self) -> bool {
+        true
+    }
+
+    fn counted(&self) -> Option<(ProjectId, Counted)> {
+        None
+    }
+
+    fn unique_name(&self) -> Option<&str> {
+        None
+    }
+
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+impl Kind for Session {
+    const WORD: &'static str = "Session";
+    const COLUMNS: &'static [Column<Self>] = &[];
+    const FOR_AGENTS: bool = false;
+
+    fn project(&self) -> Option<ProjectId> {
+        None
+    }
+
+    fn cluster(&self, _: &dyn Clusters) -> Option<ClusterId> {
+        None
+    }
+
+    fn audience(&self, _: Op, _: Revision) -> Audience {
+        Audience::Everyone
+    }
+
+    fn audited(&self) -> bool {
+        false
+    }
+
+    fn counted(&self) -> Option<(ProjectId, Counted)> {
+        None
+    }
+
+    fn unique_name(&self) -> Option<&str> {
+        None
+    }
+
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+impl Kind for Idempotency {
+    const WORD: &'static str = "Idempotency key";
+    const COLUMNS: &'static [Column<Self>] = &[];
+    const FOR_AGENTS: bool = false;
+
+    fn project(&self) -> Option<ProjectId> {
+        None
+    }
+
+    fn cluster(&self, _: &dyn Clusters) -> Option<ClusterId> {
+        None
+    }
+
+    fn audience(&self, _: Op, _: Revision) -> Audience {
+        Audience::Everyone
+    }
+
+    fn audited(&self) -> bool {
+        false
+    }
+
+    fn counted(&self) -> Option<(ProjectId, Counted)> {
+        self.project.map(|project| (project, Counted::Keys))
+    }
+
+    fn unique_name(&self) -> Option<&str> {
+        None
+    }
+
+    fn bytes(&self) -> usize {
+        self.answer.as_ref().map_or(0, |answer| answer.body.len())
+    }
 }

@@ -6,6 +6,7 @@
 
 mod clusters;
 mod identity;
+mod kind;
 mod networks;
 mod object;
 mod ports;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use clusters::{Block, Cluster, Exception, ExternalIp, JoinToken, Node, NodeStatus};
 pub use identity::{Assignment, Idempotency, KeptAnswer, PROVIDER_PROJECT, Project, Role, Session, User};
+pub use kind::{Clusters, Column, Kind, Type, Value, address_bytes};
 pub use networks::{Network, Purpose, Subnet};
 pub use object::{Key, Object, ObjectKind};
 pub use ports::{FixedIp, Pod, Port, customers_kind, hidden, owner, port_kind};

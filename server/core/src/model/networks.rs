@@ -4,10 +4,14 @@ use std::net::IpAddr;
 
 use portolan_shared::addr::{Cidr, IpRange};
 use portolan_shared::check::HostRoute;
-use portolan_shared::ids::{ClusterId, NetworkId, PortId, SubnetId};
+use portolan_shared::ids::{ClusterId, NetworkId, PortId, ProjectId, SubnetId};
 use serde::{Deserialize, Serialize};
 
-use super::Meta;
+use super::kind::{Clusters, Column, Kind, Type, Value, address_bytes};
+use super::{Meta, Revision};
+use crate::audience::Audience;
+use crate::change::Op;
+use crate::draft::Counted;
 
 /// A network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,4 +89,91 @@ pub struct Subnet {
     /// no change of the subnet.
     #[serde(default)]
     pub cursor: Option<IpAddr>,
+}
+
+impl Kind for Network {
+    const WORD: &'static str = "Network";
+    const COLUMNS: &'static [Column<Self>] = &[];
+    const FOR_AGENTS: bool = true;
+
+    fn project(&self) -> Option<ProjectId> {
+        Some(self.meta.project)
+    }
+
+    fn cluster(&self, clusters: &dyn Clusters) -> Option<ClusterId> {
+        self.owner.or_else(|| clusters.of_network(self.id))
+    }
+
+    fn audience(&self, _: Op, _: Revision) -> Audience {
+        Audience::Everyone
+    }
+
+    fn audited(&self) -> bool {
+        true
+    }
+
+    fn counted(&self) -> Option<(ProjectId, Counted)> {
+        Some((self.meta.project, Counted::Networks))
+    }
+
+    fn unique_name(&self) -> Option<&str> {
+        None
+    }
+
+    fn bytes(&self) -> usize {
+        self.description.len()
+    }
+}
+
+impl Kind for Subnet {
+    const WORD: &'static str = "Subnet";
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column {
+            name: "network",
+            type_: Type::Bytes,
+            value: |o| Value::Bytes(o.network.as_bytes().to_vec()),
+        },
+        Column {
+            name: "first_address",
+            type_: Type::Bytes,
+            value: |o| Value::Bytes(address_bytes(o.cidr.first())),
+        },
+        Column {
+            name: "last_address",
+            type_: Type::Bytes,
+            value: |o| Value::Bytes(address_bytes(o.cidr.last())),
+        },
+    ];
+    const FOR_AGENTS: bool = false;
+
+    fn project(&self) -> Option<ProjectId> {
+        Some(self.meta.project)
+    }
+
+    fn cluster(&self, _: &dyn Clusters) -> Option<ClusterId> {
+        match self.purpose {
+            Purpose::General => None,
+            Purpose::Nodes(id) | Purpose::Pods(id) => Some(id),
+        }
+    }
+
+    fn audience(&self, _: Op, _: Revision) -> Audience {
+        Audience::Everyone
+    }
+
+    fn audited(&self) -> bool {
+        true
+    }
+
+    fn counted(&self) -> Option<(ProjectId, Counted)> {
+        Some((self.meta.project, Counted::Subnets))
+    }
+
+    fn unique_name(&self) -> Option<&str> {
+        None
+    }
+
+    fn bytes(&self) -> usize {
+        (self.pools.len() + self.routes.len() + self.dns.len()) * 64
+    }
 }

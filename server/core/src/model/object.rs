@@ -7,10 +7,65 @@ use portolan_shared::ids::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::kind::{Clusters, Kind, Type, Value};
 use super::{
     Assignment, Block, Cluster, Idempotency, JoinToken, Network, Node, NodeStatus, Port, Project, RequestMessage,
-    Session, ShadowRequest, Subnet, User,
+    Revision, Session, ShadowRequest, Subnet, User,
 };
+use crate::audience::Audience;
+use crate::change::Op;
+use crate::draft::Counted;
+
+/// What a kind's objects are known by.
+trait Id {
+    /// As it is stored.
+    fn key_bytes(&self) -> Vec<u8>;
+
+    /// As a refusal names it.
+    fn key_text(&self) -> String;
+}
+
+macro_rules! uuids {
+    ($($id:ty)*) => {
+        $(impl Id for $id {
+            fn key_bytes(&self) -> Vec<u8> {
+                self.as_bytes().to_vec()
+            }
+
+            fn key_text(&self) -> String {
+                self.to_string()
+            }
+        })*
+    };
+}
+
+uuids! {
+    ProjectId UserId NetworkId SubnetId ClusterId NodeId BlockId PortId JoinTokenId ShadowRequestId MessageId
+}
+
+/// The hash of a secret, which is not said.
+impl Id for [u8; 32] {
+    fn key_bytes(&self) -> Vec<u8> {
+        self.to_vec()
+    }
+
+    fn key_text(&self) -> String {
+        String::new()
+    }
+}
+
+impl Id for Assignment {
+    fn key_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.user.as_bytes().to_vec();
+        bytes.extend(self.project.as_bytes());
+        bytes.push(self.role.id().as_bytes()[15]);
+        bytes
+    }
+
+    fn key_text(&self) -> String {
+        format!("{} {} {}", self.user, self.project, self.role.name())
+    }
+}
 
 macro_rules! objects {
     ($($(#[$doc:meta])* $name:ident($type:ty, $key:ty, $table:literal, $id:expr);)*) => {
@@ -42,6 +97,21 @@ macro_rules! objects {
                 match self { $(Self::$name => $table,)* }
             }
 
+            /// The word refusals use: "Network".
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => <$type as Kind>::WORD,)* }
+            }
+
+            /// Names and types of its table's columns besides id, project, revision and body.
+            pub fn columns(self) -> Vec<(&'static str, Type)> {
+                match self { $(Self::$name => <$type>::COLUMNS.iter().map(|c| (c.name, c.type_)).collect(),)* }
+            }
+
+            /// Whether the agents of an object's cluster are sent something of it.
+            pub const fn for_agents(self) -> bool {
+                match self { $(Self::$name => <$type as Kind>::FOR_AGENTS,)* }
+            }
+
             /// The kind with this table name.
             pub fn of_table(table: &str) -> Option<Self> {
                 match table { $($table => Some(Self::$name),)* _ => None }
@@ -57,6 +127,46 @@ macro_rules! objects {
             /// Its key.
             pub fn key(&self) -> Key {
                 match self { $(Self::$name(object) => Key::$name($id(object)),)* }
+            }
+
+            /// Values of its kind's columns, in their order.
+            pub fn columns(&self) -> Vec<Value> {
+                match self { $(Self::$name(object) => <$type>::COLUMNS.iter().map(|c| (c.value)(object)).collect(),)* }
+            }
+
+            /// Whose it is; `None` for users and the like.
+            pub fn project(&self) -> Option<ProjectId> {
+                match self { $(Self::$name(object) => object.project(),)* }
+            }
+
+            /// The cluster it belongs to or is bound in.
+            pub fn cluster(&self, clusters: &dyn Clusters) -> Option<ClusterId> {
+                match self { $(Self::$name(object) => object.cluster(clusters),)* }
+            }
+
+            /// Who may learn of a change of it ([`Kind::audience`]).
+            pub fn audience(&self, op: Op, revision: Revision) -> Audience {
+                match self { $(Self::$name(object) => object.audience(op, revision),)* }
+            }
+
+            /// Whether its changes are kept in the audit ([`Kind::audited`]).
+            pub fn audited(&self) -> bool {
+                match self { $(Self::$name(object) => object.audited(),)* }
+            }
+
+            /// The quota it counts in, and whose.
+            pub fn counted(&self) -> Option<(ProjectId, Counted)> {
+                match self { $(Self::$name(object) => object.counted(),)* }
+            }
+
+            /// The name it is found by, if that is unique in the whole store.
+            pub fn unique_name(&self) -> Option<&str> {
+                match self { $(Self::$name(object) => object.unique_name(),)* }
+            }
+
+            /// Bytes of what may be long in it, about.
+            pub fn bytes(&self) -> usize {
+                match self { $(Self::$name(object) => object.bytes(),)* }
             }
 
             /// Its body, as store and change table hold it (JSON).
@@ -77,6 +187,16 @@ macro_rules! objects {
         }
 
         impl Key {
+            /// As it is stored.
+            pub fn bytes(&self) -> Vec<u8> {
+                match self { $(Self::$name(id) => id.key_bytes(),)* }
+            }
+
+            /// As a refusal names it.
+            pub fn text(&self) -> String {
+                match self { $(Self::$name(id) => id.key_text(),)* }
+            }
+
             /// Its kind.
             pub fn kind(&self) -> ObjectKind {
                 match self { $(Self::$name(_) => ObjectKind::$name,)* }

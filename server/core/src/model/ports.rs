@@ -2,12 +2,16 @@
 
 use std::net::IpAddr;
 
-use portolan_shared::ids::{NetworkId, NodeId, PortId, SubnetId};
+use portolan_shared::ids::{ClusterId, NetworkId, NodeId, PortId, ProjectId, SubnetId};
 use portolan_shared::mac::MacAddress;
 use portolan_shared::v1::PortKind;
 use serde::{Deserialize, Serialize};
 
-use super::Meta;
+use super::kind::{Clusters, Column, Kind, Type, Value};
+use super::{Meta, Revision};
+use crate::audience::Audience;
+use crate::change::Op;
+use crate::draft::Counted;
 
 /// An address of a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -116,5 +120,57 @@ pub const fn customers_kind(kind: PortKind) -> PortKind {
     match kind {
         PortKind::Shadow => PortKind::Provider,
         other => other,
+    }
+}
+
+impl Kind for Port {
+    const WORD: &'static str = "Port";
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column {
+            name: "network",
+            type_: Type::Bytes,
+            value: |o| Value::Bytes(o.network.as_bytes().to_vec()),
+        },
+        Column {
+            name: "mac",
+            type_: Type::Int,
+            value: |o| Value::Int(i64::try_from(o.mac.to_u64()).unwrap_or(i64::MAX)),
+        },
+    ];
+    const FOR_AGENTS: bool = false;
+
+    fn project(&self) -> Option<ProjectId> {
+        Some(self.meta.project)
+    }
+
+    fn cluster(&self, clusters: &dyn Clusters) -> Option<ClusterId> {
+        self.node.and_then(|node| clusters.of_node(node))
+    }
+
+    fn audience(&self, _: Op, _: Revision) -> Audience {
+        match hidden(self) {
+            true => Audience::Provider,
+            false => Audience::Everyone,
+        }
+    }
+
+    fn audited(&self) -> bool {
+        port_kind(self) != PortKind::Pod
+    }
+
+    fn counted(&self) -> Option<(ProjectId, Counted)> {
+        match port_kind(self) {
+            PortKind::Pod => Some((self.meta.project, Counted::Pods)),
+            _ if hidden(self) => None,
+            _ => Some((self.meta.project, Counted::Ports)),
+        }
+    }
+
+    fn unique_name(&self) -> Option<&str> {
+        None
+    }
+
+    fn bytes(&self) -> usize {
+        self.name.len() + self.description.len() + self.device_id.len() + self.host.len()
     }
 }

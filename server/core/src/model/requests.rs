@@ -1,10 +1,14 @@
 //! Shadowport requests and the messages of their threads, as stored.
 
-use portolan_shared::ids::{MessageId, NetworkId, ShadowRequestId, UserId};
+use portolan_shared::ids::{ClusterId, MessageId, NetworkId, ProjectId, ShadowRequestId, UserId};
 use portolan_shared::v1::{RequestState, Side};
 use serde::{Deserialize, Serialize};
 
+use super::kind::{Clusters, Column, Kind};
 use super::{Meta, Micros, Revision};
+use crate::audience::Audience;
+use crate::change::Op;
+use crate::draft::Counted;
 
 /// Who did something, by the name they had then: a thread stays readable when a user is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,4 +103,79 @@ pub struct RequestMessage {
     pub internal: bool,
     /// What.
     pub text: String,
+}
+
+impl Kind for ShadowRequest {
+    const WORD: &'static str = "Request";
+    const COLUMNS: &'static [Column<Self>] = &[];
+    const FOR_AGENTS: bool = false;
+
+    fn project(&self) -> Option<ProjectId> {
+        Some(self.meta.project)
+    }
+
+    fn cluster(&self, _: &dyn Clusters) -> Option<ClusterId> {
+        None
+    }
+
+    fn audience(&self, op: Op, revision: Revision) -> Audience {
+        // Who of support has taken it is no news for its customer.
+        match op != Op::Delete && self.told_revision != revision {
+            true => Audience::Provider,
+            false => Audience::Everyone,
+        }
+    }
+
+    fn audited(&self) -> bool {
+        true
+    }
+
+    fn counted(&self) -> Option<(ProjectId, Counted)> {
+        None
+    }
+
+    fn unique_name(&self) -> Option<&str> {
+        None
+    }
+
+    fn bytes(&self) -> usize {
+        self.purpose.len()
+    }
+}
+
+impl Kind for RequestMessage {
+    const WORD: &'static str = "Message";
+    const COLUMNS: &'static [Column<Self>] = &[];
+    const FOR_AGENTS: bool = false;
+
+    fn project(&self) -> Option<ProjectId> {
+        Some(self.meta.project)
+    }
+
+    fn cluster(&self, _: &dyn Clusters) -> Option<ClusterId> {
+        None
+    }
+
+    fn audience(&self, _: Op, _: Revision) -> Audience {
+        match self.internal {
+            true => Audience::Provider,
+            false => Audience::Everyone,
+        }
+    }
+
+    fn audited(&self) -> bool {
+        true
+    }
+
+    fn counted(&self) -> Option<(ProjectId, Counted)> {
+        None
+    }
+
+    fn unique_name(&self) -> Option<&str> {
+        None
+    }
+
+    fn bytes(&self) -> usize {
+        self.text.len()
+    }
 }

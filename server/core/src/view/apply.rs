@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn an_address_may_go_from_one_port_to_another_in_one_commit() {
         let (heir, older, moved) = (pod(1, 7), pod(2, 9), pod(1, 9));
-        let change = |op, object: &Object| Change::of(op, object.clone(), None, |_| None, |_| None);
+        let change = |op, object: &Object| Change::of(op, object.clone(), None, &());
         // The heir is touched first, and so it comes first.
         let commit = |revision, changes: Vec<Change>| Commit {
             revision,

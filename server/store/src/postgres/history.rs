@@ -1,12 +1,12 @@
 //! The audit's reader: a connection of its own, made when it is first asked and again when it broke.
 
+use portolan_core::model::Value;
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
 use super::{connect, failed};
 use crate::StoreError;
 use crate::history::{Asked, AuditRow, Engine, Head, History, Page, page};
-use crate::rows::Value;
 
 /// See [`History`].
 pub(super) struct PostgresHistory {

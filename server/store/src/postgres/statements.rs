@@ -1,12 +1,13 @@
 //! Statements prepared on a connection, and a batch as their parameters.
 
 use portolan_core::model::ObjectKind;
+use portolan_core::model::{Type, Value};
 use tokio_postgres::types::{ToSql, Type as PgType};
 use tokio_postgres::{Client, Statement};
 
 use super::failed;
 use crate::StoreError;
-use crate::rows::{self, KindRows, Net, Type, Value};
+use crate::rows::{self, KindRows, Net};
 
 /// A connection with what is prepared on it.
 pub(super) struct Session {
@@ -97,7 +98,7 @@ pub(super) async fn prepare(client: Client) -> Result<Session, StoreError> {
             )
             .await
             .map_err(failed)?;
-        let extra = rows::extra_columns(*kind);
+        let extra = kind.columns();
         let names: String = extra.iter().map(|(name, _)| format!(", {name}")).collect();
         let marks: String = (0..extra.len()).map(|n| format!(", ${}", n + 5)).collect();
         let mut types = vec![bytes.clone(), bytes.clone(), ints.clone(), bytes.clone()];
@@ -157,7 +158,7 @@ pub(super) fn statements<'s>(session: &'s Session, net: &Net) -> Vec<(&'s Statem
         }
         if !inserts.is_empty() {
             let mut params = object_params(net, inserts);
-            for (n, (_, type_)) in rows::extra_columns(*kind).iter().enumerate() {
+            for (n, (_, type_)) in kind.columns().iter().enumerate() {
                 let values = || inserts.iter().map(|row| &row.extra[n]);
                 params.push(match type_ {
                     Type::Bytes => Box::new(values().map(bytes_of).collect::<Vec<_>>()),

@@ -1,12 +1,12 @@
 //! The audit's reader: a connection that only reads, opened when it is first asked.
 
+use portolan_core::model::Value;
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{SqliteOptions, failed};
 use crate::StoreError;
 use crate::history::{Asked, AuditRow, Engine, Head, History, Page, page};
-use crate::rows::Value;
 
 /// See [`History`].
 pub(super) struct SqliteHistory {

@@ -15,7 +15,7 @@ use portolan_shared::check;
 use portolan_shared::ids::{NodeId, ProjectId, UserId};
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::{AuditEntry, AuditKind, AuditObject, AuditOp, List, Through, Who};
-use portolan_store::{AuditAsked, key_bytes};
+use portolan_store::AuditAsked;
 use serde::de::DeserializeOwned;
 
 use super::super::context::{Call, Desk};
@@ -230,7 +230,7 @@ fn object_key(text: &str) -> Option<Vec<u8>> {
     let (project, user, role) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?);
     let role = Role::ALL.into_iter().find(|known| known.name() == role)?;
     let assignment = Assignment { user, project, role };
-    parts.next().is_none().then(|| key_bytes(&Key::Assignment(assignment)))
+    parts.next().is_none().then(|| Key::Assignment(assignment).bytes())
 }
 
 /// An entry as its reader may see it; `None` if nothing of it is left.

@@ -416,7 +416,7 @@ mod tests {
     #[test]
     fn a_port_is_told_where_it_is_and_was_or_nowhere() {
         let told = |op, object, before| {
-            let change = Change::of(op, object, before, |_| None, |_| None);
+            let change = Change::of(op, object, before, &());
             let changed = changed(&change, None).unwrap();
             (changed.network.is_some(), changed.subnets)
         };
