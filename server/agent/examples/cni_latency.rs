@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use portolan_agent::cni;
 use portolan_agent::host::Host;
 use portolan_agent::kernel::Netlink;
-use portolan_agent::plan::{Desired, OwnBlock};
 use portolan_agent::pods::{self, Pods};
+use portolan_plan::{Desired, OwnBlock};
 use portolan_shared::ids::BlockId;
 use rustix::thread::UnshareFlags;
 
@@ -159,12 +159,8 @@ fn answer(pods: &Pods, config: &str, command: &str, name: &str) -> Result<(), Fa
     let request = format!(
         r#"{{"command":"{command}","container_id":"{name}","ifname":"eth0","netns":"/run/netns/{name}","config":{config}}}"#
     );
-    let answer = cni::answer(pods, request.as_bytes());
-    if answer.code.is_some() {
-        Err(String::from_utf8_lossy(&answer.bytes).into())
-    } else {
-        Ok(())
-    }
+    cni::answer(pods, request.as_bytes())?;
+    Ok(())
 }
 
 fn phase(

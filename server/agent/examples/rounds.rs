@@ -15,8 +15,8 @@ use std::time::Instant;
 
 use portolan_agent::host::Host;
 use portolan_agent::kernel::Netlink;
-use portolan_agent::plan::{Desired, OwnBlock, RemoteBlock};
 use portolan_agent::pods::{self, AddPod, Pods};
+use portolan_plan::{Desired, OwnBlock, RemoteBlock};
 use portolan_shared::addr::{Cidr, Family, from_bits, to_bits};
 use portolan_shared::ids::BlockId;
 use rustix::thread::UnshareFlags;

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portolan_plan::{Desired, Object};
 use portolan_shared::ids::NodeId;
-use portolan_wire::agent;
+use portolan_wire::{agent, error_chain};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -15,7 +16,6 @@ use tokio::time::timeout;
 use crate::desired::{State, disk};
 use crate::host::{Host, Outcome};
 use crate::kernel::KernelError;
-use crate::plan::{Desired, Object};
 
 /// How often the kernel is read when nothing is known to be wrong.
 const RESYNC: Duration = Duration::from_secs(60);
@@ -126,7 +126,7 @@ impl Rounds {
                 }
                 (state.revision(), outcome.exceptions)
             }
-            Err(error) => (before, vec![(Object::Host, error.chain())]),
+            Err(error) => (before, vec![(Object::Host, error_chain(&error))]),
         };
         // It holds now, but not after a reboot.
         failed.extend(unsaved.map(|reason| (Object::Host, reason)));

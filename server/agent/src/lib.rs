@@ -53,7 +53,6 @@ pub mod host;
 pub mod identity;
 pub mod kernel;
 pub mod options;
-pub mod plan;
 pub mod pods;
 pub mod run;
 pub mod stream;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use portolan_wire::error_chain;
 use portolan_wire::token::{BadToken, JoinToken};
 use rustix::fs::{FlockOperation, flock};
 use tokio::net::UnixListener;
@@ -197,7 +198,7 @@ impl Agent {
                 Ok(joined) => return joined,
                 Err(error) if !told => {
                     tracing::error!(
-                        reason = %stream::chain(&error),
+                        reason = %error_chain(&error),
                         "this node's certificate has expired; a join token for it lets it in again"
                     );
                     told = true;
@@ -250,7 +251,7 @@ impl Agent {
                     return Ok(identity);
                 }
                 Err(error) if error.may_pass() => {
-                    tracing::warn!(reason = %stream::chain(&error), "cannot join yet; trying again");
+                    tracing::warn!(reason = %error_chain(&error), "cannot join yet; trying again");
                     sleep(backoff.next(u32::MAX)).await;
                 }
                 Err(error) => return Err(error.into()),

@@ -5,14 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portolan_cni_protocol::{CniError, MAX_REQUEST, code};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use super::MAX_REQUEST;
-use super::error::{CniError, code};
-use super::handle::answer;
+use super::handle::{answer, encode};
 use crate::pods::Pods;
 
 /// Requests worked on at once; more wait their turn. The kernel's lock lets one through anyway.
@@ -122,13 +121,17 @@ async fn work_on(request: Vec<u8>, pods: Arc<Pods>, turns: &Semaphore) -> Vec<u8
             let (pods, request) = (Arc::clone(&pods), Arc::clone(&request));
             tokio::task::spawn_blocking(move || answer(&pods, &request)).await
         };
-        let Ok(answered) = worked else {
-            return broken("the agent failed while it worked on the request");
+        let failed = match worked {
+            Ok(Ok(result)) => return result,
+            Ok(Err(failed)) => failed,
+            Err(_panicked) => return broken("the agent failed while it worked on the request"),
         };
-        let again = answered.code == Some(code::TRY_AGAIN_LATER);
-        if !again || !matches!(tokio::time::timeout_at(end, configured.changed()).await, Ok(Ok(()))) {
-            return answered.bytes;
+        if failed.waits_for_block() && matches!(tokio::time::timeout_at(end, configured.changed()).await, Ok(Ok(()))) {
+            continue;
         }
+        let error = failed.into_cni();
+        tracing::warn!(code = error.code, details = %error.details, "{}", error.msg);
+        return encode(&error);
     }
 }
 
@@ -151,7 +154,7 @@ async fn read_request(stream: &mut UnixStream) -> io::Result<Option<Vec<u8>>> {
 
 fn broken(msg: &str) -> Vec<u8> {
     let details = format!("A request has at most {MAX_REQUEST} bytes; see the agent's log.");
-    serde_json::to_vec(&CniError::new(code::IO_FAILURE, msg, details)).unwrap_or_default()
+    encode(&CniError::new(code::IO_FAILURE, msg, details))
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
+use portolan_plan::{Observed, RouteKey, Sysctl, Target};
 
 use super::{Kernel, KernelError, RouteChange};
-use crate::plan::{Observed, RouteKey, Sysctl, Target};
 
 /// What the fake kernel holds: what is observed, and strangers' routes beside it.
 #[derive(Debug, Default, Clone)]

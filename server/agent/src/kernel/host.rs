@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use netlink_packet_route::address::AddressScope;
 use parking_lot::Mutex;
+use portolan_plan::{Link, Observed, POD_GATEWAY_V4, ROUTE_PROTOCOL, Route, RouteKey, Sysctl, Target, is_pod_link};
 use portolan_shared::addr::Family;
+use portolan_wire::error_chain;
 
 use super::decode::{self, RawRoute};
+use super::messages::NextHop;
 use super::netns::Home;
 use super::reaper::Reaper;
 use super::socket::{Reply, Request, Socket};
-use super::{Kernel, KernelError, PodNamespace, ROUTE_PROTOCOL, RouteChange, is_pod_link, messages};
-use crate::plan::{Link, Observed, POD_GATEWAY_V4, Route, RouteKey, Sysctl, Target};
+use super::{Kernel, KernelError, PodNamespace, RouteChange, messages};
 
 /// The kernel's number of `lo` in every namespace.
 const LOOPBACK: u32 = 1;
@@ -270,7 +272,7 @@ impl Kernel for Netlink {
             Ok(answers) => answers.into_iter(),
             Err(error) => {
                 // No socket at all: each change failed for the same reason.
-                let reason = error.chain();
+                let reason = error_chain(&error);
                 let failed = |_: &RouteChange| {
                     Err(KernelError::Talk {
                         what: "the routes".into(),
@@ -338,48 +340,41 @@ impl Netlink {
         indexes: &mut BTreeMap<String, Option<u32>>,
     ) -> Result<Option<Request>, KernelError> {
         let (RouteChange::Put { key, route, .. } | RouteChange::Drop { key, route }) = change;
-        let mut hop = messages::NextHop {
-            via: None,
-            link: None,
-            source: route.source,
-            unreachable: false,
+        let link = match &route.target {
+            Target::Link(name) => match (self.index_of(name, indexes)?, change) {
+                (Some(index), _) => Some(index),
+                (None, RouteChange::Drop { .. }) => return Ok(None),
+                (None, RouteChange::Put { .. }) => {
+                    return Err(KernelError::Refused {
+                        what: key.to_string(),
+                        errno: libc::ENODEV,
+                        message: None,
+                    });
+                }
+            },
+            Target::Via(_) | Target::Unreachable | Target::Strange => None,
         };
-        match &route.target {
-            Target::Via(via) => hop.via = Some(*via),
-            Target::Unreachable => hop.unreachable = true,
-            Target::Link(name) => {
-                let index = match indexes.get(name) {
-                    Some(index) => *index,
-                    None => {
-                        let index = self.find_link(name)?.map(|link| link.index);
-                        indexes.insert(name.clone(), index);
-                        index
-                    }
-                };
-                hop.link = match (index, change) {
-                    (Some(index), _) => Some(index),
-                    (None, RouteChange::Drop { .. }) => return Ok(None),
-                    (None, RouteChange::Put { .. }) => {
-                        return Err(KernelError::Refused {
-                            what: key.to_string(),
-                            errno: libc::ENODEV,
-                            message: None,
-                        });
-                    }
-                };
-            }
+        let Some(hop) = NextHop::of(route, link) else {
             // Ours by its protocol, and nothing that we make: only its slot is known.
-            Target::Strange => {
-                return match change {
-                    RouteChange::Drop { .. } => Ok(Some(messages::del_route(key))),
-                    RouteChange::Put { .. } => Err(KernelError::Malformed { what: key.to_string() }),
-                };
-            }
-        }
+            return match change {
+                RouteChange::Drop { .. } => Ok(Some(messages::del_route(key))),
+                RouteChange::Put { .. } => Err(KernelError::Malformed { what: key.to_string() }),
+            };
+        };
         Ok(Some(match change {
             RouteChange::Put { replace, .. } => messages::new_route(key, ROUTE_PROTOCOL, &hop, *replace),
             RouteChange::Drop { .. } => messages::del_seen_route(key, &hop),
         }))
+    }
+
+    /// The kernel's number of a link, asked once for each name.
+    fn index_of(&self, name: &str, indexes: &mut BTreeMap<String, Option<u32>>) -> Result<Option<u32>, KernelError> {
+        if let Some(index) = indexes.get(name) {
+            return Ok(*index);
+        }
+        let index = self.find_link(name)?.map(|link| link.index);
+        indexes.insert(name.to_owned(), index);
+        Ok(index)
     }
 }
 

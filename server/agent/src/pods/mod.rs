@@ -22,18 +22,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use portolan_plan::{PodRoute, link_name};
 use portolan_shared::addr::{Cidr, Family};
 use portolan_shared::ids::PortId;
+use portolan_wire::error_chain;
 use tokio::sync::{Notify, watch};
 
 pub use ledger::{Events, Listing};
 pub use log::{Disk, LogFile};
 pub use pool::Room;
-pub use record::{Allocation, Release, link_name, new_id, pod_mac};
+pub use record::{Allocation, Release, new_id, pod_mac};
 pub use types::{AddError, AddPod, CheckError, PodNetwork, Usage, Wired};
 
 use crate::kernel::{AttachError, Attachment, KernelError, Sandbox, Wiring};
-use crate::plan::PodRoute;
 use state::{Busy, State};
 use sync::Syncer;
 
@@ -123,7 +124,7 @@ impl Pods {
             }
             (Ok(_), Err(error)) => {
                 if let Err(error) = self.wiring.detach(&allocation.link, &allocation.addresses) {
-                    tracing::warn!(link = %allocation.link, error = %error.chain(), "a pod's link stays");
+                    tracing::warn!(link = %allocation.link, error = %error_chain(&error), "a pod's link stays");
                 }
                 AddError::Log(error)
             }
@@ -212,7 +213,7 @@ impl Pods {
             match self.release(&allocation) {
                 Ok(()) => freed.push(allocation),
                 Err(error) => {
-                    tracing::warn!(pod = %allocation.pod_name, error = %error.chain(), "a vanished pod's route stays for now");
+                    tracing::warn!(pod = %allocation.pod_name, error = %error_chain(&error), "a vanished pod's route stays for now");
                 }
             }
         }

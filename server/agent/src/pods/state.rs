@@ -5,12 +5,13 @@ use std::io;
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
+use portolan_plan::link_name;
 use portolan_shared::ids::PortId;
 
 use super::PodNetwork;
 use super::ledger::{Event, Ledger};
 use super::log::{self, Barrier, Disk};
-use super::record::{Allocation, Release, link_name};
+use super::record::{Allocation, Release};
 use super::sandboxes::Suspects;
 
 /// A log is written anew when it has this many lines more than twice what it needs.

@@ -5,12 +5,12 @@ use std::net::IpAddr;
 
 use std::path::PathBuf;
 
+use portolan_plan::{NodeAddresses, OwnBlock};
 use portolan_shared::ids::BlockId;
 use proptest::prelude::*;
 
 use super::*;
 use crate::kernel::NamespaceError;
-use crate::plan::{NodeAddresses, OwnBlock};
 
 /// Links in memory. A path that is not named here is a namespace that is gone.
 #[derive(Default)]

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use portolan_shared::ids::NodeId;
-use portolan_wire::{MAX_FRAME, STREAM_PATH};
+use portolan_wire::{MAX_FRAME, STREAM_PATH, error_chain};
 use rustls::ClientConfig;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -80,7 +80,7 @@ pub async fn run(node: &Node, identity: Identity) {
             }
             ended => {
                 if !told {
-                    tracing::warn!(reason = %chain(&ended), "no connection to the control plane; trying again");
+                    tracing::warn!(reason = %error_chain(&ended), "no connection to the control plane; trying again");
                     told = true;
                 }
                 backoff.next(chance())
@@ -120,7 +120,7 @@ async fn connection(
     let session = Session::new(node, identity, owed);
     let ended = session.run(socket).await;
     if session.was_welcome() {
-        tracing::info!(reason = %chain(&ended), "the connection to the control plane has ended");
+        tracing::info!(reason = %error_chain(&ended), "the connection to the control plane has ended");
         backoff.reset();
         *told = true;
     }
@@ -130,21 +130,6 @@ async fn connection(
 fn chance() -> u32 {
     // Without randomness all wait the longest.
     getrandom::u32().unwrap_or(u32::MAX)
-}
-
-/// An error with what caused it, in one line; what a cause repeats is said once.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let cause = error.to_string();
-        if !words.contains(&cause) {
-            words.push_str(": ");
-            words.push_str(&cause);
-        }
-        source = error.source();
-    }
-    words
 }
 
 /// Seconds since the epoch.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use portolan_plan::Desired;
 use portolan_wire::agent::{
     Block, Change, Cluster, FromAgent, Hello, PodAck, PodReport, Prefix, Progress, Refused, Renewed, Snapshot, ToAgent,
     Welcome, from_agent::Message as In, to_agent::Message as Out,
@@ -21,7 +22,6 @@ use crate::desired::disk;
 use crate::host::Outcome;
 use crate::identity::testing::{Authority, Peer as Socket};
 use crate::kernel::KernelError;
-use crate::plan::Desired;
 use crate::pods::tests::Rig;
 
 const PATIENCE: Duration = Duration::from_secs(20);

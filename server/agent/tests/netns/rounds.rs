@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::IpAddr;
 
 use portolan_agent::kernel::{Kernel as _, Netlink, PodNamespace, RouteChange};
-use portolan_agent::plan::Object;
+use portolan_plan::Object;
 
 use crate::world::{Cluster, inside, ip, links, node_v4, path_of, privileged};
 use crate::{connect, listen};
@@ -134,7 +134,7 @@ fn one_refusal_stops_nothing_else_and_says_why() {
     let (node, host) = (cluster.node(1), &cluster.node(1).namespace.0);
     let mut desired = cluster.desired(1);
     let template = desired.remote_blocks[0];
-    let block = |n: u8, prefix: &str, via: IpAddr| portolan_agent::plan::RemoteBlock {
+    let block = |n: u8, prefix: &str, via: IpAddr| portolan_plan::RemoteBlock {
         id: portolan_shared::ids::BlockId::from_bytes([n; 16]),
         prefix: prefix.parse().unwrap(),
         via: [via].into_iter().collect(),
@@ -204,7 +204,7 @@ fn a_restarted_agent_writes_nothing_and_connections_live_on() {
 #[test]
 fn a_table_that_changes_while_it_is_read_is_read_whole() {
     use portolan_agent::kernel::{Kernel, RouteChange};
-    use portolan_agent::plan::{Route, RouteKey, Target};
+    use portolan_plan::{Route, RouteKey, Target};
     if !privileged() {
         return;
     }
