@@ -12,4 +12,4 @@ mod server;
 
 pub use error::RequestError;
 pub use handle::{Failed, answer};
-pub use server::{bind, serve};
+pub use server::serve;

@@ -70,7 +70,7 @@ fn a_strangers_route_stays_and_the_object_says_why() {
     let kernel = FakeKernel::new(State {
         seen: host(),
         strangers,
-        calls: 0,
+        ..State::default()
     });
     let outcome = round(&kernel, &desired(), &[]);
     assert_eq!(outcome.exceptions.len(), 1);
@@ -94,7 +94,7 @@ fn strangers() -> BTreeMap<RouteKey, String> {
 proptest! {
     #[test]
     fn a_second_round_has_nothing_to_do((wanted, pods) in arbitrary_desired(), seen in arbitrary_observed()) {
-        let kernel = FakeKernel::new(State { seen, strangers: strangers(), calls: 0 });
+        let kernel = FakeKernel::new(State { seen, strangers: strangers(), ..State::default() });
         round(&kernel, &wanted, &pods);
         let again = plan(&wanted, &pods, &kernel.state.lock().seen);
         prop_assert!(again.is_empty(), "{again:?}");

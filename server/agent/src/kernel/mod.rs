@@ -8,13 +8,14 @@
 
 mod decode;
 mod error;
-#[cfg(test)]
-pub(crate) mod fake;
+#[cfg(any(test, feature = "testing"))]
+pub mod fake;
 mod host;
 mod messages;
 mod netns;
 mod reaper;
 mod socket;
+mod sockets;
 mod wiring;
 
 pub use error::KernelError;
@@ -63,3 +64,8 @@ pub trait Kernel: Send + Sync {
     /// Removes a link by name. A link that is not there is no error.
     fn drop_link(&self, name: &str) -> Result<(), KernelError>;
 }
+
+/// A whole kernel: hosts and pods' links.
+pub trait HostKernel: Kernel + Wiring {}
+
+impl<T: Kernel + Wiring> HostKernel for T {}

@@ -435,11 +435,15 @@ fn inside_differences(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use portolan_sources::SystemStopwatch;
+
     use super::*;
 
     #[test]
     fn a_path_that_leads_to_the_host_by_now_is_a_sandbox_gone() {
-        let kernel = Netlink::open().unwrap();
+        let kernel = Netlink::open(Arc::new(SystemStopwatch::default())).unwrap();
         assert_eq!(kernel.sandbox(Path::new("/proc/thread-self/ns/net")), Sandbox::Gone);
         assert_eq!(kernel.sandbox(Path::new("/nowhere/at/all")), Sandbox::Gone);
     }

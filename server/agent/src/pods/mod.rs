@@ -25,13 +25,13 @@ use parking_lot::Mutex;
 use portolan_plan::{PodRoute, link_name};
 use portolan_shared::addr::{Cidr, Family};
 use portolan_shared::ids::PortId;
+use portolan_sources::{AppendLog, Ids};
 use portolan_wire::error_chain;
 use tokio::sync::{Notify, watch};
 
 pub use ledger::{Events, Listing};
-pub use log::{Disk, LogFile};
 pub use pool::Room;
-pub use record::{Allocation, Release, new_id, pod_mac};
+pub use record::{Allocation, Release, pod_mac};
 pub use types::{AddError, AddPod, CheckError, PodNetwork, Usage, Wired};
 
 use crate::kernel::{AttachError, Attachment, KernelError, Sandbox, Wiring};
@@ -41,7 +41,7 @@ use sync::Syncer;
 /// The pods of a node.
 pub struct Pods {
     wiring: Arc<dyn Wiring>,
-    new_id: fn() -> PortId,
+    ids: Ids,
     state: Mutex<State>,
     syncer: Syncer,
     busy: Busy,
@@ -51,14 +51,13 @@ pub struct Pods {
 }
 
 impl Pods {
-    /// Opens or creates the log at `path`. `new_id` makes ids ([`new_id`] outside of tests).
-    pub fn open(path: &Path, wiring: Arc<dyn Wiring>, new_id: fn() -> PortId) -> io::Result<Self> {
-        Self::on(Box::new(LogFile::open(path)?), wiring, new_id)
-    }
-
-    /// As [`Self::open`], with the disk as a parameter.
-    pub fn on(disk: Box<dyn Disk>, wiring: Arc<dyn Wiring>, new_id: fn() -> PortId) -> io::Result<Self> {
-        let mut state = State::load(disk)?;
+    /// The pods that are written down in `log`; their links are in the kernel behind `wiring`. `ids`
+    /// makes the ids of new ones.
+    ///
+    /// # Errors
+    /// If the log cannot be read, or cannot be written where it has to be.
+    pub fn open(log: Box<dyn AppendLog>, wiring: Arc<dyn Wiring>, ids: Ids) -> io::Result<Self> {
+        let mut state = State::load(log)?;
         // What was read from the disk may have been in the page cache only.
         let seq = state.sync()?;
         let newest = watch::Sender::new(seq);
@@ -70,7 +69,7 @@ impl Pods {
         let configured = watch::Sender::new(());
         Ok(Self {
             wiring,
-            new_id,
+            ids,
             state,
             syncer,
             busy,
@@ -318,7 +317,7 @@ impl Pods {
                 }
             }
         }
-        let id = state.fresh_id(self.new_id);
+        let id = state.fresh_id(&self.ids);
         let allocation = Allocation {
             id,
             seq: state.ledger.seq() + 1,

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use portolan_shared::ids::PortId;
 use portolan_shared::mac::MacAddress;
@@ -56,17 +55,6 @@ pub struct Release {
     pub seq: u64,
 }
 
-/// An id of version 7 from the system's clock and randomness (RFC 9562, 5.7).
-///
-/// The clock only orders ids; if randomness is missing (before the kernel has gathered any) the
-/// process stops rather than give an id twice.
-pub fn new_id() -> PortId {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut random = [0; 10];
-    getrandom::fill(&mut random).expect("the kernel gives randomness after boot (getrandom(2))");
-    PortId::from(uuid::Builder::from_unix_timestamp_millis(now.as_millis() as u64, &random).into_uuid())
-}
-
 /// The hardware address of a pod with these addresses; by the IPv4 address where there is one.
 pub fn pod_mac(addresses: &[IpAddr]) -> MacAddress {
     let v4 = addresses.iter().find_map(|a| match a {
@@ -84,11 +72,6 @@ pub fn pod_mac(addresses: &[IpAddr]) -> MacAddress {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ids_are_of_version_7() {
-        assert_eq!(new_id().uuid().get_version_num(), 7);
-    }
 
     #[test]
     fn the_mac_follows_the_address() {

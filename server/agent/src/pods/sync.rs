@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use parking_lot::{Condvar, Mutex};
-
-use super::log::Barrier;
+use portolan_sources::Barrier;
 
 /// Stack of the syncing thread, in bytes.
 const SMALL_STACK: usize = 128 << 10;

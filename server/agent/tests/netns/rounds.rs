@@ -2,9 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use portolan_agent::kernel::{Kernel as _, Netlink, PodNamespace, RouteChange};
 use portolan_plan::Object;
+use portolan_sources::SystemStopwatch;
 
 use crate::world::{Cluster, inside, ip, links, node_v4, path_of, privileged};
 use crate::{connect, listen};
@@ -91,7 +93,10 @@ fn a_route_is_removed_only_where_it_leads_as_it_was_seen_to() {
     }
     let cluster = Cluster::new(2, true);
     let host = &cluster.node(1).namespace.0;
-    let kernel = Netlink::open_at(PodNamespace::open(&path_of(host)).unwrap());
+    let kernel = Netlink::open_at(
+        PodNamespace::open(&path_of(host)).unwrap(),
+        Arc::new(SystemStopwatch::default()),
+    );
     ip(&format!("-n {host} link add ptlabc type veth peer name ptlpeer"));
     ip(&format!("-n {host} link set ptlpeer up"));
     ip(&format!("-n {host} link set ptlabc up"));

@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 use portolan_agent::cni;
 use portolan_agent::host::Host;
 use portolan_agent::kernel::{Netlink, PodNamespace};
-use portolan_agent::pods::{self, Pods};
+use portolan_agent::machine::Sources;
+use portolan_agent::pods::Pods;
 use portolan_plan::{Desired, NodeAddresses, OwnBlock, RemoteBlock};
 use portolan_shared::ids::BlockId;
+use portolan_sources::SystemStopwatch;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 use serde_json::{Value, json};
 
@@ -285,8 +287,13 @@ impl Sandbox {
 
 impl Node {
     fn start(number: u8, namespace: Namespace, folder: tempfile::TempDir) -> Self {
-        let kernel = Arc::new(Netlink::open_at(PodNamespace::open(&path_of(&namespace.0)).unwrap()));
-        let pods = Pods::open(&folder.path().join("pods.log"), kernel.clone(), pods::new_id).unwrap();
+        let kernel = Arc::new(Netlink::open_at(
+            PodNamespace::open(&path_of(&namespace.0)).unwrap(),
+            Arc::new(SystemStopwatch::default()),
+        ));
+        let sources = Sources::system();
+        let log = sources.files.open_log(&folder.path().join("pods.log")).unwrap();
+        let pods = Pods::open(log, kernel.clone(), sources.ids()).unwrap();
         let pods = Arc::new(pods);
         let host = Host::new(kernel.clone(), pods.clone());
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -295,9 +302,14 @@ impl Node {
             .build()
             .unwrap();
         let listener = runtime
-            .block_on(async { cni::bind(&folder.path().join("cni.sock")) })
+            .block_on(async { sources.net.listen_local(&folder.path().join("cni.sock")) })
             .unwrap();
-        runtime.spawn(cni::serve(listener, pods.clone(), std::future::pending()));
+        runtime.spawn(cni::serve(
+            listener,
+            pods.clone(),
+            sources.workers,
+            std::future::pending(),
+        ));
         Self {
             number,
             kernel,
