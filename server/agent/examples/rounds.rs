@@ -96,9 +96,14 @@ fn desired(routes: u32) -> Result<Desired, Failure> {
 fn measure(log: &Path, names: &[String], routes: u32) -> Result<(), Failure> {
     let (wanted, mut out) = (desired(routes)?, io::stdout());
     let start = || -> Result<(Arc<Pods>, Host), Failure> {
-        let sources = Sources::system();
+        let sources = Sources::system()?;
         let kernel = Arc::new(Netlink::open(Arc::new(SystemStopwatch::default()))?);
-        let pods = Arc::new(Pods::open(sources.files.open_log(log)?, kernel.clone(), sources.ids())?);
+        let pods = Arc::new(Pods::open(
+            sources.files.open_log(log)?,
+            kernel.clone(),
+            sources.ids(),
+            sources.sync_thread.clone(),
+        )?);
         Ok((pods.clone(), Host::new(kernel, pods)))
     };
     let (pods, host) = start()?;

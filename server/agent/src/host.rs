@@ -3,7 +3,7 @@
 //! The shell around [`plan`]: thin, idempotent, goes on after a failure. Nothing
 //! is remembered between rounds; the next round is the retry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -114,7 +114,7 @@ pub fn apply(kernel: &dyn Kernel, plan: &Plan) -> Outcome {
 #[derive(Default)]
 struct Tally {
     writes: usize,
-    applied: BTreeMap<Object, ()>,
+    applied: BTreeSet<Object>,
     failed: BTreeMap<Object, String>,
 }
 
@@ -123,7 +123,7 @@ impl Tally {
         match result {
             Ok(()) => {
                 self.writes += 1;
-                self.applied.insert(object, ());
+                self.applied.insert(object);
             }
             Err(error) => self.failed(object, error_chain(&error)),
         }
@@ -141,7 +141,7 @@ impl Tally {
             failed,
         } = self;
         let applied = applied
-            .into_keys()
+            .into_iter()
             .filter(|object| !failed.contains_key(object))
             .collect();
         Outcome {

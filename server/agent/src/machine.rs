@@ -1,11 +1,13 @@
 //! What an agent runs on: everything it does not decide itself. A test or a simulation gives it
 //! another machine.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use portolan_sources::{
-    Clock, Files, Ids, Net, Random, SystemClock, SystemFiles, SystemNet, SystemRandom, SystemStopwatch, Workers,
+    Blocking, Clock, Files, Ids, Net, OwnThread, Random, SystemClock, SystemFiles, SystemNet, SystemRandom,
+    SystemStopwatch, Workers,
 };
 
 use crate::kernel::{HostKernel, KernelError, Netlink};
@@ -23,24 +25,45 @@ pub struct Sources {
     pub net: Arc<dyn Net>,
     /// Threads for what blocks.
     pub workers: Workers,
+    /// The thread that syncs the pods' log and does nothing else: those who wait for it may hold all
+    /// of `workers`.
+    pub sync_thread: Arc<dyn Blocking>,
 }
+
+/// Stack of the thread that syncs, in bytes.
+const SYNC_STACK: usize = 128 << 10;
 
 impl Sources {
     /// The machine's own.
-    pub fn system() -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// If the operating system gives no thread.
+    pub fn system() -> io::Result<Self> {
+        Ok(Self {
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom::default()),
             files: Arc::new(SystemFiles),
             net: Arc::new(SystemNet),
             workers: Workers::default(),
-        }
+            sync_thread: Arc::new(OwnThread::start("pods-sync", SYNC_STACK)?),
+        })
     }
 
     /// New ids by this clock and randomness.
     pub fn ids(&self) -> Ids {
         Ids::new(Arc::clone(&self.clock), Arc::clone(&self.random))
     }
+}
+
+/// Why this host cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MachineError {
+    /// The kernel cannot be talked to.
+    #[error("cannot talk to the kernel")]
+    Kernel(#[from] KernelError),
+    /// The operating system gives no thread.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
 }
 
 /// A host.
@@ -60,9 +83,9 @@ impl Machine {
     /// The host that this process runs on, in the network namespace it was started in.
     ///
     /// # Errors
-    /// If the kernel cannot be talked to.
-    pub fn this() -> Result<Self, KernelError> {
-        let sources = Sources::system();
+    /// If the kernel cannot be talked to, or gives no thread.
+    pub fn this() -> Result<Self, MachineError> {
+        let sources = Sources::system().map_err(MachineError::Thread)?;
         let kernel = Arc::new(Netlink::open(Arc::new(SystemStopwatch::default()))?);
         let line = |path: &str| first_line(&*sources.files, Path::new(path));
         Ok(Self {

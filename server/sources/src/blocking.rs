@@ -1,6 +1,9 @@
 //! Work that blocks, away from the tasks that must not.
 
-use std::sync::Arc;
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use tokio::sync::oneshot;
 
@@ -18,6 +21,38 @@ impl Blocking for SystemBlocking {
     fn start(&self, work: Box<dyn FnOnce() + Send>) {
         // Whoever waits for the work has a channel of its own.
         drop(tokio::task::spawn_blocking(work));
+    }
+}
+
+/// A thread of its own that does one work after another. It ends once this is dropped and all work is
+/// done.
+pub struct OwnThread(mpsc::Sender<Box<dyn FnOnce() + Send>>);
+
+impl OwnThread {
+    /// Starts a thread of this name with a stack of so many bytes.
+    ///
+    /// # Errors
+    /// If the operating system gives no thread.
+    pub fn start(name: &str, stack: usize) -> io::Result<Self> {
+        let (work, todo) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
+        let run = move || {
+            for work in todo {
+                // One work's panic, which the panic hook has told of, is not the next one's.
+                let _ = panic::catch_unwind(AssertUnwindSafe(work));
+            }
+        };
+        thread::Builder::new()
+            .name(name.to_owned())
+            .stack_size(stack)
+            .spawn(run)?;
+        Ok(Self(work))
+    }
+}
+
+impl Blocking for OwnThread {
+    fn start(&self, work: Box<dyn FnOnce() + Send>) {
+        // The thread takes work for as long as this is there.
+        let _ = self.0.send(work);
     }
 }
 
@@ -66,6 +101,21 @@ impl Default for Workers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_of_its_own_works_in_order_and_outlives_a_panic() {
+        let thread = OwnThread::start("test", 64 << 10).unwrap();
+        let (done, results) = mpsc::channel();
+        for n in 0..5 {
+            let done = done.clone();
+            thread.start(Box::new(move || {
+                assert_ne!(n, 2, "on purpose");
+                done.send(n).unwrap();
+            }));
+        }
+        drop((thread, done));
+        assert_eq!(results.iter().collect::<Vec<i32>>(), [0, 1, 3, 4]);
+    }
 
     #[test]
     fn a_result_comes_back_and_a_panic_is_told() {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 #[cfg(feature = "async")]
-pub use blocking::{Blocking, SystemBlocking, WorkPanicked, Workers};
+pub use blocking::{Blocking, OwnThread, SystemBlocking, WorkPanicked, Workers};
 pub use files::{AppendLog, Barrier, FileLock, Files, SystemFiles};
 #[cfg(feature = "async")]
 pub use net::{ByteStream, Listener, Net, Opening, SystemNet};

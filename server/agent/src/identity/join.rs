@@ -154,7 +154,7 @@ mod tests {
     #[tokio::test]
     async fn a_host_that_is_let_in_keeps_its_identity_and_a_lost_answer_is_asked_for_again() {
         let (authority, home) = (Authority::listen().await, tempfile::tempdir().unwrap());
-        let sources = Sources::system();
+        let sources = Sources::system().unwrap();
         let token = token(&authority, authority.key_sha256());
         let addresses = ["10.0.0.11".parse().unwrap()];
         let ask = || join(&sources, home.path(), &token, "node-1", &addresses);
@@ -181,7 +181,7 @@ mod tests {
     #[tokio::test]
     async fn another_ca_than_the_pinned_one_is_told_nothing() {
         let (authority, home) = (Authority::listen().await, tempfile::tempdir().unwrap());
-        let sources = Sources::system();
+        let sources = Sources::system().unwrap();
         let wrong = token(&authority, [9; 32]);
         let error = tokio::select! {
             joined = join(&sources, home.path(), &wrong, "node-1", &[]) => joined.err().unwrap(),
@@ -203,7 +203,7 @@ mod tests {
     #[tokio::test]
     async fn a_refusal_is_final_unless_it_says_otherwise() {
         let (authority, home) = (Authority::listen().await, tempfile::tempdir().unwrap());
-        let sources = Sources::system();
+        let sources = Sources::system().unwrap();
         let token = token(&authority, authority.key_sha256());
         for retry in [false, true] {
             let refused = Refused {

@@ -90,7 +90,7 @@ impl Reaper {
             .map_err(talk)?;
         let removal = Removal {
             index,
-            answered: &*answered,
+            answered: &answered,
             answer: &answer,
         };
         removal.wait(&mut news, &*self.stopwatch).map_err(talk)?

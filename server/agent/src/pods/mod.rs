@@ -25,7 +25,7 @@ use parking_lot::Mutex;
 use portolan_plan::{PodRoute, link_name};
 use portolan_shared::addr::{Cidr, Family};
 use portolan_shared::ids::PortId;
-use portolan_sources::{AppendLog, Ids};
+use portolan_sources::{AppendLog, Blocking, Ids};
 use portolan_wire::error_chain;
 use tokio::sync::{Notify, watch};
 
@@ -52,18 +52,24 @@ pub struct Pods {
 
 impl Pods {
     /// The pods that are written down in `log`; their links are in the kernel behind `wiring`. `ids`
-    /// makes the ids of new ones.
+    /// makes the ids of new ones. The log is synced on `sync_thread`, which does nothing else: those
+    /// who wait for a sync may hold all other threads.
     ///
     /// # Errors
     /// If the log cannot be read, or cannot be written where it has to be.
-    pub fn open(log: Box<dyn AppendLog>, wiring: Arc<dyn Wiring>, ids: Ids) -> io::Result<Self> {
+    pub fn open(
+        log: Box<dyn AppendLog>,
+        wiring: Arc<dyn Wiring>,
+        ids: Ids,
+        sync_thread: Arc<dyn Blocking>,
+    ) -> io::Result<Self> {
         let mut state = State::load(log)?;
         // What was read from the disk may have been in the page cache only.
         let seq = state.sync()?;
         let newest = watch::Sender::new(seq);
         let syncer = {
             let newest = newest.clone();
-            Syncer::start(move |seq| raise(&newest, seq))?
+            Syncer::new(sync_thread, move |seq| raise(&newest, seq))
         };
         let (state, busy, starved) = (Mutex::new(state), Busy::default(), Notify::new());
         let configured = watch::Sender::new(());

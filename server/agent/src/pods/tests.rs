@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use portolan_plan::{NodeAddresses, OwnBlock};
 use portolan_shared::ids::BlockId;
 use portolan_sources::Files as _;
-use portolan_sources::testing::{MemoryFiles, SeededRandom, SetClock};
+use portolan_sources::testing::{MemoryFiles, OnTheSpot, SeededRandom, SetClock};
 use proptest::prelude::*;
 
 use super::*;
@@ -36,7 +36,7 @@ pub(crate) fn network(blocks: &[&str]) -> PodNetwork {
 
 fn open(kernel: &Arc<FakeKernel>, disk: &MemoryFiles, ids: &Ids, blocks: &[&str]) -> Pods {
     let log = disk.open_log(Path::new("/state/pods.log")).unwrap();
-    let pods = Pods::open(log, kernel.clone(), ids.clone()).unwrap();
+    let pods = Pods::open(log, kernel.clone(), ids.clone(), Arc::new(OnTheSpot)).unwrap();
     pods.configure(network(blocks));
     pods
 }

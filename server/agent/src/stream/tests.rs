@@ -64,7 +64,7 @@ impl Rigged {
     }
 
     fn with(authority: Authority, home: TempDir, pods: Pods, identity: Identity) -> Self {
-        let sources = Sources::system();
+        let sources = Sources::system().unwrap();
         let file = DesiredFile::new(Arc::clone(&sources.files), home.path());
         let kept = file.load().unwrap().map(Arc::new);
         let desired = watch::Sender::new(kept.clone().unwrap_or_default());

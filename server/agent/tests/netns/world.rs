@@ -291,9 +291,9 @@ impl Node {
             PodNamespace::open(&path_of(&namespace.0)).unwrap(),
             Arc::new(SystemStopwatch::default()),
         ));
-        let sources = Sources::system();
+        let sources = Sources::system().unwrap();
         let log = sources.files.open_log(&folder.path().join("pods.log")).unwrap();
-        let pods = Pods::open(log, kernel.clone(), sources.ids()).unwrap();
+        let pods = Pods::open(log, kernel.clone(), sources.ids(), sources.sync_thread.clone()).unwrap();
         let pods = Arc::new(pods);
         let host = Host::new(kernel.clone(), pods.clone());
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -417,9 +417,13 @@ fn plugin() -> PathBuf {
         // target/PROFILE/deps/netns-HASH, or target/PROFILE/examples/NAME
         let own = std::env::current_exe().unwrap();
         let built = own.ancestors().nth(2).unwrap().join("portolan-cni");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cni/src/main.rs");
         let time = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
-        if time(&built).is_none() || time(&built) < time(&source) {
+        let sources = ["cni/src", "cni-protocol/src"].into_iter().flat_map(|folder| {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path())
+        });
+        let newest = sources.filter_map(|source| time(&source)).max();
+        if time(&built).is_none() || time(&built) < newest {
             let release = own.ancestors().nth(2).is_some_and(|folder| folder.ends_with("release"));
             let mut build = Command::new(env!("CARGO"));
             build.args(["build", "--quiet", "--package", "portolan-cni"]);
