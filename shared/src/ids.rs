@@ -1,7 +1,7 @@
 //! One newtype per kind of id, so that a port's id cannot be handed in where a subnet's is asked.
 //!
-//! All are UUIDs of version 7 when Portolan makes them (`decisions.md`: random keys cost three to
-//! ten times the writes), 16 bytes in memory and in the store. Networking ids are written with
+//! All are UUIDs of version 7 when Portolan makes them (random keys cost a large store
+//! ten times the writes: ARCHITECTURE.md), 16 bytes in memory and in the store. Networking ids are written with
 //! hyphens; identity ids are 32 hex digits, as the Identity API writes them. Both are read in
 //! either form.
 

@@ -1,7 +1,8 @@
-//! Building the programs: the console first, because the control plane carries it.
+//! Building the console and the programs, side by side: much of either leaves one of two cores idle.
 
 use std::fs;
 use std::path::PathBuf;
+use std::thread;
 
 use crate::console::{self, Compiler};
 use crate::process::{Failed, cargo, root, run, target_dir};
@@ -38,30 +39,55 @@ pub const SETS: [(&str, &[&str]); 3] = [
 ];
 
 /// The packages whose programs make up Portolan, but for the plugin.
-const PROGRAMS: [&str; 3] = ["portolan-control", "portolan-agent", "portolan-lab"];
+pub const PROGRAMS: [&str; 3] = ["portolan-control", "portolan-agent", "portolan-lab"];
 /// The plugin's package and program: it runs in whatever a container runtime has around it, so it brings its libraries.
-const PLUGIN: &str = "portolan-cni";
+pub const PLUGIN: &str = "portolan-cni";
 
-/// Builds the console as it ships: shrunk where Node is there. One that is too large is told and built all the same:
-/// only the tests hold it to its size.
-pub fn console(compiler: Compiler) -> Result<console::Report, Failed> {
+/// What came of a console: too large is told and built all the same, only the tests hold it to its size.
+pub type Console = Result<console::Report, Failed>;
+
+/// Builds the console as it ships, shrunk where Node is there, while `programs` builds what it builds; only they are seen
+/// at work. Says what came of both.
+pub fn beside_console<T>(
+    compiler: Compiler,
+    programs: impl FnOnce() -> Result<T, Failed>,
+) -> Result<(Console, Result<T, Failed>), Failed> {
     tools::require(&[Tool::Wasm(compiler)])?;
     if tools::ensure(&[Tool::Node]).is_empty() {
         tools::node_packages()?;
     }
-    eprintln!("==> console (the first time takes some minutes)");
-    let report = match console::build(&root(), console::Profile::Release, compiler, None) {
-        Err(console::ConsoleError::TooLarge(report)) => {
-            eprintln!("the console is over its budget");
-            *report
+    eprintln!("==> the console is compiled beside it, without a word (about 5 minutes the first time)");
+    Ok(thread::scope(|scope| {
+        let console = scope.spawn(|| console::build(&root(), console::Profile::Release, compiler, None));
+        let built = programs();
+        if !console.is_finished() {
+            eprintln!("==> waiting for the console");
         }
-        built => built.map_err(|error| Failed::Other(error.to_string()))?,
-    };
-    eprintln!("{report}");
-    Ok(report)
+        let console = match console.join() {
+            Ok(Err(console::ConsoleError::TooLarge(report))) => Ok(*report),
+            Ok(console) => console.map_err(|error| Failed::Other(error.to_string())),
+            Err(_) => Err(Failed::Other("building the console panicked".into())),
+        };
+        if let Ok(report) = &console {
+            eprintln!("{report}");
+        }
+        (console, built)
+    }))
 }
 
-/// Builds the programs, as they ship.
+/// Builds the console and the programs as they ship. The control plane carries the console and so comes last.
+pub fn ship(compiler: Compiler) -> Result<(), Failed> {
+    let (console, others) = beside_console(compiler, || {
+        let mut others = cargo();
+        others.args(["build", "--release", "--package", "portolan-store"]);
+        others.args(["--package", "portolan-agent", "--package", "portolan-lab"]);
+        run(&mut others)
+    })?;
+    console.and(others)?;
+    release()
+}
+
+/// Builds the programs as they ship, with whatever console there is.
 pub fn release() -> Result<(), Failed> {
     let mut programs = cargo();
     programs.args(["build", "--release", "--bins"]);
@@ -97,9 +123,13 @@ fn host() -> Result<String, Failed> {
         .ok_or_else(|| Failed::Other("cargo does not say what this machine is".into()))
 }
 
-/// Builds the programs as the tests use them: with the very features that the tests are built with, so that nothing is
-/// built twice.
+/// Builds the programs as one works with them, to be tried and tested: quick to build, not quick.
 pub fn dev() -> Result<(), Failed> {
+    run(cargo().arg("build").args(SETS[0].1).arg("--bins"))
+}
+
+/// The same with all tests, so that nothing is built twice.
+pub fn dev_with_tests() -> Result<(), Failed> {
     run(cargo()
         .arg("build")
         .args(SETS[0].1)

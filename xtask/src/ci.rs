@@ -8,18 +8,20 @@ use crate::test;
 /// Form, lints, documentation, then all fast tests (whose console build holds the console to its size).
 pub fn ci(compiler: Compiler) -> Result<(), Failed> {
     run(cargo().args(["fmt", "--all", "--check"]))?;
-    // The console first: the control plane does not compile without something to carry.
-    binaries::console(compiler)?;
-    for (_, packages) in SETS {
-        run(cargo()
-            .arg("clippy")
-            .args(packages)
-            .args(["--all-targets", "--", "-D", "warnings"]))?;
-        run(cargo()
-            .arg("doc")
-            .args(packages)
-            .arg("--no-deps")
-            .env("RUSTDOCFLAGS", "-D warnings"))?;
-    }
+    let (console, checked) = binaries::beside_console(compiler, || {
+        for (_, packages) in SETS {
+            run(cargo()
+                .arg("clippy")
+                .args(packages)
+                .args(["--all-targets", "--", "-D", "warnings"]))?;
+            run(cargo()
+                .arg("doc")
+                .args(packages)
+                .arg("--no-deps")
+                .env("RUSTDOCFLAGS", "-D warnings"))?;
+        }
+        Ok(())
+    })?;
+    console.map(drop).and(checked)?;
     test::test(compiler)
 }

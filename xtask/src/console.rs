@@ -5,8 +5,7 @@
 //! Nothing inline is made: the server's content security policy is
 //! `script-src 'self' 'wasm-unsafe-eval'; style-src 'self'`.
 //!
-//! Start at [`build`]. The wasm target comes from rustup where it is installed, else from Debian's
-//! `rustc-web`, which compiles the standard library from its sources.
+//! Start at [`build`].
 
 mod compile;
 mod pieces;
@@ -52,10 +51,10 @@ impl Profile {
 /// Which compiler makes wasm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Compiler {
-    /// rustup's target where it is installed, else Debian's compiler.
+    /// The toolchain that runs this if it has the standard library's sources, else Debian's.
     #[default]
     Auto,
-    /// The toolchain that runs this, which must have the wasm target.
+    /// The toolchain that runs this, which must have rustup's component `rust-src`.
     Rustup,
     /// Debian's `rustc-web`, `cargo-web` and `rust-web-src`.
     Debian,

@@ -11,6 +11,8 @@ mod bench;
 mod binaries;
 mod ci;
 mod console;
+mod deny;
+mod notices;
 mod process;
 mod python;
 mod qualify;
@@ -31,7 +33,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(name = "cargo xtask")]
 struct Cli {
-    /// Which compiler makes wasm: rustup's, Debian's rustc-web, or whichever is there.
+    /// Which compiler makes wasm: rustup's (the default), or Debian's rustc-web where there is no other.
     #[arg(long, global = true, env = "WASM_COMPILER", value_enum, default_value_t)]
     wasm_compiler: console::Compiler,
     #[command(subcommand)]
@@ -64,6 +66,8 @@ enum Verb {
         #[arg(long)]
         release: bool,
     },
+    /// Write THIRD-PARTY.md: what others wrote of what ships, and under which licences.
+    Notices,
     /// What every change must pass: format, lints, documentation, the console's size, tests.
     Ci,
     /// The long runs.
@@ -77,10 +81,11 @@ fn main() -> ExitCode {
     let Cli { wasm_compiler, verb } = Cli::parse();
     let done = match verb {
         Verb::Up { listen } => up::up(wasm_compiler, listen),
-        Verb::Build => binaries::console(wasm_compiler).and_then(|_| binaries::release()),
+        Verb::Build => binaries::ship(wasm_compiler),
         Verb::Test => test::test(wasm_compiler),
         Verb::Bench { names } => bench::bench(&names),
         Verb::Console { release } => console(wasm_compiler, release),
+        Verb::Notices => notices::notices(),
         Verb::Ci => ci::ci(wasm_compiler),
         Verb::Qualify { names } => qualify::qualify(&names),
     };

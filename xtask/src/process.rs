@@ -40,6 +40,25 @@ impl std::error::Error for Failed {
     }
 }
 
+/// Says how far something is that takes minutes.
+pub struct Steps {
+    of: usize,
+    done: usize,
+}
+
+impl Steps {
+    /// So many there will be.
+    pub fn of(of: usize) -> Self {
+        Self { of, done: 0 }
+    }
+
+    /// Says which comes now.
+    pub fn next(&mut self, what: &str) {
+        self.done += 1;
+        eprintln!("\n==> {} of {}: {what}", self.done, self.of);
+    }
+}
+
 /// The checkout.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -1,6 +1,7 @@
 //! `cargo xtask qualify`: the long runs that `ci` has no time for. Each part takes at most 90 minutes.
 
 use crate::binaries;
+use crate::deny::deny;
 use crate::process::{Failed, cargo};
 use crate::schemathesis::{Effort, schemathesis};
 use crate::tally::Tally;
@@ -29,6 +30,8 @@ enum How {
     },
     /// A runner of ours, with the programs as they ship.
     Runner(fn() -> Result<Tally, Failed>),
+    /// One that needs no programs.
+    Check(fn() -> Result<Tally, Failed>),
 }
 
 /// All of them.
@@ -47,6 +50,11 @@ const PARTS: &[Part] = &[
         what: "the API tried by its description, for an hour",
         how: How::Runner(|| schemathesis(Effort::Long)),
     },
+    Part {
+        name: "dependencies",
+        what: "the packages of the lock file: licences, versions, sources, advisories",
+        how: How::Check(deny),
+    },
 ];
 
 impl How {
@@ -62,7 +70,7 @@ impl How {
                 command.args(filter).envs(environment.iter().copied());
                 libtest(&mut command)
             }
-            Self::Runner(runner) => runner(),
+            Self::Runner(runner) | Self::Check(runner) => runner(),
         }
     }
 }
@@ -79,11 +87,12 @@ pub fn qualify(names: &[String]) -> Result<(), Failed> {
             known.join(", ")
         )));
     }
-    binaries::release()?;
-    for part in PARTS
-        .iter()
-        .filter(|part| names.is_empty() || names.iter().any(|name| name == part.name))
-    {
+    let named = |part: &&Part| names.is_empty() || names.iter().any(|name| name == part.name);
+    let parts: Vec<_> = PARTS.iter().filter(named).collect();
+    if parts.iter().any(|part| !matches!(part.how, How::Check(_))) {
+        binaries::release()?;
+    }
+    for part in parts {
         eprintln!("\n{}: {}", part.name, part.what);
         conclude(&part.how.run()?)?;
     }

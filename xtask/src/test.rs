@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::binaries::{self, Profile, SETS};
 use crate::console::{self, Compiler};
-use crate::process::{Failed, Stream, cargo, in_ci, program, read, root, run, succeeds};
+use crate::process::{Failed, Steps, Stream, cargo, in_ci, program, read, root, run, succeeds};
 use crate::python::OPENSTACK;
 use crate::schemathesis::{Effort, schemathesis};
 use crate::tally::{Libtest, Nextest, Tally, playwright};
@@ -25,16 +25,21 @@ pub fn test(compiler: Compiler) -> Result<(), Failed> {
         eprintln!("{what}: {tally}");
         sum.add(tally);
     };
+    let mut steps = Steps::of(SETS.len() + 3);
+    steps.next("programs, tests and console (about 10 minutes the first time, on two cores)");
     tools::ensure(&[Tool::Iproute2, Tool::Postgres]);
-    step("console", binaries::console(compiler).map(|report| size(&report)));
-    let built = binaries::dev();
+    let (console, built) = binaries::beside_console(compiler, binaries::dev_with_tests)?;
+    step("console", console.map(|report| size(&report)));
     if let Err(error) = built {
         step("build", Err(error));
     } else {
         for (what, packages) in SETS {
+            steps.next(what);
             step(what, cargo_tests(packages));
         }
+        steps.next("the API by its description");
         step("the API by its description", schemathesis(Effort::Short));
+        steps.next("the console in a browser");
         step("browser tests", browser_tests());
     }
     conclude(&sum)

@@ -1,7 +1,9 @@
 //! The house rules that a machine can hold people to, as tests over what is committed.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
 
 use crate::process::{cargo, program, root};
 
@@ -70,6 +72,30 @@ fn locks_name_no_hosts() {
 }
 
 #[test]
+fn documents_that_are_named_are_there() {
+    let documents: Vec<String> = sources()
+        .iter()
+        .filter_map(|(path, _)| path.file_name()?.to_str()?.strip_suffix(".md").map(str::to_owned))
+        .collect();
+    let named = |line: &str| -> Vec<String> {
+        let words = line.split(|c: char| !(c.is_alphanumeric() || "-_./:".contains(c)));
+        // What is on the web can be read there.
+        let local = words.filter(|word| !word.contains("://"));
+        let names = local.filter_map(|word| word.trim_end_matches(['.', ':']).strip_suffix(".md"));
+        names
+            .filter_map(|name| name.rsplit('/').next())
+            .map(str::to_owned)
+            .collect()
+    };
+    let found = breaches(&["rs", "ts", "css", "sh", "toml", "md", "proto"], |line| {
+        named(line)
+            .iter()
+            .any(|name| !name.is_empty() && !documents.contains(name))
+    });
+    assert!(found.is_empty(), "nobody can read what these name: {found:#?}");
+}
+
+#[test]
 fn the_console_carries_no_schemas() {
     let tree = cargo()
         .args([
@@ -102,4 +128,76 @@ fn no_file_is_two_rooms() {
     });
     let long: Vec<_> = long.collect();
     assert!(long.is_empty(), "over {most} lines: {long:#?}");
+}
+
+/// Whether Rust code reaches into a crate: by a path that begins with its name, or by a `use` of the name alone.
+fn reaches_into(code: &str, name: &str) -> bool {
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let mut lines = lines.flat_map(|line| line.match_indices(name).map(move |(at, _)| line.split_at(at)));
+    lines.any(|(before, from)| {
+        let after = &from[name.len()..];
+        let begins = !before.ends_with(|c: char| c.is_alphanumeric() || "_:.".contains(c));
+        let alone = before.trim_start().ends_with("use ") && after.starts_with([';', ' ']);
+        begins && (after.starts_with("::") || alone)
+    })
+}
+
+#[test]
+fn every_dependency_is_used() {
+    let asked = cargo()
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&asked.stdout).unwrap();
+    let sources = sources();
+    let mut idle = Vec::new();
+    for package in metadata["packages"].as_array().unwrap() {
+        let folder = Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap();
+        let folder = folder.strip_prefix(root()).unwrap();
+        // Where a dependency of each kind may be used; examples and tests have those of both of the other kinds.
+        let of = |folders: &[&str]| -> String {
+            let inside = |path: &Path| folders.iter().any(|inner| path.starts_with(folder.join(inner)));
+            let code = sources.iter().filter(|(path, _)| inside(path));
+            code.map(|(_, text)| text.as_str()).collect()
+        };
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let name = dependency["name"].as_str().unwrap();
+            let code = match dependency["kind"].as_str() {
+                None => of(&["src"]),
+                Some("build") => of(&["build.rs"]),
+                Some(_) => of(&["src", "tests", "examples", "benches"]),
+            };
+            if !reaches_into(&code, &name.replace('-', "_")) {
+                idle.push(format!("{}: {name}", folder.display()));
+            }
+        }
+    }
+    assert!(idle.is_empty(), "named in a manifest, and no code uses it: {idle:#?}");
+}
+
+#[test]
+fn every_shared_dependency_is_somebodys() {
+    let manifest = |path: &Path| path.file_name().is_some_and(|name| name == "Cargo.toml");
+    let (whole, members): (Vec<_>, Vec<_>) = sources()
+        .into_iter()
+        .filter(|(path, _)| manifest(path))
+        .partition(|(path, _)| path == Path::new("Cargo.toml"));
+    let lines = whole.iter().flat_map(|(_, text)| text.lines());
+    let listed = lines
+        .skip_while(|line| *line != "[workspace.dependencies]")
+        .skip(1)
+        .take_while(|line| !line.starts_with('['));
+    let names: Vec<&str> = listed.filter_map(|line| Some(line.split_once(" = ")?.0)).collect();
+    let takes = |line: &str, name: &str| {
+        let rest = line.strip_prefix(name);
+        rest.is_some_and(|rest| rest.starts_with(".workspace") || rest.starts_with(" = { workspace"))
+    };
+    let idle = names.iter().filter(|name| {
+        !members
+            .iter()
+            .flat_map(|(_, text)| text.lines())
+            .any(|line| takes(line, name))
+    });
+    let idle: Vec<_> = idle.collect();
+    assert!(!names.is_empty() && idle.is_empty(), "{idle:#?}");
 }

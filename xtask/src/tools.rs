@@ -1,7 +1,7 @@
 //! What the machine must have: what is missing and why, and how it gets there.
 
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::console::Compiler;
 use crate::process::{Failed, in_ci, program, root, run, succeeds};
@@ -26,8 +26,8 @@ pub enum Tool {
     Curl,
 }
 
-/// The wasm target, as rustup names it.
-const WASM: &str = "wasm32-unknown-unknown";
+/// The standard library's sources, as rustup names them: the console is compiled with a library of its own.
+const SOURCES: &str = "rust-src";
 /// Where browsers are looked for.
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
@@ -35,9 +35,7 @@ impl Tool {
     /// Whether it is there.
     pub fn present(self) -> bool {
         match self {
-            Self::Wasm(Compiler::Debian) => debian_wasm(),
-            Self::Wasm(Compiler::Rustup) => rustup_wasm(),
-            Self::Wasm(Compiler::Auto) => rustup_wasm() || debian_wasm(),
+            Self::Wasm(compiler) => compiler.found().is_some(),
             Self::Node => on_path("node").is_some() && on_path("npm").is_some(),
             Self::Iproute2 => on_path("ip").is_some(),
             Self::Chromium => browser().is_some(),
@@ -50,7 +48,7 @@ impl Tool {
     /// What it is and what for.
     pub fn why(self) -> &'static str {
         match self {
-            Self::Wasm(_) => "a compiler for WebAssembly, to build the console",
+            Self::Wasm(_) => "the standard library's sources, to compile the console to WebAssembly",
             Self::Node => "Node.js and npm, to shrink the console and to drive browser tests",
             Self::Iproute2 => "`ip` (iproute2), for the lab's networks",
             Self::Chromium => "Chromium, for the browser tests",
@@ -80,7 +78,7 @@ impl Tool {
             self.packages().join(" ")
         );
         match self {
-            Self::Wasm(_) => format!("rustup target add {WASM}; or {apt}"),
+            Self::Wasm(_) => format!("rustup component add {SOURCES}; or {apt}"),
             _ => apt,
         }
     }
@@ -88,7 +86,7 @@ impl Tool {
     /// Tries to get it without Debian's help.
     fn obtain(self) -> bool {
         let rustup = matches!(self, Self::Wasm(Compiler::Auto | Compiler::Rustup)) && on_path("rustup").is_some();
-        rustup && run(program("rustup").args(["target", "add", WASM])).is_ok() && self.present()
+        rustup && run(program("rustup").args(["component", "add", SOURCES])).is_ok() && self.present()
     }
 }
 
@@ -134,22 +132,6 @@ fn postgres() -> Option<PathBuf> {
         .flatten()
         .map(|version| version.path().join("bin"))
         .find(|bin| bin.join("initdb").exists())
-}
-
-fn debian_wasm() -> bool {
-    Path::new("/usr/bin/cargo").exists() && Path::new("/usr/lib/rustlib/src/rust/library/std").exists()
-}
-
-fn rustup_wasm() -> bool {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = program(rustc)
-        .args(["--print", "target-libdir", "--target", WASM])
-        .output();
-    let folder = output
-        .ok()
-        .filter(|output| output.status.success())
-        .and_then(|output| String::from_utf8(output.stdout).ok());
-    folder.is_some_and(|folder| Path::new(folder.trim()).exists())
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 
 use crate::binaries::{self, Profile};
 use crate::console::Compiler;
-use crate::process::{Failed, program, target_dir, typed};
+use crate::process::{Failed, Steps, program, target_dir, typed};
 use crate::tools::{self, Tool};
 
 /// Builds, then becomes the lab: it returns only when something failed.
@@ -17,11 +17,15 @@ pub fn up(compiler: Compiler, listen: SocketAddr) -> Result<(), Failed> {
             "{listen} cannot be listened on ({error}): end what is there, or choose another --listen"
         ))
     })?);
+    let mut steps = Steps::of(3);
+    steps.next("what the machine must have");
     tools::ensure(&[Tool::Iproute2]);
-    binaries::console(compiler)?;
-    binaries::release()?;
+    steps.next("control plane, agent, plugin, lab and console (about 7 minutes the first time, on two cores)");
+    let (console, programs) = binaries::beside_console(compiler, binaries::dev)?;
+    console.map(drop).and(programs)?;
+    steps.next("a lab of three hosts, a cluster and six pods (a few seconds)");
 
-    let bin = Profile::Release.folder();
+    let bin = Profile::Dev.folder();
     let state = target_dir().join("up").join(listen.port().to_string());
     let lab = || program(bin.join("portolan-lab"));
     // Each `up` begins anew; `portolan-lab up --state-dir DIR` keeps what was made.

@@ -23,11 +23,11 @@ use parking_lot::Mutex;
 use portolan_control::control::{Control, OpenOptions};
 use portolan_control::nodes::pki::{Ca, Requested};
 use portolan_control::nodes::{Endpoint, Listen, Options};
-use portolan_core::command::{Actor, Command, NetworkChange, NewCluster, NewNetwork, NewSubnet, Request, Via};
+use portolan_core::command::{Command, NetworkChange, NewCluster, NewNetwork, NewSubnet, Request};
 use portolan_core::model::Object;
 use portolan_core::quotas::Quotas;
 use portolan_shared::check::{self, SubnetInput};
-use portolan_shared::ids::{ClusterId, NetworkId, NodeId, ProjectId};
+use portolan_shared::ids::{ClusterId, NetworkId, NodeId};
 use portolan_shared::v1::CreateCluster;
 use portolan_sources::{Clock as _, SystemClock, SystemRandom};
 use portolan_wire::agent::{FromAgent, Hello, Snapshot, ToAgent, from_agent, to_agent::Message as In};
@@ -258,19 +258,7 @@ impl World {
     }
 
     async fn write(&self, command: Command) -> Outcome<portolan_core::command::Outcome> {
-        let project = ProjectId::from_bytes([0; 16]);
-        let (actor, if_match, idempotency) = (Actor::System, None, None);
-        let request = Request {
-            actor,
-            via: Via::SYSTEM,
-            project,
-            everywhere: true,
-            if_match,
-            idempotency,
-            dry_run: false,
-            command,
-        };
-        Ok(self.control.write(request).await?)
+        Ok(self.control.write(Request::system(command)).await?)
     }
 
     fn serve(&self, address: SocketAddr) -> Outcome<(SocketAddr, oneshot::Sender<()>)> {

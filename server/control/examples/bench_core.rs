@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use portolan_control::control::{Control, OpenOptions};
-use portolan_control::identity::login;
-use portolan_core::command::{Actor, Command, NewNetwork, NewPort, NewSubnet, Request};
+use portolan_core::access::Scope;
+use portolan_core::command::{Actor, Command, NewNetwork, NewPort, NewSubnet, Request, Via};
 use portolan_core::model::{Object, Port};
 use portolan_core::quotas::Quotas;
 use portolan_core::view::PortScope;
@@ -129,10 +129,7 @@ async fn prepare(control: &Control) -> Result<(ProjectId, NetworkId), Box<dyn st
 }
 
 fn request(project: ProjectId, command: Command) -> Request {
-    Request {
-        project,
-        ..login::request(Actor::System, command)
-    }
+    Request::new(Actor::System, Via::SYSTEM, Scope::everywhere(project), command)
 }
 
 /// Rate and latencies of a run.

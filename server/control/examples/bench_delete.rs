@@ -9,8 +9,8 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use portolan_control::control::{Control, OpenOptions};
-use portolan_control::identity::login;
-use portolan_core::command::{Actor, Command, NewCluster, NewNetwork, NewPort, NewSubnet, PodAllocation, Request};
+use portolan_core::access::Scope;
+use portolan_core::command::{Actor, Command, NewCluster, NewNetwork, NewPort, NewSubnet, PodAllocation, Request, Via};
 use portolan_core::model::{Object, Pod};
 use portolan_core::quotas::Quotas;
 use portolan_shared::addr::{from_bits, to_bits};
@@ -114,10 +114,7 @@ async fn refused() -> Outcome<()> {
 }
 
 fn request(project: ProjectId, command: Command) -> Request {
-    Request {
-        project,
-        ..login::request(Actor::System, command)
-    }
+    Request::new(Actor::System, Via::SYSTEM, Scope::everywhere(project), command)
 }
 
 fn networks(project: ProjectId, name: &str, external: bool) -> Command {

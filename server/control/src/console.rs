@@ -14,6 +14,7 @@ use crate::api::error::Failure;
 
 #[derive(RustEmbed)]
 #[folder = "$CARGO_MANIFEST_DIR/../../frontend/dist"]
+#[allow_missing = true]
 struct Dist;
 
 /// A file of the console.

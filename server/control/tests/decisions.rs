@@ -10,7 +10,7 @@ use portolan_control::control::{Control, OpenOptions};
 use portolan_control::feed::Next;
 use portolan_core::change::Op;
 use portolan_core::command::{
-    Command, FixedIpRequest, NetworkChange, NewPort, Outcome, PortChange, Request, SubnetChange,
+    Command, FixedIpRequest, NetworkChange, NewPort, Outcome, PortChange, Repetition, Request, SubnetChange,
 };
 use portolan_core::model::{KeptAnswer, Object, ObjectKind};
 use portolan_core::quotas::Quotas;
@@ -287,7 +287,10 @@ async fn reserved_owners_quotas_and_revisions() {
 async fn a_repeated_create_makes_nothing_twice() {
     let kit = Kit::new().await;
     let request = |digest| Request {
-        idempotency: Some(([7; 32], [digest; 32])),
+        idempotency: Some(Repetition {
+            key: [7; 32],
+            digest: [digest; 32],
+        }),
         ..user(
             kit.project,
             Command::CreateNetworks(vec![new_network(kit.project, "once")]),
@@ -318,7 +321,10 @@ async fn the_first_answer_to_a_key_is_kept_for_good() {
     assert!(keep("too early").await.unwrap().objects.is_empty());
     let create = Command::CreateNetworks(vec![new_network(kit.project, "once")]);
     let request = || Request {
-        idempotency: Some(([7; 32], [1; 32])),
+        idempotency: Some(Repetition {
+            key: [7; 32],
+            digest: [1; 32],
+        }),
         ..user(kit.project, create.clone())
     };
     kit.control.write(request()).await.unwrap();

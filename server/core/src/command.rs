@@ -17,6 +17,7 @@ use portolan_shared::stages::Because;
 use portolan_shared::v1::{Side, Through};
 use uuid::Uuid;
 
+use crate::access::Scope;
 use crate::model::{Assignment, Exception, KeptAnswer, Micros, Object, Pod, Revision, Session, User};
 
 /// Who asks, for the change table and for rights that depend on objects.
@@ -59,19 +60,55 @@ pub struct Request {
     pub actor: Actor,
     /// Through what.
     pub via: Via,
-    /// The project it is asked in; objects of another project are not found, unless `everywhere`.
-    pub project: ProjectId,
-    /// An administrator: any project's objects.
-    pub everywhere: bool,
+    /// Where it is asked, and how far that reaches.
+    pub scope: Scope,
     /// `If-Match`: the object's `revision_number` must be this.
     pub if_match: Option<u64>,
-    /// Hash of project, user and client-made key, and digest of the body: see
-    /// [`crate::model::Idempotency`]. Only creates carry one.
-    pub idempotency: Option<([u8; 32], [u8; 32])>,
+    /// By what a repetition is known; only creates carry it.
+    pub idempotency: Option<Repetition>,
     /// Only to be told what would come of it: decided, and taken back.
     pub dry_run: bool,
     /// What is asked.
     pub command: Command,
+}
+
+impl Request {
+    /// A command, and nothing else said.
+    pub const fn new(actor: Actor, via: Via, scope: Scope, command: Command) -> Self {
+        Self {
+            actor,
+            via,
+            scope,
+            if_match: None,
+            idempotency: None,
+            dry_run: false,
+            command,
+        }
+    }
+
+    /// The control plane itself asks.
+    pub const fn system(command: Command) -> Self {
+        Self::new(Actor::System, Via::SYSTEM, Scope::SYSTEM, command)
+    }
+
+    /// A node's agent asks.
+    pub const fn agent(node: NodeId, command: Command) -> Self {
+        Self::new(Actor::Node(node), Via::AGENT, Scope::SYSTEM, command)
+    }
+
+    /// A host asks that is no node yet.
+    pub const fn host(command: Command) -> Self {
+        Self::new(Actor::System, Via::AGENT, Scope::SYSTEM, command)
+    }
+}
+
+/// By what a repeated create is known, and a key that is used for something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repetition {
+    /// Hash of project, user and client-made key.
+    pub key: [u8; 32],
+    /// SHA-256 of method, path and body.
+    pub digest: [u8; 32],
 }
 
 /// What came of a command.

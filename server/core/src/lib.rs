@@ -7,6 +7,7 @@
 //!
 //! Start with [`command`] (what can be asked), [`model`] (what is stored) and [`decide`] (what comes of a command).
 
+pub mod access;
 pub mod alloc;
 pub mod audience;
 pub mod change;

@@ -1,4 +1,8 @@
-//! Compiles the console's crate to wasm, with rustup's target or with Debian's compiler.
+//! Compiles the console's crate to wasm, and the standard library with it from its sources: built for size and without
+//! the words of panics, which no ready-made one is.
+//!
+//! One recipe for two compilers: rustup's (with its component `rust-src`), else Debian's `rustc-web`. The recipe needs
+//! unstable options; `RUSTC_BOOTSTRAP` makes a stable compiler take them, and `rust-toolchain.toml` names that compiler.
 
 use std::env;
 use std::fs;
@@ -14,10 +18,13 @@ const TARGET: &str = "wasm32-unknown-unknown";
 const ERASE: &str = "--cfg erase_components";
 
 /// What only a compiler that takes unstable flags can leave out: where in the source a panic was, and its words.
-const LEAN: &str = "-Zlocation-detail=none -Zunstable-options -Cpanic=immediate-abort";
+const LEAN: &str = "-Zlocation-detail=none -Zfmt-debug=none -Zunstable-options -Cpanic=immediate-abort";
 
 /// Keeps in the linked wasm what says which function needs which: it is cut into parts by that.
 const RELOCATIONS: &str = "-Clink-arg=--emit-relocs";
+
+/// Where a toolchain keeps the standard library's sources, below its root.
+const SOURCES: &str = "lib/rustlib/src/rust/library/std";
 
 /// Where the running toolchain keeps its libraries.
 fn sysroot() -> Option<PathBuf> {
@@ -39,6 +46,54 @@ fn linker(sysroot: &Path) -> Option<PathBuf> {
         .find(|path| path.exists())
 }
 
+impl Compiler {
+    /// The compiler to use: the one asked for, else the running toolchain if it can, else Debian's. `None` if it is not
+    /// there, or not with the standard library's sources.
+    pub fn found(self) -> Option<Self> {
+        let rustup = || sysroot().is_some_and(|root| root.join(SOURCES).exists());
+        let debian = || Path::new("/usr/bin/cargo").exists() && Path::new("/usr").join(SOURCES).exists();
+        match self {
+            Self::Auto if rustup() => Some(Self::Rustup),
+            Self::Auto => debian().then_some(Self::Debian),
+            Self::Rustup => rustup().then_some(self),
+            Self::Debian => debian().then_some(self),
+        }
+    }
+
+    /// Its cargo, told which compiler it drives.
+    fn cargo(self) -> Command {
+        // What the caller's cargo and rustup set for themselves would change the fingerprints here.
+        let foreign = [
+            "RUSTFLAGS",
+            "CARGO_ENCODED_RUSTFLAGS",
+            "RUSTC_WRAPPER",
+            "CARGO_BUILD_TARGET",
+        ];
+        let mut cargo = match self {
+            Self::Debian => {
+                let mut cargo = Command::new("/usr/bin/cargo");
+                let path = env::var_os("PATH").unwrap_or_default();
+                let path = env::join_paths(std::iter::once(PathBuf::from("/usr/bin")).chain(env::split_paths(&path)));
+                cargo.env("PATH", path.unwrap_or_else(|_| "/usr/bin".into()));
+                cargo.env("RUSTC", "/usr/bin/rustc");
+                // Debian's compiler comes without a linker for wasm; rustup's has one.
+                if let Some(linker) = sysroot().as_deref().and_then(linker) {
+                    cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+                }
+                for name in ["RUSTUP_TOOLCHAIN", "CARGO", "RUSTDOC"] {
+                    cargo.env_remove(name);
+                }
+                cargo
+            }
+            Self::Auto | Self::Rustup => Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into())),
+        };
+        for name in foreign {
+            cargo.env_remove(name);
+        }
+        cargo
+    }
+}
+
 /// Compiles the console's crate and says where the wasm is.
 pub(super) fn compile(
     root: &Path,
@@ -46,67 +101,28 @@ pub(super) fn compile(
     compiler: Compiler,
     target_dir: &Path,
 ) -> Result<PathBuf, ConsoleError> {
-    let sysroot = sysroot();
-    let has_target = sysroot
-        .as_ref()
-        .is_some_and(|path| path.join("lib/rustlib").join(TARGET).exists());
-    let has_debian =
-        Path::new("/usr/bin/cargo").exists() && Path::new("/usr/lib/rustlib/src/rust/library/std").exists();
-    let debian = match compiler {
-        Compiler::Rustup => false,
-        Compiler::Debian => true,
-        Compiler::Auto => !has_target,
+    let Some(compiler) = compiler.found() else {
+        return Err(ConsoleError::NoCompiler(
+            "`rustup component add rust-src`, or on Debian `apt-get install rustc-web cargo-web rust-web-src`".into(),
+        ));
     };
-    if debian && !has_debian {
-        return Err(ConsoleError::NoCompiler(format!(
-            "`rustup target add {TARGET}`, or on Debian `apt-get install rustc-web cargo-web rust-web-src`"
-        )));
-    }
-    if !debian && !has_target {
-        return Err(ConsoleError::NoCompiler(format!("`rustup target add {TARGET}`")));
-    }
-
-    let mut cargo = if debian {
-        let mut cargo = Command::new("/usr/bin/cargo");
-        let path = env::var_os("PATH").unwrap_or_default();
-        let path = env::join_paths(std::iter::once(PathBuf::from("/usr/bin")).chain(env::split_paths(&path)));
-        cargo.env("PATH", path.unwrap_or_else(|_| "/usr/bin".into()));
-        cargo.env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "1");
-        cargo.env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort");
-        // Debian's compiler comes without a linker for wasm; rustup's has one.
-        if let Some(linker) = sysroot.as_deref().and_then(linker) {
-            cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
-        }
-        cargo
-    } else {
-        Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-    };
-    // What the caller's cargo and rustup set for themselves would change the fingerprints here.
-    for name in [
-        "RUSTFLAGS",
-        "CARGO_ENCODED_RUSTFLAGS",
-        "RUSTC_WRAPPER",
-        "CARGO_BUILD_TARGET",
-    ] {
-        cargo.env_remove(name);
-    }
+    let mut cargo = compiler.cargo();
+    cargo
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort");
     let flags = match profile {
-        Profile::Release if debian => format!("{ERASE} {LEAN}"),
-        _ => ERASE.to_owned(),
+        Profile::Release => {
+            cargo.env("CARGO_UNSTABLE_BUILD_STD_FEATURES", "optimize_for_size");
+            format!("{ERASE} {LEAN}")
+        }
+        Profile::Dev => ERASE.to_owned(),
     };
     cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags);
-    if debian && profile == Profile::Release {
-        cargo.env("CARGO_UNSTABLE_BUILD_STD_FEATURES", "optimize_for_size");
-    }
-    if debian {
-        for name in ["RUSTUP_TOOLCHAIN", "CARGO", "RUSTDOC"] {
-            cargo.env_remove(name);
-        }
-    }
     cargo
         .current_dir(root)
         .args([
             "rustc",
+            "--quiet",
             "--package",
             "portolan-console",
             "--bin",
@@ -119,11 +135,7 @@ pub(super) fn compile(
         .arg("--target-dir")
         .arg(target_dir)
         .args(["--", RELOCATIONS]);
-    let program = if debian {
-        "/usr/bin/cargo build (wasm)"
-    } else {
-        "cargo build (wasm)"
-    };
+    let program = "cargo build (wasm)";
     let status = cargo.status().map_err(at(Path::new(program)))?;
     if !status.success() {
         return Err(ConsoleError::Compile {

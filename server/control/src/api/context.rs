@@ -10,9 +10,9 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
+use portolan_core::access::{Owned, Scope};
 use portolan_core::command::{Actor, Command, Outcome, Request, Via};
-use portolan_core::model::hidden;
-use portolan_core::model::{Micros, Port, Project, Session, User};
+use portolan_core::model::{Micros, Project, Session, User};
 use portolan_core::view::View;
 use portolan_shared::ids::ProjectId;
 use portolan_shared::refusal::Refusal;
@@ -160,39 +160,18 @@ impl Caller {
         self.overall.to_administer(action)
     }
 
-    /// Asks the writer for something about identity.
+    /// Asks the writer for something that is in no project: accounts, sessions, what support decides.
     ///
     /// # Errors
     /// Why it is refused.
-    pub async fn administer(&self, command: Command) -> Result<Outcome, Refusal> {
+    pub async fn write(&self, command: Command) -> Result<Outcome, Refusal> {
         self.api.control.write(self.request(command)).await
     }
 
+    /// A request in no project, as far as the caller reaches.
     pub(super) fn request(&self, command: Command) -> Request {
-        Request {
-            via: self.via,
-            ..crate::identity::login::request(self.actor(), command)
-        }
-    }
-
-    /// Asks the writer to make something about identity; `body` is the request's.
-    ///
-    /// # Errors
-    /// Why it is refused.
-    pub async fn create(&self, command: Command, body: &[u8]) -> Result<Outcome, Refusal> {
-        let mut request = self.request(command);
-        request.idempotency = self.idempotency(request.project, body);
-        self.write(request).await
-    }
-
-    /// Gives a request to the writer, which knows an idempotency key by its hash; a refusal names the
-    /// key itself.
-    async fn write(&self, request: Request) -> Result<Outcome, Refusal> {
-        let outcome = self.api.control.write(request).await;
-        outcome.map_err(|refusal| match (refusal, &self.key) {
-            (Refusal::IdempotencyOtherBody { .. }, Some(key)) => Refusal::IdempotencyOtherBody { key: key.clone() },
-            (other, _) => other,
-        })
+        let scope = Scope::nowhere(self.overall.elsewhere());
+        Request::new(self.actor(), self.via, scope, command)
     }
 
     /// Who asks, for the change table.
@@ -224,15 +203,6 @@ impl Desk {
     /// The core.
     pub fn control(&self) -> &crate::control::Control {
         &self.caller.api.control
-    }
-
-    /// Asks the writer for something that support decides, whatever project it concerns; `body` is the
-    /// request's, for the idempotency key.
-    ///
-    /// # Errors
-    /// Why it is refused.
-    pub async fn write(&self, command: Command, body: &[u8]) -> Result<Outcome, Refusal> {
-        self.caller.create(command, body).await
     }
 }
 
@@ -307,14 +277,14 @@ impl Call {
         &self.caller.api.control
     }
 
-    /// Whether an object of `owner` is seen.
-    pub fn sees(&self, owner: ProjectId) -> bool {
-        self.rights.sees(owner, self.project.id)
+    /// How far the call reaches.
+    pub fn scope(&self) -> Scope {
+        self.rights.scope(self.project.id)
     }
 
-    /// Whether a port is seen: hidden ones by support and administrators alone.
-    pub fn sees_port(&self, port: &Port) -> bool {
-        self.sees(port.meta.project) && (self.rights.sees_everything() || !hidden(port))
+    /// Whether the caller may read an object.
+    pub fn reads(&self, object: &impl Owned) -> bool {
+        self.scope().reads(object)
     }
 
     /// Lets only those on who may change what is in the project.
@@ -327,7 +297,7 @@ impl Call {
 
     /// The project whose objects a list is of; `None`: all.
     pub fn listed(&self) -> Option<ProjectId> {
-        (!self.rights.sees_everything()).then_some(self.project.id)
+        (!self.scope().reads_everything()).then_some(self.project.id)
     }
 
     /// Asks the writer to change or delete.
@@ -335,7 +305,7 @@ impl Call {
     /// # Errors
     /// Why it is refused.
     pub async fn write(&self, command: Command) -> Result<Outcome, Refusal> {
-        self.ask(command, None, false).await
+        self.caller.api.control.write(self.request(command)).await
     }
 
     /// Asks the writer what would come of a command, and changes nothing.
@@ -343,35 +313,19 @@ impl Call {
     /// # Errors
     /// Why it would be refused.
     pub async fn try_out(&self, command: Command) -> Result<Outcome, Refusal> {
-        self.ask(command, None, true).await
-    }
-
-    /// Asks the writer to create; `body` is the request's, for the idempotency key.
-    ///
-    /// # Errors
-    /// Why it is refused.
-    pub async fn create(&self, command: Command, body: &[u8]) -> Result<Outcome, Refusal> {
-        let idempotency = self.caller.idempotency(self.project.id, body);
-        self.ask(command, idempotency, false).await
-    }
-
-    async fn ask(
-        &self,
-        command: Command,
-        idempotency: Option<([u8; 32], [u8; 32])>,
-        dry_run: bool,
-    ) -> Result<Outcome, Refusal> {
         let request = Request {
-            actor: self.caller.actor(),
-            via: self.caller.via,
-            project: self.project.id,
-            everywhere: self.rights.admin,
-            if_match: self.if_match,
-            idempotency,
-            dry_run,
-            command,
+            dry_run: true,
+            ..self.request(command)
         };
-        self.caller.write(request).await
+        self.caller.api.control.write(request).await
+    }
+
+    /// A request in the project, as far as the caller reaches.
+    pub(super) fn request(&self, command: Command) -> Request {
+        Request {
+            if_match: self.if_match,
+            ..Request::new(self.caller.actor(), self.caller.via, self.scope(), command)
+        }
     }
 }
 

@@ -4,20 +4,18 @@
 //! The answer is kept, durably, before it is given. One longer than 16 KiB (some twenty ports
 //! in bulk) is not kept, nor one with a secret in it: those are made anew of what was made then.
 
-use std::future::Future;
-
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, StatusCode};
-use portolan_core::command::Command;
+use axum::response::Response;
+use portolan_core::command::{Command, Outcome, Repetition, Request};
 use portolan_core::model::{KeptAnswer, Object};
 use portolan_shared::check;
 use portolan_shared::ids::ProjectId;
 use portolan_shared::refusal::Refusal;
 
 use super::context::{Call, Caller};
-use super::error::Answer;
+use super::error::{Answer, Failure};
 use super::reply;
-use crate::identity::login;
 use crate::identity::secret;
 
 /// Most characters of an `Idempotency-Key`.
@@ -57,48 +55,113 @@ pub(super) fn key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
 }
 
 impl Call {
-    /// Answers a create in the project that may be a repetition; `body` is the request's.
+    /// Creates in the project and answers, once: a repetition with the same key makes nothing and is answered as the first
+    /// time. `body` is the request's; `command` reads it, `answer` says what was made.
     ///
     /// # Errors
-    /// Those of `make`; that the key was used for something else.
-    pub async fn once(&self, body: &[u8], make: impl Future<Output = Answer>) -> Answer {
-        self.caller.answer(self.project.id, body, make).await
+    /// Those of `command` and `answer`; why the writer refuses; that the key was used for something else.
+    pub async fn create(
+        &self,
+        body: &[u8],
+        command: impl FnOnce() -> Result<Command, Failure>,
+        answer: impl FnOnce(Outcome) -> Answer,
+    ) -> Answer {
+        let repetition = self.caller.repetition(Some(self.project.id), body);
+        let request = |command| self.request(command);
+        self.caller.once(repetition, request, command, answer).await
+    }
+
+    /// The same for what is answered with a secret: that is never kept, so a repetition is told anew of what was made.
+    ///
+    /// # Errors
+    /// Why the writer refuses; that the key was used for something else.
+    pub async fn create_with_secret(&self, body: &[u8], command: Command) -> Result<Outcome, Failure> {
+        let repetition = self.caller.repetition(Some(self.project.id), body);
+        self.caller.ask(repetition, self.request(command)).await
     }
 }
 
 impl Caller {
-    /// Answers a create in no project that may be a repetition; `body` is the request's.
+    /// Creates in no project and answers, once, as [`Call::create`].
     ///
     /// # Errors
-    /// Those of `make`; that the key was used for something else.
-    pub async fn once(&self, body: &[u8], make: impl Future<Output = Answer>) -> Answer {
-        self.answer(login::NO_PROJECT, body, make).await
+    /// Those of `command` and `answer`; why the writer refuses; that the key was used for something else.
+    pub async fn create(
+        &self,
+        body: &[u8],
+        command: impl FnOnce() -> Result<Command, Failure>,
+        answer: impl FnOnce(Outcome) -> Answer,
+    ) -> Answer {
+        let repetition = self.repetition(None, body);
+        self.once(repetition, |command| self.request(command), command, answer)
+            .await
     }
 
-    /// What an idempotent create in a project is known by: hash of project, user and key, and digest
-    /// of what is asked.
-    pub(super) fn idempotency(&self, project: ProjectId, body: &[u8]) -> Option<([u8; 32], [u8; 32])> {
+    /// What an idempotent create is known by; `None` without a key. No project counts as one of zeros.
+    fn repetition(&self, project: Option<ProjectId>, body: &[u8]) -> Option<Repetition> {
         let key = self.key.as_deref()?;
-        let hash = secret::digest(&[project.as_bytes(), self.user.id.as_bytes(), key.as_bytes()]);
-        Some((hash, secret::digest(&[self.route.as_bytes(), body])))
+        let project = project.map_or([0; 16], |project| *project.as_bytes());
+        Some(Repetition {
+            key: secret::digest(&[&project, self.user.id.as_bytes(), key.as_bytes()]),
+            digest: secret::digest(&[self.route.as_bytes(), body]),
+        })
     }
 
-    async fn answer(&self, project: ProjectId, body: &[u8], make: impl Future<Output = Answer>) -> Answer {
-        let (Some(key), Some((hash, digest))) = (&self.key, self.idempotency(project, body)) else {
-            return make.await;
-        };
-        let known = self.api.control.read(|view| view.idempotency(&hash).cloned());
-        if let Some(record) = known.filter(|record| record.expires_at > self.now) {
-            if record.digest != digest {
-                return Err(Refusal::IdempotencyOtherBody { key: key.clone() }.into());
-            }
-            if let Some(answer) = &record.answer {
-                return Ok(again(answer));
-            }
+    async fn once(
+        &self,
+        repetition: Option<Repetition>,
+        request: impl FnOnce(Command) -> Request,
+        command: impl FnOnce() -> Result<Command, Failure>,
+        answer: impl FnOnce(Outcome) -> Answer,
+    ) -> Answer {
+        if let Some(known) = self.answered(repetition)? {
+            return Ok(known);
         }
-        let (parts, body) = make.await?.into_parts();
+        let outcome = self.ask(repetition, request(command()?)).await?;
+        let answer = answer(outcome)?;
+        match repetition {
+            Some(repetition) => self.keep(repetition, answer).await,
+            None => Ok(answer),
+        }
+    }
+
+    /// Gives a create to the writer, which knows a key by its hash: a refusal names the key itself.
+    async fn ask(&self, repetition: Option<Repetition>, request: Request) -> Result<Outcome, Failure> {
+        let request = Request {
+            idempotency: repetition,
+            ..request
+        };
+        let outcome = self.api.control.write(request).await;
+        Ok(outcome.map_err(|refusal| match refusal {
+            Refusal::IdempotencyOtherBody { .. } => self.other_body(),
+            other => other,
+        })?)
+    }
+
+    /// The answer that was given to this create before.
+    fn answered(&self, repetition: Option<Repetition>) -> Result<Option<Response>, Refusal> {
+        let Some(Repetition { key, digest }) = repetition else {
+            return Ok(None);
+        };
+        let known = self.api.control.read(|view| view.idempotency(&key).cloned());
+        match known.filter(|record| record.expires_at > self.now) {
+            Some(record) if record.digest != digest => Err(self.other_body()),
+            Some(record) => Ok(record.answer.as_ref().map(again)),
+            None => Ok(None),
+        }
+    }
+
+    fn other_body(&self) -> Refusal {
+        Refusal::IdempotencyOtherBody {
+            key: self.key.clone().unwrap_or_default(),
+        }
+    }
+
+    /// Keeps an answer, durably. One that cannot be kept is true all the same: what it tells of is there.
+    async fn keep(&self, repetition: Repetition, answer: Response) -> Answer {
+        let (parts, body) = answer.into_parts();
         let Ok(bytes) = to_bytes(body, usize::MAX).await else {
-            return Err(super::error::Failure::Internal);
+            return Err(Failure::Internal);
         };
         let kept = match std::str::from_utf8(&bytes) {
             Ok(text) if text.len() <= ANSWER_MAX => {
@@ -106,20 +169,19 @@ impl Caller {
                     status: parts.status.as_u16(),
                     body: text.into(),
                 };
-                self.administer(Command::KeepAnswer(hash, answer)).await.ok()
+                self.write(Command::KeepAnswer(repetition.key, answer)).await.ok()
             }
             _ => None,
         };
-        // If it cannot be kept it is true all the same: what it tells of is there.
         let kept = kept.and_then(|outcome| match outcome.objects.into_iter().next() {
             Some(Object::Idempotency(record)) => record.answer.as_ref().map(again),
             _ => None,
         });
-        Ok(kept.unwrap_or_else(|| axum::response::Response::from_parts(parts, Body::from(bytes))))
+        Ok(kept.unwrap_or_else(|| Response::from_parts(parts, Body::from(bytes))))
     }
 }
 
-fn again(answer: &KeptAnswer) -> axum::response::Response {
+fn again(answer: &KeptAnswer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     reply::bytes(status, answer.body.as_bytes().to_vec())
 }

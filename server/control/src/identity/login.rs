@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use portolan_core::access::Scope;
 use portolan_core::command::{Actor, Command, Proof, Request, Via};
 use portolan_core::model::{Micros, Session, User};
 use portolan_shared::ids::ProjectId;
@@ -92,19 +93,7 @@ pub async fn begin(control: &Control, user: &User, kind: Kind, proof: Proof) -> 
     Ok(Begun { secret: text, session })
 }
 
-/// Stands for no project in requests.
-pub const NO_PROJECT: ProjectId = ProjectId::from_bytes([0; 16]);
-
-/// A request about identity: in no project, by the control plane's own rights.
+/// A request about accounts and sessions, which the control plane makes on behalf of `actor`.
 pub fn request(actor: Actor, command: Command) -> Request {
-    Request {
-        actor,
-        via: Via::SYSTEM,
-        project: NO_PROJECT,
-        everywhere: true,
-        if_match: None,
-        idempotency: None,
-        dry_run: false,
-        command,
-    }
+    Request::new(actor, Via::SYSTEM, Scope::IDENTITY, command)
 }

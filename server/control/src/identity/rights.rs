@@ -1,6 +1,7 @@
 //! What roles allow: `admin` everything everywhere, `support` reads everywhere, `member` writes and
 //! `reader` reads in its project.
 
+use portolan_core::access::{Access, Scope};
 use portolan_core::model::{Role, Session};
 use portolan_core::view::View;
 use portolan_shared::ids::{ProjectId, UserId};
@@ -41,9 +42,23 @@ impl Rights {
         self.admin || self.support
     }
 
-    /// Whether an object of `owner` is seen by a call in `project`.
-    pub fn sees(self, owner: ProjectId, project: ProjectId) -> bool {
-        self.sees_everything() || (self.read && owner == project)
+    /// How far a call in `project` reaches.
+    pub fn scope(self, project: ProjectId) -> Scope {
+        let inside = match self {
+            Self { write: true, .. } => Access::Write,
+            Self { read: true, .. } => Access::Read,
+            Self { .. } => Access::None,
+        };
+        Scope::new(project, inside, self.elsewhere())
+    }
+
+    /// What may be done with objects of projects that are not called in.
+    pub fn elsewhere(self) -> Access {
+        match self {
+            Self { admin: true, .. } => Access::Write,
+            Self { support: true, .. } => Access::Read,
+            Self { .. } => Access::None,
+        }
     }
 
     /// Lets only those on who may change what is in the project.

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use portolan_core::command::{Actor, Command, NodeReport, Request, Via};
+use portolan_core::command::NodeReport;
 use portolan_core::model::{Exception, Micros, Revision};
-use portolan_shared::ids::{NodeId, ProjectId};
+use portolan_shared::ids::NodeId;
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -251,33 +251,5 @@ impl Hub {
                 ..self.report(node)
             });
         }
-    }
-}
-
-/// A command of the control plane's own.
-pub(super) fn system_request(command: Command) -> Request {
-    request(Actor::System, Via::SYSTEM, command)
-}
-
-/// A command of a host that is no node yet.
-pub(super) fn host_request(command: Command) -> Request {
-    request(Actor::System, Via::AGENT, command)
-}
-
-/// A command of a node's agent.
-pub(super) fn node_request(node: NodeId, command: Command) -> Request {
-    request(Actor::Node(node), Via::AGENT, command)
-}
-
-fn request(actor: Actor, via: Via, command: Command) -> Request {
-    Request {
-        actor,
-        via,
-        project: ProjectId::from_bytes([0; 16]),
-        everywhere: true,
-        if_match: None,
-        idempotency: None,
-        dry_run: false,
-        command,
     }
 }

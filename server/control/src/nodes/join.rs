@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use portolan_core::command::Command;
+use portolan_core::command::{Command, Request};
 use portolan_core::model::{Object, Revision};
 use portolan_core::view::View;
 use portolan_shared::check;
@@ -15,7 +15,7 @@ use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 
-use super::hub::{Hub, host_request};
+use super::hub::Hub;
 use super::pki::Requested;
 use super::socket::{Incoming, Socket, SocketError};
 
@@ -77,7 +77,7 @@ async fn join(hub: &Hub, request: &JoinRequest) -> Result<Joined, Refused> {
         address,
         key_hash,
     };
-    let (node, cluster) = match hub.control.write(host_request(command)).await {
+    let (node, cluster) = match hub.control.write(Request::host(command)).await {
         Ok(outcome) => outcome
             .objects
             .iter()

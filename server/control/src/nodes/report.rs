@@ -7,12 +7,11 @@ use std::future::pending;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use portolan_core::command::{Command, NodeReport};
+use portolan_core::command::{Command, NodeReport, Request};
 use portolan_shared::ids::NodeId;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::hub::system_request;
 use crate::control::Control;
 
 /// The least time between two writes.
@@ -70,7 +69,10 @@ impl Reports {
             if batch.is_empty() {
                 continue;
             }
-            if let Err(refusal) = control.write(system_request(Command::ReportNodes(batch.clone()))).await {
+            if let Err(refusal) = control
+                .write(Request::system(Command::ReportNodes(batch.clone())))
+                .await
+            {
                 tracing::warn!(%refusal, nodes = batch.len(), "cannot record how nodes are doing; trying again");
                 {
                     let mut waiting = self.waiting.lock();

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use portolan_core::command::{Command, PodAllocation};
+use portolan_core::command::{Command, PodAllocation, Request};
 use portolan_core::model::{Exception, Pod};
 use portolan_shared::ids::{NodeId, PortId};
 use portolan_shared::mac::MacAddress;
@@ -11,7 +11,7 @@ use portolan_wire::agent::{self, BlockRefused, PodAck, to_agent::Message as Out}
 use portolan_wire::field::{self, BadField};
 use tokio_tungstenite::tungstenite::Bytes;
 
-use super::hub::{Hub, node_request};
+use super::hub::Hub;
 use super::state::frame;
 use super::stream::{pod_ack, shortened};
 
@@ -152,7 +152,7 @@ pub(super) async fn record_pods(hub: &Hub, node: NodeId, report: Pods) -> Option
         allocations,
         releases,
     };
-    match hub.control.write(node_request(node, command)).await {
+    match hub.control.write(Request::agent(node, command)).await {
         Ok(outcome) => {
             let refused = outcome.declined.iter().map(|(id, because)| refused_pod(*id, because));
             Some(pod_ack(PodAck {
@@ -180,7 +180,7 @@ fn refused_pod(id: PortId, because: &Refusal) -> agent::Exception {
 pub(super) async fn lease_block(hub: &Hub, node: NodeId, have: u32) -> Option<Bytes> {
     match hub
         .control
-        .write(node_request(node, Command::LeaseBlock { node, have }))
+        .write(Request::agent(node, Command::LeaseBlock { node, have }))
         .await
     {
         Ok(_) => None,

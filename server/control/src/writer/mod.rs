@@ -21,7 +21,7 @@ use parking_lot::RwLock;
 use portolan_core::alloc::Pools;
 use portolan_core::audience;
 use portolan_core::change::{Change, Commit, Op};
-use portolan_core::command::{Actor, Command, Outcome, Request, Via};
+use portolan_core::command::{Command, Outcome, Request};
 use portolan_core::decide::decide;
 use portolan_core::draft::Draft;
 use portolan_core::model::{Key, Micros, Object, Purpose};
@@ -374,17 +374,7 @@ impl Writer {
         let first = |writer: &Self| writer.view.read().expired(now, 1).first().copied();
         let mut oldest = first(self);
         while let Some(key) = oldest {
-            let request = Request {
-                actor: Actor::System,
-                via: Via::SYSTEM,
-                project: ProjectId::from_bytes([0; 16]),
-                everywhere: true,
-                if_match: None,
-                idempotency: None,
-                dry_run: false,
-                command: Command::Expire,
-            };
-            self.batch(vec![Job::unanswered(request)], Vec::new());
+            self.batch(vec![Job::unanswered(Request::system(Command::Expire))], Vec::new());
             oldest = first(self);
             if oldest == Some(key) {
                 // The store does not take it; the next round tries again.

@@ -1,8 +1,7 @@
 //! Clusters by choice: in a network of their own or of the project's, with an external IP or without
 //! one, and with nodes from the lab. Every refusal, and what is left after a delete.
 
-use portolan_control::identity::login;
-use portolan_core::command::{Actor, Command, NewCluster, Request};
+use portolan_core::command::{Command, NewCluster, Request};
 use portolan_core::model::Role;
 use portolan_shared::cluster::{self, ClusterSpec};
 use portolan_shared::v1::{
@@ -491,10 +490,7 @@ async fn a_path_that_nothing_carries_is_refused_and_shown_where_it_is_stored() {
         ..cluster::check(&asked).unwrap()
     };
     let project = ann.project.parse().unwrap();
-    let request = Request {
-        project,
-        ..login::request(Actor::System, Command::CreateCluster(NewCluster { project, spec }))
-    };
+    let request = Request::system(Command::CreateCluster(NewCluster { project, spec }));
     server.control.write(request).await.unwrap();
     let listed = ann.get(&path(&ann, "clusters")).await.is(200).json();
     let paths: Vec<_> = listed["items"]

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use portolan_core::command::{Actor, Command, PodAllocation, Request, Via};
+use portolan_core::command::{Command, PodAllocation, Request};
 use portolan_core::model::{Object, Pod, Role};
 use portolan_shared::ids::{NodeId, PortId};
 use portolan_shared::mac::MacAddress;
@@ -18,18 +18,7 @@ pub(crate) async fn with_pods(server: &Server, user: &User<'_>, pods: u8) -> Nod
     let nodes = format!("{clusters}/{cluster}/nodes");
     let node = user.post(&nodes, json!({ "name": "node-1" })).await.is(201).json();
     let node: NodeId = id(&node["node"]).parse().unwrap();
-    let ask = |command| {
-        server.control.write(Request {
-            actor: Actor::Node(node),
-            via: Via::AGENT,
-            project: user.project.parse().unwrap(),
-            everywhere: false,
-            if_match: None,
-            idempotency: None,
-            dry_run: false,
-            command,
-        })
-    };
+    let ask = |command| server.control.write(Request::agent(node, command));
     let leased = ask(Command::LeaseBlock { node, have: 0 }).await.unwrap();
     let block = leased.objects.iter().find_map(|object| match object {
         Object::Block(block) => Some(block.cidr.first()),

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use portolan_control::control::{Control, OpenOptions};
+use portolan_core::access::Scope;
 use portolan_core::command::{
     Actor, Command, FixedIpRequest, NewCluster, NewNetwork, NewPort, NewShadowRequest, NewSubnet, Outcome, Request,
     Step, Via,
@@ -195,23 +196,11 @@ impl Kit {
 }
 
 pub fn user(project: ProjectId, command: Command) -> Request {
-    Request {
-        actor: Actor::System,
-        via: Via::SYSTEM,
-        project,
-        everywhere: false,
-        if_match: None,
-        idempotency: None,
-        dry_run: false,
-        command,
-    }
+    Request::new(Actor::System, Via::SYSTEM, Scope::project(project), command)
 }
 
 pub fn admin(project: ProjectId, command: Command) -> Request {
-    Request {
-        everywhere: true,
-        ..user(project, command)
-    }
+    Request::new(Actor::System, Via::SYSTEM, Scope::everywhere(project), command)
 }
 
 pub fn new_network(project: ProjectId, name: &str) -> NewNetwork {

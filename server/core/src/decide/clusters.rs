@@ -297,7 +297,7 @@ fn used_ranges(draft: &Draft<'_>, project: ProjectId) -> Vec<Cidr> {
 }
 
 pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: ClusterId) -> Result<Vec<Object>, Refusal> {
-    let cluster = visible(request, draft.cluster(id), |c| &c.meta, "Cluster", id)?;
+    let cluster = visible(request, draft.cluster(id), "Cluster", id)?;
     check_revision(request, &cluster.meta, "Cluster", id)?;
     let mut gone = vec![Object::Cluster(Arc::clone(&cluster))];
     for token in draft.join_tokens_of(id) {

@@ -23,6 +23,7 @@ use portolan_shared::holder::{At, Holder, Holders, Named, Plain, Several};
 use portolan_shared::ids::ProjectId;
 use portolan_shared::refusal::Refusal;
 
+use crate::access::{Access, Owned};
 use crate::command::{Command, Outcome, Request};
 use crate::draft::{Counted, Draft};
 use crate::model::{Cluster, Meta, Object, PROVIDER_PROJECT, Port, Project, owner};
@@ -117,21 +118,15 @@ fn not_found(kind: &str, id: impl Display) -> Refusal {
     }
 }
 
-/// Whether the caller may see what is of `project`.
-fn sees(request: &Request, project: ProjectId) -> bool {
-    request.everywhere || request.project == project
-}
-
-/// The object, if the caller may see it.
-fn visible<T>(
+/// The object, if the caller may read it.
+fn visible<T: Owned>(
     request: &Request,
     found: Option<Arc<T>>,
-    meta: impl Fn(&T) -> &Meta,
     kind: &str,
     id: impl Display,
 ) -> Result<Arc<T>, Refusal> {
     found
-        .filter(|object| sees(request, meta(object).project))
+        .filter(|object| request.scope.reads(&**object))
         .ok_or_else(|| not_found(kind, id))
 }
 
@@ -152,7 +147,7 @@ fn check_revision(request: &Request, meta: &Meta, kind: &str, id: impl Display) 
 fn target_project(draft: &Draft<'_>, request: &Request, id: ProjectId) -> Result<Arc<Project>, Refusal> {
     draft
         .project(id)
-        .filter(|_| sees(request, id))
+        .filter(|_| request.scope.access_in(id) == Access::Write)
         .ok_or_else(|| not_found("Project", id))
 }
 
@@ -221,12 +216,12 @@ fn users(draft: &Draft<'_>, scope: PortScope) -> Users {
 /// Ports as holders: those the caller may see by name, others as whose they are; those that were not
 /// looked at as more.
 fn name_ports(request: &Request, users: &Users) -> Holders {
-    let sees = |port: &&Arc<Port>| sees(request, port.meta.project);
-    let (mine, others): (Vec<_>, Vec<_>) = users.some.iter().partition(sees);
+    let named = |port: &&Arc<Port>| request.scope.access_in(port.meta.project) >= Access::Read;
+    let (mine, others): (Vec<_>, Vec<_>) = users.some.iter().partition(named);
     let mut named: Vec<Holder> = mine
         .iter()
         .take(NAMED)
-        .map(|port| describe(port, request.project))
+        .map(|port| describe(port, request.scope.project))
         .collect();
     let more = users.count.saturating_sub((named.len() + others.len()) as u64);
     if more > 0 {
@@ -249,9 +244,9 @@ fn name_clusters<'a>(clusters: impl IntoIterator<Item = &'a Arc<Cluster>>) -> Ho
 }
 
 /// A port as a holder, for a reader in a project. A shadow port is the provider's, whoever asks.
-fn describe(port: &Port, reader: ProjectId) -> Holder {
+fn describe(port: &Port, reader: Option<ProjectId>) -> Holder {
     // External IPs are shown with their cluster and have no page of their own.
-    let page = &*port.device_owner != owner::EXTERNAL && port.meta.project == reader;
+    let page = &*port.device_owner != owner::EXTERNAL && Some(port.meta.project) == reader;
     let at = page.then_some(At::Port(port.id));
     let (kind, name) = match (&port.pod, &*port.device_owner) {
         (Some(pod), _) => (Named::Pod, format!("{}/{}", pod.namespace, pod.name)),
@@ -265,9 +260,9 @@ fn describe(port: &Port, reader: ProjectId) -> Holder {
 
 /// The holder of an address or MAC, as far as the caller may know.
 fn holder(request: &Request, port: &Port) -> Holder {
-    match (hidden(port), sees(request, port.meta.project)) {
-        (true, _) if !request.everywhere => Holder::The(Plain::Provider),
-        (_, true) => describe(port, request.project),
-        (_, false) => Holder::The(Plain::ForeignPort),
+    match request.scope.reads(port) {
+        true => describe(port, request.scope.project),
+        false if hidden(port) => Holder::The(Plain::Provider),
+        false => Holder::The(Plain::ForeignPort),
     }
 }

@@ -9,6 +9,7 @@ use portolan_shared::refusal::Refusal;
 use super::{
     Users, check_quota, check_revision, name_clusters, name_ports, not_found, shadow, target_project, users, visible,
 };
+use crate::access::Access;
 use crate::command::{NetworkChange, NewNetwork, Request};
 use crate::draft::{Counted, Draft};
 use crate::model::display_name;
@@ -45,7 +46,7 @@ pub(super) fn create(draft: &mut Draft<'_>, request: &Request, new: &[NewNetwork
 
 /// Only administrators make external networks.
 fn check_external(request: &Request, external: bool) -> Result<(), Refusal> {
-    if external && !request.everywhere {
+    if external && !request.scope.writes_everything() {
         return Err(Refusal::NotAllowed {
             action: "set router:external".to_owned(),
             needs: "admin".to_owned(),
@@ -77,16 +78,14 @@ pub(super) fn to_change(
     id: NetworkId,
     action: &str,
 ) -> Result<Arc<Network>, Refusal> {
-    let found = draft.network(id);
-    if let Some(network) = &found {
-        check_open(request, network, action)?;
-    }
-    visible(request, found, |n| &n.meta, "Network", id)
+    let network = visible(request, draft.network(id), "Network", id)?;
+    check_open(request, &network, action)?;
+    Ok(network)
 }
 
 /// Refuses changes of what is in an external network to all but administrators.
 pub(super) fn check_open(request: &Request, network: &Network, action: &str) -> Result<(), Refusal> {
-    if network.external && !request.everywhere {
+    if network.external && request.scope.access(network) < Access::Use {
         return Err(Refusal::NotAllowed {
             action: format!("{action} external networks"),
             needs: "admin".to_owned(),

@@ -25,7 +25,7 @@ pub(super) fn create(
     name: &str,
     address: Option<IpAddr>,
 ) -> Result<Vec<Object>, Refusal> {
-    let cluster = visible(request, draft.cluster(cluster), |c| &c.meta, "Cluster", cluster)?;
+    let cluster = visible(request, draft.cluster(cluster), "Cluster", cluster)?;
     let (node, port) = make(draft, &cluster, name, address)?;
     Ok(vec![draft.put(node), draft.put(port)])
 }
@@ -105,7 +105,7 @@ fn node_address(draft: &mut Draft<'_>, cluster: &Cluster, asked: Option<IpAddr>)
         });
     }
     let holder = match draft.port_at(id, address) {
-        Some(port) => super::describe(&port, cluster.meta.project),
+        Some(port) => super::describe(&port, Some(cluster.meta.project)),
         None if subnet.gateway == Some(address) => Holder::The(Plain::Gateway),
         None => return Ok(address),
     };
@@ -117,7 +117,7 @@ fn node_address(draft: &mut Draft<'_>, cluster: &Cluster, asked: Option<IpAddr>)
 }
 
 pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: NodeId) -> Result<Vec<Object>, Refusal> {
-    let node = visible(request, draft.node(id), |n| &n.meta, "Node", id)?;
+    let node = visible(request, draft.node(id), "Node", id)?;
     check_revision(request, &node.meta, "Node", id)?;
     for token in draft.join_tokens_of(node.cluster) {
         if token.node == Some(id) {
@@ -164,7 +164,7 @@ pub(super) fn create_token(
     secret_hash: [u8; 32],
     expires_at: Micros,
 ) -> Result<Vec<Object>, Refusal> {
-    let cluster = visible(request, draft.cluster(cluster), |c| &c.meta, "Cluster", cluster)?;
+    let cluster = visible(request, draft.cluster(cluster), "Cluster", cluster)?;
     if let Some(id) = node {
         draft
             .node(id)

@@ -7,7 +7,7 @@
 use portolan_shared::refusal::Refusal;
 
 use super::{check_quota, not_found};
-use crate::command::{Outcome, Request};
+use crate::command::{Outcome, Repetition, Request};
 use crate::draft::{Counted, Draft};
 use crate::model::{Idempotency, KeptAnswer, Key, Micros, Object};
 
@@ -18,11 +18,11 @@ const LIFE: Micros = 24 * 3600 * 1_000_000;
 /// oldest forgotten instead, a late repetition would make what it asks for twice, which is what keys
 /// are there to prevent.
 pub(super) fn record(draft: &mut Draft<'_>, request: &Request, made: &[Object]) -> Result<(), Refusal> {
-    let Some((hash, digest)) = request.idempotency else {
+    let Some(Repetition { key: hash, digest }) = request.idempotency else {
         return Ok(());
     };
     // What is asked in no project is asked by support and administrators.
-    if let Some(project) = draft.project(request.project) {
+    if let Some(project) = request.scope.project.and_then(|id| draft.project(id)) {
         check_quota(draft, &project, Counted::Keys, 1)?;
     }
     let expires_at = draft.now.saturating_add(LIFE);
@@ -31,7 +31,7 @@ pub(super) fn record(draft: &mut Draft<'_>, request: &Request, made: &[Object]) 
         digest,
         made: made.iter().map(Object::key).collect(),
         expires_at,
-        project: Some(request.project),
+        project: request.scope.project,
         answer: None,
     });
     Ok(())
@@ -53,7 +53,7 @@ pub(super) fn keep(draft: &mut Draft<'_>, hash: [u8; 32], answer: &KeptAnswer) -
 
 /// The outcome of an earlier request with the same key.
 pub(super) fn replay(draft: &Draft<'_>, request: &Request) -> Result<Option<Outcome>, Refusal> {
-    let Some((hash, digest)) = request.idempotency else {
+    let Some(Repetition { key: hash, digest }) = request.idempotency else {
         return Ok(None);
     };
     let Some(record) = draft.idempotency(hash).filter(|record| record.expires_at > draft.now) else {

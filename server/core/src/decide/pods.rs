@@ -170,7 +170,7 @@ impl Reporter {
     /// Somebody else has the address, or else the MAC.
     fn taken(&self, draft: &Draft<'_>, allocation: &PodAllocation, holder: &Port, with: Option<&FixedIp>) -> Refusal {
         let holder = match holder.meta.project == self.project.id {
-            true => describe(holder, self.project.id),
+            true => describe(holder, Some(self.project.id)),
             false => Holder::The(Plain::ForeignPort),
         };
         match with {

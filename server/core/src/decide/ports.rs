@@ -1,7 +1,5 @@
 //! Ports.
 
-use std::sync::Arc;
-
 use portolan_shared::holder::{At, Holder, Named};
 use portolan_shared::ids::PortId;
 use portolan_shared::refusal::Refusal;
@@ -11,8 +9,8 @@ use super::networks::{check_inside, to_change};
 use super::{check_quota, check_revision, target_project, visible};
 use crate::command::{NewPort, PortChange, Request};
 use crate::draft::{Counted, Draft};
+use crate::model::display_name;
 use crate::model::{Key, Object, Port, owner};
-use crate::model::{display_name, hidden};
 
 /// Device owners beginning so are for the provider: Neutron's, of routers and the like.
 const NETWORK_PREFIX: &str = "network:";
@@ -51,16 +49,11 @@ pub(super) fn create(draft: &mut Draft<'_>, request: &Request, new: &[NewPort]) 
     Ok(made)
 }
 
-/// The port, if the caller may see it.
-fn seen(draft: &Draft<'_>, request: &Request, id: PortId) -> Result<Arc<Port>, Refusal> {
-    let found = draft.port(id).filter(|port| request.everywhere || !hidden(port));
-    visible(request, found, |p| &p.meta, "Port", id)
-}
-
+/// Whether a caller may say that this uses a port: Neutron's own owners are an administrator's to set, Portolan's nobody's.
 fn check_device_owner(request: &Request, given: &str) -> Result<(), Refusal> {
-    if given.starts_with(NETWORK_PREFIX) && !request.everywhere {
+    if given.starts_with(NETWORK_PREFIX) && !request.scope.writes_everything() {
         return Err(Refusal::NotAllowed {
-            action: format!("set a device_owner that begins with '{NETWORK_PREFIX}'"),
+            action: format!("set device_owner to '{given}'"),
             needs: "admin".to_owned(),
         });
     }
@@ -80,7 +73,7 @@ pub(super) fn update(
     id: PortId,
     change: &PortChange,
 ) -> Result<Vec<Object>, Refusal> {
-    let old = seen(draft, request, id)?;
+    let old = visible(request, draft.port(id), "Port", id)?;
     check_inside(draft, request, old.network, "change ports of")?;
     check_revision(request, &old.meta, "Port", id)?;
     let network = draft
@@ -139,7 +132,7 @@ pub(super) fn update(
 }
 
 pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: PortId) -> Result<Vec<Object>, Refusal> {
-    let port = seen(draft, request, id)?;
+    let port = visible(request, draft.port(id), "Port", id)?;
     check_inside(draft, request, port.network, "delete ports of")?;
     check_revision(request, &port.meta, "Port", id)?;
     if let Some(owner) = owner_of(draft, &port) {

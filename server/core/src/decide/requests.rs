@@ -15,7 +15,7 @@ use portolan_shared::refusal::Refusal;
 use portolan_shared::time::Time;
 use portolan_shared::v1::{MESSAGES_MAX, RequestState, Side};
 
-use super::{not_found, sees, target_project};
+use super::{not_found, target_project};
 use crate::command::{Actor, NewShadowRequest, Request, Step};
 use crate::draft::Draft;
 use crate::model::{Decided, Key, Micros, Object, Person, RequestMessage, ShadowRequest, grant_among};
@@ -79,10 +79,10 @@ pub(super) fn step(
 ) -> Result<Vec<Object>, Refusal> {
     let old = draft
         .shadow_request(id)
-        .filter(|found| side == Side::Support || sees(request, found.meta.project))
+        .filter(|found| side == Side::Support || request.scope.reads(&**found))
         .ok_or_else(|| not_found("Request", id))?;
     let by = person(draft, request)?;
-    let named = side == Side::Support || request.everywhere;
+    let named = side == Side::Support || request.scope.writes_everything();
     let (new, said) = after(&old, side, &by, draft.now, step, named)?;
     let mut made = Vec::with_capacity(2);
     if new != *old || said.is_some() {

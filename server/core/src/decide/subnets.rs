@@ -71,7 +71,7 @@ pub(super) fn update(
     id: SubnetId,
     change: &SubnetChange,
 ) -> Result<Vec<Object>, Refusal> {
-    let old = visible(request, draft.subnet(id), |s| &s.meta, "Subnet", id)?;
+    let old = visible(request, draft.subnet(id), "Subnet", id)?;
     check_inside(draft, request, old.network, "change subnets of")?;
     check_revision(request, &old.meta, "Subnet", id)?;
     let moves = change.gateway.is_some() || change.pools.is_some();
@@ -155,7 +155,7 @@ fn check_gateway(draft: &Draft<'_>, request: &Request, subnet: &Subnet, gateway:
 }
 
 pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: SubnetId) -> Result<Vec<Object>, Refusal> {
-    let subnet = visible(request, draft.subnet(id), |s| &s.meta, "Subnet", id)?;
+    let subnet = visible(request, draft.subnet(id), "Subnet", id)?;
     check_inside(draft, request, subnet.network, "delete subnets of")?;
     check_revision(request, &subnet.meta, "Subnet", id)?;
     if let Purpose::Nodes(cluster) | Purpose::Pods(cluster) = subnet.purpose {
@@ -202,7 +202,7 @@ pub(super) fn in_network(
     if subnet.network == network {
         return Ok(subnet);
     }
-    if !super::sees(request, subnet.meta.project) {
+    if !request.scope.reads(&*subnet) {
         return Err(not_found("Subnet", id));
     }
     let name = draft

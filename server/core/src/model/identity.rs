@@ -19,7 +19,7 @@ pub struct Project {
     pub description: String,
     /// Disabled projects refuse log-ins.
     pub enabled: bool,
-    /// The first free MAC address of the project's walk, as a number; see `decisions.md`.
+    /// The first free MAC address of the project's walk, as a number; drawn ones would cost four times the writes.
     pub mac_cursor: u64,
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{OriginalUri, Query};
 use axum::response::Response;
-use portolan_core::command::{Command, NewCluster};
+use portolan_core::command::{Command, NewCluster, Outcome};
 use portolan_core::model::{Cluster, Object};
 use portolan_core::view::View;
 use portolan_shared::refusal::Refusal;
@@ -94,24 +94,23 @@ pub async fn show(call: Call, path: Segments) -> Answer {
 /// `POST …/clusters`.
 pub async fn create(call: Call, body: Body) -> Answer {
     call.to_write("create clusters")?;
-    call.once(&body.0, make(&call, &body)).await
-}
-
-async fn make(call: &Call, body: &Body) -> Answer {
-    let asked: CreateCluster = body.read()?;
-    let new = NewCluster {
-        project: call.project.id,
-        spec: cluster::check(&asked)?,
+    let command = || {
+        let asked: CreateCluster = body.read()?;
+        let spec = cluster::check(&asked)?;
+        if spec.nodes_from == NodesFrom::Lab && !call.caller.api.lab {
+            return Err(Refusal::NoLab {}.into());
+        }
+        let project = call.project.id;
+        Ok(Command::CreateCluster(NewCluster { project, spec }))
     };
-    if new.spec.nodes_from == NodesFrom::Lab && !call.caller.api.lab {
-        return Err(Refusal::NoLab {}.into());
-    }
-    let outcome = call.create(Command::CreateCluster(new), &body.0).await?;
-    let made = outcome.objects.iter().find_map(|object| match object {
-        Object::Cluster(cluster) => Some(cluster),
-        _ => None,
-    });
-    reply::created(&row(call, made.ok_or(Failure::Internal)?)?)
+    let answer = |outcome: Outcome| {
+        let made = outcome.objects.iter().find_map(|object| match object {
+            Object::Cluster(cluster) => Some(cluster),
+            _ => None,
+        });
+        reply::created(&row(&call, made.ok_or(Failure::Internal)?)?)
+    };
+    call.create(&body.0, command, answer).await
 }
 
 /// `DELETE …/clusters/{id}`.

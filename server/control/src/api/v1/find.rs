@@ -59,7 +59,7 @@ pub fn port(call: &Call, view: &View, path: &Segments) -> Result<Arc<Port>, Fail
         port.meta.project == call.project.id || (hidden(port) && network() == Some(call.project.id))
     };
     let found = view.port(path.id("id", "port")?).filter(here);
-    let found = found.filter(|port| call.sees_port(port));
+    let found = found.filter(|port| call.reads(&***port));
     found.cloned().ok_or_else(|| not_found("port", path.text("id")))
 }
 

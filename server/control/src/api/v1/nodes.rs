@@ -79,7 +79,7 @@ pub async fn create(call: Call, path: Segments, body: Body) -> Answer {
         name,
         address: None,
     };
-    let outcome = call.create(command, &body.0).await?;
+    let outcome = call.create_with_secret(&body.0, command).await?;
     let made = outcome.objects.iter().find_map(|object| match object {
         Object::Node(node) => Some(node.id),
         _ => None,

@@ -122,7 +122,7 @@ fn of_port(call: &Call, port: &Port) -> Option<(PlanKind, String)> {
         // A node and its port are one thing.
         (None, owner::NODE) => return None,
         (None, owner::EXTERNAL) => (PlanKind::ExternalIp, port.fixed_ips.first()?.address.to_string()),
-        (None, _) if call.sees_port(port) => (PlanKind::Port, display_name(&port.name, port.id)),
+        (None, _) if call.reads(port) => (PlanKind::Port, display_name(&port.name, port.id)),
         (None, _) => return None,
     })
 }

@@ -242,7 +242,7 @@ async fn page(call: Call, uri: &Uri, walk: Walk, total: u64) -> Answer {
             (piece, facts, rest)
         });
         for (place, port) in piece {
-            if !call.sees_port(&port) {
+            if !call.reads(&*port) {
                 continue;
             }
             if facts

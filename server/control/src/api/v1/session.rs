@@ -127,7 +127,7 @@ pub async fn update(caller: Caller, body: Body) -> Answer {
         .into());
     }
     let user = caller.user.id;
-    let outcome = caller.administer(Command::SetLanguage { user, language }).await?;
+    let outcome = caller.write(Command::SetLanguage { user, language }).await?;
     match outcome.objects.first() {
         Some(Object::User(user)) => reply::ok(&answer(&caller.api, user, &caller.session)?),
         _ => Err(Failure::Internal),
@@ -140,7 +140,7 @@ pub async fn delete(caller: Caller) -> Result<Response, Failure> {
     if caller.session.csrf.is_none() {
         return Err(Refusal::AuthRequired {}.into());
     }
-    caller.administer(Command::DeleteSession(caller.session.hash)).await?;
+    caller.write(Command::DeleteSession(caller.session.hash)).await?;
     let mut response = reply::nothing();
     set_cookie(&caller.api, &mut response, "", 0)?;
     Ok(response)

@@ -87,11 +87,8 @@ pub async fn create(call: Call, body: Body) -> Answer {
         network: asked.network,
         quotes: asked.quotes,
     };
-    call.once(&body.0, async {
-        let outcome = call.create(Command::FileRequest(new), &body.0).await?;
-        reply::created(&answer(&call, &outcome)?)
-    })
-    .await
+    let filed = |outcome: Outcome| reply::created(&answer(&call, &outcome)?);
+    call.create(&body.0, || Ok(Command::FileRequest(new)), filed).await
 }
 
 /// `POST …/shadowport/{id}/messages`.
@@ -107,11 +104,8 @@ pub async fn message(call: Call, path: Segments, body: Body) -> Answer {
         .into());
     }
     let command = on(&call, facts.request.id, requests::message(&asked)?);
-    call.once(&body.0, async {
-        let outcome = call.create(command, &body.0).await?;
-        reply::ok(&answer(&call, &outcome)?)
-    })
-    .await
+    let said = |outcome: Outcome| reply::ok(&answer(&call, &outcome)?);
+    call.create(&body.0, || Ok(command), said).await
 }
 
 /// `POST …/shadowport/{id}/withdraw`.

@@ -3,7 +3,7 @@
 use axum::extract::{OriginalUri, Query};
 use axum::response::Response;
 use portolan_core::audience::Audience;
-use portolan_core::command::{Command, Step};
+use portolan_core::command::{Command, Outcome, Step};
 use portolan_shared::check;
 use portolan_shared::ids::{ProjectId, ShadowRequestId};
 use portolan_shared::refusal::Refusal;
@@ -203,14 +203,13 @@ async fn step(desk: &Desk, path: &Segments, step: Step, body: &[u8]) -> Answer {
         step,
     };
     let caller = &desk.caller;
-    let answer = async {
-        let outcome = desk.write(command, body).await?;
+    let answer = |outcome: Outcome| {
         let answer = desk
             .control()
             .read(|view| requests::answer(view, &outcome.objects, Audience::Provider, caller.now))?;
         reply::ok(&answer)
     };
-    caller.once(body, answer).await
+    caller.create(body, || Ok(command), answer).await
 }
 
 /// `POST …/support/requests/{id}/take`.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::OriginalUri;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use portolan_core::command::{Command, NetworkChange, NewNetwork};
+use portolan_core::command::{Command, NetworkChange, NewNetwork, Outcome};
 use portolan_core::model::{Network, Object};
 use portolan_core::view::View;
 use portolan_shared::check::{MTU_DEFAULT, MTU_MAX, MTU_MIN, NAME_MAX};
@@ -144,26 +144,15 @@ impl Listed for Item {
     }
 }
 
-/// Whether the caller sees a network: its own project's, and external ones.
-fn seen(call: &Call, network: &Network) -> bool {
-    network.external || call.sees(network.meta.project)
-}
-
 /// The network with this id, if the caller sees it.
 fn visible(call: &Call, view: &View, id: NetworkId) -> Result<Arc<Network>, Failure> {
-    let found = view.network(id).filter(|network| seen(call, network));
+    let found = view.network(id).filter(|network| call.reads(&***network));
     found.cloned().ok_or_else(|| not_found("Network", &id.to_string()))
 }
 
-/// The network in which the caller wants to make something: not an external one, but for
-/// administrators.
-pub(super) fn to_make_in(call: &Call, id: NetworkId, things: &str) -> Result<Arc<Network>, Failure> {
-    let network = call.control().read(|view| visible(call, view, id))?;
-    if network.external {
-        call.rights
-            .to_administer(&format!("make {things} in external networks"))?;
-    }
-    Ok(network)
+/// The network in which the caller wants to make something; whether it may is decided by the writer.
+pub(super) fn to_make_in(call: &Call, id: NetworkId) -> Result<Arc<Network>, Failure> {
+    call.control().read(|view| visible(call, view, id))
 }
 
 fn find(call: &Call, path: &Segments) -> Result<Item, Failure> {
@@ -201,7 +190,7 @@ pub async fn list(call: Call, headers: HeaderMap, OriginalUri(uri): OriginalUri)
             Some(ids) => Box::new(ids.into_iter().filter_map(|id| view.network(id.into()))),
             None => listed(&call, view),
         };
-        let seen = found.filter(|network| seen(&call, network));
+        let seen = found.filter(|network| call.reads(&***network));
         seen.map(|network| Item::of(view, network))
             .filter(|item| query.fits(item, ""))
             .collect()
@@ -316,27 +305,25 @@ fn made(call: &Call, objects: &[Object], count: usize) -> Vec<Item> {
 /// `POST /v2.0/networks`, one or in bulk.
 pub async fn create(call: Call, body: Body) -> Answer {
     call.to_write("create networks")?;
-    call.once(&body.0, make(&call, &body)).await
-}
-
-async fn make(call: &Call, body: &Body) -> Answer {
     let (many, bulk) = body.one_or_many("network", "networks")?;
-    let new: Vec<NewNetwork> = many
-        .into_iter()
-        .map(|fields| read_new(call, fields))
-        .collect::<Result<_, _>>()?;
-    let count = new.len();
-    let outcome = call.create(Command::CreateNetworks(new), &body.0).await?;
-    let items = made(call, &outcome.objects, count);
-    match items.as_slice() {
-        [item] if !bulk => reply::created(&One {
-            key: "network",
-            value: item.wire(),
-            fields: &[],
-        }),
-        items if bulk => reply::created(&Many::made("networks", items, Item::wire)),
-        _ => Err(Failure::Internal),
-    }
+    let count = many.len();
+    let command = || {
+        let new: Result<Vec<NewNetwork>, Refusal> = many.into_iter().map(|fields| read_new(&call, fields)).collect();
+        Ok(Command::CreateNetworks(new?))
+    };
+    let answer = |outcome: Outcome| {
+        let items = made(&call, &outcome.objects, count);
+        match items.as_slice() {
+            [item] if !bulk => reply::created(&One {
+                key: "network",
+                value: item.wire(),
+                fields: &[],
+            }),
+            items if bulk => reply::created(&Many::made("networks", items, Item::wire)),
+            _ => Err(Failure::Internal),
+        }
+    };
+    call.create(&body.0, command, answer).await
 }
 
 /// `PUT /v2.0/networks/{id}`.

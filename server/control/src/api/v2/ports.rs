@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::extract::OriginalUri;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use portolan_core::command::{Command, FixedIpRequest, NewPort, PortChange};
+use portolan_core::command::{Command, FixedIpRequest, NewPort, Outcome, PortChange};
 use portolan_core::model::{Object, Port, owner};
 use portolan_core::view::{PortScope, View};
 use portolan_shared::check::{self, FIXED_IPS_MAX, NAME_MAX, shortened};
@@ -167,7 +167,7 @@ impl Listed for Item<'_> {
 }
 
 fn visible(call: &Call, view: &View, id: PortId) -> Result<Arc<Port>, Failure> {
-    let found = view.port(id).filter(|port| call.sees_port(port));
+    let found = view.port(id).filter(|port| call.reads(&***port));
     found.cloned().ok_or_else(|| not_found("Port", &id.to_string()))
 }
 
@@ -228,7 +228,7 @@ fn gather(call: &Call, query: &Query, after: Option<PortId>) -> Vec<Arc<Port>> {
         let item = Item { port, nodes: &unknown };
         let ips = &query.fixed_ips;
         let ip = ips.is_empty() || port.fixed_ips.iter().any(|ip| ips.fits(ip.subnet.uuid(), ip.address));
-        ip && call.sees_port(port) && (by_host || query.fits(&item, "status"))
+        ip && call.reads(&**port) && (by_host || query.fits(&item, "status"))
     };
     let paged = query.in_id_order();
     let enough = query
@@ -379,25 +379,10 @@ fn kept(port: &Port, said: &str, shown: &str) -> bool {
     owner::ours(&port.device_owner) && said == shown
 }
 
-/// Who uses a port: Portolan's own owners are set by Portolan alone, `network:` ones by an
-/// administrator; that of the port as it is (`now`) may be said again.
-fn device_owner(call: &Call, fields: &mut Fields, now: Option<&Port>) -> Result<Option<Box<str>>, Refusal> {
-    let Some(owner) =
-        text(fields, "device_owner")?.filter(|said| !now.is_some_and(|port| kept(port, said, &port.device_owner)))
-    else {
-        return Ok(None);
-    };
-    // Whoever may not set any of Neutron's is not told which are Portolan's own.
-    if owner.starts_with("network:") {
-        call.rights.to_administer(&format!("set device_owner to '{owner}'"))?;
-    }
-    if owner::ours(&owner) {
-        return Err(Refusal::NotAllowed {
-            action: format!("set device_owner to '{owner}'"),
-            needs: "of Portolan itself".to_owned(),
-        });
-    }
-    Ok(Some(owner))
+/// Who uses a port; that of the port as it is (`now`) may be said again.
+fn device_owner(fields: &mut Fields, now: Option<&Port>) -> Result<Option<Box<str>>, Refusal> {
+    let said = text(fields, "device_owner")?;
+    Ok(said.filter(|said| !now.is_some_and(|port| kept(port, said, &port.device_owner))))
 }
 
 fn host(call: &Call, fields: &mut Fields) -> Result<Option<Box<str>>, Refusal> {
@@ -415,7 +400,7 @@ fn read_new(call: &Call, mut fields: Fields) -> Result<NewPort, Failure> {
     fields.read_only(READ_ONLY)?;
     absent(&mut fields)?;
     let network = required("network_id", fields.id("network_id")?)?;
-    let network = networks::to_make_in(call, network, "ports")?;
+    let network = networks::to_make_in(call, network)?;
     let project: ProjectId = same_project(&mut fields, network.meta.project)?;
     let new = NewPort {
         project,
@@ -425,7 +410,7 @@ fn read_new(call: &Call, mut fields: Fields) -> Result<NewPort, Failure> {
         mac: mac(&mut fields)?,
         fixed_ips: fixed_ips(&mut fields)?,
         admin_state_up: fields.flag("admin_state_up")?.unwrap_or(true),
-        device_owner: device_owner(call, &mut fields, None)?.unwrap_or_default(),
+        device_owner: device_owner(&mut fields, None)?.unwrap_or_default(),
         device_id: text(&mut fields, "device_id")?.unwrap_or_default(),
         host: host(call, &mut fields)?.unwrap_or_default(),
         port_security_enabled: fields.flag("port_security_enabled")?,
@@ -445,32 +430,30 @@ fn made(objects: Vec<Object>, count: usize) -> Vec<Arc<Port>> {
 /// `POST /v2.0/ports`, one or in bulk.
 pub async fn create(call: Call, body: Body) -> Answer {
     call.to_write("create ports")?;
-    call.once(&body.0, make(&call, &body)).await
-}
-
-async fn make(call: &Call, body: &Body) -> Answer {
     let (many, bulk) = body.one_or_many("port", "ports")?;
-    let new: Vec<NewPort> = many
-        .into_iter()
-        .map(|fields| read_new(call, fields))
-        .collect::<Result<_, _>>()?;
-    let count = new.len();
-    let outcome = call.create(Command::CreatePorts(new), &body.0).await?;
-    let (ports, nodes, admin) = (made(outcome.objects, count), Nodes::default(), call.rights.admin);
-    match ports.as_slice() {
-        [port] if !bulk => {
-            let value = Item { port, nodes: &nodes }.wire(admin);
-            reply::created(&One {
-                key: "port",
-                value,
-                fields: &[],
-            })
+    let count = many.len();
+    let command = || {
+        let new: Result<Vec<NewPort>, Failure> = many.into_iter().map(|fields| read_new(&call, fields)).collect();
+        Ok(Command::CreatePorts(new?))
+    };
+    let answer = |outcome: Outcome| {
+        let (ports, nodes, admin) = (made(outcome.objects, count), Nodes::default(), call.rights.admin);
+        match ports.as_slice() {
+            [port] if !bulk => {
+                let value = Item { port, nodes: &nodes }.wire(admin);
+                reply::created(&One {
+                    key: "port",
+                    value,
+                    fields: &[],
+                })
+            }
+            items if bulk => reply::created(&Many::made("ports", items, |port| {
+                Item { port, nodes: &nodes }.wire(admin)
+            })),
+            _ => Err(Failure::Internal),
         }
-        items if bulk => reply::created(&Many::made("ports", items, |port| {
-            Item { port, nodes: &nodes }.wire(admin)
-        })),
-        _ => Err(Failure::Internal),
-    }
+    };
+    call.create(&body.0, command, answer).await
 }
 
 /// `PUT /v2.0/ports/{id}`.
@@ -487,7 +470,7 @@ pub async fn update(call: Call, path: Segments, body: Body) -> Answer {
         mac: mac(&mut fields)?,
         fixed_ips: fixed_ips(&mut fields)?,
         admin_state_up: fields.flag("admin_state_up")?,
-        device_owner: device_owner(&call, &mut fields, Some(&port))?,
+        device_owner: device_owner(&mut fields, Some(&port))?,
         device_id: text(&mut fields, "device_id")?.filter(|said| !kept(&port, said, &device_id(&port))),
         host: host(&call, &mut fields)?.filter(|said| !kept(&port, said, nodes.host(&port))),
         port_security_enabled: fields.flag("port_security_enabled")?,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::OriginalUri;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use portolan_core::command::{Command, NewSubnet, SubnetChange};
+use portolan_core::command::{Command, NewSubnet, Outcome, SubnetChange};
 use portolan_core::model::{Object, Subnet};
 use portolan_core::view::View;
 use portolan_shared::check::{self, GatewayInput, NAME_MAX, SubnetInput};
@@ -120,7 +120,7 @@ impl Listed for Item {
 
 /// The subnet with this id, if the caller sees it.
 pub(super) fn visible(call: &Call, view: &View, id: SubnetId) -> Result<Arc<Subnet>, Failure> {
-    let found = view.subnet(id).filter(|subnet| call.sees(subnet.meta.project));
+    let found = view.subnet(id).filter(|subnet| call.reads(&***subnet));
     found.cloned().ok_or_else(|| not_found("Subnet", &id.to_string()))
 }
 
@@ -145,7 +145,7 @@ pub async fn list(call: Call, headers: HeaderMap, OriginalUri(uri): OriginalUri)
             (None, Some(network)) => Box::new(view.subnets_of(network.into())),
             (None, None) => view.subnets(call.listed()),
         };
-        let seen = found.filter(|subnet| call.sees(subnet.meta.project));
+        let seen = found.filter(|subnet| call.reads(&***subnet));
         seen.map(|subnet| Item(Arc::clone(subnet)))
             .filter(|item| query.fits(item, ""))
             .collect()
@@ -195,7 +195,7 @@ fn read_new(call: &Call, mut fields: Fields) -> Result<NewSubnet, Failure> {
     fields.read_only(READ_ONLY)?;
     absent(&mut fields)?;
     let network = required("network_id", fields.id("network_id")?)?;
-    let network = networks::to_make_in(call, network, "subnets")?;
+    let network = networks::to_make_in(call, network)?;
     let project = same_project(&mut fields, network.meta.project)?;
     let cidr = match fields.string("cidr")? {
         Said::Value(cidr) => cidr,
@@ -256,27 +256,25 @@ fn made(objects: Vec<Object>, count: usize) -> Vec<Item> {
 /// `POST /v2.0/subnets`, one or in bulk.
 pub async fn create(call: Call, body: Body) -> Answer {
     call.to_write("create subnets")?;
-    call.once(&body.0, make(&call, &body)).await
-}
-
-async fn make(call: &Call, body: &Body) -> Answer {
     let (many, bulk) = body.one_or_many("subnet", "subnets")?;
-    let new: Vec<NewSubnet> = many
-        .into_iter()
-        .map(|fields| read_new(call, fields))
-        .collect::<Result<_, _>>()?;
-    let count = new.len();
-    let outcome = call.create(Command::CreateSubnets(new), &body.0).await?;
-    let items = made(outcome.objects, count);
-    match items.as_slice() {
-        [item] if !bulk => reply::created(&One {
-            key: "subnet",
-            value: item.wire(),
-            fields: &[],
-        }),
-        items if bulk => reply::created(&Many::made("subnets", items, Item::wire)),
-        _ => Err(Failure::Internal),
-    }
+    let count = many.len();
+    let command = || {
+        let new: Result<Vec<NewSubnet>, Failure> = many.into_iter().map(|fields| read_new(&call, fields)).collect();
+        Ok(Command::CreateSubnets(new?))
+    };
+    let answer = |outcome: Outcome| {
+        let items = made(outcome.objects, count);
+        match items.as_slice() {
+            [item] if !bulk => reply::created(&One {
+                key: "subnet",
+                value: item.wire(),
+                fields: &[],
+            }),
+            items if bulk => reply::created(&Many::made("subnets", items, Item::wire)),
+            _ => Err(Failure::Internal),
+        }
+    };
+    call.create(&body.0, command, answer).await
 }
 
 /// `PUT /v2.0/subnets/{id}`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::OriginalUri;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use portolan_core::command::Command;
+use portolan_core::command::{Command, Outcome};
 use portolan_core::model::{Object, Project};
 use portolan_shared::check::NAME_MAX;
 use portolan_shared::ids::{ProjectId, UserId};
@@ -171,22 +171,20 @@ pub async fn create(caller: Caller, headers: HeaderMap, body: Body) -> Answer {
         }
         .into());
     }
-    let made = async {
-        let command = Command::CreateProject { name, description };
-        match caller.create(command, &body.0).await?.objects.first() {
-            Some(Object::Project(project)) => reply::created(&One {
-                project: wire(&caller.api, &headers, project),
-            }),
-            _ => Err(Failure::Internal),
-        }
+    let command = Command::CreateProject { name, description };
+    let made = |outcome: Outcome| match outcome.objects.into_iter().next() {
+        Some(Object::Project(project)) => reply::created(&One {
+            project: wire(&caller.api, &headers, &project),
+        }),
+        _ => Err(Failure::Internal),
     };
-    caller.once(&body.0, made).await
+    caller.create(&body.0, || Ok(command), made).await
 }
 
 /// `DELETE /v3/projects/{id}`.
 pub async fn delete(caller: Caller, path: Segments) -> Result<Response, Failure> {
     caller.to_administer("delete projects")?;
     let project = find(&caller, &path)?;
-    caller.administer(Command::DeleteProject(project.id)).await?;
+    caller.write(Command::DeleteProject(project.id)).await?;
     Ok(reply::nothing())
 }

@@ -154,7 +154,7 @@ fn in_project(caller: &Caller, path: &Segments) -> Result<(ProjectId, UserId), F
 /// `PUT /v3/projects/{id}/users/{user}/roles/{role}`.
 pub async fn assign(caller: Caller, path: Segments) -> Result<Response, Failure> {
     let assignment = assignment(&caller, &path)?;
-    caller.administer(Command::Assign(assignment)).await?;
+    caller.write(Command::Assign(assignment)).await?;
     Ok(reply::nothing())
 }
 
@@ -185,7 +185,7 @@ pub async fn unassign(caller: Caller, path: Segments) -> Result<Response, Failur
     if !has(&caller, assignment) {
         return Err(no_such(assignment));
     }
-    caller.administer(Command::Unassign(assignment)).await?;
+    caller.write(Command::Unassign(assignment)).await?;
     Ok(reply::nothing())
 }
 

@@ -349,6 +349,6 @@ pub async fn show(caller: Caller, headers: HeaderMap, OriginalUri(uri): Original
 /// `DELETE /v3/auth/tokens`.
 pub async fn delete(caller: Caller, headers: HeaderMap) -> Result<Response, Failure> {
     let (session, _) = subject_of(&caller, &headers)?;
-    caller.administer(Command::DeleteSession(session.hash)).await?;
+    caller.write(Command::DeleteSession(session.hash)).await?;
     Ok(reply::nothing())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::OriginalUri;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use portolan_core::command::{Command, NewPassword, UserChange};
+use portolan_core::command::{Command, NewPassword, Outcome, UserChange};
 use portolan_core::model::{Object, User};
 use portolan_shared::check::NAME_MAX;
 use portolan_shared::ids::{ProjectId, UserId};
@@ -151,16 +151,15 @@ pub async fn create(caller: Caller, headers: HeaderMap, body: Body) -> Answer {
     };
     // Not the body: a fast hash of a password must be nowhere.
     let name = user.name.clone();
-    let made = async {
-        let outcome = caller.create(Command::CreateUser(user), name.as_bytes()).await?;
-        match outcome.objects.first() {
-            Some(Object::User(user)) => reply::created(&One {
-                user: wire(&caller.api, &headers, user),
-            }),
-            _ => Err(Failure::Internal),
-        }
+    let made = |outcome: Outcome| match outcome.objects.into_iter().next() {
+        Some(Object::User(user)) => reply::created(&One {
+            user: wire(&caller.api, &headers, &user),
+        }),
+        _ => Err(Failure::Internal),
     };
-    caller.once(name.as_bytes(), made).await
+    caller
+        .create(name.as_bytes(), || Ok(Command::CreateUser(user)), made)
+        .await
 }
 
 /// `PATCH /v3/users/{id}`. A new password, or being disabled, ends the user's sessions and tokens.
@@ -189,7 +188,7 @@ pub async fn update(caller: Caller, headers: HeaderMap, path: Segments, body: Bo
             replaces: None,
         });
     }
-    let outcome = caller.administer(Command::ChangeUser(before.id, change)).await?;
+    let outcome = caller.write(Command::ChangeUser(before.id, change)).await?;
     match outcome.objects.first() {
         Some(Object::User(user)) => reply::ok(&One {
             user: wire(&caller.api, &headers, user),
@@ -219,7 +218,7 @@ pub async fn change_password(caller: Caller, peer: Peer, path: Segments, body: B
         }),
         ..UserChange::default()
     };
-    caller.administer(Command::ChangeUser(before.id, change)).await?;
+    caller.write(Command::ChangeUser(before.id, change)).await?;
     Ok(reply::nothing())
 }
 
@@ -227,6 +226,6 @@ pub async fn change_password(caller: Caller, peer: Peer, path: Segments, body: B
 pub async fn delete(caller: Caller, path: Segments) -> Result<Response, Failure> {
     caller.to_administer("delete users")?;
     let user = find(&caller, &path, "id")?;
-    caller.administer(Command::DeleteUser(user.id)).await?;
+    caller.write(Command::DeleteUser(user.id)).await?;
     Ok(reply::nothing())
 }

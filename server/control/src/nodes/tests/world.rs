@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use portolan_core::command::{Command, NewCluster, NewNetwork, NewSubnet, Outcome};
+use portolan_core::command::{Command, NewCluster, NewNetwork, NewSubnet, Outcome, Request};
 use portolan_core::model::{Block, Key, Micros, Node, NodeStatus, Object, Revision};
 use portolan_shared::check::{self, SubnetInput};
 use portolan_shared::ids::{ClusterId, NodeId, ProjectId};
@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::control::{Control, OpenOptions};
-use crate::nodes::hub::{Hub, system_request};
+use crate::nodes::hub::Hub;
 use crate::nodes::{Endpoint, Listen, Options, Tokens};
 
 /// How long a test waits for what must happen.
@@ -100,7 +100,7 @@ impl World {
     }
 
     pub(super) async fn write(&self, command: Command) -> Outcome {
-        self.control.write(system_request(command)).await.unwrap()
+        self.control.write(Request::system(command)).await.unwrap()
     }
 
     pub(super) async fn cluster(&self, name: &str) -> ClusterId {
