@@ -50,7 +50,7 @@ pub struct Observed {
     pub links: BTreeMap<String, Link>,
     /// Every address of the host, with the index of its link.
     pub addresses: BTreeMap<IpAddr, u32>,
-    /// Whether [`POD_GATEWAY_V4`] is on `lo` with scope link.
+    /// Whether [`POD_GATEWAY_V4`](crate::POD_GATEWAY_V4) is on `lo` with scope link.
     pub gateway: bool,
     /// What the switches say; absent when the kernel does not have them.
     pub sysctls: BTreeMap<Sysctl, bool>,
