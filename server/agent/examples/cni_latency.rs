@@ -17,9 +17,11 @@ use std::time::{Duration, Instant};
 use portolan_agent::cni;
 use portolan_agent::host::Host;
 use portolan_agent::kernel::Netlink;
-use portolan_agent::plan::{Desired, OwnBlock};
-use portolan_agent::pods::{self, Pods};
+use portolan_agent::machine::Sources;
+use portolan_agent::pods::Pods;
+use portolan_plan::{Desired, OwnBlock};
 use portolan_shared::ids::BlockId;
+use portolan_sources::SystemStopwatch;
 use rustix::thread::UnshareFlags;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -40,8 +42,14 @@ fn main() -> Result<(), Failure> {
 }
 
 fn measure(folder: &Path, count: usize, widths: &str) -> Result<(), Failure> {
-    let kernel = Arc::new(Netlink::open()?);
-    let pods = Arc::new(Pods::open(&folder.join("pods.log"), kernel.clone(), pods::new_id)?);
+    let sources = Sources::system()?;
+    let kernel = Arc::new(Netlink::open(Arc::new(SystemStopwatch::default()))?);
+    let pods = Arc::new(Pods::open(
+        sources.files.open_log(&folder.join("pods.log"))?,
+        kernel.clone(),
+        sources.ids(),
+        sources.sync_thread.clone(),
+    )?);
     let desired = Desired {
         complete: true,
         node: [std::net::IpAddr::from([192, 168, 77, 1])].into_iter().collect(),
@@ -59,8 +67,13 @@ fn measure(folder: &Path, count: usize, widths: &str) -> Result<(), Failure> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let listener = runtime.block_on(async { cni::bind(&socket) })?;
-    runtime.spawn(cni::serve(listener, pods.clone(), std::future::pending()));
+    let listener = runtime.block_on(async { sources.net.listen_local(&socket) })?;
+    runtime.spawn(cni::serve(
+        listener,
+        pods.clone(),
+        sources.workers,
+        std::future::pending(),
+    ));
     let plugin = plugin()?;
     let config = format!(
         r#"{{"cniVersion":"1.0.0","name":"p","type":"portolan-cni","socket":"{}"}}"#,
@@ -159,12 +172,8 @@ fn answer(pods: &Pods, config: &str, command: &str, name: &str) -> Result<(), Fa
     let request = format!(
         r#"{{"command":"{command}","container_id":"{name}","ifname":"eth0","netns":"/run/netns/{name}","config":{config}}}"#
     );
-    let answer = cni::answer(pods, request.as_bytes());
-    if answer.code.is_some() {
-        Err(String::from_utf8_lossy(&answer.bytes).into())
-    } else {
-        Ok(())
-    }
+    cni::answer(pods, request.as_bytes())?;
+    Ok(())
 }
 
 fn phase(

@@ -15,10 +15,12 @@ use std::time::Instant;
 
 use portolan_agent::host::Host;
 use portolan_agent::kernel::Netlink;
-use portolan_agent::plan::{Desired, OwnBlock, RemoteBlock};
-use portolan_agent::pods::{self, AddPod, Pods};
+use portolan_agent::machine::Sources;
+use portolan_agent::pods::{AddPod, Pods};
+use portolan_plan::{Desired, OwnBlock, RemoteBlock};
 use portolan_shared::addr::{Cidr, Family, from_bits, to_bits};
 use portolan_shared::ids::BlockId;
+use portolan_sources::SystemStopwatch;
 use rustix::thread::UnshareFlags;
 
 type Failure = Box<dyn std::error::Error>;
@@ -94,8 +96,14 @@ fn desired(routes: u32) -> Result<Desired, Failure> {
 fn measure(log: &Path, names: &[String], routes: u32) -> Result<(), Failure> {
     let (wanted, mut out) = (desired(routes)?, io::stdout());
     let start = || -> Result<(Arc<Pods>, Host), Failure> {
-        let kernel = Arc::new(Netlink::open()?);
-        let pods = Arc::new(Pods::open(log, kernel.clone(), pods::new_id)?);
+        let sources = Sources::system()?;
+        let kernel = Arc::new(Netlink::open(Arc::new(SystemStopwatch::default()))?);
+        let pods = Arc::new(Pods::open(
+            sources.files.open_log(log)?,
+            kernel.clone(),
+            sources.ids(),
+            sources.sync_thread.clone(),
+        )?);
         Ok((pods.clone(), Host::new(kernel, pods)))
     };
     let (pods, host) = start()?;

@@ -2,20 +2,20 @@
 //! and later), and every minute, since others write to kernels too.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portolan_shared::ids::NodeId;
-use portolan_wire::agent;
+use portolan_plan::{Desired, Object};
+use portolan_shared::ids::{BlockId, NodeId, PortId};
+use portolan_sources::Workers;
+use portolan_wire::error_chain;
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::desired::{State, disk};
+use crate::desired::State;
+use crate::desired::disk::DesiredFile;
 use crate::host::{Host, Outcome};
 use crate::kernel::KernelError;
-use crate::plan::{Desired, Object};
 
 /// How often the kernel is read when nothing is known to be wrong.
 const RESYNC: Duration = Duration::from_secs(60);
@@ -38,13 +38,46 @@ impl Apply for Host {
     }
 }
 
+/// What an exception is about, as the control plane knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// A leased block.
+    Block(BlockId),
+    /// A node: its host itself, or something left over on it.
+    Node(NodeId),
+    /// A pod's port.
+    Port(PortId),
+}
+
+impl Subject {
+    /// Whom a failure of `object` on the node `own` is told of.
+    fn of(object: Object, own: NodeId) -> Self {
+        match object {
+            Object::Host | Object::Leftover => Self::Node(own),
+            Object::Block(id) => Self::Block(id),
+            Object::Pod(id) => Self::Port(id),
+        }
+    }
+}
+
+/// Something that is wanted and is not so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exception {
+    /// What it is about.
+    pub subject: Subject,
+    /// Why it is not so, as a sentence.
+    pub reason: String,
+    /// How often it was tried in a row.
+    pub attempts: u32,
+}
+
 /// What the kernel holds.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
     /// The newest revision that is in the kernel, but for the exceptions; 0: none.
     pub revision: u64,
-    /// What is wanted and is not so.
-    pub exceptions: Vec<agent::Exception>,
+    /// What is wanted and is not so; one a subject.
+    pub exceptions: Vec<Exception>,
 }
 
 /// The rounds of one host.
@@ -52,23 +85,31 @@ pub struct Rounds {
     apply: Arc<dyn Apply>,
     own: NodeId,
     /// Where the desired state is kept.
-    path: PathBuf,
+    file: DesiredFile,
     /// The state that is on disk.
     kept: Option<Arc<State>>,
+    workers: Workers,
     failures: Failures,
     standing: watch::Sender<Standing>,
 }
 
 impl Rounds {
-    /// Rounds of the node `own`, which keep the desired state in the file at `path`. `kept` is what is
-    /// there already.
-    pub fn new(apply: Arc<dyn Apply>, own: NodeId, path: PathBuf, kept: Option<Arc<State>>) -> Self {
+    /// Rounds of the node `own`, made by `workers`, which keep the desired state in `file`. `kept` is
+    /// what is there already.
+    pub fn new(
+        apply: Arc<dyn Apply>,
+        own: NodeId,
+        file: DesiredFile,
+        kept: Option<Arc<State>>,
+        workers: Workers,
+    ) -> Self {
         let standing = watch::Sender::new(Standing::default());
         Self {
             apply,
             own,
-            path,
+            file,
             kept,
+            workers,
             failures: Failures::default(),
             standing,
         }
@@ -97,13 +138,13 @@ impl Rounds {
     /// One round; how long to wait for the next if nothing happens.
     async fn round(&mut self, state: Arc<State>) -> Duration {
         let save = self.kept.as_ref().is_none_or(|kept| !kept.is_same(&state));
-        let (apply, path, wanted, own) = (Arc::clone(&self.apply), self.path.clone(), Arc::clone(&state), self.own);
+        let (apply, file, wanted, own) = (Arc::clone(&self.apply), self.file.clone(), Arc::clone(&state), self.own);
         // On disk first: a node must not come back with less than it has had in its kernel.
         let work = move || {
-            let saved = if save { disk::save(&path, &wanted) } else { Ok(()) };
+            let saved = if save { file.save(&wanted) } else { Ok(()) };
             (saved, apply.converge(&wanted.desired(own)))
         };
-        let Ok((saved, outcome)) = spawn_blocking(work).await else {
+        let Ok((saved, outcome)) = self.workers.run(work).await else {
             tracing::error!("a round has panicked; trying again");
             return RETRY;
         };
@@ -113,7 +154,7 @@ impl Rounds {
                 None
             }
             Err(error) => {
-                tracing::error!(%error, path = %self.path.display(), "cannot keep the desired state");
+                tracing::error!(%error, path = %self.file.path().display(), "cannot keep the desired state");
                 Some(format!("the desired state cannot be kept on disk: {error}"))
             }
         };
@@ -126,7 +167,7 @@ impl Rounds {
                 }
                 (state.revision(), outcome.exceptions)
             }
-            Err(error) => (before, vec![(Object::Host, error.chain())]),
+            Err(error) => (before, vec![(Object::Host, error_chain(&error))]),
         };
         // It holds now, but not after a reboot.
         failed.extend(unsaved.map(|reason| (Object::Host, reason)));
@@ -151,7 +192,7 @@ struct Failures {
 
 impl Failures {
     /// A round's failures, as they are reported. The host's own and what is left over are the node's.
-    fn next(&mut self, failed: Vec<(Object, String)>, own: NodeId) -> Vec<agent::Exception> {
+    fn next(&mut self, failed: Vec<(Object, String)>, own: NodeId) -> Vec<Exception> {
         self.rounds = if failed.is_empty() {
             0
         } else {
@@ -162,20 +203,15 @@ impl Failures {
             .map(|(object, _)| (*object, self.attempts.get(object).map_or(1, |n| n.saturating_add(1))))
             .collect();
         let before = std::mem::replace(&mut self.attempts, attempts);
-        let mut exceptions: BTreeMap<(&'static str, [u8; 16]), agent::Exception> = BTreeMap::new();
+        let mut exceptions: BTreeMap<Subject, Exception> = BTreeMap::new();
         for (object, reason) in failed {
             if !before.contains_key(&object) {
                 tracing::warn!(?object, reason, "the host is not as wanted");
             }
-            let (kind, id) = match object {
-                Object::Host | Object::Leftover => ("node", *own.as_bytes()),
-                Object::Block(id) => ("block", *id.as_bytes()),
-                Object::Pod(id) => ("port", *id.as_bytes()),
-            };
+            let subject = Subject::of(object, own);
             let attempts = self.attempts.get(&object).copied().unwrap_or(1);
-            exceptions.entry((kind, id)).or_insert_with(|| agent::Exception {
-                kind: kind.to_owned(),
-                id: id.to_vec(),
+            exceptions.entry(subject).or_insert(Exception {
+                subject,
                 reason,
                 attempts,
             });
@@ -193,10 +229,12 @@ impl Failures {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use parking_lot::Mutex;
-    use portolan_shared::ids::BlockId;
+    use portolan_sources::Files as _;
+    use portolan_sources::testing::{MemoryFiles, OnTheSpot};
     use portolan_wire::agent::{Change, Cluster, Snapshot};
 
     use super::*;
@@ -223,6 +261,17 @@ mod tests {
         }
     }
 
+    /// A file, and the disk it is on.
+    fn file() -> (DesiredFile, MemoryFiles) {
+        let files = MemoryFiles::default();
+        files.make_folder(Path::new("/state")).unwrap();
+        (DesiredFile::new(Arc::new(files.clone()), Path::new("/state")), files)
+    }
+
+    fn rounds(fake: &Arc<Fake>, file: &DesiredFile) -> Rounds {
+        Rounds::new(fake.clone(), OWN, file.clone(), None, Workers::new(OnTheSpot))
+    }
+
     fn state(revision: u64) -> State {
         let cluster = Some(Cluster {
             id: vec![9; 16],
@@ -242,53 +291,49 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_state_is_kept_then_applied_then_told() {
-        let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("desired.bin");
+        let (file, _) = file();
         let fake = Arc::new(Fake::default());
-        let rounds = Rounds::new(fake.clone(), OWN, path.clone(), None);
+        let rounds = rounds(&fake, &file);
         let mut standing = rounds.standing();
         let (desired, receiver) = watch::channel(Arc::new(State::default()));
         let task = tokio::spawn(rounds.run(receiver));
         desired.send_replace(Arc::new(state(5)));
         standing.wait_for(|standing| standing.revision == 5).await.unwrap();
-        assert_eq!(disk::load(&path).unwrap(), Some(state(5)));
+        assert_eq!(file.load().unwrap(), Some(state(5)));
         assert_eq!(fake.seen.lock().iter().map(|seen| seen.mtu).collect::<Vec<_>>(), [1500]);
         // Only the revision moves: told, but not written again.
-        std::fs::remove_file(&path).unwrap();
+        file.remove().unwrap();
         desired.send_if_modified(|state| Arc::make_mut(state).progress(8));
         standing.wait_for(|standing| standing.revision == 8).await.unwrap();
-        assert_eq!(disk::load(&path).unwrap(), None);
+        assert_eq!(file.load().unwrap(), None);
         drop(desired);
         task.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_state_that_cannot_be_kept_is_told_until_it_is() {
-        let home = tempfile::tempdir().unwrap();
-        let folder = home.path().join("state");
-        std::fs::write(&folder, "a file where the folder should be").unwrap();
+        let (file, files) = file();
+        files.fail_replaces(1);
         let fake = Arc::new(Fake::default());
-        let rounds = Rounds::new(fake.clone(), OWN, folder.join("desired.bin"), None);
+        let rounds = rounds(&fake, &file);
         let mut standing = rounds.standing();
         let (_desired, receiver) = watch::channel(Arc::new(state(5)));
         tokio::spawn(rounds.run(receiver));
         let told = timeout(RESYNC, standing.wait_for(|standing| !standing.exceptions.is_empty())).await;
         let told = told.expect("it is told").unwrap().clone();
-        assert_eq!((told.revision, told.exceptions[0].kind.as_str()), (5, "node"));
+        assert_eq!((told.revision, told.exceptions[0].subject), (5, Subject::Node(OWN)));
         assert!(told.exceptions[0].reason.contains("kept on disk"), "{told:?}");
-        std::fs::remove_file(&folder).unwrap();
-        std::fs::create_dir(&folder).unwrap();
         let mended = standing.wait_for(|standing| standing.exceptions.is_empty()).await;
         assert_eq!(mended.unwrap().revision, 5);
-        assert_eq!(disk::load(&folder.join("desired.bin")).unwrap(), Some(state(5)));
+        assert_eq!(file.load().unwrap(), Some(state(5)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_failed_is_tried_again_and_counted_until_it_works() {
-        let home = tempfile::tempdir().unwrap();
+        let (file, _) = file();
         let fake = Arc::new(Fake::default());
         fake.failing.lock().push((BLOCK, "File exists".into()));
-        let rounds = Rounds::new(fake.clone(), OWN, home.path().join("desired.bin"), None);
+        let rounds = rounds(&fake, &file);
         let mut standing = rounds.standing();
         let (_desired, receiver) = watch::channel(Arc::new(state(5)));
         tokio::spawn(rounds.run(receiver));
@@ -296,10 +341,8 @@ mod tests {
             .wait_for(|standing| standing.exceptions.first().is_some_and(|e| e.attempts == 3))
             .await;
         let third = third.unwrap().exceptions.clone();
-        assert_eq!(
-            (third[0].kind.as_str(), third[0].reason.as_str()),
-            ("block", "File exists")
-        );
+        assert_eq!(Subject::of(BLOCK, OWN), third[0].subject);
+        assert_eq!(third[0].reason, "File exists");
         fake.failing.lock().clear();
         standing
             .wait_for(|standing| standing.exceptions.is_empty())
@@ -331,8 +374,8 @@ mod tests {
         let exceptions = Failures::default().next(failed, OWN);
         assert_eq!(exceptions.len(), 1);
         assert_eq!(
-            (exceptions[0].kind.as_str(), exceptions[0].reason.as_str()),
-            ("node", "a")
+            (exceptions[0].subject, exceptions[0].reason.as_str()),
+            (Subject::Node(OWN), "a")
         );
     }
 

@@ -3,13 +3,14 @@
 //! The shell around [`plan`]: thin, idempotent, goes on after a failure. Nothing
 //! is remembered between rounds; the next round is the retry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use portolan_plan::{Desired, Object, Observed, Plan, plan};
+use portolan_wire::error_chain;
 
 use crate::kernel::{Kernel, KernelError, RouteChange};
-use crate::plan::{Desired, NodeAddresses, Object, Observed, Plan, plan};
 use crate::pods::{PodNetwork, Pods};
 
 /// An MTU that every link carries (RFC 8200), for a host whose links are not known.
@@ -60,17 +61,11 @@ impl Host {
 
 /// What pods are given, as far as this host can give it.
 fn pod_network(desired: &Desired, observed: &Observed) -> PodNetwork {
-    let local = |address: &std::net::IpAddr| observed.addresses.contains_key(address);
-    let node: NodeAddresses = {
-        let v4 = desired.node.v4.map(std::net::IpAddr::V4).filter(local);
-        let v6 = desired.node.v6.map(std::net::IpAddr::V6).filter(local);
-        v4.into_iter().chain(v6).collect()
-    };
     let link = observed.underlay_mtu(&desired.node);
     let wanted = (desired.mtu > 0).then_some(desired.mtu);
     let mtu = link.into_iter().chain(wanted).min().unwrap_or(DEFAULT_MTU);
     PodNetwork {
-        node,
+        node: observed.local(&desired.node),
         mtu,
         ranges: desired.pod_ranges.clone(),
         blocks: desired.own_blocks.clone(),
@@ -119,7 +114,7 @@ pub fn apply(kernel: &dyn Kernel, plan: &Plan) -> Outcome {
 #[derive(Default)]
 struct Tally {
     writes: usize,
-    applied: BTreeMap<Object, ()>,
+    applied: BTreeSet<Object>,
     failed: BTreeMap<Object, String>,
 }
 
@@ -128,9 +123,9 @@ impl Tally {
         match result {
             Ok(()) => {
                 self.writes += 1;
-                self.applied.insert(object, ());
+                self.applied.insert(object);
             }
-            Err(error) => self.failed(object, error.chain()),
+            Err(error) => self.failed(object, error_chain(&error)),
         }
     }
 
@@ -146,7 +141,7 @@ impl Tally {
             failed,
         } = self;
         let applied = applied
-            .into_keys()
+            .into_iter()
             .filter(|object| !failed.contains_key(object))
             .collect();
         Outcome {
@@ -156,3 +151,6 @@ impl Tally {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use portolan_agent::options::{Action, Cli};
 use portolan_agent::run;
+use portolan_wire::error_chain;
 use tracing_subscriber::EnvFilter;
 
 /// What is logged unless `RUST_LOG` says otherwise.
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{}", portolan_agent::stream::chain(&*error));
+            tracing::error!("{}", error_chain(&*error));
             ExitCode::FAILURE
         }
     }

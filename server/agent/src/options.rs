@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use portolan_cni_protocol::DEFAULT_SOCKET;
 
 /// Keeps this host's network as the control plane wants it, and answers CNI calls.
 #[derive(Debug, Parser)]
@@ -29,7 +30,7 @@ pub struct Run {
     pub state_dir: PathBuf,
 
     /// The socket that the CNI plugin talks to.
-    #[arg(long, value_name = "PATH", default_value = "/run/portolan/cni.sock")]
+    #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
     pub cni_socket: PathBuf,
 
     /// A file with the join token, for a host that has not joined yet, or was off for longer than its

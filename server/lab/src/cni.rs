@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::json;
+use portolan_cni_protocol::{AddResult, NetworkConfig, VERSIONS, Verb, argument, variable};
 
 use crate::children::tie;
 use crate::netns::Namespace;
@@ -15,8 +14,8 @@ use crate::wait::until;
 
 /// What a runtime waits for a plugin before it gives up.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The version of the CNI specification spoken: what containerd 1.6 can convert.
-const VERSION: &str = "1.0.0";
+/// The version of the CNI specification spoken: the oldest, which containerd 1.6 can convert.
+const VERSION: &str = VERSIONS[0];
 
 /// One sandbox, as the runtime knows it.
 #[derive(Debug, Clone)]
@@ -74,9 +73,9 @@ pub struct Plugin<'a> {
 impl Plugin<'_> {
     /// ADD: the pod's first address.
     pub fn add(&self, sandbox: &Sandbox) -> Result<IpAddr, CniError> {
-        let said = self.call("ADD", sandbox)?;
+        let said = self.call(Verb::Add, sandbox)?;
         first_address(&said).ok_or(CniError::Refused {
-            verb: "ADD",
+            verb: Verb::Add.as_str(),
             pod: sandbox.pod.clone(),
             said,
         })
@@ -84,19 +83,15 @@ impl Plugin<'_> {
 
     /// DEL.
     pub fn del(&self, sandbox: &Sandbox) -> Result<(), CniError> {
-        self.call("DEL", sandbox).map(drop)
+        self.call(Verb::Del, sandbox).map(drop)
     }
 
-    fn call(&self, verb: &'static str, sandbox: &Sandbox) -> Result<String, CniError> {
-        let config = json!({
-            "cniVersion": VERSION, "name": "portolan", "type": "portolan-cni", "socket": self.socket,
-        });
-        let (status, said) = self
-            .execute(verb, sandbox, &config.to_string())
-            .map_err(|source| CniError::Run {
-                program: self.program.to_owned(),
-                source,
-            })?;
+    fn call(&self, verb: Verb, sandbox: &Sandbox) -> Result<String, CniError> {
+        let (status, said) = self.execute(verb, sandbox).map_err(|source| CniError::Run {
+            program: self.program.to_owned(),
+            source,
+        })?;
+        let verb = verb.as_str();
         let pod = sandbox.pod.clone();
         match status {
             None => Err(CniError::Late { verb, pod }),
@@ -110,22 +105,33 @@ impl Plugin<'_> {
     }
 
     /// Whether it succeeded (nothing: it did not end) and what it printed.
-    fn execute(&self, verb: &str, sandbox: &Sandbox, config: &str) -> io::Result<(Option<bool>, String)> {
+    fn execute(&self, verb: Verb, sandbox: &Sandbox) -> io::Result<(Option<bool>, String)> {
         let Sandbox {
             container_id,
             namespace,
             pod,
         } = sandbox;
-        let args = format!(
-            "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={pod};K8S_POD_INFRA_CONTAINER_ID={container_id}"
-        );
+        let config = serde_json::to_vec(&NetworkConfig {
+            cni_version: Some(VERSION.to_owned()),
+            name: Some("portolan".to_owned()),
+            plugin: Some("portolan-cni".to_owned()),
+            socket: Some(self.socket.display().to_string()),
+        })?;
+        let args = [
+            (argument::IGNORE_UNKNOWN, "1"),
+            (argument::POD_NAMESPACE, "default"),
+            (argument::POD_NAME, pod),
+            (argument::CONTAINER_ID, container_id),
+        ];
+        let args: Vec<String> = args.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let mut command = Command::new(self.program);
         command
-            .env("CNI_COMMAND", verb)
-            .env("CNI_CONTAINERID", container_id)
-            .env("CNI_NETNS", namespace.path());
-        command.env("CNI_IFNAME", "eth0").env("CNI_ARGS", args);
-        command.env("CNI_PATH", self.program.parent().unwrap_or(Path::new("/")));
+            .env(variable::COMMAND, verb.as_str())
+            .env(variable::CONTAINER_ID, container_id)
+            .env(variable::NETNS, namespace.path())
+            .env(variable::IFNAME, "eth0")
+            .env(variable::ARGS, args.join(";"))
+            .env(variable::PATH, self.program.parent().unwrap_or(Path::new("/")));
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -134,7 +140,7 @@ impl Plugin<'_> {
         let mut child = command.spawn()?;
         if let Some(mut stdin) = child.stdin.take() {
             // A plugin that ends without reading has said why on stdout.
-            let _ = stdin.write_all(config.as_bytes());
+            let _ = stdin.write_all(&config);
         }
         let status = until(PATIENCE, || child.try_wait())?;
         if status.is_none() {
@@ -151,16 +157,8 @@ impl Plugin<'_> {
 
 /// The first address of a CNI result.
 fn first_address(result: &str) -> Option<IpAddr> {
-    #[derive(Deserialize)]
-    struct Added {
-        ips: Vec<Ip>,
-    }
-    #[derive(Deserialize)]
-    struct Ip {
-        address: String,
-    }
-    let added: Added = serde_json::from_str(result).ok()?;
-    added.ips.first()?.address.split('/').next()?.parse().ok()
+    let result: AddResult = serde_json::from_str(result).ok()?;
+    result.ips.first()?.ip()
 }
 
 #[cfg(test)]

@@ -1,7 +1,24 @@
-//! Where time, randomness and ids come from: parameters, so that a test or a simulation decides them.
+//! Where time, randomness, ids, files, the network and threads come from: parameters, so that a test
+//! or a simulation decides them.
+//!
+//! Each source is a trait with the machine's own implementation beside it, named `System…`.
+
+#[cfg(feature = "async")]
+mod blocking;
+mod files;
+#[cfg(feature = "async")]
+mod net;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+#[cfg(feature = "async")]
+pub use blocking::{Blocking, OwnThread, SystemBlocking, WorkPanicked, Workers};
+pub use files::{AppendLog, Barrier, FileLock, Files, SystemFiles};
+#[cfg(feature = "async")]
+pub use net::{ByteStream, Listener, Net, Opening, SystemNet};
 
 use parking_lot::Mutex;
 use uuid::Uuid;
@@ -10,6 +27,12 @@ use uuid::Uuid;
 pub trait Clock: Send + Sync + 'static {
     /// Microseconds since the epoch, UTC.
     fn now(&self) -> i64;
+}
+
+/// Measures spans of time. What it says only grows, also when somebody sets the machine's clock.
+pub trait Stopwatch: Send + Sync + 'static {
+    /// How long it has run, since a moment that does not change.
+    fn elapsed(&self) -> Duration;
 }
 
 /// Gives random bytes that nobody can guess.
@@ -30,6 +53,26 @@ impl Clock for SystemClock {
     fn now(&self) -> i64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+    }
+}
+
+/// The machine's monotonic clock, from when this was made.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemStopwatch(Instant);
+
+impl Default for SystemStopwatch {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the one place where the machine's monotonic clock is read"
+    )]
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Stopwatch for SystemStopwatch {
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
     }
 }
 

@@ -3,13 +3,17 @@
 //! Says nothing about transport, reads and writes nothing. The messages are made from
 //! `proto/agent.proto`, which is also their documentation; start there. [`token`] is the text of a
 //! join token, [`digest`] what two sides compare to know that they mean the same state, [`field`]
-//! how addresses and ids are written in messages.
+//! how addresses and ids are written in messages, [`error_chain`] how an error becomes the reason in
+//! a report.
 
 #![deny(missing_docs)]
 
 pub mod digest;
 pub mod field;
+mod reason;
 pub mod token;
+
+pub use reason::error_chain;
 
 /// The messages of `proto/agent.proto`.
 #[allow(missing_docs, reason = "generated; the documentation is in the .proto file")]

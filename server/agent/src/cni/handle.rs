@@ -3,42 +3,56 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use portolan_cni_protocol::{CniError, argument, code};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::error::{CniError, code, of_kernel};
-use super::request::{Checked, Command, Place, parse};
-use super::result::{AddResult, forgotten};
+use super::error::RequestError;
+use super::request::{Checked, Command, SandboxInterface, parse};
+use super::result::{forgotten, of_add};
 use crate::pods::{AddPod, Pods};
 
-/// What a request is answered with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answered {
-    /// The result, an empty object where the specification wants none, or an error object.
-    pub bytes: Vec<u8>,
-    /// The code, if it is an error.
-    pub code: Option<u32>,
+/// A request that was not carried out.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Failed {
+    /// The version of the specification that the request is answered in.
+    version: String,
+    /// Why it was not carried out.
+    #[source]
+    error: RequestError,
 }
 
-/// Answers a request. Blocks for some milliseconds.
-pub fn answer(pods: &Pods, request: &[u8]) -> Answered {
-    let answered = parse(request).and_then(|checked| {
-        let version = checked.version;
-        carry_out(pods, checked).map_err(|error| error.in_version(version))
-    });
-    match answered {
-        Ok(bytes) => Answered { bytes, code: None },
-        Err(error) => {
-            tracing::warn!(code = error.code, details = %error.details, "{}", error.msg);
-            Answered {
-                bytes: encode(&error),
-                code: Some(error.code),
-            }
-        }
+impl Failed {
+    /// See [`RequestError::waits_for_block`].
+    pub fn waits_for_block(&self) -> bool {
+        self.error.waits_for_block()
+    }
+
+    /// What the runtime is told.
+    pub fn into_cni(self) -> CniError {
+        CniError::from(self.error).in_version(&self.version)
     }
 }
 
-fn encode(value: &impl Serialize) -> Vec<u8> {
+/// Carries a request out: the result's bytes, an empty object where the specification wants none.
+/// Blocks for some milliseconds.
+///
+/// # Errors
+/// If the request is wrong or cannot be carried out.
+pub fn answer(pods: &Pods, request: &[u8]) -> Result<Vec<u8>, Failed> {
+    let checked = parse(request).map_err(|error| Failed {
+        version: error.cni_version.clone(),
+        error: error.into(),
+    })?;
+    let version = checked.version;
+    carry_out(pods, checked).map_err(|error| Failed {
+        version: version.to_owned(),
+        error,
+    })
+}
+
+pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {
     // Of plain structs with text keys: cannot fail. An empty answer would still be an error there.
     serde_json::to_vec(value).unwrap_or_default()
 }
@@ -48,18 +62,21 @@ fn nothing() -> Vec<u8> {
     b"{}".to_vec()
 }
 
-fn carry_out(pods: &Pods, request: Checked) -> Result<Vec<u8>, CniError> {
+fn carry_out(pods: &Pods, request: Checked) -> Result<Vec<u8>, RequestError> {
     match request.command {
         Command::Add {
             network,
-            place,
+            interface,
             netns,
             args,
-        } => add(pods, network, place, netns, &args, request.version),
-        Command::Check { place, netns, previous } => check(pods, &place, &netns, &previous),
-        Command::Del { place } => {
-            pods.remove(&place.container, &place.ifname)
-                .map_err(|error| of_kernel(&error))?;
+        } => add(pods, network, interface, netns, &args, request.version),
+        Command::Check {
+            interface,
+            netns,
+            previous,
+        } => check(pods, &interface, &netns, &previous),
+        Command::Del { interface } => {
+            pods.remove(&interface.container, &interface.ifname)?;
             Ok(nothing())
         }
         Command::Gc { network, keep } => gc(pods, &network, keep.into_iter().collect()),
@@ -70,27 +87,27 @@ fn carry_out(pods: &Pods, request: Checked) -> Result<Vec<u8>, CniError> {
 fn add(
     pods: &Pods,
     network: String,
-    place: Place,
+    interface: SandboxInterface,
     netns: PathBuf,
     args: &BTreeMap<String, String>,
     version: &'static str,
-) -> Result<Vec<u8>, CniError> {
+) -> Result<Vec<u8>, RequestError> {
     let arg = |key: &str| args.get(key).cloned().unwrap_or_default();
     let pod = AddPod {
         network,
-        container: place.container,
-        ifname: place.ifname,
+        container: interface.container,
+        ifname: interface.ifname,
         netns,
-        pod_namespace: arg("K8S_POD_NAMESPACE"),
-        pod_name: arg("K8S_POD_NAME"),
-        pod_uid: arg("K8S_POD_UID"),
+        pod_namespace: arg(argument::POD_NAMESPACE),
+        pod_name: arg(argument::POD_NAME),
+        pod_uid: arg(argument::POD_UID),
     };
     let wired = pods.add(&pod)?;
-    Ok(encode(&AddResult::of(&wired, version)))
+    Ok(encode(&of_add(&wired, version)))
 }
 
-fn check(pods: &Pods, place: &Place, netns: &Path, previous: &Value) -> Result<Vec<u8>, CniError> {
-    let (wired, mut differences) = pods.check(&place.container, &place.ifname, netns)?;
+fn check(pods: &Pods, interface: &SandboxInterface, netns: &Path, previous: &Value) -> Result<Vec<u8>, RequestError> {
+    let (wired, mut differences) = pods.check(&interface.container, &interface.ifname, netns)?;
     differences.extend(forgotten(previous, &wired));
     if differences.is_empty() {
         return Ok(nothing());
@@ -99,18 +116,19 @@ fn check(pods: &Pods, place: &Place, netns: &Path, previous: &Value) -> Result<V
         code::NOT_AS_MADE,
         format!("the pod's network is not as it was made: {}", differences.join("; ")),
         "Somebody else changed it. The same ADD again mends it; or the runtime makes the sandbox anew.",
-    ))
+    )
+    .into())
 }
 
-fn gc(pods: &Pods, network: &str, keep: BTreeSet<(String, String)>) -> Result<Vec<u8>, CniError> {
+fn gc(pods: &Pods, network: &str, keep: BTreeSet<(String, String)>) -> Result<Vec<u8>, RequestError> {
     // All are tried; the first failure is told.
     match pods.retain(network, &keep).into_iter().find_map(Result::err) {
         None => Ok(nothing()),
-        Some(error) => Err(of_kernel(&error)),
+        Some(error) => Err(error.into()),
     }
 }
 
-fn status(pods: &Pods) -> Result<Vec<u8>, CniError> {
+fn status(pods: &Pods) -> Result<Vec<u8>, RequestError> {
     let usage = pods.usage();
     if usage.free() > 0 {
         return Ok(nothing());
@@ -123,5 +141,6 @@ fn status(pods: &Pods) -> Result<Vec<u8>, CniError> {
         code::NOT_AVAILABLE,
         msg,
         "The agent asks the control plane for a block by itself; see the node in the console if this stays.",
-    ))
+    )
+    .into())
 }

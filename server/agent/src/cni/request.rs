@@ -3,54 +3,31 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use portolan_cni_protocol::{CniError, Request, VERSIONS, Verb, code};
 use serde::Deserialize;
 use serde_json::Value;
-
-use super::VERSIONS;
-use super::error::{CniError, code};
 
 /// The longest interface name (`IFNAMSIZ` less its end).
 const LONGEST_IFNAME: usize = 15;
 
-/// A request as it comes over the socket.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Request {
-    /// `CNI_COMMAND`.
-    pub command: String,
-    /// `CNI_CONTAINERID`.
-    #[serde(default)]
-    pub container_id: String,
-    /// `CNI_NETNS`; empty when the runtime gave none.
-    #[serde(default)]
-    pub netns: String,
-    /// `CNI_IFNAME`.
-    #[serde(default)]
-    pub ifname: String,
-    /// `CNI_ARGS`, split.
-    #[serde(default)]
-    pub args: BTreeMap<String, String>,
-    /// The network configuration as it was given on standard input.
-    pub config: Value,
-}
-
 /// An interface in a sandbox, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub(super) struct SandboxInterface {
     /// The runtime's id of the sandbox.
-    pub container: String,
-    /// The interface.
-    pub ifname: String,
+    pub(super) container: String,
+    /// The interface's name in the sandbox.
+    pub(super) ifname: String,
 }
 
 /// What is asked, checked.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Command {
+pub(super) enum Command {
     /// Make the interface.
     Add {
         /// The network configuration's name.
         network: String,
-        /// Where.
-        place: Place,
+        /// The interface to make.
+        interface: SandboxInterface,
         /// The sandbox's network namespace.
         netns: PathBuf,
         /// `CNI_ARGS`.
@@ -58,8 +35,8 @@ pub enum Command {
     },
     /// See whether it is as `previous` says.
     Check {
-        /// Where.
-        place: Place,
+        /// The interface to examine.
+        interface: SandboxInterface,
         /// The sandbox's network namespace.
         netns: PathBuf,
         /// `prevResult`.
@@ -67,8 +44,8 @@ pub enum Command {
     },
     /// Take it away.
     Del {
-        /// Where.
-        place: Place,
+        /// The interface to take away.
+        interface: SandboxInterface,
     },
     /// Take everything of the network away but this: sandbox id and interface.
     Gc {
@@ -83,16 +60,16 @@ pub enum Command {
 
 /// A request with the version it is to be answered in.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Checked {
+pub(super) struct Checked {
     /// One of [`VERSIONS`].
-    pub version: &'static str,
+    pub(super) version: &'static str,
     /// What is asked.
-    pub command: Command,
+    pub(super) command: Command,
 }
 
 /// Parses and checks a request.
-pub fn parse(bytes: &[u8]) -> Result<Checked, CniError> {
-    let request: Request = serde_json::from_slice(bytes).map_err(|error| {
+pub(super) fn parse(bytes: &[u8]) -> Result<Checked, CniError> {
+    let request: Request<Value> = serde_json::from_slice(bytes).map_err(|error| {
         CniError::new(
             code::NOT_DECODED,
             format!("the request could not be read: {error}"),
@@ -117,7 +94,7 @@ fn version(config: &Value) -> Result<&'static str, CniError> {
         .get("cniVersion")
         .ok_or_else(|| invalid("the network configuration has no cniVersion"))?;
     let given = given.as_str().ok_or_else(|| invalid("cniVersion is not a text"))?;
-    VERSIONS.into_iter().find(|version| *version == given).ok_or_else(|| {
+    portolan_cni_protocol::version(given).ok_or_else(|| {
         CniError::new(
             code::INCOMPATIBLE_VERSION,
             format!("version {given} of the CNI specification is not spoken"),
@@ -129,18 +106,18 @@ fn version(config: &Value) -> Result<&'static str, CniError> {
     })
 }
 
-fn command(request: &Request) -> Result<Command, CniError> {
-    match request.command.as_str() {
-        "ADD" => {
+fn command(request: &Request<Value>) -> Result<Command, CniError> {
+    match Verb::parse(&request.command) {
+        Some(Verb::Add) => {
             supported(&request.config)?;
             Ok(Command::Add {
                 network: network(&request.config)?,
-                place: place(request)?,
+                interface: sandbox_interface(request)?,
                 netns: netns(request)?,
                 args: request.args.clone(),
             })
         }
-        "CHECK" => {
+        Some(Verb::Check) => {
             let previous = request.config.get("prevResult").cloned().ok_or_else(|| {
                 CniError::new(
                     code::INVALID_CONFIG,
@@ -149,21 +126,24 @@ fn command(request: &Request) -> Result<Command, CniError> {
                 )
             })?;
             Ok(Command::Check {
-                place: place(request)?,
+                interface: sandbox_interface(request)?,
                 netns: netns(request)?,
                 previous,
             })
         }
         // The namespace may be gone and its path empty; it is not needed.
-        "DEL" => Ok(Command::Del { place: place(request)? }),
-        "GC" => Ok(Command::Gc {
+        Some(Verb::Del) => Ok(Command::Del {
+            interface: sandbox_interface(request)?,
+        }),
+        Some(Verb::Gc) => Ok(Command::Gc {
             network: network(&request.config)?,
             keep: valid_attachments(&request.config)?,
         }),
-        "STATUS" => Ok(Command::Status),
-        other => Err(CniError::new(
+        Some(Verb::Status) => Ok(Command::Status),
+        // VERSION is answered by the plugin.
+        Some(Verb::Version) | None => Err(CniError::new(
             code::INVALID_ENVIRONMENT,
-            format!("CNI_COMMAND is {other:?}"),
+            format!("CNI_COMMAND is {:?}", request.command),
             "The agent knows ADD, CHECK, DEL, GC and STATUS.",
         )),
     }
@@ -203,7 +183,7 @@ fn missing(variable: &str, details: &str) -> CniError {
     )
 }
 
-fn place(request: &Request) -> Result<Place, CniError> {
+fn sandbox_interface(request: &Request<Value>) -> Result<SandboxInterface, CniError> {
     let (container, ifname) = (&request.container_id, &request.ifname);
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
     if !container.starts_with(|c: char| c.is_ascii_alphanumeric()) || !container.bytes().all(plain) {
@@ -216,13 +196,13 @@ fn place(request: &Request) -> Result<Place, CniError> {
             "It is the interface to make in the pod: 1 to 15 characters without slash, colon or blank, such as eth0.";
         return Err(missing("CNI_IFNAME", details));
     }
-    Ok(Place {
+    Ok(SandboxInterface {
         container: container.clone(),
         ifname: ifname.clone(),
     })
 }
 
-fn netns(request: &Request) -> Result<PathBuf, CniError> {
+fn netns(request: &Request<Value>) -> Result<PathBuf, CniError> {
     if request.netns.starts_with('/') {
         return Ok(PathBuf::from(&request.netns));
     }
@@ -278,7 +258,7 @@ mod tests {
     fn an_add_is_understood() {
         let checked = parse(&request(|_| ())).unwrap();
         assert_eq!(checked.version, "1.0.0");
-        let place = Place {
+        let interface = SandboxInterface {
             container: "c1".into(),
             ifname: "eth0".into(),
         };
@@ -287,7 +267,7 @@ mod tests {
             checked.command,
             Command::Add {
                 network: "portolan".to_owned(),
-                place,
+                interface,
                 netns: "/run/netns/c1".into(),
                 args
             }

@@ -1,18 +1,16 @@
 //! The socket: connections in, one request each, answered from a bounded number of threads.
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portolan_cni_protocol::{CniError, MAX_REQUEST, code};
+use portolan_sources::{ByteStream, Listener, WorkPanicked, Workers};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use super::MAX_REQUEST;
-use super::error::{CniError, code};
-use super::handle::answer;
+use super::handle::{answer, encode};
 use crate::pods::Pods;
 
 /// Requests worked on at once; more wait their turn. The kernel's lock lets one through anyway.
@@ -31,28 +29,9 @@ const WAIT_FOR_BLOCK: Duration = Duration::from_secs(2);
 /// How long requests under way may take to end when the agent stops.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Binds the socket at `path`, for root only, in the place of one that nobody listens to any more.
-pub fn bind(path: &Path) -> io::Result<UnixListener> {
-    use std::os::unix::fs::PermissionsExt;
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent)?;
-    }
-    match std::os::unix::net::UnixStream::connect(path) {
-        Ok(_) => {
-            let says = format!("another agent listens on {}", path.display());
-            return Err(io::Error::new(io::ErrorKind::AddrInUse, says));
-        }
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path)?,
-        Err(_) => {}
-    }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
-}
-
 /// Serves until `shutdown` completes, then lets requests under way end. A connection's failure
 /// concerns nobody else.
-pub async fn serve(listener: UnixListener, pods: Arc<Pods>, shutdown: impl Future<Output = ()>) {
+pub async fn serve(listener: Box<dyn Listener>, pods: Arc<Pods>, workers: Workers, shutdown: impl Future<Output = ()>) {
     let turns = Arc::new(Semaphore::new(AT_ONCE));
     let (stopping, stop) = watch::channel(());
     let mut connections = JoinSet::new();
@@ -70,8 +49,9 @@ pub async fn serve(listener: UnixListener, pods: Arc<Pods>, shutdown: impl Futur
             () = &mut shutdown => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                connections.spawn(converse(stream, Arc::clone(&pods), Arc::clone(&turns), stop.clone()));
+            Ok(stream) => {
+                let (pods, turns, workers) = (Arc::clone(&pods), Arc::clone(&turns), workers.clone());
+                connections.spawn(converse(stream, pods, turns, workers, stop.clone()));
             }
             Err(error) => {
                 // Out of descriptors, most likely: let some connections end first.
@@ -88,13 +68,19 @@ pub async fn serve(listener: UnixListener, pods: Arc<Pods>, shutdown: impl Futur
     }
 }
 
-async fn converse(mut stream: UnixStream, pods: Arc<Pods>, turns: Arc<Semaphore>, mut stop: watch::Receiver<()>) {
+async fn converse(
+    mut stream: Box<dyn ByteStream>,
+    pods: Arc<Pods>,
+    turns: Arc<Semaphore>,
+    workers: Workers,
+    mut stop: watch::Receiver<()>,
+) {
     let request = tokio::select! {
-        request = tokio::time::timeout(PATIENCE, read_request(&mut stream)) => request,
+        request = tokio::time::timeout(PATIENCE, read_request(&mut *stream)) => request,
         _ = stop.changed() => return,
     };
     let answered = match request {
-        Ok(Ok(Some(request))) => work_on(request, pods, &turns).await,
+        Ok(Ok(Some(request))) => work_on(request, pods, &turns, &workers).await,
         Ok(Ok(None)) => broken("the request is too large"),
         // Nobody is there to be told.
         Ok(Err(_)) | Err(_) => return,
@@ -110,7 +96,7 @@ async fn converse(mut stream: UnixStream, pods: Arc<Pods>, turns: Arc<Semaphore>
 }
 
 /// Works on a request, and on one that there is no address for again whenever there may be.
-async fn work_on(request: Vec<u8>, pods: Arc<Pods>, turns: &Semaphore) -> Vec<u8> {
+async fn work_on(request: Vec<u8>, pods: Arc<Pods>, turns: &Semaphore, workers: &Workers) -> Vec<u8> {
     let end = tokio::time::Instant::now() + WAIT_FOR_BLOCK;
     let request = Arc::new(request);
     loop {
@@ -120,20 +106,24 @@ async fn work_on(request: Vec<u8>, pods: Arc<Pods>, turns: &Semaphore) -> Vec<u8
             // The semaphore is never closed, so a turn always comes.
             let _turn = turns.acquire().await;
             let (pods, request) = (Arc::clone(&pods), Arc::clone(&request));
-            tokio::task::spawn_blocking(move || answer(&pods, &request)).await
+            workers.run(move || answer(&pods, &request)).await
         };
-        let Ok(answered) = worked else {
-            return broken("the agent failed while it worked on the request");
+        let failed = match worked {
+            Ok(Ok(result)) => return result,
+            Ok(Err(failed)) => failed,
+            Err(WorkPanicked) => return broken("the agent failed while it worked on the request"),
         };
-        let again = answered.code == Some(code::TRY_AGAIN_LATER);
-        if !again || !matches!(tokio::time::timeout_at(end, configured.changed()).await, Ok(Ok(()))) {
-            return answered.bytes;
+        if failed.waits_for_block() && matches!(tokio::time::timeout_at(end, configured.changed()).await, Ok(Ok(()))) {
+            continue;
         }
+        let error = failed.into_cni();
+        tracing::warn!(code = error.code, details = %error.details, "{}", error.msg);
+        return encode(&error);
     }
 }
 
 /// Up to a line feed or the end; `None` when it is too large.
-async fn read_request(stream: &mut UnixStream) -> io::Result<Option<Vec<u8>>> {
+async fn read_request(stream: &mut dyn ByteStream) -> io::Result<Option<Vec<u8>>> {
     let mut request = Vec::with_capacity(4096);
     loop {
         if stream.read_buf(&mut request).await? == 0 {
@@ -151,16 +141,24 @@ async fn read_request(stream: &mut UnixStream) -> io::Result<Option<Vec<u8>>> {
 
 fn broken(msg: &str) -> Vec<u8> {
     let details = format!("A request has at most {MAX_REQUEST} bytes; see the agent's log.");
-    serde_json::to_vec(&CniError::new(code::IO_FAILURE, msg, details)).unwrap_or_default()
+    encode(&CniError::new(code::IO_FAILURE, msg, details))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use portolan_sources::{Net as _, SystemNet};
     use serde_json::{Value, json};
+    use tokio::net::UnixStream;
     use tokio::sync::oneshot;
 
     use super::*;
     use crate::pods::tests::{Rig, network};
+
+    fn bind(path: &Path) -> io::Result<Box<dyn Listener>> {
+        SystemNet.listen_local(path)
+    }
 
     fn add(rig: &Rig, n: u8) -> Vec<u8> {
         let pod = rig.sandbox(n);
@@ -186,10 +184,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/cni.sock");
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = tokio::spawn(serve(bind(&path).unwrap(), Arc::new(rig.pods), async {
-            let _stopped = stopped.await;
-        }));
-        assert_eq!(bind(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let server = tokio::spawn(serve(
+            bind(&path).unwrap(),
+            Arc::new(rig.pods),
+            Workers::default(),
+            async {
+                let _stopped = stopped.await;
+            },
+        ));
+        assert_eq!(bind(&path).err().unwrap().kind(), io::ErrorKind::AddrInUse);
         let asked = requests.iter().map(|request| ask(&path, request));
         let answers = futures_util::future::join_all(asked).await;
         let addresses: std::collections::BTreeSet<_> =
@@ -214,7 +217,12 @@ mod tests {
         let pods = Arc::new(rig.pods);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cni.sock");
-        let server = tokio::spawn(serve(bind(&path).unwrap(), Arc::clone(&pods), std::future::pending()));
+        let server = tokio::spawn(serve(
+            bind(&path).unwrap(),
+            Arc::clone(&pods),
+            Workers::default(),
+            std::future::pending(),
+        ));
         let lease = async {
             pods.starved().notified().await;
             pods.configure(network(&["10.1.0.0/26"]));

@@ -6,39 +6,73 @@
 //! from the control plane, and until then nothing is deleted.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use portolan_sources::Files;
 use portolan_wire::agent::Snapshot;
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 
 use super::{Arriving, Id, State};
-use crate::files;
 
 /// What the file begins with; the digit is the version.
 const MAGIC: &[u8; 8] = b"PTLDES1\n";
 
-/// Writes the state, durably.
-///
-/// # Errors
-/// If the disk does not take it; the file is then as it was.
-pub fn save(path: &Path, state: &State) -> io::Result<()> {
-    files::replace(path, &encode(state), 0o600)
+/// Permissions of the file.
+const MODE: u32 = 0o600;
+
+/// The file that the desired state is kept in.
+#[derive(Clone)]
+pub struct DesiredFile {
+    files: Arc<dyn Files>,
+    path: PathBuf,
 }
 
-/// Reads the state; `None` if there is none, or none that can be trusted.
-///
-/// # Errors
-/// If there is a file and it cannot be read.
-pub fn load(path: &Path) -> io::Result<Option<State>> {
-    let Some(content) = files::read(path)? else {
-        return Ok(None);
-    };
-    let state = decode(&content);
-    if state.is_none() {
-        tracing::warn!(path = %path.display(), "the desired state on disk is damaged; asking for a snapshot");
+impl DesiredFile {
+    /// The file in a state directory; it need not be there.
+    pub fn new(files: Arc<dyn Files>, state_dir: &Path) -> Self {
+        Self {
+            files,
+            path: state_dir.join("desired.bin"),
+        }
     }
-    Ok(state)
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes the state, durably.
+    ///
+    /// # Errors
+    /// If the disk does not take it; the file is then as it was.
+    pub fn save(&self, state: &State) -> io::Result<()> {
+        self.files.replace(&self.path, &encode(state), MODE)
+    }
+
+    /// Reads the state; `None` if there is none, or none that can be trusted.
+    ///
+    /// # Errors
+    /// If there is a file and it cannot be read.
+    pub fn load(&self) -> io::Result<Option<State>> {
+        let Some(content) = self.files.read(&self.path)? else {
+            return Ok(None);
+        };
+        let state = decode(&content);
+        if state.is_none() {
+            tracing::warn!(path = %self.path.display(), "the desired state on disk is damaged; asking for a snapshot");
+        }
+        Ok(state)
+    }
+
+    /// Removes the file: what one node was to be is nothing to another.
+    ///
+    /// # Errors
+    /// If it is there and cannot be removed.
+    pub fn remove(&self) -> io::Result<()> {
+        self.files.remove(&self.path)
+    }
 }
 
 fn encode(state: &State) -> Vec<u8> {

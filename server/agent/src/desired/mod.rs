@@ -11,12 +11,11 @@ mod tests;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use portolan_plan::{Desired, NodeAddresses, OwnBlock, RemoteBlock};
 use portolan_shared::ids::{BlockId, NodeId};
 use portolan_wire::agent::{Block, Change, Cluster, Node, Snapshot};
 use portolan_wire::digest::{self, Digest};
 use portolan_wire::field::{self, BadField};
-
-use crate::plan::{self, NodeAddresses, OwnBlock, RemoteBlock};
 
 type Id = [u8; 16];
 
@@ -125,16 +124,16 @@ impl State {
     }
 
     /// What this node plans by. `own` is this node.
-    pub fn desired(&self, own: NodeId) -> plan::Desired {
+    pub fn desired(&self, own: NodeId) -> Desired {
         let Some(cluster) = &self.cluster else {
-            return plan::Desired::default();
+            return Desired::default();
         };
         let via = |id: &[u8]| -> NodeAddresses {
             let node = Id::try_from(id).ok().and_then(|id| self.nodes.get(&id));
             let addresses = node.map(|node| node.addresses.as_slice()).unwrap_or_default();
             addresses.iter().filter_map(|bytes| address(bytes)).collect()
         };
-        let mut desired = plan::Desired {
+        let mut desired = Desired {
             complete: true,
             node: via(own.as_bytes()),
             mtu: cluster.mtu,

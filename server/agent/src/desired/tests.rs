@@ -1,5 +1,11 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use portolan_sources::Files as _;
+use portolan_sources::testing::MemoryFiles;
 use portolan_wire::agent::Prefix;
 
+use super::disk::DesiredFile;
 use super::*;
 
 const STORE: Id = [7; 16];
@@ -207,30 +213,37 @@ fn what_is_malformed_changes_nothing() {
     }
 }
 
+/// A file, and the disk it is on.
+fn file() -> (DesiredFile, MemoryFiles) {
+    let files = MemoryFiles::default();
+    files.make_folder(Path::new("/state")).unwrap();
+    (DesiredFile::new(Arc::new(files.clone()), Path::new("/state")), files)
+}
+
 #[test]
 fn the_state_comes_back_from_disk() {
-    let home = tempfile::tempdir().unwrap();
-    let path = home.path().join("desired.bin");
-    assert_eq!(disk::load(&path).unwrap(), None);
-    disk::save(&path, &state(5)).unwrap();
-    disk::save(&path, &state(6)).unwrap();
-    assert_eq!(disk::load(&path).unwrap(), Some(state(6)));
+    let (file, _) = file();
+    assert_eq!(file.load().unwrap(), None);
+    file.save(&state(5)).unwrap();
+    file.save(&state(6)).unwrap();
+    assert_eq!(file.load().unwrap(), Some(state(6)));
+    file.remove().unwrap();
+    assert_eq!(file.load().unwrap(), None);
 }
 
 #[test]
 fn a_torn_file_counts_as_none_wherever_it_is_torn() {
-    let home = tempfile::tempdir().unwrap();
-    let path = home.path().join("desired.bin");
-    disk::save(&path, &state(5)).unwrap();
-    let whole = std::fs::read(&path).unwrap();
+    let (file, files) = file();
+    file.save(&state(5)).unwrap();
+    let whole = files.read(file.path()).unwrap().unwrap();
     for length in 0..whole.len() {
-        std::fs::write(&path, &whole[..length]).unwrap();
-        assert_eq!(disk::load(&path).unwrap(), None, "cut at {length}");
+        files.replace(file.path(), &whole[..length], 0o600).unwrap();
+        assert_eq!(file.load().unwrap(), None, "cut at {length}");
     }
     for at in 0..whole.len() {
         let mut changed = whole.clone();
         changed[at] ^= 0x10;
-        std::fs::write(&path, &changed).unwrap();
-        assert_eq!(disk::load(&path).unwrap(), None, "changed at {at}");
+        files.replace(file.path(), &changed, 0o600).unwrap();
+        assert_eq!(file.load().unwrap(), None, "changed at {at}");
     }
 }

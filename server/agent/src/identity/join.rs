@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{Identity, IdentityError, Key, tls};
+use crate::machine::Sources;
 use crate::stream::connect::{ConnectError, connect};
 
 /// How long the control plane may take to answer.
@@ -58,13 +59,14 @@ impl JoinError {
 /// # Errors
 /// If the control plane is not reached, is another than the token's, or refuses.
 pub async fn join(
+    sources: &Sources,
     state_dir: &Path,
     token: &JoinToken,
     name: &str,
     addresses: &[IpAddr],
-    now: u64,
 ) -> Result<Identity, JoinError> {
-    let key = Key::load_or_make(state_dir)?;
+    let (files, clock) = (&sources.files, &sources.clock);
+    let key = Key::load_or_make(files, state_dir)?;
     let request = JoinRequest {
         protocol: PROTOCOL,
         token_id: token.id.as_bytes().to_vec(),
@@ -81,8 +83,15 @@ pub async fn join(
         endpoint: token.endpoint.clone(),
         source,
     };
-    let config = tls::of_join(token.ca_sha256).map_err(|error| failed(error.into()))?;
-    let socket = connect(&token.endpoint, JOIN_PATH, Arc::new(config), MAX_JOIN_FRAME).await;
+    let config = tls::of_join(token.ca_sha256, clock).map_err(|error| failed(error.into()))?;
+    let socket = connect(
+        &*sources.net,
+        &token.endpoint,
+        JOIN_PATH,
+        Arc::new(config),
+        MAX_JOIN_FRAME,
+    )
+    .await;
     let mut socket = socket.map_err(failed)?;
     let exchange = async {
         socket
@@ -98,7 +107,10 @@ pub async fn join(
         }
     };
     match timeout(PATIENCE, exchange).await.unwrap_or_default() {
-        Some(Outcome::Joined(joined)) => Ok(Identity::keep(state_dir, key, token.endpoint.clone(), joined, now)?),
+        Some(Outcome::Joined(joined)) => {
+            let endpoint = token.endpoint.clone();
+            Ok(Identity::keep(files, state_dir, key, endpoint, joined, clock.now())?)
+        }
         Some(Outcome::Refused(refused)) => Err(JoinError::Refused(refused)),
         None => Err(JoinError::NoAnswer),
     }
@@ -142,16 +154,20 @@ mod tests {
     #[tokio::test]
     async fn a_host_that_is_let_in_keeps_its_identity_and_a_lost_answer_is_asked_for_again() {
         let (authority, home) = (Authority::listen().await, tempfile::tempdir().unwrap());
+        let sources = Sources::system().unwrap();
         let token = token(&authority, authority.key_sha256());
         let addresses = ["10.0.0.11".parse().unwrap()];
-        let ask = || join(home.path(), &token, "node-1", &addresses, 1000);
+        let ask = || join(&sources, home.path(), &token, "node-1", &addresses);
         let (lost, first) = tokio::join!(ask(), answer(&authority, |_| None));
         assert!(lost.err().unwrap().may_pass());
-        assert!(Identity::load(home.path()).unwrap().is_none());
+        assert!(Identity::load(&sources.files, home.path()).unwrap().is_none());
         let let_in = |request: &JoinRequest| Some(Outcome::Joined(authority.joined(&request.csr, NODE)));
         let (joined, second) = tokio::join!(ask(), answer(&authority, let_in));
         assert_eq!(joined.unwrap().node(), NODE);
-        assert_eq!(Identity::load(home.path()).unwrap().unwrap().endpoint(), token.endpoint);
+        assert_eq!(
+            Identity::load(&sources.files, home.path()).unwrap().unwrap().endpoint(),
+            token.endpoint
+        );
         assert_eq!(
             (second.node_name.as_str(), &second.secret[..]),
             ("node-1", &[4; 32][..])
@@ -165,9 +181,10 @@ mod tests {
     #[tokio::test]
     async fn another_ca_than_the_pinned_one_is_told_nothing() {
         let (authority, home) = (Authority::listen().await, tempfile::tempdir().unwrap());
+        let sources = Sources::system().unwrap();
         let wrong = token(&authority, [9; 32]);
         let error = tokio::select! {
-            joined = join(home.path(), &wrong, "node-1", &[], 1000) => joined.err().unwrap(),
+            joined = join(&sources, home.path(), &wrong, "node-1", &[]) => joined.err().unwrap(),
             _ = authority.accept() => panic!("the handshake must fail"),
         };
         assert!(
@@ -186,6 +203,7 @@ mod tests {
     #[tokio::test]
     async fn a_refusal_is_final_unless_it_says_otherwise() {
         let (authority, home) = (Authority::listen().await, tempfile::tempdir().unwrap());
+        let sources = Sources::system().unwrap();
         let token = token(&authority, authority.key_sha256());
         for retry in [false, true] {
             let refused = Refused {
@@ -194,7 +212,7 @@ mod tests {
                 retry,
             };
             let (joined, _) = tokio::join!(
-                join(home.path(), &token, "node-1", &[], 1000),
+                join(&sources, home.path(), &token, "node-1", &[]),
                 answer(&authority, |_| Some(Outcome::Refused(refused)))
             );
             let error = joined.err().unwrap();

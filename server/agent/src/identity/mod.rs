@@ -11,10 +11,13 @@ pub mod tls;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portolan_shared::ids::{ClusterId, NodeId};
+use portolan_sources::Files;
 use portolan_wire::agent::Joined;
 use portolan_wire::field;
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
@@ -22,12 +25,10 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
 
-use crate::files;
-
 pub use join::{JoinError, join};
 
-/// How long a certificate lasts, in seconds: 7 days.
-pub const CERTIFICATE_LIFE: u64 = 7 * 24 * 60 * 60;
+/// How long a certificate lasts.
+pub const CERTIFICATE_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Why the identity cannot be read or kept.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +74,7 @@ struct Facts {
 /// The identity of a host that has joined.
 #[derive(Clone)]
 pub struct Identity {
-    folder: PathBuf,
+    folder: Folder,
     facts: Facts,
     certificate: CertificateDer<'static>,
     ca: CertificateDer<'static>,
@@ -85,17 +86,14 @@ impl Identity {
     ///
     /// # Errors
     /// If there is one that cannot be read.
-    pub fn load(state_dir: &Path) -> Result<Option<Self>, IdentityError> {
-        let folder = folder(state_dir);
-        let Some(facts) = read(&folder.join("node.json"))? else {
+    pub fn load(files: &Arc<dyn Files>, state_dir: &Path) -> Result<Option<Self>, IdentityError> {
+        let folder = Folder::of(files, state_dir);
+        let Some(facts) = folder.read(NODE)? else {
             return Ok(None);
         };
-        let facts = serde_json::from_slice(&facts).map_err(|_| damaged(&folder.join("node.json")))?;
-        let key = Key::load(&folder)?.ok_or_else(|| damaged(&folder.join("key.pem")))?;
-        let (certificate, ca) = (
-            certificate(&folder.join("cert.pem"))?,
-            certificate(&folder.join("ca.pem"))?,
-        );
+        let facts = serde_json::from_slice(&facts).map_err(|_| folder.damaged(NODE))?;
+        let key = Key::load(&folder)?.ok_or_else(|| folder.damaged(KEY))?;
+        let (certificate, ca) = (folder.certificate(CERTIFICATE)?, folder.certificate(CA)?);
         Ok(Some(Self {
             folder,
             facts,
@@ -105,23 +103,25 @@ impl Identity {
         }))
     }
 
-    /// Keeps what the join gave, for the key it was asked with.
+    /// Keeps what the join gave, for the key it was asked with. `now` is in microseconds since the
+    /// epoch.
     ///
     /// # Errors
     /// If the answer cannot be used, or the disk does not take it.
     pub(crate) fn keep(
+        files: &Arc<dyn Files>,
         state_dir: &Path,
         key: Key,
         endpoint: String,
         joined: Joined,
-        now: u64,
+        now: i64,
     ) -> Result<Self, IdentityError> {
-        let folder = folder(state_dir);
+        let folder = Folder::of(files, state_dir);
         let facts = Facts {
             node: NodeId::from_bytes(field::id("node_id", &joined.node_id)?),
             cluster: ClusterId::from_bytes(field::id("cluster_id", &joined.cluster_id)?),
             endpoint,
-            certified_at: now,
+            certified_at: seconds(now),
             removed: false,
         };
         let identity = Self {
@@ -131,25 +131,23 @@ impl Identity {
             ca: joined.ca_certificate.into(),
             key,
         };
-        write(&identity.folder.join("ca.pem"), pem(&identity.ca).as_bytes(), 0o644)?;
-        write(
-            &identity.folder.join("cert.pem"),
-            pem(&identity.certificate).as_bytes(),
-            0o644,
-        )?;
+        identity.folder.write(CA, pem(&identity.ca).as_bytes(), PUBLIC)?;
+        identity
+            .folder
+            .write(CERTIFICATE, pem(&identity.certificate).as_bytes(), PUBLIC)?;
         identity.write_facts()?;
         Ok(identity)
     }
 
-    /// Keeps a renewed certificate.
+    /// Keeps a renewed certificate. `now` is in microseconds since the epoch.
     ///
     /// # Errors
     /// If the disk does not take it.
-    pub fn renewed(&mut self, certificate: Vec<u8>, now: u64) -> Result<(), IdentityError> {
+    pub fn renewed(&mut self, certificate: Vec<u8>, now: i64) -> Result<(), IdentityError> {
         let certificate = CertificateDer::from(certificate);
-        write(&self.folder.join("cert.pem"), pem(&certificate).as_bytes(), 0o644)?;
+        self.folder.write(CERTIFICATE, pem(&certificate).as_bytes(), PUBLIC)?;
         self.certificate = certificate;
-        self.facts.certified_at = now;
+        self.facts.certified_at = seconds(now);
         self.write_facts()
     }
 
@@ -182,20 +180,24 @@ impl Identity {
         &self.facts.endpoint
     }
 
-    /// When the certificate was received; another certificate, another time.
+    /// When the certificate was received, in seconds since the epoch; another certificate, another
+    /// time.
     pub fn certified_at(&self) -> u64 {
         self.facts.certified_at
     }
 
-    /// How old the certificate is, in seconds; all of time if the clock was set back.
-    pub fn certificate_age(&self, now: u64) -> u64 {
-        now.checked_sub(self.facts.certified_at).unwrap_or(u64::MAX)
+    /// How old the certificate is at `now`, in microseconds since the epoch; all of time if the clock
+    /// was set back.
+    pub fn certificate_age(&self, now: i64) -> Duration {
+        seconds(now)
+            .checked_sub(self.facts.certified_at)
+            .map_or(Duration::MAX, Duration::from_secs)
     }
 
     /// Whether the certificate's life is over: the control plane takes it no more, and only a join
-    /// brings another.
-    pub fn has_expired(&self, now: u64) -> bool {
-        self.facts.certified_at.saturating_add(CERTIFICATE_LIFE) <= now
+    /// brings another. `now` is in microseconds since the epoch.
+    pub fn has_expired(&self, now: i64) -> bool {
+        self.facts.certified_at.saturating_add(CERTIFICATE_LIFE.as_secs()) <= seconds(now)
     }
 
     /// A request to sign the key again.
@@ -208,39 +210,33 @@ impl Identity {
 
     fn write_facts(&self) -> Result<(), IdentityError> {
         let facts = serde_json::to_vec(&self.facts).expect("ids, texts and numbers are JSON");
-        write(&self.folder.join("node.json"), &facts, 0o644)
+        self.folder.write(NODE, &facts, PUBLIC)
     }
 }
 
 /// The host's own key.
 #[derive(Clone)]
-pub(crate) struct Key(std::sync::Arc<KeyPair>);
+pub(crate) struct Key(Arc<KeyPair>);
 
 impl Key {
     /// The key on disk; made now if there is none. It is kept before it is used, so that a join whose
     /// answer was lost can be asked for again with the same key.
-    pub(crate) fn load_or_make(state_dir: &Path) -> Result<Self, IdentityError> {
-        let folder = folder(state_dir);
-        let made = |source| IdentityError::File {
-            attempt: "make",
-            path: folder.clone(),
-            source,
-        };
-        files::folder(&folder).map_err(made)?;
+    pub(crate) fn load_or_make(files: &Arc<dyn Files>, state_dir: &Path) -> Result<Self, IdentityError> {
+        let folder = Folder::of(files, state_dir);
+        folder.make()?;
         if let Some(key) = Self::load(&folder)? {
             return Ok(key);
         }
         let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
-        write(&folder.join("key.pem"), key.serialize_pem().as_bytes(), 0o600)?;
+        folder.write(KEY, key.serialize_pem().as_bytes(), SECRET)?;
         Ok(Self(key.into()))
     }
 
-    fn load(folder: &Path) -> Result<Option<Self>, IdentityError> {
-        let path = folder.join("key.pem");
-        let Some(pem) = read(&path)? else { return Ok(None) };
-        let pem = String::from_utf8(pem).map_err(|_| damaged(&path))?;
+    fn load(folder: &Folder) -> Result<Option<Self>, IdentityError> {
+        let Some(pem) = folder.read(KEY)? else { return Ok(None) };
+        let pem = String::from_utf8(pem).map_err(|_| folder.damaged(KEY))?;
         let key = KeyPair::from_pkcs8_pem_and_sign_algo(&pem, &rcgen::PKCS_ECDSA_P256_SHA256);
-        Ok(Some(Self(key.map_err(|_| damaged(&path))?.into())))
+        Ok(Some(Self(key.map_err(|_| folder.damaged(KEY))?.into())))
     }
 
     /// A PKCS#10 request for it. Whom the certificate names is the control plane's to say.
@@ -255,33 +251,77 @@ impl Key {
     }
 }
 
-fn folder(state_dir: &Path) -> PathBuf {
-    state_dir.join("identity")
+/// The file that is written last.
+const NODE: &str = "node.json";
+const KEY: &str = "key.pem";
+const CERTIFICATE: &str = "cert.pem";
+const CA: &str = "ca.pem";
+
+/// Permissions of the key.
+const SECRET: u32 = 0o600;
+/// Permissions of the other files.
+const PUBLIC: u32 = 0o644;
+
+/// The folder of the state directory that the identity is kept in.
+#[derive(Clone)]
+struct Folder {
+    files: Arc<dyn Files>,
+    path: PathBuf,
 }
 
-fn damaged(path: &Path) -> IdentityError {
-    IdentityError::Damaged { path: path.to_owned() }
+impl Folder {
+    fn of(files: &Arc<dyn Files>, state_dir: &Path) -> Self {
+        Self {
+            files: Arc::clone(files),
+            path: state_dir.join("identity"),
+        }
+    }
+
+    fn make(&self) -> Result<(), IdentityError> {
+        self.files
+            .make_folder(&self.path)
+            .map_err(|source| IdentityError::File {
+                attempt: "make",
+                path: self.path.clone(),
+                source,
+            })
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, IdentityError> {
+        let path = self.path.join(name);
+        self.files.read(&path).map_err(|source| IdentityError::File {
+            attempt: "read",
+            path,
+            source,
+        })
+    }
+
+    fn write(&self, name: &str, content: &[u8], mode: u32) -> Result<(), IdentityError> {
+        let path = self.path.join(name);
+        self.files
+            .replace(&path, content, mode)
+            .map_err(|source| IdentityError::File {
+                attempt: "write",
+                path,
+                source,
+            })
+    }
+
+    fn certificate(&self, name: &str) -> Result<CertificateDer<'static>, IdentityError> {
+        let content = self.read(name)?.ok_or_else(|| self.damaged(name))?;
+        CertificateDer::from_pem_slice(&content).map_err(|_| self.damaged(name))
+    }
+
+    fn damaged(&self, name: &str) -> IdentityError {
+        IdentityError::Damaged {
+            path: self.path.join(name),
+        }
+    }
 }
 
-fn read(path: &Path) -> Result<Option<Vec<u8>>, IdentityError> {
-    files::read(path).map_err(|source| IdentityError::File {
-        attempt: "read",
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), IdentityError> {
-    files::replace(path, content, mode).map_err(|source| IdentityError::File {
-        attempt: "write",
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn certificate(path: &Path) -> Result<CertificateDer<'static>, IdentityError> {
-    let content = read(path)?.ok_or_else(|| damaged(path))?;
-    CertificateDer::from_pem_slice(&content).map_err(|_| damaged(path))
+/// Whole seconds of microseconds since the epoch: what `node.json` counts in.
+fn seconds(micros: i64) -> u64 {
+    u64::try_from(micros / 1_000_000).unwrap_or(0)
 }
 
 /// A certificate as PEM (RFC 7468: lines of 64 characters).
@@ -300,7 +340,18 @@ fn pem(certificate: &CertificateDer<'_>) -> String {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use portolan_sources::SystemFiles;
+
     use super::*;
+
+    /// Microseconds of so many seconds.
+    fn micros(seconds: u64) -> i64 {
+        i64::try_from(seconds).unwrap() * 1_000_000
+    }
+
+    fn disk() -> Arc<dyn Files> {
+        Arc::new(SystemFiles)
+    }
 
     fn joined(key: &Key) -> Joined {
         let certificate = CertificateParams::default()
@@ -319,42 +370,44 @@ mod tests {
 
     #[test]
     fn an_identity_is_there_once_everything_of_it_is() {
-        let home = tempfile::tempdir().unwrap();
-        assert!(Identity::load(home.path()).unwrap().is_none());
-        let key = Key::load_or_make(home.path()).unwrap();
+        let (files, home) = (disk(), tempfile::tempdir().unwrap());
+        assert!(Identity::load(&files, home.path()).unwrap().is_none());
+        let key = Key::load_or_make(&files, home.path()).unwrap();
         assert!(
-            Identity::load(home.path()).unwrap().is_none(),
+            Identity::load(&files, home.path()).unwrap().is_none(),
             "a key alone is no identity"
         );
         let path = home.path().join("identity/key.pem");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 
-        let mut made = Identity::keep(home.path(), key.clone(), "198.18.0.1:7443".into(), joined(&key), 1000).unwrap();
-        let read = Identity::load(home.path()).unwrap().unwrap();
+        let endpoint = "198.18.0.1:7443".to_owned();
+        let mut made = Identity::keep(&files, home.path(), key.clone(), endpoint, joined(&key), micros(1000)).unwrap();
+        let read = Identity::load(&files, home.path()).unwrap().unwrap();
         assert_eq!(
             (&read.facts, &read.certificate, &read.ca),
             (&made.facts, &made.certificate, &made.ca)
         );
-        assert_eq!(read.certificate_age(1600), 600);
-        assert_eq!(read.certificate_age(10), u64::MAX);
-        assert!(!read.has_expired(1000 + CERTIFICATE_LIFE - 1) && read.has_expired(1000 + CERTIFICATE_LIFE));
-        assert!(!read.has_expired(10), "a clock that was set back says nothing");
+        assert_eq!(read.certificate_age(micros(1600)), Duration::from_secs(600));
+        assert_eq!(read.certificate_age(micros(10)), Duration::MAX);
+        let end = 1000 + CERTIFICATE_LIFE.as_secs();
+        assert!(!read.has_expired(micros(end) - 1) && read.has_expired(micros(end)));
+        assert!(!read.has_expired(micros(10)), "a clock that was set back says nothing");
 
         made.note_removed().unwrap();
-        assert!(Identity::load(home.path()).unwrap().unwrap().is_removed());
+        assert!(Identity::load(&files, home.path()).unwrap().unwrap().is_removed());
         std::fs::write(&path, "torn").unwrap();
         assert!(matches!(
-            Identity::load(home.path()),
+            Identity::load(&files, home.path()),
             Err(IdentityError::Damaged { .. })
         ));
     }
 
     #[test]
     fn the_same_key_is_used_again() {
-        let home = tempfile::tempdir().unwrap();
+        let (files, home) = (disk(), tempfile::tempdir().unwrap());
         let (first, again) = (
-            Key::load_or_make(home.path()).unwrap(),
-            Key::load_or_make(home.path()).unwrap(),
+            Key::load_or_make(&files, home.path()).unwrap(),
+            Key::load_or_make(&files, home.path()).unwrap(),
         );
         assert_eq!(first.0.serialize_der(), again.0.serialize_der());
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use portolan_shared::ids::NodeId;
+use portolan_sources::Files;
 use portolan_wire::agent::Joined;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer, IsCa, KeyPair,
@@ -101,10 +102,16 @@ impl Authority {
         }
     }
 
-    /// The identity of a node that has joined here.
-    pub(crate) fn identity(&self, state_dir: &Path, node: NodeId, certified_at: u64) -> Identity {
-        let key = Key::load_or_make(state_dir).unwrap();
+    /// The identity of a node that joined here at `certified_at`, in microseconds since the epoch.
+    pub(crate) fn identity(
+        &self,
+        files: &Arc<dyn Files>,
+        state_dir: &Path,
+        node: NodeId,
+        certified_at: i64,
+    ) -> Identity {
+        let key = Key::load_or_make(files, state_dir).unwrap();
         let joined = self.joined(&key.request().unwrap(), node);
-        Identity::keep(state_dir, key, self.address.to_string(), joined, certified_at).unwrap()
+        Identity::keep(files, state_dir, key, self.address.to_string(), joined, certified_at).unwrap()
     }
 }

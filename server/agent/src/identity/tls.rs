@@ -1,11 +1,15 @@
 //! TLS of the agent: 1.3 only, P-256, and nobody is trusted but the CA of the join token.
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use portolan_sources::Clock;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::time_provider::TimeProvider;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use sha2::{Digest as _, Sha256};
 
@@ -28,11 +32,11 @@ fn provider() -> Arc<CryptoProvider> {
 ///
 /// # Errors
 /// If certificate and key do not fit.
-pub fn of_node(identity: &Identity) -> Result<ClientConfig, rustls::Error> {
+pub fn of_node(identity: &Identity, clock: &Arc<dyn Clock>) -> Result<ClientConfig, rustls::Error> {
     let mut roots = RootCertStore::empty();
     roots.add(identity.ca.clone())?;
     let key = PrivateKeyDer::Pkcs8(identity.key.der());
-    let mut config = ClientConfig::builder_with_provider(provider())
+    let mut config = ClientConfig::builder_with_details(provider(), ValidityClock::new(clock))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_root_certificates(roots)
         .with_client_auth_cert(vec![identity.certificate.clone()], key)?;
@@ -45,19 +49,41 @@ pub fn of_node(identity: &Identity) -> Result<ClientConfig, rustls::Error> {
 ///
 /// # Errors
 /// Never with the suites of this build; the signature is rustls'.
-pub fn of_join(ca_sha256: [u8; 32]) -> Result<ClientConfig, rustls::Error> {
+pub fn of_join(ca_sha256: [u8; 32], clock: &Arc<dyn Clock>) -> Result<ClientConfig, rustls::Error> {
     let provider = provider();
     let pinned = Arc::new(Pinned {
         ca_sha256,
         provider: Arc::clone(&provider),
     });
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_details(provider, ValidityClock::new(clock))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(pinned)
         .with_no_client_auth();
     config.resumption = rustls::client::Resumption::disabled();
     Ok(config)
+}
+
+/// The time at which certificates have to be valid.
+struct ValidityClock(Arc<dyn Clock>);
+
+impl ValidityClock {
+    fn new(clock: &Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self(Arc::clone(clock)))
+    }
+}
+
+impl fmt::Debug for ValidityClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ValidityClock")
+    }
+}
+
+impl TimeProvider for ValidityClock {
+    fn current_time(&self) -> Option<UnixTime> {
+        let micros = u64::try_from(self.0.now()).ok()?;
+        Some(UnixTime::since_unix_epoch(Duration::from_micros(micros)))
+    }
 }
 
 /// Trusts the CA certificate that the server sends along if its key is the pinned one; everything

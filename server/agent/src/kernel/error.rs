@@ -57,14 +57,6 @@ impl KernelError {
             Some(libc::ESRCH | libc::ENODEV | libc::ENOENT | libc::EADDRNOTAVAIL | libc::ENXIO)
         )
     }
-
-    /// The sentence with its causes, for a report or an answer.
-    pub fn chain(&self) -> String {
-        match std::error::Error::source(self) {
-            Some(source) => format!("{self}: {source}"),
-            None => self.to_string(),
-        }
-    }
 }
 
 /// The kernel's reason, its number, and what to look at where experience says so.

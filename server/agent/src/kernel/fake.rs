@@ -1,31 +1,45 @@
-//! A kernel in memory that can fail one call at a time, for tests.
+//! A kernel in memory that can refuse, for tests and simulations.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
+use portolan_plan::testing::drop_link;
+use portolan_plan::{Link, Observed, RouteKey, Sysctl, Target, pod, pod_keys};
 
-use super::{Kernel, KernelError, RouteChange};
-use crate::plan::{Observed, RouteKey, Sysctl, Target};
+use super::{AttachError, Attachment, Kernel, KernelError, NamespaceError, RouteChange, Wiring};
 
 /// What the fake kernel holds: what is observed, and strangers' routes beside it.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct State {
-    pub(crate) seen: Observed,
+pub struct State {
+    /// What the agent observes.
+    pub seen: Observed,
     /// Slots that hold routes which are not ours.
-    pub(crate) strangers: BTreeMap<RouteKey, String>,
-    pub(crate) calls: usize,
+    pub strangers: BTreeMap<RouteKey, String>,
+    /// How many changes were asked for.
+    pub calls: usize,
+    /// The pods' namespaces, with the kernel's number of each. A path that is not here leads to a
+    /// namespace that is gone.
+    pub namespaces: BTreeMap<PathBuf, u64>,
+    /// Pods' links are not made.
+    pub refuse_attach: bool,
+    /// Pods' links are not removed.
+    pub refuse_detach: bool,
 }
 
 /// A fake kernel.
 #[derive(Default)]
-pub(crate) struct FakeKernel {
-    pub(crate) state: Mutex<State>,
+pub struct FakeKernel {
+    /// What it holds.
+    pub state: Mutex<State>,
     /// The number of the call (from 0) that fails, if any.
-    pub(crate) fail_at: Option<usize>,
+    pub fail_at: Option<usize>,
 }
 
 impl FakeKernel {
-    pub(crate) fn new(state: State) -> Self {
+    /// A kernel that holds this and refuses nothing.
+    pub fn new(state: State) -> Self {
         Self {
             state: Mutex::new(state),
             fail_at: None,
@@ -100,14 +114,69 @@ impl Kernel for FakeKernel {
 
     fn drop_link(&self, name: &str) -> Result<(), KernelError> {
         self.call(name, |state| {
-            if let Some(link) = state.seen.links.remove(name) {
-                state.seen.addresses.retain(|_, index| *index != link.index);
-                state
-                    .seen
-                    .routes
-                    .retain(|_, route| route.target != Target::Link(name.to_owned()));
-            }
+            drop_link(&mut state.seen, name);
             Ok(())
+        })
+    }
+}
+
+fn refused(what: &str) -> KernelError {
+    KernelError::Refused {
+        what: what.to_owned(),
+        errno: libc::ENOBUFS,
+        message: None,
+    }
+}
+
+impl Wiring for FakeKernel {
+    /// Panics if another pod's link has one of the addresses: none may ever be given twice.
+    fn attach(&self, attachment: &Attachment<'_>) -> Result<u64, AttachError> {
+        let inode = self.namespace(attachment.netns)?;
+        let mut state = self.state.lock();
+        if state.refuse_attach {
+            return Err(refused(attachment.host_link).into());
+        }
+        let slots = pod(attachment.host_link, attachment.addresses, &attachment.node);
+        let seen = &mut state.seen;
+        for (key, route) in slots.routes {
+            let before = seen.routes.insert(key, route);
+            let other = before.is_some_and(|before| match before.target {
+                Target::Link(name) => name != attachment.host_link && seen.links.contains_key(&name),
+                Target::Via(_) | Target::Unreachable | Target::Strange => false,
+            });
+            assert!(!other, "the address of {key} was given twice");
+        }
+        let index = seen.links.values().map(|link| link.index).max().unwrap_or(0) + 1;
+        let link = Link {
+            index,
+            mtu: attachment.mtu,
+            pod: true,
+        };
+        seen.links.insert(attachment.host_link.to_owned(), link);
+        Ok(inode)
+    }
+
+    fn detach(&self, host_link: &str, addresses: &[IpAddr]) -> Result<(), KernelError> {
+        let mut state = self.state.lock();
+        if state.refuse_detach {
+            return Err(refused(host_link));
+        }
+        for key in pod_keys(addresses) {
+            state.seen.routes.remove(&key);
+        }
+        drop_link(&mut state.seen, host_link);
+        Ok(())
+    }
+
+    fn differences(&self, attachment: &Attachment<'_>) -> Result<Vec<String>, AttachError> {
+        let there = self.state.lock().seen.links.contains_key(attachment.host_link);
+        Ok(if there { vec![] } else { vec!["the link is gone".into()] })
+    }
+
+    fn namespace(&self, netns: &Path) -> Result<u64, NamespaceError> {
+        let found = self.state.lock().namespaces.get(netns).copied();
+        found.ok_or_else(|| NamespaceError::Gone {
+            path: netns.display().to_string(),
         })
     }
 }

@@ -6,15 +6,18 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use netlink_packet_route::address::AddressScope;
-use parking_lot::Mutex;
+use portolan_plan::{Link, Observed, POD_GATEWAY_V4, ROUTE_PROTOCOL, Route, RouteKey, Sysctl, Target, is_pod_link};
 use portolan_shared::addr::Family;
+use portolan_sources::Stopwatch;
+use portolan_wire::error_chain;
 
 use super::decode::{self, RawRoute};
+use super::messages::NextHop;
 use super::netns::Home;
 use super::reaper::Reaper;
-use super::socket::{Reply, Request, Socket};
-use super::{Kernel, KernelError, PodNamespace, ROUTE_PROTOCOL, RouteChange, is_pod_link, messages};
-use crate::plan::{Link, Observed, POD_GATEWAY_V4, Route, RouteKey, Sysctl, Target};
+use super::socket::Request;
+use super::sockets::Sockets;
+use super::{Kernel, KernelError, PodNamespace, RouteChange, messages};
 
 /// The kernel's number of `lo` in every namespace.
 const LOOPBACK: u32 = 1;
@@ -24,73 +27,6 @@ const SCOPE_LINK: u8 = 253;
 const UNICAST: u8 = 1;
 /// `RTN_UNREACHABLE`.
 const UNREACHABLE: u8 = 7;
-/// Sockets kept open between uses.
-const KEPT_SOCKETS: usize = 8;
-
-/// Routing sockets of the host's namespace, opened as needed and kept.
-pub(super) struct Sockets {
-    home: Home,
-    idle: Mutex<Vec<Socket>>,
-}
-
-impl Sockets {
-    /// A new socket in the host's namespace.
-    pub(super) fn open(&self) -> io::Result<Socket> {
-        self.home.run(Socket::open)?
-    }
-
-    /// Lends a socket. One whose conversation broke is closed rather than kept.
-    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Socket) -> Result<T, KernelError>) -> Result<T, KernelError> {
-        let mut socket = self.lend()?;
-        let result = work(&mut socket);
-        if !broke(&result) {
-            self.give_back(socket);
-        }
-        result
-    }
-
-    /// Several requests in order, one result for each; an error if there is no socket at all.
-    pub(super) fn each(&self, requests: &[Request]) -> Result<Vec<Result<Vec<Reply>, KernelError>>, KernelError> {
-        let mut socket = self.lend()?;
-        let results = socket.exchange(requests);
-        if !results.iter().any(broke) {
-            self.give_back(socket);
-        }
-        Ok(results)
-    }
-
-    /// Several requests in order; the first failure is the result, later ones have been made too.
-    pub(super) fn all(&self, requests: &[Request]) -> Result<(), KernelError> {
-        self.each(requests)?.into_iter().try_for_each(|result| result.map(drop))
-    }
-
-    fn lend(&self) -> Result<Socket, KernelError> {
-        let kept = self.idle.lock().pop();
-        kept.map_or_else(|| self.open(), Ok)
-            .map_err(|source| KernelError::Talk {
-                what: "a routing socket".into(),
-                source,
-            })
-    }
-
-    fn give_back(&self, socket: Socket) {
-        let mut idle = self.idle.lock();
-        if idle.len() < KEPT_SOCKETS {
-            idle.push(socket);
-        }
-    }
-
-    /// The host's namespace.
-    pub(super) fn home(&self) -> &Home {
-        &self.home
-    }
-}
-
-/// Whether the conversation broke: answers to what was asked may come later, to somebody else.
-fn broke<T>(result: &Result<T, KernelError>) -> bool {
-    matches!(result, Err(KernelError::Talk { .. }))
-}
-
 /// The kernel of one host, by netlink and `/proc/sys`.
 pub struct Netlink {
     pub(super) sockets: Arc<Sockets>,
@@ -99,26 +35,23 @@ pub struct Netlink {
 
 impl Netlink {
     /// The host is the network namespace that this process was started in.
-    pub fn open() -> Result<Self, KernelError> {
+    pub fn open(stopwatch: Arc<dyn Stopwatch>) -> Result<Self, KernelError> {
         let home = Home::here().map_err(|source| KernelError::Talk {
             what: "its own namespace".into(),
             source,
         })?;
-        Ok(Self::of(home))
+        Ok(Self::of(home, stopwatch))
     }
 
     /// The host is another namespace: for tests and benchmarks that run several in one process.
-    pub fn open_at(namespace: PodNamespace) -> Self {
-        Self::of(Home::at(namespace))
+    pub fn open_at(namespace: PodNamespace, stopwatch: Arc<dyn Stopwatch>) -> Self {
+        Self::of(Home::at(namespace), stopwatch)
     }
 
-    fn of(home: Home) -> Self {
-        let sockets = Arc::new(Sockets {
-            home,
-            idle: Mutex::default(),
-        });
+    fn of(home: Home, stopwatch: Arc<dyn Stopwatch>) -> Self {
+        let sockets = Arc::new(Sockets::new(home));
         Self {
-            reaper: Reaper::new(Arc::clone(&sockets)),
+            reaper: Reaper::new(Arc::clone(&sockets), stopwatch),
             sockets,
         }
     }
@@ -270,7 +203,7 @@ impl Kernel for Netlink {
             Ok(answers) => answers.into_iter(),
             Err(error) => {
                 // No socket at all: each change failed for the same reason.
-                let reason = error.chain();
+                let reason = error_chain(&error);
                 let failed = |_: &RouteChange| {
                     Err(KernelError::Talk {
                         what: "the routes".into(),
@@ -338,68 +271,40 @@ impl Netlink {
         indexes: &mut BTreeMap<String, Option<u32>>,
     ) -> Result<Option<Request>, KernelError> {
         let (RouteChange::Put { key, route, .. } | RouteChange::Drop { key, route }) = change;
-        let mut hop = messages::NextHop {
-            via: None,
-            link: None,
-            source: route.source,
-            unreachable: false,
+        let link = match &route.target {
+            Target::Link(name) => match (self.index_of(name, indexes)?, change) {
+                (Some(index), _) => Some(index),
+                (None, RouteChange::Drop { .. }) => return Ok(None),
+                (None, RouteChange::Put { .. }) => {
+                    return Err(KernelError::Refused {
+                        what: key.to_string(),
+                        errno: libc::ENODEV,
+                        message: None,
+                    });
+                }
+            },
+            Target::Via(_) | Target::Unreachable | Target::Strange => None,
         };
-        match &route.target {
-            Target::Via(via) => hop.via = Some(*via),
-            Target::Unreachable => hop.unreachable = true,
-            Target::Link(name) => {
-                let index = match indexes.get(name) {
-                    Some(index) => *index,
-                    None => {
-                        let index = self.find_link(name)?.map(|link| link.index);
-                        indexes.insert(name.clone(), index);
-                        index
-                    }
-                };
-                hop.link = match (index, change) {
-                    (Some(index), _) => Some(index),
-                    (None, RouteChange::Drop { .. }) => return Ok(None),
-                    (None, RouteChange::Put { .. }) => {
-                        return Err(KernelError::Refused {
-                            what: key.to_string(),
-                            errno: libc::ENODEV,
-                            message: None,
-                        });
-                    }
-                };
-            }
+        let Some(hop) = NextHop::of(route, link) else {
             // Ours by its protocol, and nothing that we make: only its slot is known.
-            Target::Strange => {
-                return match change {
-                    RouteChange::Drop { .. } => Ok(Some(messages::del_route(key))),
-                    RouteChange::Put { .. } => Err(KernelError::Malformed { what: key.to_string() }),
-                };
-            }
-        }
+            return match change {
+                RouteChange::Drop { .. } => Ok(Some(messages::del_route(key))),
+                RouteChange::Put { .. } => Err(KernelError::Malformed { what: key.to_string() }),
+            };
+        };
         Ok(Some(match change {
             RouteChange::Put { replace, .. } => messages::new_route(key, ROUTE_PROTOCOL, &hop, *replace),
             RouteChange::Drop { .. } => messages::del_seen_route(key, &hop),
         }))
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_socket_whose_exchange_broke_is_not_used_again() {
-        let sockets = Sockets {
-            home: Home::here().unwrap(),
-            idle: Mutex::default(),
-        };
-        assert!(sockets.each(&[messages::get_link("lo")]).unwrap()[0].is_ok());
-        assert_eq!(sockets.idle.lock().len(), 1);
-        // More than the kernel takes at once.
-        let name = "x".repeat(30_000);
-        let many: Vec<Request> = (0..100).map(|_| messages::get_link(&name)).collect();
-        let results = sockets.each(&many).unwrap();
-        assert!(results.iter().all(broke), "{:?}", results[0]);
-        assert_eq!(sockets.idle.lock().len(), 0);
+    /// The kernel's number of a link, asked once for each name.
+    fn index_of(&self, name: &str, indexes: &mut BTreeMap<String, Option<u32>>) -> Result<Option<u32>, KernelError> {
+        if let Some(index) = indexes.get(name) {
+            return Ok(*index);
+        }
+        let index = self.find_link(name)?.map(|link| link.index);
+        indexes.insert(name.to_owned(), index);
+        Ok(index)
     }
 }

@@ -13,12 +13,11 @@ use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use portolan_plan::{MAIN_TABLE, ROUTE_PROTOCOL, Route, RouteKey, Target};
 use portolan_shared::addr::{Cidr, Family};
 use portolan_shared::mac::MacAddress;
 
-use super::ROUTE_PROTOCOL;
 use super::socket::Request;
-use crate::plan::{MAIN_TABLE, RouteKey};
 
 /// `RTM_DELLINK`.
 pub(super) const DEL_LINK: u16 = 17;
@@ -173,6 +172,26 @@ pub(super) struct NextHop {
 }
 
 impl NextHop {
+    /// Where a route leads; `link` is the kernel's number of the link that it names, if it names one.
+    /// `None` for a route of a shape that we never make.
+    pub(super) fn of(route: &Route, link: Option<u32>) -> Option<Self> {
+        let hop = Self {
+            via: None,
+            link,
+            source: route.source,
+            unreachable: false,
+        };
+        match &route.target {
+            Target::Via(via) => Some(Self { via: Some(*via), ..hop }),
+            Target::Unreachable => Some(Self {
+                unreachable: true,
+                ..hop
+            }),
+            Target::Link(_) => link.map(|_| hop),
+            Target::Strange => None,
+        }
+    }
+
     /// Out of a link, with no gateway.
     pub(super) fn link(index: u32) -> Self {
         Self {

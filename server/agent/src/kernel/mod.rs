@@ -4,17 +4,18 @@
 //! implements [`Kernel`] (routes, gateway, switches: what a plan needs) and [`Wiring`] (pods'
 //! links). Flags are explicit at every call. A dump that the kernel marks as torn
 //! (`NLM_F_DUMP_INTR`) is read again. Nothing here decides what should be: that is
-//! [`crate::plan`].
+//! [`portolan_plan`].
 
 mod decode;
 mod error;
-#[cfg(test)]
-pub(crate) mod fake;
+#[cfg(any(test, feature = "testing"))]
+pub mod fake;
 mod host;
 mod messages;
 mod netns;
 mod reaper;
 mod socket;
+mod sockets;
 mod wiring;
 
 pub use error::KernelError;
@@ -23,24 +24,7 @@ pub use netns::{NamespaceError, PodNamespace};
 pub use socket::{Reply, Socket};
 pub use wiring::{AttachError, Attachment, Sandbox, Wiring};
 
-use crate::plan::{Observed, Route, RouteKey, Sysctl};
-
-/// The number that marks routes of ours (`rtm_protocol`). What carries it is ours; nothing else is.
-pub const ROUTE_PROTOCOL: u8 = 157;
-
-/// How the names of our links begin.
-pub const LINK_PREFIX: &str = "ptl";
-
-/// Hex digits of the allocation's id in the name of a pod's link: with the prefix, 14 of the 15
-/// characters that the kernel allows.
-pub const LINK_DIGITS: usize = 11;
-
-/// Whether `name` is what a pod's link of ours is called: the prefix and [`LINK_DIGITS`] lower-case
-/// hex digits. Narrow on purpose: what matches and belongs to no allocation is removed.
-pub fn is_pod_link(name: &str) -> bool {
-    name.strip_prefix(LINK_PREFIX)
-        .is_some_and(|rest| rest.len() == LINK_DIGITS && rest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
-}
+use portolan_plan::{Observed, Route, RouteKey, Sysctl};
 
 /// One change of the routing table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,3 +64,8 @@ pub trait Kernel: Send + Sync {
     /// Removes a link by name. A link that is not there is no error.
     fn drop_link(&self, name: &str) -> Result<(), KernelError>;
 }
+
+/// A whole kernel: hosts and pods' links.
+pub trait HostKernel: Kernel + Wiring {}
+
+impl<T: Kernel + Wiring> HostKernel for T {}

@@ -6,16 +6,18 @@
 //! thread of its own, and whoever asked waits for the notification instead.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
+use portolan_sources::Stopwatch;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
-use super::host::Sockets;
-use super::socket::Socket;
+use super::socket::{Reply, Socket};
+use super::sockets::Sockets;
 use super::{KernelError, decode, messages};
 
 /// Threads that may sleep in the kernel at once; beyond it the caller sleeps itself.
@@ -30,6 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Removes links.
 pub(super) struct Reaper {
     sockets: Arc<Sockets>,
+    stopwatch: Arc<dyn Stopwatch>,
     sleeping: Arc<AtomicUsize>,
 }
 
@@ -37,9 +40,10 @@ pub(super) struct Reaper {
 type Answer = Arc<Mutex<Option<Result<(), KernelError>>>>;
 
 impl Reaper {
-    pub(super) fn new(sockets: Arc<Sockets>) -> Self {
+    pub(super) fn new(sockets: Arc<Sockets>, stopwatch: Arc<dyn Stopwatch>) -> Self {
         Self {
             sockets,
+            stopwatch,
             sleeping: Arc::default(),
         }
     }
@@ -63,8 +67,8 @@ impl Reaper {
             source,
         };
         // Listening begins before the request is sent, or the notification could be missed.
-        let mut ears = self.sockets.open().map_err(talk)?;
-        ears.listen(messages::LINK_GROUP).map_err(talk)?;
+        let mut news = self.sockets.open().map_err(talk)?;
+        news.listen(messages::LINK_GROUP).map_err(talk)?;
         let answered =
             Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|e| talk(e.into()))?);
         let answer = Answer::default();
@@ -84,7 +88,12 @@ impl Reaper {
             .stack_size(SMALL_STACK)
             .spawn(work)
             .map_err(talk)?;
-        wait(&mut ears, &*answered, &answer, index).map_err(talk)?
+        let removal = Removal {
+            index,
+            answered: &answered,
+            answer: &answer,
+        };
+        removal.wait(&mut news, &*self.stopwatch).map_err(talk)?
     }
 }
 
@@ -97,49 +106,57 @@ impl Drop for Leave {
     }
 }
 
-/// Until the link is gone or its removal is answered, whichever comes first.
-fn wait(
-    ears: &mut Socket,
-    answered: impl rustix::fd::AsFd,
-    answer: &Mutex<Option<Result<(), KernelError>>>,
+/// A removal that is under way.
+struct Removal<'a> {
+    /// The kernel's number of the link.
     index: u32,
-) -> io::Result<Result<(), KernelError>> {
-    let end = Instant::now() + PATIENCE;
-    let mut deaf = false;
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        let (heard, done) = {
-            let interest = if deaf { PollFlags::empty() } else { PollFlags::IN };
-            let mut fds = [PollFd::new(&*ears, interest), PollFd::new(&answered, PollFlags::IN)];
-            let timeout = Timespec {
-                tv_sec: left.as_secs() as i64,
-                tv_nsec: i64::from(left.subsec_nanos()),
-            };
-            match poll(&mut fds, Some(&timeout)) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
+    /// Readable once there is an answer.
+    answered: &'a OwnedFd,
+    answer: &'a Mutex<Option<Result<(), KernelError>>>,
+}
+
+impl Removal<'_> {
+    /// Until the link is gone or its removal is answered, whichever comes first. `news` listens to
+    /// what becomes of links.
+    fn wait(&self, news: &mut Socket, stopwatch: &dyn Stopwatch) -> io::Result<Result<(), KernelError>> {
+        let end = stopwatch.elapsed() + PATIENCE;
+        let mut listening = true;
+        loop {
+            let left = end.saturating_sub(stopwatch.elapsed());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
             }
-            (!fds[0].revents().is_empty(), !fds[1].revents().is_empty())
-        };
-        if done && let Some(result) = answer.lock().take() {
-            return Ok(result);
-        }
-        if heard && !deaf {
-            match ears.notifications() {
-                Ok(replies) => {
-                    let gone = |r: &super::Reply| {
-                        r.kind == messages::DEL_LINK && decode::link(&r.payload).is_some_and(|l| l.index == index)
-                    };
-                    if replies.iter().any(gone) {
-                        return Ok(Ok(()));
-                    }
+            let (told, answered) = poll_both(news, listening, self.answered, left)?;
+            if answered && let Some(result) = self.answer.lock().take() {
+                return Ok(result);
+            }
+            if told && listening {
+                match news.notifications() {
+                    Ok(replies) if replies.iter().any(|reply| self.is_end(reply)) => return Ok(Ok(())),
+                    Ok(_) => {}
+                    // More happened than the buffer holds: wait for the answer instead.
+                    Err(_) => listening = false,
                 }
-                // More happened than the buffer holds: wait for the answer instead.
-                Err(_) => deaf = true,
             }
         }
     }
+
+    fn is_end(&self, reply: &Reply) -> bool {
+        reply.kind == messages::DEL_LINK && decode::link(&reply.payload).is_some_and(|link| link.index == self.index)
+    }
+}
+
+/// Waits for news or an answer, at most `left`; which of them there may be.
+fn poll_both(news: &Socket, listening: bool, answered: &OwnedFd, left: Duration) -> io::Result<(bool, bool)> {
+    let interest = if listening { PollFlags::IN } else { PollFlags::empty() };
+    let mut fds = [PollFd::new(news, interest), PollFd::new(answered, PollFlags::IN)];
+    let timeout = Timespec {
+        tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(left.subsec_nanos()),
+    };
+    match poll(&mut fds, Some(&timeout)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok((!fds[0].revents().is_empty(), !fds[1].revents().is_empty()))
 }

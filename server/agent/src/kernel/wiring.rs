@@ -9,14 +9,15 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use netlink_packet_route::address::AddressScope;
+use portolan_plan::{NodeAddresses, POD_GATEWAY_V4, POD_GATEWAY_V6, PodSlots, ROUTE_PROTOCOL, RouteKey, pod, pod_keys};
 use portolan_shared::addr::{Cidr, Family};
 use portolan_shared::mac::MacAddress;
+use portolan_wire::error_chain;
 
 use super::decode::{self, RawLink};
 use super::messages::{self, NextHop, Veth};
 use super::socket::Request;
-use super::{KernelError, NamespaceError, Netlink, PodNamespace, ROUTE_PROTOCOL, Socket};
-use crate::plan::{NodeAddresses, POD_GATEWAY_V4, POD_GATEWAY_V6, RouteKey};
+use super::{KernelError, NamespaceError, Netlink, PodNamespace, Socket};
 
 /// The hardware address of every pod link's host end: the same everywhere, so that what a pod has
 /// learned stays true when its link is made again.
@@ -111,7 +112,7 @@ impl Wiring for Netlink {
             Ok(()) => Ok(namespace.inode()),
             Err(error) => {
                 if let Err(second) = self.detach(attachment.host_link, attachment.addresses) {
-                    tracing::warn!(link = attachment.host_link, error = %second.chain(), "a half-made pod link stays");
+                    tracing::warn!(link = attachment.host_link, error = %error_chain(&second), "a half-made pod link stays");
                 }
                 Err(error.into())
             }
@@ -120,11 +121,7 @@ impl Wiring for Netlink {
 
     fn detach(&self, host_link: &str, addresses: &[IpAddr]) -> Result<(), KernelError> {
         // Packets stop at once; the link itself takes the kernel longer.
-        let mut requests: Vec<Request> = addresses
-            .iter()
-            .filter_map(|a| RouteKey::ours_to(*a))
-            .map(|key| messages::del_route(&key))
-            .collect();
+        let mut requests: Vec<Request> = pod_keys(addresses).map(|key| messages::del_route(&key)).collect();
         requests.push(messages::get_link(host_link));
         let mut results = self.sockets.each(&requests)?;
         let link = results
@@ -236,26 +233,23 @@ impl Netlink {
             requests.push(messages::new_address(index, gateway, 64, AddressScope::Link, name));
         }
         let steps = requests.len();
-        let keys: Vec<RouteKey> = attachment
-            .addresses
+        let PodSlots { routes } = pod(name, attachment.addresses, &attachment.node);
+        let routes: Vec<(RouteKey, NextHop)> = routes
             .iter()
-            .filter_map(|a| RouteKey::ours_to(*a))
+            .filter_map(|(key, route)| Some((*key, NextHop::of(route, Some(index))?)))
             .collect();
-        let hop = |key: &RouteKey| NextHop {
-            source: attachment.node.of(key.prefix.family()),
-            ..NextHop::link(index)
-        };
         requests.extend(
-            keys.iter()
-                .map(|key| messages::new_route(key, ROUTE_PROTOCOL, &hop(key), false)),
+            routes
+                .iter()
+                .map(|(key, hop)| messages::new_route(key, ROUTE_PROTOCOL, hop, false)),
         );
         let results = self.sockets.each(&requests)?;
         for (step, result) in results.into_iter().enumerate() {
-            let key = step.checked_sub(steps).and_then(|at| keys.get(at));
-            match (result, key) {
+            let route = step.checked_sub(steps).and_then(|at| routes.get(at));
+            match (result, route) {
                 (Ok(_), _) => {}
-                (Err(error), Some(key)) if error.errno() == Some(libc::EEXIST) => {
-                    self.take_slot(key, &hop(key), error)?
+                (Err(error), Some((key, hop))) if error.errno() == Some(libc::EEXIST) => {
+                    self.take_slot(key, hop, error)?
                 }
                 (Err(error), _) => return Err(error),
             }
@@ -291,7 +285,7 @@ impl Netlink {
             let dump = messages::dump_routes(family, ROUTE_PROTOCOL);
             let replies = self.sockets.with(|socket| socket.dump(&dump))?;
             let routes: Vec<_> = replies.iter().filter_map(|r| decode::route(&r.payload)).collect();
-            for key in attachment.addresses.iter().filter_map(|a| RouteKey::ours_to(*a)) {
+            for key in pod_keys(attachment.addresses) {
                 if key.prefix.family() == family
                     && !routes
                         .iter()
@@ -441,11 +435,15 @@ fn inside_differences(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use portolan_sources::SystemStopwatch;
+
     use super::*;
 
     #[test]
     fn a_path_that_leads_to_the_host_by_now_is_a_sandbox_gone() {
-        let kernel = Netlink::open().unwrap();
+        let kernel = Netlink::open(Arc::new(SystemStopwatch::default())).unwrap();
         assert_eq!(kernel.sandbox(Path::new("/proc/thread-self/ns/net")), Sandbox::Gone);
         assert_eq!(kernel.sandbox(Path::new("/nowhere/at/all")), Sandbox::Gone);
     }

@@ -1,6 +1,6 @@
 //! What has been given to whom, as a fold over the events of the log. Pure.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ pub struct Listing {
 pub(super) struct Ledger {
     allocations: BTreeMap<PortId, Arc<Allocation>>,
     by_seq: BTreeMap<u64, PortId>,
-    by_sandbox: HashMap<(String, String), PortId>,
+    by_sandbox: BTreeMap<(String, String), PortId>,
     releases: VecDeque<Release>,
     seq: u64,
     forgotten: u64,

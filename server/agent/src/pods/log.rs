@@ -1,4 +1,4 @@
-//! The append-only file that pods' addresses survive in.
+//! The lines of the append-only file that pods' addresses survive in. Pure.
 //!
 //! A line an event: eight hex digits of CRC-32C over the rest, a space, JSON, a line feed. A power
 //! cut can tear only lines that nobody was answered for (an answer waits for the sync), so lines
@@ -6,97 +6,9 @@
 //! address as given that is not costs little, and the other way round is a duplicate. A log with
 //! such lines is written anew before anything is added.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::io::{self, Write as _};
 
 use super::ledger::Event;
-
-/// Makes everything appended before it durable.
-pub(super) type Barrier = Box<dyn FnOnce() -> io::Result<()> + Send>;
-
-/// Where the log is kept. A parameter, so that tests can cut the power.
-pub trait Disk: Send {
-    /// Everything there is.
-    fn read(&mut self) -> io::Result<Vec<u8>>;
-
-    /// Adds to the end; durable only after a [`Disk::barrier`] made later has run.
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
-
-    /// Puts `bytes` in the place of everything, durably, all or nothing.
-    fn replace(&mut self, bytes: &[u8]) -> io::Result<()>;
-
-    /// What makes all that was appended so far durable; to be run without holding anything.
-    fn barrier(&mut self) -> Box<dyn FnOnce() -> io::Result<()> + Send>;
-}
-
-/// A file in a directory.
-pub struct LogFile {
-    path: PathBuf,
-    file: Arc<File>,
-}
-
-impl LogFile {
-    /// Opens or creates it.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        use std::os::unix::fs::OpenOptionsExt;
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)?;
-        sync_directory(path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            file: Arc::new(file),
-        })
-    }
-}
-
-/// A new or renamed file is there after a power cut only once its directory is synced.
-fn sync_directory(path: &Path) -> io::Result<()> {
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    File::open(parent)?.sync_all()
-}
-
-impl Disk for LogFile {
-    fn read(&mut self) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        File::open(&self.path)?.read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        (&*self.file).write_all(bytes)
-    }
-
-    fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
-        use std::os::unix::fs::OpenOptionsExt;
-        let aside = self.path.with_extension("new");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&aside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&aside, &self.path)?;
-        sync_directory(&self.path)?;
-        self.file = Arc::new(OpenOptions::new().append(true).open(&self.path)?);
-        Ok(())
-    }
-
-    fn barrier(&mut self) -> Box<dyn FnOnce() -> io::Result<()> + Send> {
-        let file = Arc::clone(&self.file);
-        Box::new(move || file.sync_data())
-    }
-}
 
 /// What a log was found to hold.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -224,19 +136,5 @@ mod tests {
             );
             assert!(!contents.events.contains(&event(2)));
         }
-    }
-
-    #[test]
-    fn a_file_is_appended_to_and_replaced_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("pods.log");
-        let mut disk = LogFile::open(&path).unwrap();
-        disk.append(&log([1])).unwrap();
-        disk.barrier()().unwrap();
-        disk.replace(&log([2])).unwrap();
-        disk.append(&log([3])).unwrap();
-        let events = decode(&LogFile::open(&path).unwrap().read().unwrap()).events;
-        assert_eq!(events, [event(2), event(3)]);
-        assert!(!path.with_extension("new").exists());
     }
 }

@@ -22,25 +22,26 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use portolan_plan::{PodRoute, link_name};
 use portolan_shared::addr::{Cidr, Family};
 use portolan_shared::ids::PortId;
+use portolan_sources::{AppendLog, Blocking, Ids};
+use portolan_wire::error_chain;
 use tokio::sync::{Notify, watch};
 
 pub use ledger::{Events, Listing};
-pub use log::{Disk, LogFile};
 pub use pool::Room;
-pub use record::{Allocation, Release, link_name, new_id, pod_mac};
+pub use record::{Allocation, Release, pod_mac};
 pub use types::{AddError, AddPod, CheckError, PodNetwork, Usage, Wired};
 
 use crate::kernel::{AttachError, Attachment, KernelError, Sandbox, Wiring};
-use crate::plan::PodRoute;
 use state::{Busy, State};
 use sync::Syncer;
 
 /// The pods of a node.
 pub struct Pods {
     wiring: Arc<dyn Wiring>,
-    new_id: fn() -> PortId,
+    ids: Ids,
     state: Mutex<State>,
     syncer: Syncer,
     busy: Busy,
@@ -50,26 +51,31 @@ pub struct Pods {
 }
 
 impl Pods {
-    /// Opens or creates the log at `path`. `new_id` makes ids ([`new_id`] outside of tests).
-    pub fn open(path: &Path, wiring: Arc<dyn Wiring>, new_id: fn() -> PortId) -> io::Result<Self> {
-        Self::on(Box::new(LogFile::open(path)?), wiring, new_id)
-    }
-
-    /// As [`Self::open`], with the disk as a parameter.
-    pub fn on(disk: Box<dyn Disk>, wiring: Arc<dyn Wiring>, new_id: fn() -> PortId) -> io::Result<Self> {
-        let mut state = State::load(disk)?;
+    /// The pods that are written down in `log`; their links are in the kernel behind `wiring`. `ids`
+    /// makes the ids of new ones. The log is synced on `sync_thread`, which does nothing else: those
+    /// who wait for a sync may hold all other threads.
+    ///
+    /// # Errors
+    /// If the log cannot be read, or cannot be written where it has to be.
+    pub fn open(
+        log: Box<dyn AppendLog>,
+        wiring: Arc<dyn Wiring>,
+        ids: Ids,
+        sync_thread: Arc<dyn Blocking>,
+    ) -> io::Result<Self> {
+        let mut state = State::load(log)?;
         // What was read from the disk may have been in the page cache only.
         let seq = state.sync()?;
         let newest = watch::Sender::new(seq);
         let syncer = {
             let newest = newest.clone();
-            Syncer::start(move |seq| raise(&newest, seq))?
+            Syncer::new(sync_thread, move |seq| raise(&newest, seq))
         };
         let (state, busy, starved) = (Mutex::new(state), Busy::default(), Notify::new());
         let configured = watch::Sender::new(());
         Ok(Self {
             wiring,
-            new_id,
+            ids,
             state,
             syncer,
             busy,
@@ -123,7 +129,7 @@ impl Pods {
             }
             (Ok(_), Err(error)) => {
                 if let Err(error) = self.wiring.detach(&allocation.link, &allocation.addresses) {
-                    tracing::warn!(link = %allocation.link, error = %error.chain(), "a pod's link stays");
+                    tracing::warn!(link = %allocation.link, error = %error_chain(&error), "a pod's link stays");
                 }
                 AddError::Log(error)
             }
@@ -212,7 +218,7 @@ impl Pods {
             match self.release(&allocation) {
                 Ok(()) => freed.push(allocation),
                 Err(error) => {
-                    tracing::warn!(pod = %allocation.pod_name, error = %error.chain(), "a vanished pod's route stays for now");
+                    tracing::warn!(pod = %allocation.pod_name, error = %error_chain(&error), "a vanished pod's route stays for now");
                 }
             }
         }
@@ -317,7 +323,7 @@ impl Pods {
                 }
             }
         }
-        let id = state.fresh_id(self.new_id);
+        let id = state.fresh_id(&self.ids);
         let allocation = Allocation {
             id,
             seq: state.ledger.seq() + 1,

@@ -2,9 +2,9 @@
 //!
 //! Addresses never given come first, block by block and in order; after them those given back, the
 //! longest free first. So what was freed last is used again last, *and* is used again; the only
-//! free address is given at once. Cost of a take or a free: constant on average.
+//! free address is given at once. Cost of a take or a free: logarithmic.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 use portolan_shared::addr::{Cidr, Family, from_bits, to_bits};
@@ -63,7 +63,7 @@ impl Room {
 pub(super) struct Pool {
     blocks: Vec<Walked>,
     /// Given out, also outside of the blocks: a lease may end before its pods do.
-    used: HashSet<IpAddr>,
+    used: BTreeSet<IpAddr>,
     /// Given back, the longest free first.
     freed: VecDeque<IpAddr>,
     freed_set: BTreeSet<IpAddr>,

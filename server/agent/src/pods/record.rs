@@ -2,13 +2,10 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use portolan_shared::ids::PortId;
 use portolan_shared::mac::MacAddress;
 use serde::{Deserialize, Serialize};
-
-use crate::kernel::{LINK_DIGITS, LINK_PREFIX};
 
 /// How a pod's hardware address begins: locally administered, the rest are four bytes of its
 /// address, so that no two pods of a cluster have the same.
@@ -58,24 +55,6 @@ pub struct Release {
     pub seq: u64,
 }
 
-/// An id of version 7 from the system's clock and randomness (RFC 9562, 5.7).
-///
-/// The clock only orders ids; if randomness is missing (before the kernel has gathered any) the
-/// process stops rather than give an id twice.
-pub fn new_id() -> PortId {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut random = [0; 10];
-    getrandom::fill(&mut random).expect("the kernel gives randomness after boot (getrandom(2))");
-    PortId::from(uuid::Builder::from_unix_timestamp_millis(now.as_millis() as u64, &random).into_uuid())
-}
-
-/// The host's end of the link of an allocation: the prefix and the *last* digits of its id. The
-/// first digits of a UUIDv7 are time, and pods that start together would share them.
-pub fn link_name(id: PortId) -> String {
-    let digits = id.uuid().simple().to_string();
-    format!("{LINK_PREFIX}{}", &digits[digits.len() - LINK_DIGITS..])
-}
-
 /// The hardware address of a pod with these addresses; by the IPv4 address where there is one.
 pub fn pod_mac(addresses: &[IpAddr]) -> MacAddress {
     let v4 = addresses.iter().find_map(|a| match a {
@@ -93,19 +72,6 @@ pub fn pod_mac(addresses: &[IpAddr]) -> MacAddress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::is_pod_link;
-
-    #[test]
-    fn links_of_pods_that_start_together_differ() {
-        let names: std::collections::BTreeSet<String> = (0..1000).map(|_| link_name(new_id())).collect();
-        assert_eq!(names.len(), 1000);
-        assert!(names.iter().all(|name| is_pod_link(name) && name.len() <= 15));
-    }
-
-    #[test]
-    fn ids_are_of_version_7() {
-        assert_eq!(new_id().uuid().get_version_num(), 7);
-    }
 
     #[test]
     fn the_mac_follows_the_address() {

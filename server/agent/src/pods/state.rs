@@ -1,16 +1,18 @@
 //! Ledger and log held together, and turns for those who ask about the same sandbox.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
+use portolan_plan::link_name;
 use portolan_shared::ids::PortId;
+use portolan_sources::{AppendLog, Barrier, Ids};
 
 use super::PodNetwork;
 use super::ledger::{Event, Ledger};
-use super::log::{self, Barrier, Disk};
-use super::record::{Allocation, Release, link_name};
+use super::log;
+use super::record::{Allocation, Release};
 use super::sandboxes::Suspects;
 
 /// A log is written anew when it has this many lines more than twice what it needs.
@@ -21,7 +23,7 @@ pub(super) struct State {
     pub(super) ledger: Ledger,
     pub(super) network: Option<PodNetwork>,
     pub(super) suspects: Suspects,
-    disk: Box<dyn Disk>,
+    log: Box<dyn AppendLog>,
     lines: usize,
     /// What is on disk is not what the ledger says: nothing is added before it is written anew.
     rewrite: bool,
@@ -30,8 +32,8 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn load(mut disk: Box<dyn Disk>) -> io::Result<Self> {
-        let contents = log::decode(&disk.read()?);
+    pub(super) fn load(mut file: Box<dyn AppendLog>) -> io::Result<Self> {
+        let contents = log::decode(&file.read()?);
         let lines = contents.events.len();
         let mut ledger = Ledger::default();
         contents.events.into_iter().for_each(|event| ledger.apply(event));
@@ -47,7 +49,7 @@ impl State {
             ledger,
             network: None,
             suspects: Suspects::default(),
-            disk,
+            log: file,
             lines,
             rewrite,
             unsettled: BTreeSet::new(),
@@ -99,13 +101,13 @@ impl State {
 
     /// What makes everything written so far durable.
     pub(super) fn barrier(&mut self) -> Barrier {
-        self.disk.barrier()
+        self.log.barrier()
     }
 
     /// Makes everything durable now; the newest sequence number.
     pub(super) fn sync(&mut self) -> io::Result<u64> {
         self.tidy()?;
-        let synced = self.disk.barrier()();
+        let synced = self.log.barrier()();
         self.rewrite |= synced.is_err();
         synced.map(|()| self.ledger.seq())
     }
@@ -130,9 +132,9 @@ impl State {
     }
 
     /// An id whose link name no allocation has.
-    pub(super) fn fresh_id(&self, new_id: fn() -> PortId) -> PortId {
+    pub(super) fn fresh_id(&self, ids: &Ids) -> PortId {
         loop {
-            let id = new_id();
+            let id = PortId::from(ids.next());
             let name = link_name(id);
             if self.ledger.alive().all(|a| a.link != name) {
                 return id;
@@ -144,7 +146,7 @@ impl State {
         self.tidy()?;
         let mut line = Vec::with_capacity(512);
         log::encode(event, &mut line)?;
-        let appended = self.disk.append(&line);
+        let appended = self.log.append(&line);
         match &appended {
             Ok(()) => self.lines += 1,
             // Part of the line may be there.
@@ -163,7 +165,7 @@ impl State {
         for event in self.ledger.compacted() {
             log::encode(&event, &mut bytes)?;
         }
-        self.disk.replace(&bytes)?;
+        self.log.replace(&bytes)?;
         self.lines = needed;
         self.rewrite = false;
         Ok(())
@@ -173,7 +175,7 @@ impl State {
 /// Sandboxes that somebody is busy with: one at a time each.
 #[derive(Default)]
 pub(super) struct Busy {
-    entered: Mutex<HashSet<(String, String)>>,
+    entered: Mutex<BTreeSet<(String, String)>>,
     left: Condvar,
 }
 

@@ -3,14 +3,9 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::thread;
 
-use parking_lot::{Condvar, Mutex};
-
-use super::log::Barrier;
-
-/// Stack of the syncing thread, in bytes.
-const SMALL_STACK: usize = 128 << 10;
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use portolan_sources::{Barrier, Blocking};
 
 /// Failed syncs that are remembered: who waited for one has asked long before as many more fail.
 const KEPT_FAILURES: usize = 64;
@@ -28,39 +23,34 @@ struct Queue {
     barrier: Option<Barrier>,
     /// A sync failed since it was last asked.
     distrust: bool,
-    stop: bool,
+    /// Somebody syncs, and looks for more when done.
+    busy: bool,
 }
 
-#[derive(Default)]
 struct Shared {
     queue: Mutex<Queue>,
-    wake: Condvar,
     done: Condvar,
+    /// Told the newest sequence number after every sync that succeeds.
+    durable: Box<dyn Fn(u64) + Send + Sync>,
 }
 
-/// A thread that makes appends durable. It starts to work when an append is announced, so that the
-/// sync and what the kernel is asked meanwhile go on side by side.
+/// Makes appends durable. The sync begins when an append is announced, so that it and what the
+/// kernel is asked meanwhile go on side by side.
 pub(super) struct Syncer {
     shared: Arc<Shared>,
-    thread: Option<thread::JoinHandle<()>>,
+    thread: Arc<dyn Blocking>,
 }
 
 impl Syncer {
-    /// `durable` is told the newest sequence number after every sync that succeeds.
-    pub(super) fn start(durable: impl Fn(u64) + Send + 'static) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
-        let work = {
-            let shared = Arc::clone(&shared);
-            move || run(&shared, durable)
-        };
-        let thread = thread::Builder::new()
-            .name("pods-sync".into())
-            .stack_size(SMALL_STACK)
-            .spawn(work)?;
-        Ok(Self {
-            shared,
-            thread: Some(thread),
-        })
+    /// Syncs are made on `thread`, which does nothing else: those who wait for a sync may hold all
+    /// other threads. `durable` is told the newest sequence number after every sync that succeeds.
+    pub(super) fn new(thread: Arc<dyn Blocking>, durable: impl Fn(u64) + Send + Sync + 'static) -> Self {
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            done: Condvar::new(),
+            durable: Box::new(durable),
+        });
+        Self { shared, thread }
     }
 
     /// Announces an append, with events up to `seq`, that `barrier` makes durable; the ticket to
@@ -70,8 +60,13 @@ impl Syncer {
         queue.seq = queue.seq.max(seq);
         queue.written += 1;
         queue.barrier = Some(barrier);
-        self.shared.wake.notify_one();
-        queue.written
+        let (ticket, busy) = (queue.written, std::mem::replace(&mut queue.busy, true));
+        drop(queue);
+        if !busy {
+            let shared = Arc::clone(&self.shared);
+            self.thread.start(Box::new(move || shared.sync_all()));
+        }
+        ticket
     }
 
     /// Whether a sync failed since this was last asked: then what the file holds is not known.
@@ -96,36 +91,34 @@ impl Syncer {
     }
 }
 
-fn run(shared: &Shared, durable: impl Fn(u64)) {
-    let mut queue = shared.queue.lock();
-    loop {
-        match queue.barrier.take() {
-            Some(barrier) => {
-                let (from, upto, seq) = (queue.tried, queue.written, queue.seq);
-                let result = parking_lot::MutexGuard::unlocked(&mut queue, || barrier().inspect(|()| durable(seq)));
-                queue.tried = upto;
-                if let Err(error) = result {
-                    queue.distrust = true;
-                    queue.failed.push_back((from, upto, error.kind()));
-                    if queue.failed.len() > KEPT_FAILURES {
-                        queue.failed.pop_front();
-                    }
+impl Shared {
+    /// Syncs until nothing is left to sync.
+    fn sync_all(&self) {
+        let mut queue = self.queue.lock();
+        while let Some(barrier) = queue.barrier.take() {
+            let (from, upto, seq) = (queue.tried, queue.written, queue.seq);
+            let result = MutexGuard::unlocked(&mut queue, || barrier().inspect(|()| (self.durable)(seq)));
+            queue.tried = upto;
+            if let Err(error) = result {
+                queue.distrust = true;
+                queue.failed.push_back((from, upto, error.kind()));
+                if queue.failed.len() > KEPT_FAILURES {
+                    queue.failed.pop_front();
                 }
-                shared.done.notify_all();
             }
-            None if queue.stop => return,
-            None => shared.wake.wait(&mut queue),
+            self.done.notify_all();
         }
+        queue.busy = false;
+        self.done.notify_all();
     }
 }
 
 impl Drop for Syncer {
+    /// What was announced is synced before it ends.
     fn drop(&mut self) {
-        self.shared.queue.lock().stop = true;
-        self.shared.wake.notify_one();
-        if let Some(thread) = self.thread.take() {
-            // Its work cannot panic; and if it did there would be nothing left to do here.
-            let _ended = thread.join();
+        let mut queue = self.shared.queue.lock();
+        while queue.busy {
+            self.shared.done.wait(&mut queue);
         }
     }
 }
@@ -135,11 +128,19 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 
+    use portolan_sources::OwnThread;
+    use portolan_sources::testing::OnTheSpot;
+
     use super::*;
+
+    fn syncer() -> Syncer {
+        let thread = OwnThread::start("test", 128 << 10).unwrap();
+        Syncer::new(Arc::new(thread), |_| ())
+    }
 
     #[test]
     fn waiters_share_a_sync() {
-        let syncer = Syncer::start(|_| ()).unwrap();
+        let syncer = syncer();
         let syncs = Arc::new(AtomicUsize::new(0));
         let (open, gate) = mpsc::channel::<()>();
         let (started, running) = mpsc::channel::<()>();
@@ -170,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_failed_sync_fails_those_who_waited_and_no_others() {
-        let syncer = Syncer::start(|_| ()).unwrap();
+        let syncer = syncer();
         let good = syncer.announce(Box::new(|| Ok(())), 1);
         syncer.wait(good).unwrap();
         let bad = syncer.announce(Box::new(|| Err(io::ErrorKind::StorageFull.into())), 2);
@@ -178,5 +179,17 @@ mod tests {
         let later = syncer.announce(Box::new(|| Ok(())), 1);
         syncer.wait(later).unwrap();
         syncer.wait(good).unwrap();
+    }
+
+    #[test]
+    fn on_the_spot_everything_announced_is_durable_at_once() {
+        let durable = Arc::new(AtomicUsize::new(0));
+        let told = Arc::clone(&durable);
+        let syncer = Syncer::new(Arc::new(OnTheSpot), move |seq| {
+            told.store(usize::try_from(seq).unwrap(), Ordering::SeqCst);
+        });
+        let ticket = syncer.announce(Box::new(|| Ok(())), 7);
+        assert_eq!(durable.load(Ordering::SeqCst), 7);
+        syncer.wait(ticket).unwrap();
     }
 }

@@ -1,156 +1,23 @@
-//! Pods on wiring in memory and on a disk whose power can be cut.
+//! Pods on a kernel in memory and on a disk whose power can be cut.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-
 use std::path::PathBuf;
 
+use portolan_plan::{NodeAddresses, OwnBlock};
 use portolan_shared::ids::BlockId;
+use portolan_sources::Files as _;
+use portolan_sources::testing::{MemoryFiles, OnTheSpot, SeededRandom, SetClock};
 use proptest::prelude::*;
 
 use super::*;
 use crate::kernel::NamespaceError;
-use crate::plan::{NodeAddresses, OwnBlock};
-
-/// Links in memory. A path that is not named here is a namespace that is gone.
-#[derive(Default)]
-struct FakeWiring {
-    world: Mutex<World>,
-}
-
-#[derive(Default)]
-struct World {
-    namespaces: BTreeMap<PathBuf, u64>,
-    links: BTreeMap<String, (PathBuf, Vec<IpAddr>)>,
-    refuse_attach: bool,
-    refuse_detach: bool,
-}
-
-fn refused() -> KernelError {
-    KernelError::Refused {
-        what: "it".into(),
-        errno: libc::ENOBUFS,
-        message: None,
-    }
-}
-
-impl Wiring for FakeWiring {
-    fn attach(&self, attachment: &Attachment<'_>) -> Result<u64, AttachError> {
-        let inode = self.namespace(attachment.netns)?;
-        let mut world = self.world.lock();
-        if world.refuse_attach {
-            return Err(refused().into());
-        }
-        let taken = world
-            .links
-            .values()
-            .any(|(_, used)| used.iter().any(|a| attachment.addresses.contains(a)));
-        assert!(!taken, "an address was given twice: {:?}", attachment.addresses);
-        let link = (attachment.netns.to_owned(), attachment.addresses.to_vec());
-        world.links.insert(attachment.host_link.to_owned(), link);
-        Ok(inode)
-    }
-
-    fn detach(&self, host_link: &str, _: &[IpAddr]) -> Result<(), KernelError> {
-        let mut world = self.world.lock();
-        if world.refuse_detach {
-            return Err(refused());
-        }
-        world.links.remove(host_link);
-        Ok(())
-    }
-
-    fn differences(&self, attachment: &Attachment<'_>) -> Result<Vec<String>, AttachError> {
-        let there = self.world.lock().links.contains_key(attachment.host_link);
-        Ok(if there { vec![] } else { vec!["the link is gone".into()] })
-    }
-
-    fn namespace(&self, netns: &Path) -> Result<u64, NamespaceError> {
-        let found = self.world.lock().namespaces.get(netns).copied();
-        found.ok_or_else(|| NamespaceError::Gone {
-            path: netns.display().to_string(),
-        })
-    }
-}
-
-/// A disk that keeps only what was synced when its power is cut, and perhaps more.
-#[derive(Clone, Default)]
-struct PowerDisk(Arc<Mutex<Platter>>);
-
-#[derive(Default)]
-struct Platter {
-    file: Vec<u8>,
-    synced: usize,
-    generation: usize,
-    fail_syncs: usize,
-    fail_appends: usize,
-}
-
-impl PowerDisk {
-    /// The power goes: of what was not synced, `extra` bytes had arrived by chance, the last of
-    /// them wrong.
-    fn cut(&self, extra: usize) {
-        let mut platter = self.0.lock();
-        let keep = platter.file.len().min(platter.synced + extra);
-        platter.file.truncate(keep);
-        if keep > platter.synced
-            && let Some(last) = platter.file.last_mut()
-        {
-            *last ^= 0x55;
-        }
-        platter.synced = keep;
-        platter.generation += 1;
-    }
-}
-
-impl Disk for PowerDisk {
-    fn read(&mut self) -> io::Result<Vec<u8>> {
-        Ok(self.0.lock().file.clone())
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut platter = self.0.lock();
-        if platter.fail_appends > 0 {
-            platter.fail_appends -= 1;
-            let half = &bytes[..bytes.len() / 2];
-            platter.file.extend_from_slice(half);
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        platter.file.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut platter = self.0.lock();
-        platter.file = bytes.to_vec();
-        platter.synced = bytes.len();
-        platter.generation += 1;
-        Ok(())
-    }
-
-    fn barrier(&mut self) -> Box<dyn FnOnce() -> io::Result<()> + Send> {
-        let (upto, generation) = {
-            let platter = self.0.lock();
-            (platter.file.len(), platter.generation)
-        };
-        let disk = self.clone();
-        Box::new(move || {
-            let mut platter = disk.0.lock();
-            if platter.fail_syncs > 0 {
-                platter.fail_syncs -= 1;
-                return Err(io::ErrorKind::Other.into());
-            }
-            if platter.generation == generation {
-                platter.synced = platter.synced.max(upto);
-            }
-            Ok(())
-        })
-    }
-}
+use crate::kernel::fake::FakeKernel;
 
 pub(crate) struct Rig {
-    wiring: Arc<FakeWiring>,
-    disk: PowerDisk,
+    kernel: Arc<FakeKernel>,
+    disk: MemoryFiles,
+    ids: Ids,
     pub(crate) pods: Pods,
 }
 
@@ -167,22 +34,35 @@ pub(crate) fn network(blocks: &[&str]) -> PodNetwork {
     }
 }
 
+fn open(kernel: &Arc<FakeKernel>, disk: &MemoryFiles, ids: &Ids, blocks: &[&str]) -> Pods {
+    let log = disk.open_log(Path::new("/state/pods.log")).unwrap();
+    let pods = Pods::open(log, kernel.clone(), ids.clone(), Arc::new(OnTheSpot)).unwrap();
+    pods.configure(network(blocks));
+    pods
+}
+
 impl Rig {
     pub(crate) fn new(blocks: &[&str]) -> Self {
-        let (wiring, disk) = (Arc::new(FakeWiring::default()), PowerDisk::default());
-        let pods = Pods::on(Box::new(disk.clone()), wiring.clone(), new_id).unwrap();
-        pods.configure(network(blocks));
-        Self { wiring, disk, pods }
+        let (kernel, disk) = (Arc::new(FakeKernel::default()), MemoryFiles::default());
+        let clock = SetClock::at(1_700_000_000_000_000);
+        let ids = Ids::new(Arc::new(clock), Arc::new(SeededRandom::new(1)));
+        disk.make_folder(Path::new("/state")).unwrap();
+        let pods = open(&kernel, &disk, &ids, blocks);
+        Self {
+            kernel,
+            disk,
+            ids,
+            pods,
+        }
     }
 
     fn restart(&mut self, blocks: &[&str]) {
-        self.pods = Pods::on(Box::new(self.disk.clone()), self.wiring.clone(), new_id).unwrap();
-        self.pods.configure(network(blocks));
+        self.pods = open(&self.kernel, &self.disk, &self.ids, blocks);
     }
 
     pub(crate) fn sandbox(&self, n: u8) -> AddPod {
         let netns = PathBuf::from(format!("/run/netns/{n}"));
-        self.wiring.world.lock().namespaces.insert(netns.clone(), u64::from(n));
+        self.kernel.state.lock().namespaces.insert(netns.clone(), u64::from(n));
         AddPod {
             network: "portolan".into(),
             container: format!("c{n}"),
@@ -199,7 +79,7 @@ impl Rig {
     }
 
     fn links(&self) -> usize {
-        self.wiring.world.lock().links.len()
+        self.kernel.state.lock().seen.links.len()
     }
 }
 
@@ -210,7 +90,7 @@ fn the_same_sandbox_gets_the_same_again_and_what_is_missing_is_mended() {
     assert_eq!(first.allocation.addresses, ["10.1.0.1".parse::<IpAddr>().unwrap()]);
     assert_eq!(first.allocation.mac.to_string(), "0a:58:0a:01:00:01");
     assert_eq!(rig.add(1).unwrap(), first);
-    rig.wiring.world.lock().links.clear();
+    rig.kernel.state.lock().seen.links.clear();
     assert_eq!(rig.add(1).unwrap(), first);
     assert_eq!(rig.links(), 1);
     assert_eq!(rig.pods.list().unwrap().seq, 1);
@@ -220,10 +100,10 @@ fn the_same_sandbox_gets_the_same_again_and_what_is_missing_is_mended() {
 fn another_sandbox_under_the_same_name_gets_its_own() {
     let rig = Rig::new(&["10.1.0.0/26"]);
     let first = rig.add(1).unwrap();
-    rig.wiring.world.lock().namespaces.clear();
+    rig.kernel.state.lock().namespaces.clear();
     let mut again = rig.sandbox(1);
     again.netns = "/run/netns/other".into();
-    rig.wiring.world.lock().namespaces.insert(again.netns.clone(), 77);
+    rig.kernel.state.lock().namespaces.insert(again.netns.clone(), 77);
     let second = rig.pods.add(&again).unwrap();
     assert_ne!(second.allocation.id, first.allocation.id);
     assert_eq!(second.allocation.addresses, ["10.1.0.2".parse::<IpAddr>().unwrap()]);
@@ -238,9 +118,9 @@ fn each_reason_has_its_variant_and_keeps_nothing() {
     assert!(matches!(rig.add(1), Err(AddError::NotReady)));
     rig.pods.configure(network(&["10.1.0.4/31"]));
     rig.add(1).unwrap();
-    rig.wiring.world.lock().refuse_attach = true;
+    rig.kernel.state.lock().refuse_attach = true;
     assert!(matches!(rig.add(2), Err(AddError::Attach(AttachError::Kernel(_)))));
-    rig.wiring.world.lock().refuse_attach = false;
+    rig.kernel.state.lock().refuse_attach = false;
     rig.add(2).unwrap();
     let Err(AddError::Exhausted(Family::V4, room)) = rig.add(3) else {
         panic!("a third address out of two")
@@ -259,10 +139,10 @@ fn each_reason_has_its_variant_and_keeps_nothing() {
 fn a_del_frees_only_once_the_route_is_gone_and_finds_nothing_twice() {
     let rig = Rig::new(&["10.1.0.4/31"]);
     rig.add(1).unwrap();
-    rig.wiring.world.lock().refuse_detach = true;
+    rig.kernel.state.lock().refuse_detach = true;
     assert!(rig.pods.remove("c1", "eth0").is_err());
     assert_eq!(rig.pods.list().unwrap().allocations.len(), 1);
-    rig.wiring.world.lock().refuse_detach = false;
+    rig.kernel.state.lock().refuse_detach = false;
     assert!(rig.pods.remove("c1", "eth0").unwrap().is_some());
     assert!(rig.pods.remove("c1", "eth0").unwrap().is_none());
     assert!(rig.pods.remove("never", "eth0").unwrap().is_none());
@@ -273,13 +153,13 @@ fn a_del_frees_only_once_the_route_is_gone_and_finds_nothing_twice() {
 fn a_sync_that_fails_refuses_the_add_and_the_log_is_written_anew() {
     let mut rig = Rig::new(&["10.1.0.0/26"]);
     let kept = rig.add(1).unwrap();
-    rig.disk.0.lock().fail_syncs = 1;
+    rig.disk.fail_syncs(1);
     assert!(matches!(rig.add(2), Err(AddError::Log(_))));
     assert_eq!(rig.links(), 1);
-    rig.disk.0.lock().fail_appends = 1;
+    rig.disk.fail_appends(1);
     assert!(matches!(rig.add(3), Err(AddError::Log(_))));
     let after = rig.add(4).unwrap();
-    rig.disk.cut(0);
+    rig.disk.cut_power(0);
     rig.restart(&["10.1.0.0/26"]);
     let alive: BTreeSet<PortId> = rig.pods.list().unwrap().allocations.iter().map(|a| a.id).collect();
     assert_eq!(alive, BTreeSet::from([kept.allocation.id, after.allocation.id]));
@@ -290,12 +170,12 @@ fn a_vanished_sandbox_is_freed_at_the_second_look() {
     let rig = Rig::new(&["10.1.0.0/26"]);
     rig.add(1).unwrap();
     rig.add(2).unwrap();
-    rig.wiring.world.lock().namespaces.remove(Path::new("/run/netns/1"));
+    rig.kernel.state.lock().namespaces.remove(Path::new("/run/netns/1"));
     assert_eq!(rig.pods.reconcile_sandboxes(), []);
     let freed = rig.pods.reconcile_sandboxes();
     assert_eq!(freed.iter().map(|a| a.pod_name.as_str()).collect::<Vec<_>>(), ["web-1"]);
     // The path is there, but another namespace is behind it.
-    rig.wiring.world.lock().namespaces.insert("/run/netns/2".into(), 99);
+    rig.kernel.state.lock().namespaces.insert("/run/netns/2".into(), 99);
     assert_eq!(rig.pods.reconcile_sandboxes(), []);
     assert_eq!(rig.pods.reconcile_sandboxes().len(), 1);
     assert_eq!((rig.links(), rig.pods.list().unwrap().allocations.len()), (0, 0));
@@ -327,7 +207,7 @@ fn a_lost_log_counts_on_from_what_the_control_plane_knows() {
     let mut rig = Rig::new(&["10.1.0.0/26"]);
     rig.pods.skip_past(1000).unwrap();
     assert_eq!(rig.pods.events_after(999, 10), Events::Forgotten);
-    rig.disk.cut(0);
+    rig.disk.cut_power(0);
     rig.restart(&["10.1.0.0/26"]);
     assert_eq!(rig.add(1).unwrap().allocation.seq, 1001);
     assert_eq!(*rig.pods.watch().borrow(), 1001);
@@ -423,7 +303,7 @@ proptest! {
                 Step::Report(limit) => follow(&rig.pods, &mut mirror, &mut known, limit),
                 Step::Acknowledge => rig.pods.acknowledged(known),
                 Step::Cut(extra) => {
-                    rig.disk.cut(extra);
+                    rig.disk.cut_power(extra);
                     rig.restart(&blocks);
                     let alive = rig.pods.list().unwrap();
                     prop_assert!(alive.seq >= newest_answered);
@@ -434,7 +314,7 @@ proptest! {
                     // A release that was lost is found again by looking at the sandboxes.
                     let gone = |a: &&Arc<Allocation>| answered.values().all(|kept| kept.id != a.id);
                     for stale in alive.allocations.iter().filter(gone) {
-                        rig.wiring.world.lock().namespaces.remove(&stale.netns);
+                        rig.kernel.state.lock().namespaces.remove(&stale.netns);
                     }
                     rig.pods.reconcile_sandboxes();
                     rig.pods.reconcile_sandboxes();

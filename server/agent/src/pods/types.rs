@@ -5,12 +5,12 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use portolan_plan::{NodeAddresses, OwnBlock};
 use portolan_shared::addr::{Cidr, Family};
 
 use super::pool::Room;
 use super::record::Allocation;
 use crate::kernel::AttachError;
-use crate::plan::{NodeAddresses, OwnBlock};
 
 /// What pods of this node are given; set by every round of the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,6 +78,17 @@ pub enum AddError {
     /// The link could not be made; nothing was kept.
     #[error(transparent)]
     Attach(#[from] AttachError),
+}
+
+impl AddError {
+    /// Whether the same ADD may succeed as soon as pods of this node are given something else, such
+    /// as another block.
+    pub fn waits_for_block(&self) -> bool {
+        match self {
+            Self::NotReady | Self::NoBlock(_) | Self::Exhausted(..) => true,
+            Self::Log(_) | Self::Attach(_) => false,
+        }
+    }
 }
 
 /// Why a pod's network could not be examined.

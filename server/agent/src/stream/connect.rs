@@ -4,9 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portolan_sources::{ByteStream, Net};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -63,13 +63,19 @@ fn is_certificate(error: &io::Error) -> bool {
 }
 
 /// A connection to the agent endpoint.
-pub type Socket = WebSocketStream<TlsStream<TcpStream>>;
+pub type Socket = WebSocketStream<TlsStream<Box<dyn ByteStream>>>;
 
 /// Connects to `path` at `endpoint` (`HOST:PORT`). Frames of more than `most` bytes end it.
 ///
 /// # Errors
 /// If that does not come about within 10 s.
-pub async fn connect(endpoint: &str, path: &str, tls: Arc<ClientConfig>, most: usize) -> Result<Socket, ConnectError> {
+pub async fn connect(
+    net: &dyn Net,
+    endpoint: &str,
+    path: &str,
+    tls: Arc<ClientConfig>,
+    most: usize,
+) -> Result<Socket, ConnectError> {
     let bad = || ConnectError::Endpoint(endpoint.to_owned());
     let (host, _) = endpoint.rsplit_once(':').ok_or_else(bad)?;
     let host = host
@@ -83,11 +89,9 @@ pub async fn connect(endpoint: &str, path: &str, tls: Arc<ClientConfig>, most: u
         .max_message_size(Some(most))
         .max_frame_size(Some(most));
     let handshakes = async {
-        let tcp = TcpStream::connect(endpoint).await.map_err(ConnectError::Tcp)?;
-        // Frames are small and wait for nobody; that a socket refuses this harms nobody.
-        let _ = tcp.set_nodelay(true);
+        let stream = net.connect(endpoint).await.map_err(ConnectError::Tcp)?;
         let tls = TlsConnector::from(tls)
-            .connect(name, tcp)
+            .connect(name, stream)
             .await
             .map_err(ConnectError::Tls)?;
         let url = format!("wss://{endpoint}{path}");

@@ -8,15 +8,17 @@ pub mod backoff;
 pub mod connect;
 mod reporter;
 mod session;
+mod shared;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use portolan_shared::ids::NodeId;
-use portolan_wire::{MAX_FRAME, STREAM_PATH};
+use portolan_sources::Random;
+use portolan_wire::{MAX_FRAME, STREAM_PATH, error_chain};
 use rustls::ClientConfig;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -24,11 +26,12 @@ use tokio::time::sleep;
 use crate::converge::Standing;
 use crate::desired::State;
 use crate::identity::{Identity, tls};
+use crate::machine::Sources;
 use crate::pods::Pods;
 use backoff::Backoff;
 use connect::connect;
-use reporter::Owed;
-use session::{Ended, Session};
+use session::Session;
+use shared::{PendingReports, SessionEnd};
 
 /// How long to wait after a refusal that asking again cannot help.
 const AFTER_REFUSAL: Duration = Duration::from_secs(60);
@@ -36,9 +39,9 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(60);
 /// The code of a refusal that means that this node is no more.
 const REMOVED: &str = "node.removed";
 
-/// What the connection works for.
-pub struct Node {
-    /// Which node this is.
+/// What a connection works for and with.
+pub struct SessionContext {
+    /// The node that this host is.
     pub own: NodeId,
     /// The desired state as last received.
     pub desired: watch::Sender<Arc<State>>,
@@ -46,44 +49,47 @@ pub struct Node {
     pub standing: watch::Receiver<Standing>,
     /// The pods.
     pub pods: Arc<Pods>,
-    /// The kernel's release, for who looks at the node.
-    pub kernel: String,
+    /// The kernel's release, for whoever looks at the node.
+    pub kernel_release: String,
+    /// Where time, randomness and connections come from.
+    pub sources: Sources,
 }
 
 /// Keeps the connection up until the node is removed from its cluster.
-pub async fn run(node: &Node, identity: Identity) {
+pub async fn run(context: &SessionContext, identity: Identity) {
     let identity = Mutex::new(identity);
     let mut backoff = Backoff::default();
     let mut tls = None;
-    let owed = Owed::default();
+    let pending = PendingReports::default();
+    let random = &*context.sources.random;
     let mut told = false;
     loop {
-        let wait = match connection(node, &identity, &mut tls, &owed, &mut backoff, &mut told).await {
-            Ended::Refused(refused) if refused.code == REMOVED => {
+        let wait = match connection(context, &identity, &mut tls, &pending, &mut backoff, &mut told).await {
+            SessionEnd::Refused(refused) if refused.code == REMOVED => {
                 tracing::error!("this node was removed from its cluster; its network stays as it is until it is reset");
                 if let Err(error) = identity.lock().note_removed() {
                     tracing::error!(%error, "cannot note that this node was removed");
                 }
                 return;
             }
-            Ended::Refused(refused) => {
+            SessionEnd::Refused(refused) => {
                 tracing::error!(
                     code = refused.code,
                     sentence = refused.sentence,
                     "the control plane refuses"
                 );
                 if refused.retry {
-                    backoff.next(chance())
+                    backoff.next(chance(random))
                 } else {
                     AFTER_REFUSAL
                 }
             }
             ended => {
                 if !told {
-                    tracing::warn!(reason = %chain(&ended), "no connection to the control plane; trying again");
+                    tracing::warn!(reason = %error_chain(&ended), "no connection to the control plane; trying again");
                     told = true;
                 }
-                backoff.next(chance())
+                backoff.next(chance(random))
             }
         };
         sleep(wait).await;
@@ -95,61 +101,41 @@ type Tls = Option<(u64, Arc<ClientConfig>)>;
 
 /// One connection, from its beginning to its end.
 async fn connection(
-    node: &Node,
+    context: &SessionContext,
     identity: &Mutex<Identity>,
     tls: &mut Tls,
-    owed: &Owed,
+    pending: &PendingReports,
     backoff: &mut Backoff,
     told: &mut bool,
-) -> Ended {
+) -> SessionEnd {
     let (certified, endpoint) = {
         let identity = identity.lock();
         (identity.certified_at(), identity.endpoint().to_owned())
     };
     let config = match tls {
         Some((of, config)) if *of == certified => Arc::clone(config),
-        _ => match tls::of_node(&identity.lock()) {
+        _ => match tls::of_node(&identity.lock(), &context.sources.clock) {
             Ok(config) => Arc::clone(&tls.insert((certified, Arc::new(config))).1),
-            Err(error) => return Ended::Connect(error.into()),
+            Err(error) => return SessionEnd::Connect(error.into()),
         },
     };
-    let socket = match connect(&endpoint, STREAM_PATH, config, MAX_FRAME).await {
+    let socket = match connect(&*context.sources.net, &endpoint, STREAM_PATH, config, MAX_FRAME).await {
         Ok(socket) => socket,
-        Err(error) => return Ended::Connect(error),
+        Err(error) => return SessionEnd::Connect(error),
     };
-    let session = Session::new(node, identity, owed);
+    let session = Session::new(context, identity, pending);
     let ended = session.run(socket).await;
     if session.was_welcome() {
-        tracing::info!(reason = %chain(&ended), "the connection to the control plane has ended");
+        tracing::info!(reason = %error_chain(&ended), "the connection to the control plane has ended");
         backoff.reset();
         *told = true;
     }
     ended
 }
 
-fn chance() -> u32 {
-    // Without randomness all wait the longest.
-    getrandom::u32().unwrap_or(u32::MAX)
-}
-
-/// An error with what caused it, in one line; what a cause repeats is said once.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let cause = error.to_string();
-        if !words.contains(&cause) {
-            words.push_str(": ");
-            words.push_str(&cause);
-        }
-        source = error.source();
-    }
-    words
-}
-
-/// Seconds since the epoch.
-pub fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+/// A number by which waits of many agents come to differ.
+fn chance(random: &dyn Random) -> u32 {
+    let mut bytes = [0; 4];
+    random.fill(&mut bytes);
+    u32::from_ne_bytes(bytes)
 }

@@ -4,28 +4,27 @@
 //! Nothing here is lost when the connection is: what is durable on this side is told again until it
 //! is acknowledged, what is a state is told anew.
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::SinkExt as _;
 use futures_util::stream::SplitSink;
 use parking_lot::Mutex;
-use portolan_wire::agent::{self, FromAgent, from_agent::Message as Out};
+use portolan_sources::ByteStream;
+use portolan_wire::agent::{self, from_agent::Message as Out};
 use portolan_wire::field::address_bytes;
-use prost::Message as _;
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, interval};
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::connect::Socket;
-use super::session::{Ended, Heard};
-use super::{Node, now};
-use crate::identity::{CERTIFICATE_LIFE, Identity, IdentityError};
+use super::SessionContext;
+use super::shared::{PendingReports, Received, ReportError, SessionEnd, frame};
+use crate::converge::{Exception, Subject};
+use crate::identity::{CERTIFICATE_LIFE, Identity};
 use crate::pods::{Allocation, Events, Release};
 
 /// Fewer free addresses than this, and one more block is asked for.
@@ -37,119 +36,76 @@ const BATCH: usize = 500;
 /// How long a report may stay unanswered before it is made again.
 const UNANSWERED: Duration = Duration::from_secs(10);
 
-/// How long to wait before pods that were refused are reported again: what stood in their way may be
-/// gone.
-const REFUSED_AGAIN: Duration = Duration::from_secs(60);
-
-/// How long to wait for a block before asking again; longer after a refusal.
+/// How long to wait for a block before asking again.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
-/// How long to wait after a block was refused.
+/// How long to wait before asking again after a block was refused.
 const AFTER_REFUSAL: Duration = Duration::from_secs(60);
 
 /// How often is looked whether something is due.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// A certificate is renewed at half its life; seconds.
-const RENEW_AGE: u64 = CERTIFICATE_LIFE / 2;
+/// A certificate is renewed at half its life.
+const RENEW_AGE: Duration = Duration::from_secs(CERTIFICATE_LIFE.as_secs() / 2);
 
 /// How long to wait for a new certificate before asking again.
 const RENEW_AGAIN: Duration = Duration::from_secs(60 * 60);
 
-/// Why a report cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ReportError {
-    /// The pods' log cannot be read or written.
-    #[error("the pods' log cannot be used")]
-    Pods(#[source] io::Error),
-    /// The request for a new certificate cannot be made.
-    #[error("cannot ask for a new certificate")]
-    Identity(#[from] IdentityError),
-}
-
-type Sink = SplitSink<Socket, Message>;
-
-/// What this process owes the control plane, whatever becomes of connections.
-pub(super) struct Owed {
-    /// A report of all pods: the first of a process is one, and heals what was lost. Owed until one is
-    /// acknowledged.
-    full: AtomicBool,
-    /// Pods that were refused, and when they were last told.
-    refused: Mutex<(BTreeSet<Vec<u8>>, Instant)>,
-}
-
-impl Default for Owed {
-    fn default() -> Self {
-        Self {
-            full: AtomicBool::new(true),
-            refused: Mutex::new((BTreeSet::new(), Instant::now())),
-        }
-    }
-}
-
-impl Owed {
-    fn full(&self) -> bool {
-        self.full.load(Ordering::Relaxed)
-    }
-
-    /// Pods were refused. A report of all says of each whether it still is.
-    pub(super) fn refused(&self, ids: impl IntoIterator<Item = Vec<u8>>) {
-        let mut refused = self.refused.lock();
-        refused.0.extend(ids);
-        refused.1 = Instant::now();
-    }
-
-    /// Everything is owed again once what was refused has rested; only a report of all is looked at
-    /// for pods that the control plane has heard of before.
-    fn tell_refused_again(&self) {
-        let mut refused = self.refused.lock();
-        if !refused.0.is_empty() && refused.1.elapsed() >= REFUSED_AGAIN {
-            tracing::info!(pods = refused.0.len(), "reporting pods again that were refused");
-            refused.0.clear();
-            self.full.store(true, Ordering::Relaxed);
-        }
-    }
-}
+/// Where frames to the control plane go.
+type Sink<S> = SplitSink<WebSocketStream<S>, Message>;
 
 /// A report that is not acknowledged yet.
-struct Unanswered {
+struct UnansweredReport {
     /// How many reports were acknowledged when it was sent.
-    answered: u64,
-    since: Instant,
+    acknowledged_before: u64,
+    sent_at: Instant,
     full: bool,
 }
 
+/// A block that was asked for.
+struct BlockRequest {
+    /// How many blocks this node had then.
+    have: usize,
+    /// Before then it is not asked for again.
+    not_before: Instant,
+}
+
 pub(super) struct Reporter<'a> {
-    node: &'a Node,
+    context: &'a SessionContext,
     identity: &'a Mutex<Identity>,
-    heard: &'a Heard,
-    owed: &'a Owed,
-    unanswered: Option<Unanswered>,
-    /// A block was asked for: with how many this node had, since when.
-    asked: Option<(usize, Instant)>,
-    renewing: Option<Instant>,
+    received: &'a Received,
+    pending: &'a PendingReports,
+    unanswered: Option<UnansweredReport>,
+    block_request: Option<BlockRequest>,
+    /// When a new certificate was asked for.
+    renewal_asked_at: Option<Instant>,
 }
 
 impl<'a> Reporter<'a> {
-    pub(super) fn new(node: &'a Node, identity: &'a Mutex<Identity>, heard: &'a Heard, owed: &'a Owed) -> Self {
+    pub(super) fn new(
+        context: &'a SessionContext,
+        identity: &'a Mutex<Identity>,
+        received: &'a Received,
+        pending: &'a PendingReports,
+    ) -> Self {
         Self {
-            node,
+            context,
             identity,
-            heard,
-            owed,
+            received,
+            pending,
             unanswered: None,
-            asked: None,
-            renewing: None,
+            block_request: None,
+            renewal_asked_at: None,
         }
     }
 
     /// Reports until the connection ends.
-    pub(super) async fn run(mut self, sink: &mut Sink) -> Result<Infallible, Ended> {
-        let mut stored = self.heard.pod_seq.subscribe();
-        let mut block_refused = self.heard.block_refused.subscribe();
-        let mut newest = self.node.pods.watch();
-        let mut standing = self.node.standing.clone();
-        let mut desired = self.node.desired.subscribe();
+    pub(super) async fn run<S: ByteStream>(mut self, sink: &mut Sink<S>) -> Result<Infallible, SessionEnd> {
+        let mut stored = self.received.stored_pod_seq.subscribe();
+        let mut refused_blocks = self.received.refused_blocks.subscribe();
+        let mut newest = self.context.pods.watch();
+        let mut standing = self.context.standing.clone();
+        let mut desired = self.context.desired.subscribe();
         let known = known(&mut stored).await;
         let own = *newest.borrow();
         self.catch_up(known, own).await?;
@@ -160,18 +116,19 @@ impl<'a> Reporter<'a> {
             if standing.has_changed().unwrap_or(false) {
                 let now = standing.borrow_and_update();
                 if now.revision > 0 || !now.exceptions.is_empty() {
-                    let (revision, exceptions) = (now.revision, now.exceptions.clone());
+                    let revision = now.revision;
+                    let exceptions = now.exceptions.iter().map(exception).collect();
                     frames.push(frame(Out::Applied(agent::Applied { revision, exceptions })));
                 }
             }
             desired.borrow_and_update();
             let (stored_seq, newest_seq) = (*stored.borrow_and_update(), *newest.borrow_and_update());
             frames.extend(self.pods(stored_seq.unwrap_or(0), newest_seq).await?);
-            if block_refused.has_changed().unwrap_or(false) {
-                block_refused.borrow_and_update();
-                self.asked = self
-                    .asked
-                    .map(|(have, _)| (have, Instant::now() + AFTER_REFUSAL - ASK_AGAIN));
+            if refused_blocks.has_changed().unwrap_or(false) {
+                refused_blocks.borrow_and_update();
+                if let Some(request) = &mut self.block_request {
+                    request.not_before = Instant::now() + AFTER_REFUSAL;
+                }
             }
             frames.extend(self.block());
             frames.extend(self.renewal()?);
@@ -184,15 +141,15 @@ impl<'a> Reporter<'a> {
                 _ = newest.changed() => {}
                 _ = standing.changed() => standing.mark_changed(),
                 _ = desired.changed() => {}
-                _ = block_refused.changed() => block_refused.mark_changed(),
-                () = self.node.pods.starved().notified() => {}
+                _ = refused_blocks.changed() => refused_blocks.mark_changed(),
+                () = self.context.pods.starved().notified() => {}
                 _ = ticks.tick() => {}
             }
         }
     }
 
     /// At the start: whether everything has to be told, by what the control plane has stored.
-    async fn catch_up(&mut self, stored: u64, newest: u64) -> Result<(), Ended> {
+    async fn catch_up(&mut self, stored: u64, newest: u64) -> Result<(), SessionEnd> {
         if stored > newest {
             // This node's log was lost. Its numbers must not begin again.
             tracing::warn!(
@@ -200,36 +157,36 @@ impl<'a> Reporter<'a> {
                 newest,
                 "the control plane knows later pods than this node; going on after them"
             );
-            let pods = Arc::clone(&self.node.pods);
-            blocking(move || pods.skip_past(stored)).await?;
-            self.owed.full.store(true, Ordering::Relaxed);
+            let pods = Arc::clone(&self.context.pods);
+            self.blocking(move || pods.skip_past(stored)).await?;
+            self.pending.set_full(true);
         }
         Ok(())
     }
 
     /// The next report of pods, if there is something to say and nothing unanswered; a full one may
     /// come in parts.
-    async fn pods(&mut self, stored: u64, newest: u64) -> Result<Vec<Message>, Ended> {
-        let answered = self.heard.answered.load(Ordering::Relaxed);
+    async fn pods(&mut self, stored: u64, newest: u64) -> Result<Vec<Message>, SessionEnd> {
+        let acknowledged = self.received.acknowledged_reports.load(Ordering::Relaxed);
         match &self.unanswered {
-            Some(report) if answered > report.answered => {
+            Some(report) if acknowledged > report.acknowledged_before => {
                 if report.full {
-                    self.owed.full.store(false, Ordering::Relaxed);
+                    self.pending.set_full(false);
                 }
                 self.unanswered = None;
             }
-            Some(report) if report.since.elapsed() < UNANSWERED => return Ok(Vec::new()),
+            Some(report) if report.sent_at.elapsed() < UNANSWERED => return Ok(Vec::new()),
             _ => {}
         }
-        self.owed.tell_refused_again();
-        let full = self.owed.full();
+        self.pending.report_refused_again();
+        let full = self.pending.full();
         if !full && newest <= stored {
             return Ok(Vec::new());
         }
         let events = if full {
             Events::Forgotten
         } else {
-            self.node.pods.events_after(stored, BATCH)
+            self.context.pods.events_after(stored, BATCH)
         };
         let report = match events {
             Events::Batch {
@@ -244,8 +201,8 @@ impl<'a> Reporter<'a> {
                 more: false,
             },
             Events::Forgotten => {
-                let pods = Arc::clone(&self.node.pods);
-                let all = blocking(move || pods.list()).await?;
+                let pods = Arc::clone(&self.context.pods);
+                let all = self.blocking(move || pods.list()).await?;
                 let allocations = all.allocations.iter().map(|allocation| allocated(allocation)).collect();
                 agent::PodReport {
                     full: true,
@@ -256,30 +213,32 @@ impl<'a> Reporter<'a> {
                 }
             }
         };
-        self.unanswered = Some(Unanswered {
-            answered,
-            since: Instant::now(),
+        self.unanswered = Some(UnansweredReport {
+            acknowledged_before: acknowledged,
+            sent_at: Instant::now(),
             full: report.full,
         });
-        let parts = in_parts(report, self.heard.part.load(Ordering::Relaxed));
+        let parts = in_parts(report, self.received.report_part.load(Ordering::Relaxed));
         Ok(parts.into_iter().map(|part| frame(Out::Pods(part))).collect())
     }
 
     /// A request for one more block, if addresses run low and all blocks there are are in use.
     fn block(&mut self) -> Option<Message> {
-        let have = self.node.desired.borrow().own_blocks(self.node.own);
-        let usage = self.node.pods.usage();
-        let in_use = self.node.standing.borrow().revision > 0 && usage.blocks == have;
+        let have = self.context.desired.borrow().own_blocks(self.context.own);
+        let usage = self.context.pods.usage();
+        let in_use = self.context.standing.borrow().revision > 0 && usage.blocks == have;
         if !in_use || usage.free() >= LOW_WATER {
             return None;
         }
-        if self
-            .asked
-            .is_some_and(|(with, at)| with == have && at + ASK_AGAIN > Instant::now())
-        {
+        let now = Instant::now();
+        let waits = |request: &BlockRequest| request.have == have && now < request.not_before;
+        if self.block_request.as_ref().is_some_and(waits) {
             return None;
         }
-        self.asked = Some((have, Instant::now()));
+        self.block_request = Some(BlockRequest {
+            have,
+            not_before: now + ASK_AGAIN,
+        });
         tracing::info!(have, free = usage.free(), "few pod addresses left: asking for a block");
         Some(frame(Out::Blocks(agent::BlockRequest {
             have: u32::try_from(have).unwrap_or(u32::MAX),
@@ -289,14 +248,25 @@ impl<'a> Reporter<'a> {
     /// A request for a new certificate, if this one has lived for half its life.
     fn renewal(&mut self) -> Result<Option<Message>, ReportError> {
         let identity = self.identity.lock();
-        let due = identity.certificate_age(now()) >= RENEW_AGE;
-        if !due || self.renewing.is_some_and(|since| since.elapsed() < RENEW_AGAIN) {
+        let due = identity.certificate_age(self.context.sources.clock.now()) >= RENEW_AGE;
+        if !due || self.renewal_asked_at.is_some_and(|at| at.elapsed() < RENEW_AGAIN) {
             return Ok(None);
         }
-        self.renewing = Some(Instant::now());
+        self.renewal_asked_at = Some(Instant::now());
         Ok(Some(frame(Out::Renew(agent::RenewRequest {
             csr: identity.request()?,
         }))))
+    }
+
+    /// Does what waits for the disk.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> Result<T, ReportError> {
+        let done = self.context.sources.workers.run(work).await;
+        done.map_err(io::Error::other)
+            .and_then(|result| result)
+            .map_err(ReportError::Pods)
     }
 }
 
@@ -319,11 +289,6 @@ fn in_parts(mut report: agent::PodReport, most: u32) -> Vec<agent::PodReport> {
     parts
 }
 
-/// A frame to the control plane.
-pub(super) fn frame(message: Out) -> Message {
-    Message::Binary(FromAgent { message: Some(message) }.encode_to_vec().into())
-}
-
 /// What the control plane has stored, once it has said so.
 async fn known(stored: &mut watch::Receiver<Option<u64>>) -> u64 {
     // The sender lives as long as the session: this does not fail.
@@ -334,11 +299,18 @@ async fn known(stored: &mut watch::Receiver<Option<u64>>) -> u64 {
         .unwrap_or(0)
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, ReportError> {
-    let done = spawn_blocking(work)
-        .await
-        .map_err(|_| ReportError::Pods(io::Error::other("the pods have panicked")))?;
-    done.map_err(ReportError::Pods)
+fn exception(exception: &Exception) -> agent::Exception {
+    let (kind, id) = match &exception.subject {
+        Subject::Block(id) => ("block", id.as_bytes()),
+        Subject::Node(id) => ("node", id.as_bytes()),
+        Subject::Port(id) => ("port", id.as_bytes()),
+    };
+    agent::Exception {
+        kind: kind.to_owned(),
+        id: id.to_vec(),
+        reason: exception.reason.clone(),
+        attempts: exception.attempts,
+    }
 }
 
 fn allocated(allocation: &Allocation) -> agent::PodAllocation {
@@ -369,23 +341,34 @@ fn released(release: &Release) -> agent::PodRelease {
 
 #[cfg(test)]
 mod tests {
+    use portolan_shared::ids::{BlockId, NodeId, PortId};
+
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn refused_pods_are_owed_again_after_a_rest() {
-        let owed = Owed::default();
-        owed.full.store(false, Ordering::Relaxed);
-        owed.refused([vec![1; 16]]);
-        owed.tell_refused_again();
-        assert!(!owed.full(), "not at once");
-        tokio::time::advance(REFUSED_AGAIN).await;
-        owed.tell_refused_again();
-        assert!(owed.full());
-        // Not refused again, they are owed no more.
-        owed.full.store(false, Ordering::Relaxed);
-        tokio::time::advance(REFUSED_AGAIN).await;
-        owed.tell_refused_again();
-        assert!(!owed.full());
+    #[test]
+    fn an_exception_is_told_by_kind_and_id() {
+        let told = |subject| {
+            let told = exception(&Exception {
+                subject,
+                reason: "File exists".to_owned(),
+                attempts: 3,
+            });
+            assert_eq!((told.reason.as_str(), told.attempts), ("File exists", 3));
+            (told.kind, told.id)
+        };
+        let id = [7; 16];
+        assert_eq!(
+            told(Subject::Block(BlockId::from_bytes(id))),
+            ("block".to_owned(), id.to_vec())
+        );
+        assert_eq!(
+            told(Subject::Node(NodeId::from_bytes(id))),
+            ("node".to_owned(), id.to_vec())
+        );
+        assert_eq!(
+            told(Subject::Port(PortId::from_bytes(id))),
+            ("port".to_owned(), id.to_vec())
+        );
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use portolan_plan::Desired;
+use portolan_sources::{Clock as _, Files, SystemClock, SystemFiles};
 use portolan_wire::agent::{
     Block, Change, Cluster, FromAgent, Hello, PodAck, PodReport, Prefix, Progress, Refused, Renewed, Snapshot, ToAgent,
     Welcome, from_agent::Message as In, to_agent::Message as Out,
@@ -17,16 +19,23 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
 use crate::converge::{Apply, Rounds};
-use crate::desired::disk;
+use crate::desired::disk::DesiredFile;
 use crate::host::Outcome;
 use crate::identity::testing::{Authority, Peer as Socket};
 use crate::kernel::KernelError;
-use crate::plan::Desired;
 use crate::pods::tests::Rig;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const STORE: [u8; 16] = [7; 16];
 const OWN: NodeId = NodeId::from_bytes([1; 16]);
+
+fn now() -> i64 {
+    SystemClock.now()
+}
+
+fn disk() -> Arc<dyn Files> {
+    Arc::new(SystemFiles)
+}
 
 /// A host that takes everything.
 struct Willing;
@@ -47,31 +56,33 @@ struct Rigged {
 }
 
 impl Rigged {
-    async fn new(pods: Pods, certified_at: u64) -> Self {
+    async fn new(pods: Pods, certified_at: i64) -> Self {
         let home = tempfile::tempdir().unwrap();
         let authority = Authority::listen().await;
-        let identity = authority.identity(home.path(), OWN, certified_at);
+        let identity = authority.identity(&disk(), home.path(), OWN, certified_at);
         Self::with(authority, home, pods, identity)
     }
 
     fn with(authority: Authority, home: TempDir, pods: Pods, identity: Identity) -> Self {
-        let path = home.path().join("desired.bin");
-        let kept = disk::load(&path).unwrap().map(Arc::new);
+        let sources = Sources::system().unwrap();
+        let file = DesiredFile::new(Arc::clone(&sources.files), home.path());
+        let kept = file.load().unwrap().map(Arc::new);
         let desired = watch::Sender::new(kept.clone().unwrap_or_default());
-        let rounds = Rounds::new(Arc::new(Willing), OWN, path, kept);
+        let rounds = Rounds::new(Arc::new(Willing), OWN, file, kept, sources.workers.clone());
         let (pods, seen) = (Arc::new(pods), desired.subscribe());
         let (standing, work) = (rounds.standing(), rounds.run(desired.subscribe()));
-        let node = Node {
+        let context = SessionContext {
             own: OWN,
             desired,
             standing,
             pods: Arc::clone(&pods),
-            kernel: "6.1".to_owned(),
+            kernel_release: "6.1".to_owned(),
+            sources,
         };
         let running = tokio::spawn(async move {
             tokio::select! {
                 () = work => {}
-                () = run(&node, identity) => {}
+                () = run(&context, identity) => {}
             }
         });
         Self {
@@ -237,7 +248,7 @@ async fn the_state_is_taken_kept_told_and_gone_on_from() {
     drop(peer);
 
     // What is on disk is what it goes on from, by the digest that the control plane would have.
-    let kept = disk::load(&rig.home.path().join("desired.bin")).unwrap().unwrap();
+    let kept = DesiredFile::new(disk(), rig.home.path()).load().unwrap().unwrap();
     let (mut peer, hello) = rig.connection().await;
     assert_eq!((hello.store_id.as_slice(), hello.desired_revision), (&STORE[..], 8));
     assert_eq!(hello.desired_digest, kept.digest());
@@ -295,14 +306,14 @@ async fn a_torn_state_on_disk_leads_to_a_snapshot() {
     std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
     let (authority, home) = (Authority::listen().await, tempfile::tempdir().unwrap());
     std::fs::copy(&path, home.path().join("desired.bin")).unwrap();
-    let identity = authority.identity(home.path(), OWN, now());
+    let identity = authority.identity(&disk(), home.path(), OWN, now());
     let again = Rigged::with(authority, home, roomy(), identity);
     let (_, hello) = again.connection().await;
     assert_eq!(hello.desired_revision, 0);
     drop(again);
     let (authority, home) = (Authority::listen().await, tempfile::tempdir().unwrap());
     std::fs::write(home.path().join("desired.bin"), whole).unwrap();
-    let identity = authority.identity(home.path(), OWN, now());
+    let identity = authority.identity(&disk(), home.path(), OWN, now());
     let (_, hello) = Rigged::with(authority, home, roomy(), identity).connection().await;
     assert_eq!(hello.desired_revision, 5);
 }
@@ -318,7 +329,7 @@ async fn a_removed_node_stays_away_and_remembers() {
     };
     peer.send(Out::Refused(refused)).await;
     timeout(PATIENCE, &mut rig.running).await.unwrap().unwrap();
-    assert!(Identity::load(rig.home.path()).unwrap().unwrap().is_removed());
+    assert!(Identity::load(&disk(), rig.home.path()).unwrap().unwrap().is_removed());
 }
 
 #[tokio::test]
@@ -479,7 +490,7 @@ async fn a_block_is_asked_for_at_low_water_and_once() {
 
 #[tokio::test]
 async fn a_certificate_is_renewed_at_half_its_life_and_used_next() {
-    let old = now() - 4 * 24 * 3600;
+    let old = now() - 4 * 24 * 3600 * 1_000_000;
     let rig = Rigged::new(roomy(), old).await;
     let (mut peer, _) = rig.connection().await;
     peer.send(Out::Welcome(welcome(false, 0))).await;
@@ -507,7 +518,13 @@ async fn a_certificate_is_renewed_at_half_its_life_and_used_next() {
         peer.0.get_ref().get_ref().1.peer_certificates().unwrap()[0].as_ref(),
         certificate
     );
-    assert!(Identity::load(rig.home.path()).unwrap().unwrap().certificate_age(now()) < 3600);
+    assert!(
+        Identity::load(&disk(), rig.home.path())
+            .unwrap()
+            .unwrap()
+            .certificate_age(now())
+            < Duration::from_secs(3600)
+    );
 }
 
 #[tokio::test]

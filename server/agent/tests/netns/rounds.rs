@@ -2,9 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use portolan_agent::kernel::{Kernel as _, Netlink, PodNamespace, RouteChange};
-use portolan_agent::plan::Object;
+use portolan_plan::Object;
+use portolan_sources::SystemStopwatch;
 
 use crate::world::{Cluster, inside, ip, links, node_v4, path_of, privileged};
 use crate::{connect, listen};
@@ -91,7 +93,10 @@ fn a_route_is_removed_only_where_it_leads_as_it_was_seen_to() {
     }
     let cluster = Cluster::new(2, true);
     let host = &cluster.node(1).namespace.0;
-    let kernel = Netlink::open_at(PodNamespace::open(&path_of(host)).unwrap());
+    let kernel = Netlink::open_at(
+        PodNamespace::open(&path_of(host)).unwrap(),
+        Arc::new(SystemStopwatch::default()),
+    );
     ip(&format!("-n {host} link add ptlabc type veth peer name ptlpeer"));
     ip(&format!("-n {host} link set ptlpeer up"));
     ip(&format!("-n {host} link set ptlabc up"));
@@ -134,7 +139,7 @@ fn one_refusal_stops_nothing_else_and_says_why() {
     let (node, host) = (cluster.node(1), &cluster.node(1).namespace.0);
     let mut desired = cluster.desired(1);
     let template = desired.remote_blocks[0];
-    let block = |n: u8, prefix: &str, via: IpAddr| portolan_agent::plan::RemoteBlock {
+    let block = |n: u8, prefix: &str, via: IpAddr| portolan_plan::RemoteBlock {
         id: portolan_shared::ids::BlockId::from_bytes([n; 16]),
         prefix: prefix.parse().unwrap(),
         via: [via].into_iter().collect(),
@@ -204,7 +209,7 @@ fn a_restarted_agent_writes_nothing_and_connections_live_on() {
 #[test]
 fn a_table_that_changes_while_it_is_read_is_read_whole() {
     use portolan_agent::kernel::{Kernel, RouteChange};
-    use portolan_agent::plan::{Route, RouteKey, Target};
+    use portolan_plan::{Route, RouteKey, Target};
     if !privileged() {
         return;
     }

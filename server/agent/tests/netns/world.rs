@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 use portolan_agent::cni;
 use portolan_agent::host::Host;
 use portolan_agent::kernel::{Netlink, PodNamespace};
-use portolan_agent::plan::{Desired, NodeAddresses, OwnBlock, RemoteBlock};
-use portolan_agent::pods::{self, Pods};
+use portolan_agent::machine::Sources;
+use portolan_agent::pods::Pods;
+use portolan_plan::{Desired, NodeAddresses, OwnBlock, RemoteBlock};
 use portolan_shared::ids::BlockId;
+use portolan_sources::SystemStopwatch;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 use serde_json::{Value, json};
 
@@ -285,8 +287,13 @@ impl Sandbox {
 
 impl Node {
     fn start(number: u8, namespace: Namespace, folder: tempfile::TempDir) -> Self {
-        let kernel = Arc::new(Netlink::open_at(PodNamespace::open(&path_of(&namespace.0)).unwrap()));
-        let pods = Pods::open(&folder.path().join("pods.log"), kernel.clone(), pods::new_id).unwrap();
+        let kernel = Arc::new(Netlink::open_at(
+            PodNamespace::open(&path_of(&namespace.0)).unwrap(),
+            Arc::new(SystemStopwatch::default()),
+        ));
+        let sources = Sources::system().unwrap();
+        let log = sources.files.open_log(&folder.path().join("pods.log")).unwrap();
+        let pods = Pods::open(log, kernel.clone(), sources.ids(), sources.sync_thread.clone()).unwrap();
         let pods = Arc::new(pods);
         let host = Host::new(kernel.clone(), pods.clone());
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -295,9 +302,14 @@ impl Node {
             .build()
             .unwrap();
         let listener = runtime
-            .block_on(async { cni::bind(&folder.path().join("cni.sock")) })
+            .block_on(async { sources.net.listen_local(&folder.path().join("cni.sock")) })
             .unwrap();
-        runtime.spawn(cni::serve(listener, pods.clone(), std::future::pending()));
+        runtime.spawn(cni::serve(
+            listener,
+            pods.clone(),
+            sources.workers,
+            std::future::pending(),
+        ));
         Self {
             number,
             kernel,
@@ -405,9 +417,13 @@ fn plugin() -> PathBuf {
         // target/PROFILE/deps/netns-HASH, or target/PROFILE/examples/NAME
         let own = std::env::current_exe().unwrap();
         let built = own.ancestors().nth(2).unwrap().join("portolan-cni");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cni/src/main.rs");
         let time = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
-        if time(&built).is_none() || time(&built) < time(&source) {
+        let sources = ["cni/src", "cni-protocol/src"].into_iter().flat_map(|folder| {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path())
+        });
+        let newest = sources.filter_map(|source| time(&source)).max();
+        if time(&built).is_none() || time(&built) < newest {
             let release = own.ancestors().nth(2).is_some_and(|folder| folder.ends_with("release"));
             let mut build = Command::new(env!("CARGO"));
             build.args(["build", "--quiet", "--package", "portolan-cni"]);

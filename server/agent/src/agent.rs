@@ -1,0 +1,348 @@
+//! One agent, from its start to its end: what is on disk is made true first, then the control plane
+//! is looked for.
+//!
+//! Generic over the [`Machine`] it runs on.
+
+use std::future::pending;
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portolan_sources::{FileLock, Files, Listener, Workers};
+use portolan_wire::error_chain;
+use portolan_wire::token::{BadToken, JoinToken};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::cni;
+use crate::converge::Rounds;
+use crate::desired::disk::DesiredFile;
+use crate::host::Host;
+use crate::identity::{Identity, IdentityError, JoinError, join};
+use crate::kernel::KernelError;
+use crate::machine::{Machine, MachineError};
+use crate::options::Run;
+use crate::pods::Pods;
+use crate::stream::backoff::Backoff;
+use crate::stream::{self, SessionContext};
+
+/// The environment variable that a join token may be in, if it is not in a file.
+pub const TOKEN_VARIABLE: &str = "PORTOLAN_JOIN_TOKEN";
+
+/// How often is looked for sandboxes that are gone without a DEL.
+const SANDBOXES_EVERY: Duration = Duration::from_secs(30);
+
+/// How often a node whose certificate has expired looks for a join token that lets it in.
+const TOKEN_EVERY: Duration = Duration::from_secs(60);
+
+/// Why the agent does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The state directory, or a file in it.
+    #[error("cannot use {}", path.display())]
+    State {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The host.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    /// Another agent uses the state directory.
+    #[error("another agent runs with the state directory {}", .0.display())]
+    Taken(PathBuf),
+    /// The host's addresses cannot be read.
+    #[error("cannot read the host's addresses")]
+    Kernel(#[from] KernelError),
+    /// The socket of the CNI plugin.
+    #[error("cannot listen on {}", path.display())]
+    Socket {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The identity.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The host has not joined and has no token.
+    #[error("this host has not joined a cluster: give a join token by --join-token-file or {TOKEN_VARIABLE}")]
+    NoToken,
+    /// The token is none.
+    #[error(transparent)]
+    Token(#[from] BadToken),
+    /// The control plane refuses the host.
+    #[error("cannot join")]
+    Join(#[from] JoinError),
+    /// The operating system gives no signals.
+    #[error("cannot wait for signals")]
+    Signals(#[source] io::Error),
+}
+
+/// An agent: it holds the state directory from when it is opened until it is dropped.
+pub struct Agent {
+    machine: Machine,
+    options: Run,
+    /// What [`TOKEN_VARIABLE`] holds.
+    join_token: Option<String>,
+    pods: Arc<Pods>,
+    _lock: FileLock,
+}
+
+impl Agent {
+    /// Takes the state directory and reads the pods in it. `join_token` is what [`TOKEN_VARIABLE`]
+    /// holds, if it is set.
+    ///
+    /// # Errors
+    /// If the state directory cannot be used, or another agent uses it.
+    pub fn open(machine: Machine, options: Run, join_token: Option<String>) -> Result<Self, RunError> {
+        let lock = lock(&*machine.sources.files, &options)?;
+        let path = options.state_dir.join("pods.log");
+        let pods = machine
+            .sources
+            .files
+            .open_log(&path)
+            .and_then(|log| {
+                Pods::open(
+                    log,
+                    machine.kernel.clone(),
+                    machine.sources.ids(),
+                    Arc::clone(&machine.sources.sync_thread),
+                )
+            })
+            .map_err(|source| RunError::State { path, source })?;
+        Ok(Self {
+            machine,
+            options,
+            join_token,
+            pods: Arc::new(pods),
+            _lock: lock,
+        })
+    }
+
+    /// Runs until `shutdown` completes. CNI calls are answered from the first moment on; those under
+    /// way are answered still. The kernel is left as it is.
+    ///
+    /// # Errors
+    /// If the socket cannot be had, or the control plane refuses to let the host join.
+    pub async fn run(&self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+        let path = &self.options.cni_socket;
+        let listening = self.machine.sources.net.listen_local(path);
+        let listener = listening.map_err(|source| RunError::Socket {
+            path: path.clone(),
+            source,
+        })?;
+        let (end, ended) = watch::channel(false);
+        let workers = self.machine.sources.workers.clone();
+        let answering = tokio::spawn(answer(listener, Arc::clone(&self.pods), workers, ended));
+        let outcome = tokio::select! {
+            outcome = self.live() => outcome,
+            () = shutdown => Ok(()),
+        };
+        end.send_replace(true);
+        // Calls under way are answered; that the task has panicked changes nothing any more.
+        let _ = answering.await;
+        tracing::info!("ends; the kernel stays as it is");
+        outcome
+    }
+
+    /// As one node after another: a host that is let in as another node begins anew.
+    async fn live(&self) -> Result<(), RunError> {
+        loop {
+            let identity = self.identity().await?;
+            self.live_as(identity).await?;
+        }
+    }
+
+    /// As this node, until it is another.
+    async fn live_as(&self, identity: Identity) -> Result<(), RunError> {
+        let own = identity.node();
+        tracing::info!(node = %own, cluster = %identity.cluster(), "this host is a node");
+        let (file, sources) = (self.desired_file(), &self.machine.sources);
+        let kept = file.load().map_err(|source| state_error(&file, source))?.map(Arc::new);
+        let desired = watch::Sender::new(kept.clone().unwrap_or_default());
+        let host = Host::new(self.machine.kernel.clone(), Arc::clone(&self.pods));
+        let rounds = Rounds::new(Arc::new(host), own, file, kept, sources.workers.clone());
+        let standing = rounds.standing();
+        let rounds = rounds.run(desired.subscribe());
+        let removed = identity.is_removed();
+        let context = SessionContext {
+            own,
+            desired,
+            standing,
+            pods: Arc::clone(&self.pods),
+            kernel_release: self.machine.kernel_release.clone(),
+            sources: sources.clone(),
+        };
+        let connection = async {
+            if removed {
+                tracing::error!("this node was removed from its cluster; a new join token lets it join anew");
+            } else {
+                let identity = self.certified(identity).await;
+                if identity.node() != own {
+                    return;
+                }
+                stream::run(&context, identity).await;
+            }
+            pending::<()>().await;
+        };
+        let keeping = async { tokio::join!(rounds, sandboxes(&self.pods, &sources.workers)) };
+        tokio::select! {
+            () = connection => {
+                tracing::warn!("this host is another node now");
+                self.forget_desired()
+            }
+            _ = keeping => Ok(()),
+        }
+    }
+
+    /// An identity whose certificate is valid. One that has expired (the host was off for long) is
+    /// certified again by a join token, for the key it has; meanwhile the network stays as it is.
+    async fn certified(&self, identity: Identity) -> Identity {
+        let mut told = false;
+        while identity.has_expired(self.machine.sources.clock.now()) {
+            let joined = match self.token() {
+                Ok(token) => self.join(&token).await,
+                Err(error) => Err(error),
+            };
+            match joined {
+                Ok(joined) => return joined,
+                Err(error) if !told => {
+                    tracing::error!(
+                        reason = %error_chain(&error),
+                        "this node's certificate has expired; a join token for it lets it in again"
+                    );
+                    told = true;
+                }
+                Err(_) => {}
+            }
+            sleep(TOKEN_EVERY).await;
+        }
+        identity
+    }
+
+    /// What the old node was to be is nothing to the new one.
+    fn forget_desired(&self) -> Result<(), RunError> {
+        let file = self.desired_file();
+        file.remove().map_err(|source| state_error(&file, source))
+    }
+
+    fn desired_file(&self) -> DesiredFile {
+        DesiredFile::new(Arc::clone(&self.machine.sources.files), &self.options.state_dir)
+    }
+
+    /// Who this host is; it joins if it is nobody yet.
+    async fn identity(&self) -> Result<Identity, RunError> {
+        match Identity::load(&self.machine.sources.files, &self.options.state_dir)? {
+            Some(identity) if !identity.is_removed() => Ok(identity),
+            Some(removed) => match self.token() {
+                Err(RunError::NoToken) => Ok(removed),
+                token => {
+                    let joined = self.join(&token?).await?;
+                    self.forget_desired().map(|()| joined)
+                }
+            },
+            None => self.join(&self.token()?).await,
+        }
+    }
+
+    async fn join(&self, token: &JoinToken) -> Result<Identity, RunError> {
+        let name = self.options.name.as_deref().unwrap_or(&self.machine.host_name);
+        let (sources, state_dir) = (&self.machine.sources, &self.options.state_dir);
+        let mut backoff = Backoff::default();
+        loop {
+            let addresses = self.addresses()?;
+            match join(sources, state_dir, token, name, &addresses).await {
+                Ok(identity) => {
+                    tracing::info!(name, endpoint = identity.endpoint(), "joined");
+                    return Ok(identity);
+                }
+                Err(error) if error.may_pass() => {
+                    tracing::warn!(reason = %error_chain(&error), "cannot join yet; trying again");
+                    sleep(backoff.next(u32::MAX)).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn token(&self) -> Result<JoinToken, RunError> {
+        let Some(path) = &self.options.join_token_file else {
+            let text = self.join_token.as_deref().ok_or(RunError::NoToken)?;
+            return Ok(JoinToken::parse(text)?);
+        };
+        let failed = |source| RunError::State {
+            path: path.clone(),
+            source,
+        };
+        let content = self.machine.sources.files.read(path).map_err(failed)?;
+        let content = content.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+        let text = String::from_utf8(content).map_err(|_| failed(io::ErrorKind::InvalidData.into()))?;
+        Ok(JoinToken::parse(&text)?)
+    }
+
+    /// The addresses that may become the node's.
+    fn addresses(&self) -> Result<Vec<IpAddr>, RunError> {
+        if !self.options.address.is_empty() {
+            return Ok(self.options.address.clone());
+        }
+        let addresses = self.machine.kernel.observe()?.addresses;
+        Ok(addresses.into_keys().filter(is_of_the_host).collect())
+    }
+}
+
+/// Whether others may reach the host at an address.
+fn is_of_the_host(address: &IpAddr) -> bool {
+    let link_local = match address {
+        IpAddr::V4(a) => a.is_link_local(),
+        IpAddr::V6(a) => a.is_unicast_link_local(),
+    };
+    !address.is_loopback() && !address.is_unspecified() && !address.is_multicast() && !link_local
+}
+
+async fn answer(listener: Box<dyn Listener>, pods: Arc<Pods>, workers: Workers, mut ended: watch::Receiver<bool>) {
+    let shutdown = async {
+        let _ = ended.wait_for(|ended| *ended).await;
+    };
+    cni::serve(listener, pods, workers, shutdown).await;
+}
+
+/// Looks again and again for sandboxes that are gone without a DEL.
+async fn sandboxes(pods: &Arc<Pods>, workers: &Workers) {
+    let mut ticks = interval(SANDBOXES_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let pods = Arc::clone(pods);
+        if let Ok(freed) = workers.run(move || pods.reconcile_sandboxes()).await {
+            for pod in freed {
+                tracing::info!(id = %pod.id, pod = pod.pod_name, "the sandbox is gone: freed its addresses");
+            }
+        }
+    }
+}
+
+/// One agent a state directory.
+fn lock(files: &dyn Files, options: &Run) -> Result<FileLock, RunError> {
+    let state_dir = &options.state_dir;
+    let failed = |source| RunError::State {
+        path: state_dir.clone(),
+        source,
+    };
+    files.make_folder(state_dir).map_err(failed)?;
+    let lock = files.lock(&state_dir.join("lock")).map_err(failed)?;
+    lock.ok_or_else(|| RunError::Taken(state_dir.clone()))
+}
+
+fn state_error(file: &DesiredFile, source: io::Error) -> RunError {
+    RunError::State {
+        path: file.path().to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! Whole agents on machines in memory, against a control plane that the test plays.
+
+use std::path::Path;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use portolan_shared::ids::{ClusterId, JoinTokenId, NodeId};
+use portolan_sources::testing::{MemoryFiles, OnTheSpot, SeededRandom, SetClock};
+use portolan_sources::{Clock as _, SystemClock, SystemNet};
+use portolan_wire::agent::{
+    Block, Cluster, FromAgent, JoinReply, JoinRequest, Prefix, Progress, Role, Snapshot, ToAgent, Welcome, from_agent,
+    join_reply::Outcome, to_agent,
+};
+use portolan_wire::token::Secret;
+use prost::Message as _;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::*;
+use crate::identity::CERTIFICATE_LIFE;
+use crate::identity::testing::{Authority, Peer};
+use crate::kernel::fake::FakeKernel;
+use crate::machine::Sources;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const OWN: NodeId = NodeId::from_bytes([1; 16]);
+
+/// A host without a kernel or a disk of its own, and an authority to join.
+struct Rig {
+    authority: Authority,
+    files: MemoryFiles,
+    clock: SetClock,
+    kernel: Arc<FakeKernel>,
+    home: tempfile::TempDir,
+}
+
+impl Rig {
+    async fn new() -> Self {
+        let files = MemoryFiles::default();
+        files.make_folder(Path::new("/state")).unwrap();
+        Self {
+            authority: Authority::listen().await,
+            files,
+            // The authority's certificates are of today.
+            clock: SetClock::at(SystemClock.now()),
+            kernel: Arc::default(),
+            home: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn disk(&self) -> Arc<dyn Files> {
+        Arc::new(self.files.clone())
+    }
+
+    fn open(&self) -> Result<Agent, RunError> {
+        let sources = Sources {
+            clock: Arc::new(self.clock.clone()),
+            random: Arc::new(SeededRandom::new(1)),
+            files: self.disk(),
+            net: Arc::new(SystemNet),
+            workers: Workers::default(),
+            sync_thread: Arc::new(OnTheSpot),
+        };
+        let machine = Machine {
+            sources,
+            kernel: self.kernel.clone(),
+            host_name: "node-1".to_owned(),
+            kernel_release: "6.1".to_owned(),
+        };
+        let options = Run {
+            state_dir: "/state".into(),
+            cni_socket: self.home.path().join("cni.sock"),
+            join_token_file: None,
+            name: None,
+            address: vec![[10, 0, 0, 11].into()],
+        };
+        let token = JoinToken {
+            endpoint: self.authority.address.to_string(),
+            ca_sha256: self.authority.key_sha256(),
+            cluster: ClusterId::from_bytes([2; 16]),
+            role: Role::Node,
+            expires_at: 0,
+            id: JoinTokenId::from_bytes([3; 16]),
+            secret: Secret::new([4; 32]),
+        };
+        Agent::open(machine, options, Some(token.text()))
+    }
+
+    /// Lets the host that asks next join, as [`OWN`].
+    async fn let_in(&self) -> JoinRequest {
+        let mut peer = self.authority.accept().await;
+        let frame = peer.next().await.unwrap().unwrap().into_data();
+        let request = JoinRequest::decode(frame).unwrap();
+        let joined = Outcome::Joined(self.authority.joined(&request.csr, OWN));
+        let reply = JoinReply { outcome: Some(joined) };
+        peer.send(Message::Binary(reply.encode_to_vec().into())).await.unwrap();
+        request
+    }
+
+    /// The next connection of a node.
+    async fn connected(&self) -> Peer {
+        let mut peer = self.authority.accept().await;
+        assert!(matches!(heard(&mut peer).await, from_agent::Message::Hello(_)));
+        peer
+    }
+}
+
+async fn heard(peer: &mut Peer) -> from_agent::Message {
+    let frame = peer.next().await.unwrap().unwrap().into_data();
+    FromAgent::decode(frame).unwrap().message.unwrap()
+}
+
+async fn tell(peer: &mut Peer, message: to_agent::Message) {
+    let frame = ToAgent { message: Some(message) }.encode_to_vec();
+    peer.send(Message::Binary(frame.into())).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_node_that_was_off_for_longer_than_its_certificate_lasts_comes_back_with_a_token() {
+    let rig = Rig::new().await;
+    let now = rig.clock.now();
+    let long_ago = now - i64::try_from(CERTIFICATE_LIFE.as_micros()).unwrap() - 1_000_000;
+    let before = rig.authority.identity(&rig.disk(), Path::new("/state"), OWN, long_ago);
+    let agent = rig.open().unwrap();
+    let playing = async {
+        let request = rig.let_in().await;
+        assert_eq!(request.csr[3..100], before.request().unwrap()[3..100], "the key it has");
+        assert_eq!(request.node_name, "node-1");
+        // And then it connects as any node.
+        rig.connected().await;
+    };
+    tokio::select! {
+        ended = agent.run(pending()) => panic!("it lives on: {ended:?}"),
+        done = timeout(PATIENCE, playing) => done.unwrap(),
+    }
+    let kept = Identity::load(&rig.disk(), Path::new("/state")).unwrap().unwrap();
+    assert_eq!(kept.node(), OWN);
+    assert!(!kept.has_expired(now));
+}
+
+#[tokio::test]
+async fn a_whole_agent_runs_without_a_kernel_or_a_disk_of_its_own() {
+    let rig = Rig::new().await;
+    let (address, link) = ("10.0.0.11".parse().unwrap(), 2);
+    rig.kernel.state.lock().seen.addresses.insert(address, link);
+    let agent = rig.open().unwrap();
+    let playing = async {
+        rig.let_in().await;
+        let mut peer = rig.connected().await;
+        let welcome = Welcome {
+            protocol: 1,
+            store_id: vec![7; 16],
+            head: 5,
+            ..Welcome::default()
+        };
+        tell(&mut peer, to_agent::Message::Welcome(welcome)).await;
+        let prefix = |length| Prefix {
+            address: vec![10, 1, 0, 0],
+            length,
+        };
+        let snapshot = Snapshot {
+            revision: 5,
+            cluster: Some(Cluster {
+                id: vec![2; 16],
+                pod_ranges: vec![prefix(16)],
+                ..Cluster::default()
+            }),
+            blocks: vec![Block {
+                id: vec![3; 16],
+                node_id: OWN.as_bytes().to_vec(),
+                prefix: Some(prefix(26)),
+            }],
+            ..Snapshot::default()
+        };
+        tell(&mut peer, to_agent::Message::Snapshot(snapshot)).await;
+        tell(&mut peer, to_agent::Message::Progress(Progress { head: 5 })).await;
+        loop {
+            if let from_agent::Message::Applied(applied) = heard(&mut peer).await
+                && applied.revision == 5
+            {
+                break applied.exceptions;
+            }
+        }
+    };
+    let exceptions = tokio::select! {
+        ended = agent.run(pending()) => panic!("it lives on: {ended:?}"),
+        done = timeout(PATIENCE, playing) => done.unwrap(),
+    };
+    // The kernel in memory has no switches, and says so; the block's own route is there.
+    assert_eq!(exceptions.len(), 1);
+    assert_eq!(exceptions[0].kind, "node");
+    let seen = rig.kernel.state.lock().seen.clone();
+    let routes: Vec<String> = seen.routes.keys().map(|key| key.prefix.to_string()).collect();
+    assert_eq!(routes, ["10.1.0.0/26"]);
+    // What it has heard is on its disk, and its state directory is its own while it is there.
+    let file = DesiredFile::new(rig.disk(), Path::new("/state"));
+    assert_eq!(file.load().unwrap().unwrap().revision(), 5);
+    assert!(matches!(rig.open(), Err(RunError::Taken(_))));
+    drop(agent);
+    rig.open().unwrap();
+}

@@ -1,0 +1,117 @@
+//! Rounds on a kernel in memory that can refuse.
+
+use std::collections::BTreeMap;
+
+use portolan_plan::testing::{
+    arbitrary_desired, arbitrary_observed, block_id, cidr, desired, host, ip, link_name, port_id,
+};
+use portolan_plan::{Link, PodRoute, Route, RouteKey, Target};
+use proptest::prelude::*;
+
+use super::*;
+use crate::kernel::fake::{FakeKernel, State};
+
+fn round(kernel: &FakeKernel, desired: &Desired, pods: &[PodRoute]) -> Outcome {
+    let observed = kernel.state.lock().seen.clone();
+    apply(kernel, &plan(desired, pods, &observed))
+}
+
+#[test]
+fn an_empty_host_gets_everything_and_then_nothing() {
+    let mut seen = host();
+    seen.links.insert(
+        link_name(7),
+        Link {
+            index: 9,
+            mtu: 1500,
+            pod: true,
+        },
+    );
+    let kernel = FakeKernel::new(State {
+        seen,
+        ..State::default()
+    });
+    let pods = [PodRoute {
+        id: port_id(7),
+        link: link_name(7),
+        addresses: vec![ip("10.1.0.5"), ip("fd01::5")],
+        settled: true,
+    }];
+    let first = round(&kernel, &desired(), &pods);
+    assert_eq!(first.exceptions, []);
+    // Two switches, the gateway, a block of ours, two of others, two addresses of the pod.
+    assert_eq!(first.writes, 8);
+    let routes = kernel.state.lock().seen.routes.clone();
+    let route = |text| routes[&RouteKey::ours(cidr(text))].clone();
+    assert_eq!(
+        route("10.1.0.0/26"),
+        Route {
+            target: Target::Unreachable,
+            source: None
+        }
+    );
+    let to_other = Route {
+        target: Target::Via(ip("192.168.0.2")),
+        source: Some(ip("192.168.0.1")),
+    };
+    assert_eq!(route("10.1.0.64/26"), to_other);
+    let to_pod = Route {
+        target: Target::Link(link_name(7)),
+        source: Some(ip("fd00::1")),
+    };
+    assert_eq!(route("fd01::5/128"), to_pod);
+    assert_eq!(round(&kernel, &desired(), &pods), Outcome::default());
+}
+
+#[test]
+fn a_strangers_route_stays_and_the_object_says_why() {
+    let key = RouteKey::ours(cidr("10.1.0.64/26"));
+    let strangers = BTreeMap::from([(key, "by hand".to_owned())]);
+    let kernel = FakeKernel::new(State {
+        seen: host(),
+        strangers,
+        ..State::default()
+    });
+    let outcome = round(&kernel, &desired(), &[]);
+    assert_eq!(outcome.exceptions.len(), 1);
+    let (object, reason) = &outcome.exceptions[0];
+    assert_eq!(*object, Object::Block(block_id(2)));
+    assert!(
+        reason.contains("10.1.0.64/26") && reason.contains("File exists"),
+        "{reason}"
+    );
+    assert!(kernel.state.lock().strangers.contains_key(&key));
+}
+
+/// Strangers are never in a slot of ours in these worlds; the clash has a test of its own.
+fn strangers() -> BTreeMap<RouteKey, String> {
+    BTreeMap::from([
+        (RouteKey::ours(cidr("0.0.0.0/0")), "default".into()),
+        (RouteKey::ours(cidr("10.2.0.0/16")), "by hand".into()),
+    ])
+}
+
+proptest! {
+    #[test]
+    fn a_second_round_has_nothing_to_do((wanted, pods) in arbitrary_desired(), seen in arbitrary_observed()) {
+        let kernel = FakeKernel::new(State { seen, strangers: strangers(), ..State::default() });
+        round(&kernel, &wanted, &pods);
+        let again = plan(&wanted, &pods, &kernel.state.lock().seen);
+        prop_assert!(again.is_empty(), "{again:?}");
+        prop_assert_eq!(&kernel.state.lock().strangers, &strangers());
+    }
+
+    #[test]
+    fn one_failure_stops_nothing_else_and_the_next_round_ends_the_same(
+        (wanted, pods) in arbitrary_desired(), seen in arbitrary_observed(), fail in 0usize..12,
+    ) {
+        let smooth = FakeKernel::new(State { seen: seen.clone(), ..State::default() });
+        let all = round(&smooth, &wanted, &pods).writes;
+        let mut rough = FakeKernel::new(State { seen, ..State::default() });
+        rough.fail_at = Some(fail);
+        let outcome = round(&rough, &wanted, &pods);
+        prop_assert_eq!(outcome.writes, if fail < all { all - 1 } else { all });
+        round(&rough, &wanted, &pods);
+        prop_assert_eq!(&rough.state.lock().seen, &smooth.state.lock().seen);
+    }
+}

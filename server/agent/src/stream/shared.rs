@@ -1,0 +1,172 @@
+//! What the reader and the reporter of a connection have in common.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use portolan_wire::DEAD_SECONDS;
+use portolan_wire::agent::{FromAgent, Refused, from_agent};
+use prost::Message as _;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::{self, Message};
+
+use super::connect::ConnectError;
+use crate::desired::Rejected;
+use crate::identity::IdentityError;
+
+/// How long to wait before pods that were refused are reported again: what stood in their way may be
+/// gone.
+const REFUSED_AGAIN: Duration = Duration::from_secs(60);
+
+/// How a connection ends.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SessionEnd {
+    /// It did not begin.
+    #[error("cannot connect")]
+    Connect(#[from] ConnectError),
+    /// The control plane refuses this node.
+    #[error("refused: {}", .0.sentence)]
+    Refused(Refused),
+    /// Nothing came for too long.
+    #[error("nothing heard for {DEAD_SECONDS} s")]
+    Silent,
+    /// The peer closed, or went away.
+    #[error("the control plane closed the connection")]
+    Closed,
+    /// WebSocket failed, or the limits were broken.
+    #[error("the connection failed")]
+    WebSocket(#[from] Box<tungstenite::Error>),
+    /// What was sent is not as the protocol says.
+    #[error("the control plane does not speak as the protocol says ({0})")]
+    Protocol(&'static str),
+    /// What was sent is not taken.
+    #[error("what the control plane sent is not taken")]
+    Rejected(#[from] Rejected),
+    /// A report cannot be made.
+    #[error("cannot report")]
+    Report(#[from] ReportError),
+    /// A renewed certificate cannot be kept.
+    #[error("cannot keep the renewed certificate")]
+    Identity(#[from] IdentityError),
+}
+
+/// Why a report cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReportError {
+    /// The pods' log cannot be read or written.
+    #[error("the pods' log cannot be used")]
+    Pods(#[source] io::Error),
+    /// The request for a new certificate cannot be made.
+    #[error("cannot ask for a new certificate")]
+    Identity(#[from] IdentityError),
+}
+
+/// What has come on this connection that the reporter goes by. The reader writes it.
+pub(super) struct Received {
+    /// The newest pod event that the control plane has stored; `None` before the welcome.
+    pub(super) stored_pod_seq: watch::Sender<Option<u64>>,
+    /// Counts refused requests for a block.
+    pub(super) refused_blocks: watch::Sender<u32>,
+    /// Counts acknowledged reports of pods.
+    pub(super) acknowledged_reports: AtomicU64,
+    /// Most pods in a part of a full report; 0: it goes as one.
+    pub(super) report_part: AtomicU32,
+}
+
+impl Default for Received {
+    fn default() -> Self {
+        Self {
+            stored_pod_seq: watch::Sender::new(None),
+            refused_blocks: watch::Sender::new(0),
+            acknowledged_reports: AtomicU64::new(0),
+            report_part: AtomicU32::new(0),
+        }
+    }
+}
+
+/// What this process has to report, whatever becomes of connections.
+pub(super) struct PendingReports {
+    /// A report of all pods: the first of a process is one, and heals what was lost. Pending until one
+    /// is acknowledged.
+    full: AtomicBool,
+    refused: Mutex<RefusedPods>,
+}
+
+/// Pods that the control plane has refused.
+struct RefusedPods {
+    ids: BTreeSet<Vec<u8>>,
+    /// Before then they are not reported again.
+    not_before: Instant,
+}
+
+impl Default for PendingReports {
+    fn default() -> Self {
+        Self {
+            full: AtomicBool::new(true),
+            refused: Mutex::new(RefusedPods {
+                ids: BTreeSet::new(),
+                not_before: Instant::now(),
+            }),
+        }
+    }
+}
+
+impl PendingReports {
+    /// Whether all pods have to be reported.
+    pub(super) fn full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    /// All pods have to be reported, or no longer have to be.
+    pub(super) fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
+    }
+
+    /// Pods were refused. A report of all says of each whether it still is.
+    pub(super) fn refused(&self, ids: impl IntoIterator<Item = Vec<u8>>) {
+        let mut refused = self.refused.lock();
+        refused.ids.extend(ids);
+        refused.not_before = Instant::now() + REFUSED_AGAIN;
+    }
+
+    /// All pods have to be reported once those that were refused have rested: only in a report of all
+    /// does the control plane look at pods that it has heard of before.
+    pub(super) fn report_refused_again(&self) {
+        let mut refused = self.refused.lock();
+        if !refused.ids.is_empty() && Instant::now() >= refused.not_before {
+            tracing::info!(pods = refused.ids.len(), "reporting pods again that were refused");
+            refused.ids.clear();
+            self.set_full(true);
+        }
+    }
+}
+
+/// A frame to the control plane.
+pub(super) fn frame(message: from_agent::Message) -> Message {
+    Message::Binary(FromAgent { message: Some(message) }.encode_to_vec().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn refused_pods_are_reported_again_after_a_rest() {
+        let pending = PendingReports::default();
+        pending.set_full(false);
+        pending.refused([vec![1; 16]]);
+        pending.report_refused_again();
+        assert!(!pending.full(), "not at once");
+        tokio::time::advance(REFUSED_AGAIN).await;
+        pending.report_refused_again();
+        assert!(pending.full());
+        // Not refused again, they are reported no more.
+        pending.set_full(false);
+        tokio::time::advance(REFUSED_AGAIN).await;
+        pending.report_refused_again();
+        assert!(!pending.full());
+    }
+}

@@ -1,0 +1,79 @@
+//! The kernel as it was found.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use portolan_shared::addr::Family;
+
+use crate::desired::NodeAddresses;
+use crate::routes::{Route, RouteKey};
+
+/// A kernel switch of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Sysctl {
+    /// IPv4 forwarding.
+    ForwardV4,
+    /// IPv6 forwarding.
+    ForwardV6,
+}
+
+impl Sysctl {
+    /// Below `/proc/sys`.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::ForwardV4 => "net/ipv4/ip_forward",
+            Self::ForwardV6 => "net/ipv6/conf/all/forwarding",
+        }
+    }
+
+    /// All that the agent reads.
+    pub const ALL: [Self; 2] = [Self::ForwardV4, Self::ForwardV6];
+}
+
+/// A link of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The kernel's number for it.
+    pub index: u32,
+    /// In bytes.
+    pub mtu: u32,
+    /// Whether it is a pod's link of ours: a veth named as [`is_pod_link`](crate::is_pod_link) says.
+    pub pod: bool,
+}
+
+/// The kernel as it is, filtered to what is ours (routes) or needed to decide (the rest).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Routes with our protocol number, in any table.
+    pub routes: BTreeMap<RouteKey, Route>,
+    /// All links by name.
+    pub links: BTreeMap<String, Link>,
+    /// Every address of the host, with the index of its link.
+    pub addresses: BTreeMap<IpAddr, u32>,
+    /// Whether [`POD_GATEWAY_V4`](crate::POD_GATEWAY_V4) is on `lo` with scope link.
+    pub gateway: bool,
+    /// What the switches say; absent when the kernel does not have them.
+    pub sysctls: BTreeMap<Sysctl, bool>,
+}
+
+impl Observed {
+    /// Those of the node's addresses that are on this host. The kernel refuses another as a source.
+    pub fn local(&self, node: &NodeAddresses) -> NodeAddresses {
+        [Family::V4, Family::V6]
+            .into_iter()
+            .filter_map(|family| node.of(family))
+            .filter(|address| self.addresses.contains_key(address))
+            .collect()
+    }
+
+    /// The MTU of the link that carries the first of the node's addresses found on this host.
+    pub fn underlay_mtu(&self, node: &NodeAddresses) -> Option<u32> {
+        let index = [Family::V4, Family::V6]
+            .into_iter()
+            .find_map(|f| self.addresses.get(&node.of(f)?))?;
+        self.links
+            .values()
+            .find(|link| link.index == *index)
+            .map(|link| link.mtu)
+    }
+}
