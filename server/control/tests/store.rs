@@ -425,7 +425,7 @@ fn remembers(engine: &dyn Engine) {
     assert!(found.entries[2].changes[0].before.is_none());
     // A commit of many objects is one entry; the one that is asked for comes first.
     let last = project(249, "p249");
-    let (found, revisions) = page(&|asked| asked.object = Some(last.key())).bytes();
+    let (found, revisions) = page(&|asked| asked.object = Some(last.key().bytes()));
     assert_eq!(revisions, [2]);
     let entry = &found.entries[0];
     assert_eq!(
