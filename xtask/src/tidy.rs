@@ -1,5 +1,6 @@
 //! The house rules that a machine can hold people to, as tests over what is committed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -173,6 +174,43 @@ fn every_dependency_is_used() {
         }
     }
     assert!(idle.is_empty(), "named in a manifest, and no code uses it: {idle:#?}");
+}
+
+#[test]
+fn the_picture_of_the_crates_is_true() {
+    let asked = cargo()
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&asked.stdout).unwrap();
+    let short = |name: &str| name.strip_prefix("portolan-").unwrap_or(name).to_owned();
+    let packages = metadata["packages"].as_array().unwrap();
+    let ours: Vec<&str> = packages
+        .iter()
+        .map(|package| package["name"].as_str().unwrap())
+        .collect();
+    let truth: BTreeMap<String, BTreeSet<String>> = packages
+        .iter()
+        .map(|package| {
+            let dependencies = package["dependencies"].as_array().unwrap().iter();
+            let known = dependencies.filter(|dependency| dependency["kind"].is_null());
+            let known = known.filter_map(|dependency| dependency["name"].as_str());
+            let known = known.filter(|name| ours.contains(name)).map(short).collect();
+            (short(package["name"].as_str().unwrap()), known)
+        })
+        .collect();
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let (_, picture) = text.split_once("```crates\n").unwrap();
+    let (picture, _) = picture.split_once("```").unwrap();
+    let drawn: BTreeMap<String, BTreeSet<String>> = picture
+        .lines()
+        .filter_map(|line| line.split_once(" knows "))
+        .map(|(name, known)| {
+            let known = known.split(", ").filter(|name| *name != "nobody");
+            (name.trim().to_owned(), known.map(str::to_owned).collect())
+        })
+        .collect();
+    assert_eq!(drawn, truth, "the picture in ARCHITECTURE.md and the manifests differ");
 }
 
 #[test]

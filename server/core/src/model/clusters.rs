@@ -42,6 +42,7 @@ pub struct Cluster {
     /// Addresses of services: reserved, in no subnet.
     pub service_range: Cidr,
     /// How pods of two nodes reach each other.
+    #[serde(with = "super::words::path")]
     pub path: PathKind,
     /// Prefix length of a block: 26, or 122 for IPv6.
     pub block_prefix: u8,
@@ -53,7 +54,7 @@ pub struct Cluster {
     #[serde(default)]
     pub external_ip: Option<ExternalIp>,
     /// Where its nodes come from.
-    #[serde(default)]
+    #[serde(default, with = "super::words::nodes_from")]
     pub nodes_from: NodesFrom,
     /// How many nodes are wanted; 0: nobody said.
     #[serde(default)]

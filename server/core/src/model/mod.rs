@@ -11,6 +11,7 @@ mod networks;
 mod object;
 mod ports;
 mod requests;
+mod words;
 
 use portolan_shared::ids::ProjectId;
 use serde::{Deserialize, Serialize};

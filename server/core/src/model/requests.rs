@@ -41,6 +41,7 @@ pub struct ShadowRequest {
     /// Owner, revision, times.
     pub meta: Meta,
     /// How far it is.
+    #[serde(with = "super::words::state")]
     pub state: RequestState,
     /// What for.
     pub purpose: String,
@@ -53,6 +54,7 @@ pub struct ShadowRequest {
     /// An earlier request that it answers.
     pub quotes: Option<ShadowRequestId>,
     /// Whose answer it waits for, while it is open.
+    #[serde(default, with = "super::words::side_or_none")]
     pub awaits: Option<Side>,
     /// Who of support has taken it.
     pub taken_by: Option<Person>,
@@ -67,6 +69,7 @@ pub struct ShadowRequest {
     /// When that was.
     pub told_at: Micros,
     /// Whose side made that change.
+    #[serde(with = "super::words::side")]
     pub side: Side,
 }
 
@@ -96,6 +99,7 @@ pub struct RequestMessage {
     /// Of which request.
     pub request: ShadowRequestId,
     /// Whose side wrote it.
+    #[serde(with = "super::words::side")]
     pub side: Side,
     /// Who.
     pub author: Person,
