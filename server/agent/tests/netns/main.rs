@@ -32,7 +32,5 @@ pub(crate) fn seen_from(namespace: &str, listener: &TcpListener) -> IpAddr {
 }
 
 pub(crate) fn connect(namespace: &str, to: SocketAddr) -> std::io::Result<TcpStream> {
-    inside(namespace, move || {
-        TcpStream::connect_timeout(&to, PATIENCE)
-    })
+    inside(namespace, move || TcpStream::connect_timeout(&to, PATIENCE))
 }

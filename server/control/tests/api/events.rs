@@ -55,9 +55,7 @@ impl Stream {
                 self.text = rest.to_owned();
                 return Some(event);
             }
-            let chunk = timeout(PATIENCE, self.body.next())
-                .await
-                .expect("something is said");
+            let chunk = timeout(PATIENCE, self.body.next()).await.expect("something is said");
             self.text.push_str(std::str::from_utf8(&chunk?.unwrap()).unwrap());
         }
     }

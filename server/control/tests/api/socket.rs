@@ -28,10 +28,7 @@ async fn send(address: SocketAddr, text: &[u8]) -> String {
     let mut answer = Vec::new();
     let mut piece = [0; 4096];
     loop {
-        match timeout(PATIENCE, stream.read(&mut piece))
-            .await
-            .expect("an answer")
-        {
+        match timeout(PATIENCE, stream.read(&mut piece)).await.expect("an answer") {
             Ok(0) | Err(_) => break,
             Ok(length) => answer.extend_from_slice(&piece[..length]),
         }

@@ -156,9 +156,7 @@ pub const IN_TIME: Duration = Duration::from_secs(60);
 
 /// Asks from inside a namespace: the address that was seen, and who answered.
 pub fn ask_from(namespace: &str, to: SocketAddr) -> (IpAddr, String) {
-    let asked = Namespace::named(namespace)
-        .within(|| echo::ask(to, IN_TIME))
-        .unwrap();
+    let asked = Namespace::named(namespace).within(|| echo::ask(to, IN_TIME)).unwrap();
     asked.unwrap_or_else(|error| panic!("from {namespace} to {to}: {error}"))
 }
 

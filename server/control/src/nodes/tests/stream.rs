@@ -311,7 +311,11 @@ async fn a_snapshot_is_never_older_than_what_the_agent_holds() {
     let [In::Snapshot(anew)] = &frames[..] else {
         panic!("{frames:?}")
     };
-    assert!(anew.revision >= held, "{} < {held}: the agent refuses it", anew.revision);
+    assert!(
+        anew.revision >= held,
+        "{} < {held}: the agent refuses it",
+        anew.revision
+    );
 }
 
 #[tokio::test]
