@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::bench;
 use crate::binaries::{self, Profile, SETS};
 use crate::console::{self, Compiler};
 use crate::process::{Failed, Steps, Stream, cargo, in_ci, program, read, root, run, succeeds};
@@ -25,7 +26,7 @@ pub fn test(compiler: Compiler) -> Result<(), Failed> {
         eprintln!("{what}: {tally}");
         sum.add(tally);
     };
-    let mut steps = Steps::of(SETS.len() + 3);
+    let mut steps = Steps::of(SETS.len() + 4);
     steps.next("programs, tests and console (about 10 minutes the first time, on two cores)");
     tools::ensure(&[Tool::Iproute2, Tool::Postgres]);
     let (console, built) = binaries::beside_console(compiler, binaries::dev_with_tests)?;
@@ -37,6 +38,8 @@ pub fn test(compiler: Compiler) -> Result<(), Failed> {
             steps.next(what);
             step(what, cargo_tests(packages));
         }
+        steps.next("the benchmarks, on little");
+        step("benchmarks", bench::small(&[]));
         steps.next("the API by its description");
         step("the API by its description", schemathesis(Effort::Short));
         steps.next("the console in a browser");
