@@ -104,15 +104,18 @@ async function ended(lab: ChildProcess): Promise<void> {
   clearTimeout(force);
 }
 
-function freePort(): Promise<number> {
-  return new Promise((done, fail) => {
-    const server = createServer();
-    server.on("error", fail);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => (address && typeof address === "object" ? done(address.port) : fail(new Error("no port"))));
+/** A port that nobody listens on, of those that no connection takes by itself until the lab does. */
+async function freePort(): Promise<number> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const port = 20_000 + Math.floor(Math.random() * 10_000);
+    const free = await new Promise((done) => {
+      const server = createServer();
+      server.on("error", () => done(false));
+      server.listen(port, "127.0.0.1", () => server.close(() => done(true)));
     });
-  });
+    if (free) return port;
+  }
+  throw new Error("no port is free");
 }
 
 /** Speaks to the running lab: of the demo's cluster, or of the one of that name. */

@@ -3,7 +3,7 @@ import { nth } from "../addresses";
 import { expect, test } from "../fixtures";
 
 /** How long a change in the lab may take until it is on the screen. */
-const SHOWN = { timeout: 10_000 };
+const SHOWN = { timeout: 40_000 };
 /** How long a silent node may take until it is called so, or a new agent until all is well again. */
 const NOTICED = { timeout: 40_000 };
 

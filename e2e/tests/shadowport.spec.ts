@@ -4,7 +4,7 @@ import { Console, expect, test as base } from "../fixtures";
 import { People, type Person, type Project } from "../people";
 
 /** How long a change of the other side may take until it is on the screen. */
-const SHOWN = { timeout: 10_000 };
+const SHOWN = { timeout: 40_000 };
 
 /** Buttons that change something; a heading sorts, and one of them is "Created". */
 const WRITES = /^(Create |Add |Delete|Edit|Enable|Disable|Remove|Request |Withdraw|Send |Make )/;

@@ -128,10 +128,15 @@ pub fn dev() -> Result<(), Failed> {
     run(cargo().arg("build").args(SETS[0].1).arg("--bins"))
 }
 
-/// The same with all tests, so that nothing is built twice.
+/// The same with all examples, with the very features that the tests have.
+pub fn dev_with_examples() -> Result<(), Failed> {
+    run(cargo().arg("build").args(SETS[0].1).args(["--bins", "--examples"]))
+}
+
+/// The same with all tests and examples, so that nothing is built twice.
 pub fn dev_with_tests() -> Result<(), Failed> {
     run(cargo()
         .arg("build")
         .args(SETS[0].1)
-        .args(["--bins", "--lib", "--tests"]))
+        .args(["--bins", "--lib", "--tests", "--examples"]))
 }

@@ -59,6 +59,9 @@ enum Verb {
     Bench {
         /// Which; all by default.
         names: Vec<String>,
+        /// On little, as the tests are built: that they work. Their figures say nothing.
+        #[arg(long)]
+        small: bool,
     },
     /// Build the console alone, into frontend/dist.
     Console {
@@ -83,7 +86,8 @@ fn main() -> ExitCode {
         Verb::Up { listen } => up::up(wasm_compiler, listen),
         Verb::Build => binaries::ship(wasm_compiler),
         Verb::Test => test::test(wasm_compiler),
-        Verb::Bench { names } => bench::bench(&names),
+        Verb::Bench { names, small: true } => bench::bench_small(&names),
+        Verb::Bench { names, small: false } => bench::bench(&names),
         Verb::Console { release } => console(wasm_compiler, release),
         Verb::Notices => notices::notices(),
         Verb::Ci => ci::ci(wasm_compiler),

@@ -27,6 +27,15 @@ impl Tally {
         }
     }
 
+    /// The same, if anything was tested at all; else a failure: a runner that finds no tests is not told what it should
+    /// find, or the tests are not where they were.
+    pub fn of_something(mut self) -> Self {
+        if self.passed == 0 && self.failed == 0 && self.skipped.is_empty() {
+            self.failed = 1;
+        }
+        self
+    }
+
     /// Both together.
     pub fn add(&mut self, other: Self) {
         self.passed += other.passed;
@@ -106,7 +115,8 @@ impl Nextest {
             return;
         };
         self.summed = true;
-        for part in counts.split(", ") {
+        // In parentheses is which of those that passed were slow or left something behind.
+        for part in without_parentheses(counts).split(", ") {
             let mut words = part.split_whitespace();
             let Some(count) = words.next().and_then(|word| word.parse::<u64>().ok()) else {
                 continue;
@@ -139,8 +149,19 @@ impl Nextest {
         if !self.summed || (!succeeded && self.tally.failed == 0) {
             self.tally.failed += 1;
         }
-        self.tally
+        self.tally.of_something()
     }
+}
+
+fn without_parentheses(text: &str) -> String {
+    let mut depth = 0_u32;
+    let mut outside = |c: char| {
+        depth += u32::from(c == '(');
+        let keep = depth == 0;
+        depth = depth.saturating_sub(u32::from(c == ')'));
+        keep
+    };
+    text.chars().filter(|c| outside(*c)).collect()
 }
 
 /// `PASS [   0.015s] ( 1/2) crate test::name` as its word and its test.
@@ -240,7 +261,7 @@ pub fn playwright(report: &Value) -> Tally {
     if !stats.is_object() || (outside > 0 && tally.failed == 0) {
         tally.failed += 1;
     }
-    tally
+    tally.of_something()
 }
 
 /// Reads a JUnit report.
@@ -263,6 +284,7 @@ pub fn junit(report: &str) -> Tally {
         failed: failures + errors,
         skipped: skips.collect(),
     }
+    .of_something()
 }
 
 #[cfg(test)]
@@ -323,6 +345,28 @@ error: test run failed";
                 ..Tally::default()
             }
         );
+    }
+
+    #[test]
+    fn a_run_of_no_tests_has_failed() {
+        let none = "     Summary [   0.003s] 0 tests run: 0 passed, 0 skipped";
+        assert_eq!(nextest(none, true).0, Tally::broken());
+        let mut reader = Libtest::default();
+        reader.line("test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 12 filtered out");
+        assert_eq!(reader.end(true), Tally::broken());
+        let report = serde_json::json!({
+            "stats": { "expected": 0, "unexpected": 0, "flaky": 0, "skipped": 0 }, "suites": [], "errors": [],
+        });
+        assert_eq!(playwright(&report), Tally::broken());
+        let report = "<testsuites errors=\"0\" failures=\"0\" skipped=\"0\" tests=\"0\" time=\"0\">";
+        assert_eq!(junit(report), Tally::broken());
+    }
+
+    #[test]
+    fn tests_that_pass_slowly_or_leave_something_behind_pass() {
+        let said = "     Summary [   9.127s] 4 tests run: 3 passed (1 slow, 2 leaky), 1 failed (1 due to being leaky), 0 skipped";
+        let (tally, _) = nextest(said, false);
+        assert_eq!((tally.passed, tally.failed), (3, 1));
     }
 
     #[test]

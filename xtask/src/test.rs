@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::bench;
 use crate::binaries::{self, Profile, SETS};
 use crate::console::{self, Compiler};
 use crate::process::{Failed, Steps, Stream, cargo, in_ci, program, read, root, run, succeeds};
@@ -25,7 +26,7 @@ pub fn test(compiler: Compiler) -> Result<(), Failed> {
         eprintln!("{what}: {tally}");
         sum.add(tally);
     };
-    let mut steps = Steps::of(SETS.len() + 3);
+    let mut steps = Steps::of(SETS.len() + 4);
     steps.next("programs, tests and console (about 10 minutes the first time, on two cores)");
     tools::ensure(&[Tool::Iproute2, Tool::Postgres]);
     let (console, built) = binaries::beside_console(compiler, binaries::dev_with_tests)?;
@@ -37,6 +38,8 @@ pub fn test(compiler: Compiler) -> Result<(), Failed> {
             steps.next(what);
             step(what, cargo_tests(packages));
         }
+        steps.next("the benchmarks, on little");
+        step("benchmarks", bench::small(&[]));
         steps.next("the API by its description");
         step("the API by its description", schemathesis(Effort::Short));
         steps.next("the console in a browser");
@@ -137,6 +140,7 @@ fn browser_tests() -> Result<Tally, Failed> {
         npx.env("CHROMIUM", browser);
     }
     let run = run(&mut npx);
+    let succeeded = run.is_ok();
     let text = fs::read(&report).map_err(|error| {
         Failed::Other(format!(
             "the browser tests left no report ({error}); {}",
@@ -144,5 +148,8 @@ fn browser_tests() -> Result<Tally, Failed> {
         ))
     })?;
     let report: Value = serde_json::from_slice(&text).map_err(|error| Failed::Other(format!("{error}")))?;
-    Ok(playwright(&report))
+    let mut tally = playwright(&report);
+    // It may fail for what is no test's.
+    tally.failed += u64::from(!succeeded && tally.failed == 0);
+    Ok(tally)
 }

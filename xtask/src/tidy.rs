@@ -60,6 +60,59 @@ fn nothing_is_left_for_later() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+/// What is in no module is not compiled, and its tests are not run: nobody says so.
+#[test]
+fn every_source_is_part_of_a_program() {
+    let sources: Vec<_> = sources()
+        .into_iter()
+        .filter(|(path, _)| path.extension().is_some_and(|kind| kind == "rs"))
+        .collect();
+    let roots = ["lib.rs", "main.rs", "build.rs"];
+    let own = ["tests", "examples", "benches", "bin"];
+    let named = |path: &Path, name: &str| {
+        let folder = if name == "mod" {
+            path.parent().and_then(Path::parent)
+        } else {
+            path.parent()
+        };
+        let name = match name {
+            "mod" => path.parent().and_then(Path::file_name).and_then(|name| name.to_str()),
+            name => Some(name),
+        };
+        let (Some(folder), Some(name)) = (folder, name) else {
+            return false;
+        };
+        let line = format!("mod {name};");
+        // The module is its folder's, or that of the file that is called as the folder is.
+        sources
+            .iter()
+            .filter(|(other, _)| other.parent() == Some(folder) || other.with_extension("") == folder)
+            .any(|(_, text)| text.lines().any(|said| said.trim_end().ends_with(&line)))
+    };
+    let stray: Vec<_> = sources
+        .iter()
+        .map(|(path, _)| path)
+        .filter(|path| {
+            let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let folder = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+            !roots.contains(&file) && !folder.is_some_and(|folder| own.contains(&folder) && file != "mod.rs")
+        })
+        .filter(|path| {
+            !named(
+                path,
+                path.file_stem().and_then(|name| name.to_str()).unwrap_or_default(),
+            )
+        })
+        .collect();
+    assert!(stray.is_empty(), "{stray:#?}");
+}
+
+#[test]
+fn no_test_is_held_to_a_duration() {
+    let found = breaches(&["rs"], |line| line.contains("assert") && line.contains("elapsed()"));
+    assert!(found.is_empty(), "a busy machine breaks it: {found:#?}");
+}
+
 #[test]
 fn nobody_sleeps_in_a_browser_test() {
     let found = breaches(&["ts"], |line| line.contains("waitForTimeout"));

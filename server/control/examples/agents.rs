@@ -1,7 +1,7 @@
 //! How many agents a control plane carries: streams, memory, changes delivered, everybody back after
 //! a restart. Run in release; the clients are a process of their own on the same machine.
 //!
-//! `cargo run --release -p portolan-control --example agents -- [AGENTS] [CLUSTERS]`
+//! `cargo run --release -p portolan-control --example agents -- [AGENTS] [CLUSTERS] [COMMITS]`
 //!
 //! Prints one line of JSON: times in milliseconds, memory in bytes a stream (of the control plane's
 //! process). Agents have a state; the first connection brings a snapshot, the one after the restart
@@ -12,7 +12,7 @@
 use std::error::Error;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command as Process, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -22,7 +22,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use parking_lot::Mutex;
 use portolan_control::control::{Control, OpenOptions};
 use portolan_control::nodes::pki::{Ca, Requested};
-use portolan_control::nodes::{Endpoint, Listen, Options};
+use portolan_control::nodes::{Endpoint, EndpointError, Listen, Options};
 use portolan_core::command::{Command, NetworkChange, NewCluster, NewNetwork, NewSubnet, Request};
 use portolan_core::model::Object;
 use portolan_core::quotas::Quotas;
@@ -43,9 +43,13 @@ use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+type Serving = tokio::task::JoinHandle<Result<(), EndpointError>>;
 
-/// Commits while everybody listens, each of which concerns one cluster.
+/// Commits while everybody listens, each of which concerns one cluster, if not said otherwise.
 const COMMITS: usize = 500;
+
+/// How long anything may take before the benchmark gives up.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The time from one of these commits to the next.
 const PACE: Duration = Duration::from_millis(2);
@@ -61,27 +65,33 @@ fn main() -> Outcome<()> {
     }
     let number = |at: usize, default: usize| args.get(at).map_or(Ok(default), |text| text.parse());
     let agents = number(0, 1000)?;
-    runtime.block_on(measure(agents, number(1, agents.div_ceil(100))?))
+    runtime.block_on(measure(agents, number(1, agents.div_ceil(100))?, number(2, COMMITS)?))
 }
 
 // ---- the control plane's side ----
 
-async fn measure(agents: usize, clusters: usize) -> Outcome<()> {
+async fn measure(agents: usize, clusters: usize, commits: usize) -> Outcome<()> {
     let folder = tempfile::tempdir()?;
     let world = World::prepare(folder.path(), agents, clusters).await?;
-    let (endpoint, stop) = world.serve(([127, 0, 0, 1], 0).into())?;
+    let (endpoint, stop, served) = world.serve(([127, 0, 0, 1], 0).into())?;
     let before = resident()?;
     let mut clients = Clients::start(folder.path(), endpoint)?;
     let connected = clients.next()?;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let stream = (resident()? - before) / agents;
+    until("all nodes are online", || world.online() == agents).await?;
+    let stream = resident()?.saturating_sub(before) / agents;
 
     let started = Instant::now();
     let mut sent = Vec::new();
     let mut pace = tokio::time::interval(PACE);
-    for at in 0..COMMITS {
+    let mut expected = 0;
+    for at in 0..commits {
         pace.tick().await;
-        let (network, mtu) = (world.networks[at % clusters], 1300 + u32::try_from(at)? % 150);
+        expected += agents_of(at % clusters, agents, clusters);
+        // Another than the one before, or it were no change.
+        let (network, mtu) = (
+            world.networks[at % clusters],
+            1300 + u32::try_from(at / clusters)? % 150,
+        );
         let change = NetworkChange {
             mtu: Some(mtu),
             ..NetworkChange::default()
@@ -89,16 +99,18 @@ async fn measure(agents: usize, clusters: usize) -> Outcome<()> {
         let revision = world.write(Command::UpdateNetwork(network, change)).await?.revision;
         sent.push((revision, now()));
     }
-    clients.say(&format!("expect {}", COMMITS * agents / clusters))?;
+    clients.say(&format!("expect {expected}"))?;
     let delivered = clients.next()?;
     let spent = started.elapsed();
     let late = lateness(folder.path(), &sent)?;
 
     stop.send(()).map_err(|()| "the endpoint has ended by itself")?;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    served.await??;
     clients.say("restart")?;
+    // They count anew before anybody can be back.
+    clients.next()?;
     let began = Instant::now();
-    let (_, stop) = world.serve(endpoint)?;
+    let (_, stop, _) = world.serve(endpoint)?;
     let back = clients.next()?;
     let away = began.elapsed();
     drop(stop);
@@ -114,6 +126,11 @@ async fn measure(agents: usize, clusters: usize) -> Outcome<()> {
     Ok(())
 }
 
+/// How many agents are in a cluster.
+fn agents_of(cluster: usize, agents: usize, clusters: usize) -> usize {
+    agents / clusters + usize::from(cluster < agents % clusters)
+}
+
 struct World {
     control: Control,
     options: Options,
@@ -121,7 +138,7 @@ struct World {
 }
 
 impl World {
-    /// A database with clusters and joined nodes, and the nodes' certificates, all of one key.
+    /// A database with clusters and joined nodes, and the nodes' certificates and keys: by its key a node is known.
     async fn prepare(folder: &Path, agents: usize, clusters: usize) -> Outcome<Self> {
         let mut open = OpenOptions::new(format!("sqlite:{}", folder.join("portolan.db").display()));
         open.quotas = Quotas {
@@ -144,21 +161,22 @@ impl World {
             networks: Vec::new(),
         };
         let ca = Ca::open(&ca_key, world.control.now(), Arc::new(SystemRandom::default()))?;
-        let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
-        std::fs::write(folder.join("agent.key"), key.serialize_der())?;
-        let requested = Requested::parse(CertificateParams::default().serialize_request(&key)?.der())?;
-        let mut certificates = Vec::new();
+        let mut identities = Vec::new();
         world.internet(clusters).await?;
         for at in 0..clusters {
             let cluster = world.cluster(at).await?;
-            for host in 0..agents / clusters + usize::from(at < agents % clusters) {
+            for host in 0..agents_of(at, agents, clusters) {
+                let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
+                let requested = Requested::parse(CertificateParams::default().serialize_request(&key)?.der())?;
                 let node = world.node(cluster, host, requested.key_hash()).await?;
                 let certificate = ca.sign_agent(&requested, node, cluster, Role::Node, world.control.now())?;
-                certificates.extend(u32::try_from(certificate.len())?.to_be_bytes());
-                certificates.extend_from_slice(&certificate);
+                for part in [&certificate[..], &key.serialize_der()] {
+                    identities.extend(u32::try_from(part.len())?.to_be_bytes());
+                    identities.extend_from_slice(part);
+                }
             }
         }
-        std::fs::write(folder.join("certificates"), certificates)?;
+        std::fs::write(folder.join("identities"), identities)?;
         std::fs::write(folder.join("ca"), ca.certificate())?;
         Ok(world)
     }
@@ -261,7 +279,15 @@ impl World {
         Ok(self.control.write(Request::system(command)).await?)
     }
 
-    fn serve(&self, address: SocketAddr) -> Outcome<(SocketAddr, oneshot::Sender<()>)> {
+    /// How many nodes are online, as far as is written down.
+    fn online(&self) -> usize {
+        self.control.read(|view| {
+            let statuses = view.nodes().filter_map(|node| view.node_status(node.id));
+            statuses.filter(|status| status.online).count()
+        })
+    }
+
+    fn serve(&self, address: SocketAddr) -> Outcome<(SocketAddr, oneshot::Sender<()>, Serving)> {
         let options = Options {
             listen: Listen::Address(address),
             ..self.options.clone()
@@ -269,8 +295,8 @@ impl World {
         let endpoint = Endpoint::open(self.control.clone(), &options)?;
         let address = endpoint.local_addr();
         let (stop, stopped) = oneshot::channel();
-        tokio::spawn(endpoint.serve(async { drop(stopped.await) }));
-        Ok((address, stop))
+        let served = tokio::spawn(endpoint.serve(async { drop(stopped.await) }));
+        Ok((address, stop, served))
     }
 }
 
@@ -351,8 +377,10 @@ impl Clients {
 
     fn next(&mut self) -> Outcome<String> {
         let mut line = String::new();
-        self.output.read_line(&mut line)?;
-        Ok(line.trim().to_owned())
+        match self.output.read_line(&mut line)? {
+            0 => Err("the clients have ended; their stderr says why".into()),
+            _ => Ok(line.trim().to_owned()),
+        }
     }
 }
 
@@ -376,17 +404,14 @@ struct Counts {
 }
 
 async fn clients(folder: &Path, address: SocketAddr) -> Outcome<()> {
-    let certificates = certificates(&folder.join("certificates"))?;
-    let (key, ca) = (
-        std::fs::read(folder.join("agent.key"))?,
-        std::fs::read(folder.join("ca"))?,
-    );
+    let parts = parts(&folder.join("identities"))?;
+    let ca = std::fs::read(folder.join("ca"))?;
     let counts = Arc::new(Counts::default());
     let room = Arc::new(Semaphore::new(AT_ONCE));
-    let total = certificates.len();
+    let total = parts.len() / 2;
     let began = Instant::now();
-    for certificate in certificates {
-        let config = Arc::new(config(&ca, certificate, &key)?);
+    for identity in parts.chunks_exact(2) {
+        let config = Arc::new(config(&ca, identity[0].clone(), &identity[1])?);
         tokio::spawn(agent(config, address, Arc::clone(&counts), Arc::clone(&room)));
     }
     let report = |counts: &Counts, began: Instant| {
@@ -396,14 +421,14 @@ async fn clients(folder: &Path, address: SocketAddr) -> Outcome<()> {
             began.elapsed().as_millis()
         );
     };
-    until(|| counts.ready.load(SeqCst) == total).await;
+    until("all are connected", || counts.ready.load(SeqCst) == total).await?;
     report(&counts, began);
     let lines = std::io::stdin().lines();
     for line in lines {
         let line = line?;
         if let Some(expected) = line.strip_prefix("expect ") {
             let expected = expected.parse()?;
-            until(|| counts.changes.load(SeqCst) >= expected).await;
+            until("all changes are there", || counts.changes.load(SeqCst) >= expected).await?;
             let arrivals = std::mem::take(&mut *counts.arrivals.lock());
             let bytes = arrivals
                 .iter()
@@ -415,25 +440,32 @@ async fn clients(folder: &Path, address: SocketAddr) -> Outcome<()> {
             let began = Instant::now();
             counts.ready.store(0, SeqCst);
             room.add_permits(AT_ONCE);
-            until(|| counts.ready.load(SeqCst) == total).await;
+            println!("counting anew");
+            until("all are back", || counts.ready.load(SeqCst) == total).await?;
             report(&counts, began);
         }
     }
     Ok(())
 }
 
-async fn until(holds: impl Fn() -> bool) {
+async fn until(what: &str, holds: impl Fn() -> bool) -> Outcome<()> {
+    let by = Instant::now() + PATIENCE;
     while !holds() {
+        if Instant::now() >= by {
+            return Err(format!("it never is so that {what}").into());
+        }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
+    Ok(())
 }
 
-fn certificates(path: &PathBuf) -> Outcome<Vec<Vec<u8>>> {
+/// What is in a file piece by piece, each behind its length.
+fn parts(path: &Path) -> Outcome<Vec<Vec<u8>>> {
     let bytes = std::fs::read(path)?;
     let (mut rest, mut all) = (&bytes[..], Vec::new());
     while let Some((length, after)) = rest.split_first_chunk::<4>() {
-        let (certificate, after) = after.split_at(u32::from_be_bytes(*length) as usize);
-        all.push(certificate.to_vec());
+        let (part, after) = after.split_at(u32::from_be_bytes(*length) as usize);
+        all.push(part.to_vec());
         rest = after;
     }
     Ok(all)

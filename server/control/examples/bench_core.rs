@@ -1,6 +1,7 @@
 //! How fast the core is without HTTP: durable creations, lists, pages, memory.
 //!
-//! `cargo run --release -p portolan-control --example bench_core -- [--database URL] [--clients 64] [--ports 100000]`
+//! `cargo run --release -p portolan-control --example bench_core -- [--database URL] [--clients 64] [--ports 100000]
+//! [--more 20000]`
 
 #![allow(clippy::print_stdout, reason = "it prints what it measures")]
 
@@ -30,6 +31,9 @@ struct Arguments {
     /// Ports made in all, one a request at first, then a hundred.
     #[arg(long, default_value_t = 100_000)]
     ports: u64,
+    /// Ports made after those, one a request; then five times as many, a hundred a request.
+    #[arg(long, default_value_t = 20_000)]
+    more: u64,
 }
 
 #[tokio::main]
@@ -65,10 +69,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("| memory at {target} ports | {} MiB |", resident()?);
         reads(&control, network, target);
     }
-    let run = creations(&control, project, network, arguments.clients, 20_000, 1).await?;
-    println!("| 20000 more, one a request | {run} |");
-    let run = creations(&control, project, network, arguments.clients, 100_000, 100).await?;
-    println!("| 100000 more, 100 a request | {run} |");
+    for (more, bulk, each) in [(arguments.more, 1, "one"), (arguments.more * 5, 100, "100")] {
+        let run = creations(&control, project, network, arguments.clients, more, bulk).await?;
+        println!("| {more} more, {each} a request | {run} |");
+    }
     control.close().await;
     drop(control);
     let start = Instant::now();

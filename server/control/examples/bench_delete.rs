@@ -1,7 +1,7 @@
 //! How long the writer stands still while a cluster is deleted with its pods, and to say what uses a
 //! network.
 //!
-//! `cargo run --release -p portolan-control --example bench_delete`
+//! `cargo run --release -p portolan-control --example bench_delete [PODS,…]`
 
 #![allow(clippy::print_stdout, reason = "it prints what it measures")]
 
@@ -29,9 +29,13 @@ const PER_NODE: u64 = 2_048;
 
 #[tokio::main]
 async fn main() -> Outcome<()> {
-    refused().await?;
+    let sizes = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "1000,10000,100000".to_owned());
+    let sizes: Vec<u64> = sizes.split(',').map(str::parse).collect::<Result<_, _>>()?;
+    refused(&sizes).await?;
     println!("| pods | delete, ms | longest wait of another write, ms |\n|---|---|---|");
-    for pods in [1_000, 10_000, 100_000] {
+    for pods in sizes {
         let folder = tempfile::tempdir()?;
         let control = Control::open(OpenOptions {
             quotas: Quotas::NONE,
@@ -66,7 +70,7 @@ async fn main() -> Outcome<()> {
 }
 
 /// How long it takes to say by what a network and its subnet are used.
-async fn refused() -> Outcome<()> {
+async fn refused(sizes: &[u64]) -> Outcome<()> {
     println!("| ports | refused delete of their network, ms | of their subnet, ms |\n|---|---|---|");
     let folder = tempfile::tempdir()?;
     let control = Control::open(OpenOptions {
@@ -76,8 +80,8 @@ async fn refused() -> Outcome<()> {
     let project = provider(&control).await?;
     let (network, subnet) = in_network(&control, project, "plain", "10.0.0.0/8").await?;
     let mut made = 0;
-    for ports in [1_000, 10_000, 100_000] {
-        while made < ports {
+    for ports in sizes {
+        while made < *ports {
             let new = NewPort {
                 project,
                 network,
@@ -91,9 +95,10 @@ async fn refused() -> Outcome<()> {
                 host: "".into(),
                 port_security_enabled: None,
             };
-            let many = Command::CreatePorts(vec![new; 500]);
+            let count = (ports - made).min(500);
+            let many = Command::CreatePorts(vec![new; usize::try_from(count)?]);
             control.write(request(project, many)).await?;
-            made += 500;
+            made += count;
         }
         let mut took = Vec::new();
         for command in [Command::DeleteNetwork(network), Command::DeleteSubnet(subnet)] {

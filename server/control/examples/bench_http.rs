@@ -1,4 +1,6 @@
-//! Times the control plane over HTTP: `cargo run --release -p portolan-control --example bench_http`.
+//! Times the control plane over HTTP:
+//!
+//! `cargo run --release -p portolan-control --example bench_http -- [--dir .] [--sizes 1000,10000,100000] [--part 1]`
 //!
 //! Starts itself again as the server (its memory is measured apart), on a fresh SQLite file in
 //! `--dir` (default: the current folder, so that syncing is the disk's and not memory's), and asks as
@@ -25,8 +27,21 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 const CLIENTS: usize = 64;
-const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 const PASSWORD: &str = "bench-portolan";
+
+/// Times the control plane over HTTP.
+#[derive(Parser)]
+struct Arguments {
+    /// Where the database is made.
+    #[arg(long, default_value = ".")]
+    dir: PathBuf,
+    /// At how many ports it is timed.
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000, 100_000])]
+    sizes: Vec<usize>,
+    /// Divides how many requests are timed: 100 sends a hundredth of the usual.
+    #[arg(long, default_value_t = 1)]
+    part: usize,
+}
 
 /// A client with one connection.
 struct Client {
@@ -206,7 +221,8 @@ struct Column {
     rows: Vec<String>,
 }
 
-async fn measure(server: &Server) -> (Vec<&'static str>, Vec<Column>) {
+async fn measure(server: &Server, sizes: &[usize], part: usize) -> (Vec<&'static str>, Vec<Column>) {
+    let some = |usual: usize| (usual / part).max(1);
     let address = server.address;
     let mut client = Client::new(address).await;
     let body = format!(
@@ -252,8 +268,9 @@ async fn measure(server: &Server) -> (Vec<&'static str>, Vec<Column>) {
     ];
     let mut columns = Vec::new();
     let mut have = 0;
-    for size in SIZES {
-        let bulks = (size - have) / 100;
+    for &size in sizes {
+        // A size that single creations have reached already has none, and nothing to divide by.
+        let bulks = (size.saturating_sub(have) / 100).max(1);
         let (token_, many_) = (token.clone(), many.clone());
         let bulk = drive(server, 8, bulks, move |_| {
             request("POST", "/v2.0/ports", &token_, &many_)
@@ -267,7 +284,7 @@ async fn measure(server: &Server) -> (Vec<&'static str>, Vec<Column>) {
         let list = get(
             format!("/v2.0/ports?network_id={network}"),
             1,
-            if size > 10_000 { 3 } else { 20 },
+            some(if size > 10_000 { 3 } else { 20 }),
         )
         .await;
         let (_, _, page) = client
@@ -284,15 +301,18 @@ async fn measure(server: &Server) -> (Vec<&'static str>, Vec<Column>) {
             .unwrap()
             .to_owned();
         let paged = |limit| format!("/v2.0/ports?network_id={network}&limit={limit}&marker={marker}");
-        let (page_1000, page_100) = (get(paged(1_000), 1, 100).await, get(paged(100), 1, 300).await);
+        let (page_1000, page_100) = (
+            get(paged(1_000), 1, some(100)).await,
+            get(paged(100), 1, some(300)).await,
+        );
         let console = get(
             format!("/portolan/v1/projects/{project}/subnets/{subnet}/ports?limit=1000"),
             1,
-            100,
+            some(100),
         )
         .await;
-        let show = get(format!("/v2.0/ports/{marker}"), CLIENTS, 50_000).await;
-        let count = if size == SIZES[0] { 8_000 } else { 40_000 };
+        let show = get(format!("/v2.0/ports/{marker}"), CLIENTS, some(50_000)).await;
+        let count = some(if size == sizes[0] { 8_000 } else { 40_000 });
         let (token_, one_) = (token.clone(), one.clone());
         let single = drive(server, CLIENTS, count, move |_| {
             request("POST", "/v2.0/ports", &token_, &one_)
@@ -341,18 +361,14 @@ fn main() {
         portolan_control::serve::run(*serve).unwrap();
         return;
     }
-    let mut arguments = std::env::args().skip(1);
-    let folder = match (arguments.next().as_deref(), arguments.next()) {
-        (Some("--dir"), Some(folder)) => PathBuf::from(folder),
-        _ => PathBuf::from("."),
-    };
-    let folder = tempfile::tempdir_in(folder).unwrap();
+    let Arguments { dir, sizes, part } = Arguments::parse();
+    let folder = tempfile::tempdir_in(dir).unwrap();
     let server = start(folder.path());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .unwrap();
-    let (labels, columns) = runtime.block_on(measure(&server));
+    let (labels, columns) = runtime.block_on(measure(&server, &sizes, part));
     let heads: Vec<String> = columns.iter().map(|column| format!("{} ports", column.size)).collect();
     println!("| over HTTP, SQLite, durable | {} |", heads.join(" | "));
     println!("|---|{}", "---|".repeat(columns.len()));

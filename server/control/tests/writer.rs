@@ -206,7 +206,7 @@ async fn a_writer_that_has_failed_is_noticed() {
     let kit = store.kit().await;
     assert!(kit.control.lives());
     store.0.lock().panics = true;
-    tokio::time::timeout(std::time::Duration::from_secs(20), kit.control.ended())
+    tokio::time::timeout(common::PATIENCE, kit.control.ended())
         .await
         .expect("noticed");
     assert!(!kit.control.lives());

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use common::{Client, Ends, raise, summary};
 
 /// How long a route may take before the benchmark gives up.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() {
     let hosts: usize = std::env::args().nth(1).map_or(16, |text| text.parse().unwrap());

@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_was_cut_is_taken_up_where_it_ended_by_whoever_has_logged_in_again() {
-        const IN_TIME: Duration = Duration::from_secs(20);
+        const IN_TIME: Duration = Duration::from_secs(60);
         const TOKEN: &str =
             "HTTP/1.1 201 Created\r\nX-Subject-Token: t\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
         const CUT: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n\

@@ -1,4 +1,4 @@
-//! However a lab ends, nothing of it is left, and quickly.
+//! However a lab ends, nothing of it is left. How quickly, `cargo xtask bench` shows.
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
@@ -6,18 +6,14 @@ mod common;
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use common::{Lab, PROGRAM, may_run};
+use common::{IN_TIME, Lab, PROGRAM, may_run};
 use portolan_lab::netns;
 use portolan_lab::protocol::Request;
 use portolan_lab::rights::EXIT_NO_LAB;
 use portolan_lab::wait::until;
 use rustix::process::Signal;
 use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
-
-/// What the design allows a lab to take to end.
-const GONE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Ends a lab by a signal and holds it to leaving nothing.
 fn ends_by(signal: Signal) {
@@ -33,7 +29,7 @@ fn ends_by(signal: Signal) {
 
     lab.signal(signal);
     let mut left = Vec::new();
-    let gone = until(GONE_WITHIN, || {
+    let gone = until(IN_TIME, || {
         left = lab.remains(&processes);
         Ok::<_, ()>(left.is_empty().then_some(()))
     });
@@ -64,7 +60,7 @@ fn labs_stand_side_by_side_and_end_alone() {
     let (stays, mut goes) = (Lab::raise(&small), Lab::raise(&small));
     let processes = goes.processes();
     goes.signal(Signal::TERM);
-    let gone = until(GONE_WITHIN, || {
+    let gone = until(IN_TIME, || {
         Ok::<_, ()>(goes.remains(&processes).is_empty().then_some(()))
     });
     assert_eq!(gone, Ok(Some(())));
@@ -122,7 +118,7 @@ fn without_hosts_no_rights_are_needed() {
     assert!(lab.report.users.iter().any(|user| user.name == "demo"));
     let processes = lab.processes();
     lab.signal(Signal::TERM);
-    let gone = until(GONE_WITHIN, || {
+    let gone = until(IN_TIME, || {
         Ok::<_, ()>(lab.remains(&processes).is_empty().then_some(()))
     });
     assert_eq!(gone, Ok(Some(())));

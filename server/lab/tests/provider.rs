@@ -12,9 +12,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use common::{ANSWER_WITHIN, Lab, PROGRAM, all_reach_all, free_address, may_run};
+use common::{IN_TIME, Lab, PROGRAM, all_reach_all, free_address, may_run};
 use portolan_lab::api::Api;
 use portolan_lab::binaries;
 use portolan_lab::children::Running;
@@ -27,9 +27,6 @@ use portolan_shared::v1::{ClusterRow, ClusterState, List, NodeRow, NodeState, On
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-/// How long anything here may take on a busy machine.
-const IN_TIME: Duration = Duration::from_secs(60);
 
 /// Waits until it is so.
 fn becomes(what: &str, mut look: impl FnMut() -> bool) {
@@ -269,7 +266,7 @@ fn clusters_by_choice_are_ready_by_themselves_and_leave_nothing() {
         .unwrap();
     let to = listener.local_addr().unwrap();
     let met = Namespace::named(&here.namespace)
-        .within(|| TcpStream::connect_timeout(&to, ANSWER_WITHIN))
+        .within(|| TcpStream::connect_timeout(&to, IN_TIME))
         .unwrap();
     assert_eq!(met.unwrap().local_addr().unwrap().ip(), here.address);
     drop(listener);

@@ -245,7 +245,12 @@ impl SqliteStore {
         };
         let pages = self.log_pages.load(Ordering::Relaxed);
         let bound = self.options.checkpoint_pages;
-        if checkpointer.finished() || pages > bound.saturating_mul(LOG_BOUND) {
+        let too_long = pages > bound.saturating_mul(LOG_BOUND);
+        if too_long {
+            // While one runs, another would do nothing.
+            checkpointer.wait();
+        }
+        if too_long || checkpointer.finished() {
             // What the background has left is little: with it done the log starts over.
             if let Err(error) = checkpoint(&self.connection) {
                 tracing::warn!(%error, "a checkpoint failed; the log goes on growing");

@@ -21,7 +21,7 @@ use crate::identity::testing::{Authority, Peer};
 use crate::kernel::fake::FakeKernel;
 use crate::machine::Sources;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 const OWN: NodeId = NodeId::from_bytes([1; 16]);
 
 /// A host without a kernel or a disk of its own, and an authority to join.

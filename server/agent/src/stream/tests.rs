@@ -25,7 +25,7 @@ use crate::identity::testing::{Authority, Peer as Socket};
 use crate::kernel::KernelError;
 use crate::pods::tests::Rig;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 const STORE: [u8; 16] = [7; 16];
 const OWN: NodeId = NodeId::from_bytes([1; 16]);
 

@@ -9,9 +9,8 @@ mod world;
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::time::Duration;
 
-use world::inside;
+use world::{PATIENCE, inside};
 
 /// A listener in a namespace.
 pub(crate) fn listen(namespace: &str, address: IpAddr) -> TcpListener {
@@ -33,7 +32,5 @@ pub(crate) fn seen_from(namespace: &str, listener: &TcpListener) -> IpAddr {
 }
 
 pub(crate) fn connect(namespace: &str, to: SocketAddr) -> std::io::Result<TcpStream> {
-    inside(namespace, move || {
-        TcpStream::connect_timeout(&to, Duration::from_secs(5))
-    })
+    inside(namespace, move || TcpStream::connect_timeout(&to, PATIENCE))
 }

@@ -1,9 +1,8 @@
 //! Packets: who reaches whom, and with which source.
 
 use std::net::{IpAddr, UdpSocket};
-use std::time::Duration;
 
-use crate::world::{Cluster, Sandbox, inside, ip, node_v4, node_v6, privileged};
+use crate::world::{Cluster, PATIENCE, Sandbox, inside, ip, node_v4, node_v6, privileged};
 use crate::{connect, listen, seen_from};
 
 #[test]
@@ -22,7 +21,7 @@ fn a_pod_cannot_send_with_anothers_address() {
     socket(stolen, liar.name()).send_to(b"stolen", to).unwrap();
     // What is sent honestly afterwards arrives, and nothing before it.
     socket(liar.addresses()[0], liar.name()).send_to(b"honest", to).unwrap();
-    listener.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    listener.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut heard = [0; 16];
     let (length, from) = listener.recv_from(&mut heard).unwrap();
     assert_eq!((&heard[..length], from.ip()), (&b"honest"[..], liar.addresses()[0]));

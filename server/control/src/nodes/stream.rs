@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const BATCH: usize = 64;
 
 /// How often a stream that waits for a slow peer looks whether its node still exists.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// How a stream ends.
 #[derive(Debug, thiserror::Error)]

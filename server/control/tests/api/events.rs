@@ -1,7 +1,5 @@
 //! The event stream: what it tells, to whom, from where, and when it ends.
 
-use std::time::Duration;
-
 use axum::body::BodyDataStream;
 use futures_util::{FutureExt, StreamExt};
 use portolan_control::identity::login::TOKEN_LIFETIME;
@@ -9,7 +7,7 @@ use portolan_core::model::Role;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::kit::{Server, User, id};
+use super::kit::{PATIENCE, Server, User, id};
 
 /// An event as a browser gets it.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,9 +55,7 @@ impl Stream {
                 self.text = rest.to_owned();
                 return Some(event);
             }
-            let chunk = timeout(Duration::from_secs(20), self.body.next())
-                .await
-                .expect("something is said within 20 s");
+            let chunk = timeout(PATIENCE, self.body.next()).await.expect("something is said");
             self.text.push_str(std::str::from_utf8(&chunk?.unwrap()).unwrap());
         }
     }

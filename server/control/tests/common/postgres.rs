@@ -1,4 +1,4 @@
-//! A PostgreSQL of the test's own: its data in a temporary folder, on a free port of 127.0.0.1.
+//! A PostgreSQL of the test's own: its data in a temporary folder, on a port of 127.0.0.1 that nobody has.
 //!
 //! On a machine without PostgreSQL a test says so and passes; under CI (`CI` is set) it fails.
 
@@ -6,13 +6,14 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Stops when dropped.
 pub struct Postgres {
     folder: tempfile::TempDir,
     bin: PathBuf,
     port: u16,
-    databases: std::sync::atomic::AtomicU32,
+    databases: AtomicU32,
 }
 
 impl Postgres {
@@ -34,7 +35,7 @@ impl Postgres {
             let status = Command::new("chown").arg("postgres").arg(&data).status().unwrap();
             assert!(status.success(), "chown postgres");
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let postgres = Self {
             folder,
             bin,
@@ -75,7 +76,7 @@ impl Postgres {
 
     /// A new, empty database.
     pub fn database(&self) -> String {
-        let n = self.databases.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let n = self.databases.fetch_add(1, Relaxed);
         let port = self.port.to_string();
         let name = format!("portolan{n}");
         self.run("createdb", &["-h", "127.0.0.1", "-p", &port, "-U", "portolan", &name]);
@@ -115,6 +116,19 @@ impl Drop for Postgres {
         let data = self.folder.path().join("data");
         self.run("pg_ctl", &["-D", path(&data), "-w", "-m", "immediate", "stop"]);
     }
+}
+
+/// A port that nobody listens on, of those that no connection takes by itself: it is free for a moment before the server
+/// takes it, and whenever the server is down.
+fn free_port() -> u16 {
+    const PORTS: std::ops::Range<u32> = 10_000..20_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(37) + NEXT.fetch_add(1, Relaxed);
+    let numbers = (0..1_000).map(|more| PORTS.start + begin.wrapping_add(more) % (PORTS.end - PORTS.start));
+    let mut ports = numbers.map(|port| u16::try_from(port).unwrap());
+    ports
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .unwrap()
 }
 
 fn path(path: &Path) -> &str {

@@ -196,8 +196,15 @@ impl Api {
             call: call.clone(),
             source: Box::new(source),
         };
+        // Else it sends that in a piece of its own, in which a server that has answered by then may not be interested any
+        // more: it closes the connection, on which the next call is made.
+        let says_nothing = body.is_none() && method == Method::PUT;
         let request = heads.onto(Request::builder().method(method).uri(format!("{}{path}", self.base)));
         let sent = match body {
+            None if says_nothing => request
+                .body(Vec::new())
+                .map_err(ureq::Error::from)
+                .and_then(|request| self.agent.run(request)),
             None => request
                 .body(())
                 .map_err(ureq::Error::from)
@@ -262,7 +269,35 @@ impl<'a> Heads<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+    use std::thread;
+
     use super::*;
+
+    #[test]
+    fn a_call_without_a_body_is_over_with_its_head() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let api = Api::new(listener.local_addr().unwrap());
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let head: Vec<String> = lines
+                .map_while(Result::ok)
+                .take_while(|line| !line.is_empty())
+                .collect();
+            stream
+                .write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+                .unwrap();
+            head.join("\n").to_lowercase()
+        });
+        api.call(Method::PUT, "/x", Heads::default(), None::<&()>).unwrap();
+        let head = server.join().unwrap();
+        assert!(
+            head.contains("content-length: 0") && !head.contains("transfer-encoding"),
+            "{head}"
+        );
+    }
 
     #[test]
     fn a_refusal_is_told_by_its_sentence_whichever_api_it_comes_from() {

@@ -60,6 +60,14 @@ impl Checkpointer {
         }
     }
 
+    /// Waits for the end of the one that runs, if one does.
+    pub(super) fn wait(&mut self) {
+        if std::mem::take(&mut self.asked) {
+            // The thread that would say so ends only with this.
+            let _ = self.done.recv();
+        }
+    }
+
     /// Whether one has ended since it was asked for.
     pub(super) fn finished(&mut self) -> bool {
         let finished = self.asked && self.done.try_recv().is_ok();
