@@ -12,6 +12,8 @@ mod pieces;
 mod style;
 mod texts;
 
+pub use compile::tried;
+
 use std::env;
 use std::fmt;
 use std::fs;

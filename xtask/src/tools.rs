@@ -120,6 +120,11 @@ pub fn require(tools: &[Tool]) -> Result<(), Failed> {
     }
 }
 
+/// Whether this is Debian itself, which alone has its compiler for wasm; package lists may not have been fetched yet.
+pub fn on_debian() -> bool {
+    std::fs::read_to_string("/etc/os-release").is_ok_and(|text| text.lines().any(|line| line == "ID=debian"))
+}
+
 /// The browser for tests.
 pub fn browser() -> Option<PathBuf> {
     BROWSERS.iter().find_map(|name| on_path(name))

@@ -17,7 +17,8 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// Leptos makes a type of its own of every view. Erased, they share code: smaller, and quicker to build.
 const ERASE: &str = "--cfg erase_components";
 
-/// What only a compiler that takes unstable flags can leave out: where in the source a panic was, and its words.
+/// What only a compiler that takes unstable flags can leave out: where in the source a panic was, its words, and what
+/// only debugging prints.
 const LEAN: &str = "-Zlocation-detail=none -Zfmt-debug=none -Zunstable-options -Cpanic=immediate-abort";
 
 /// Keeps in the linked wasm what says which function needs which: it is cut into parts by that.
@@ -101,6 +102,22 @@ pub(super) fn compile(
     compiler: Compiler,
     target_dir: &Path,
 ) -> Result<PathBuf, ConsoleError> {
+    recipe(root, profile.cargo(), profile == Profile::Release, compiler, target_dir)
+}
+
+/// Compiles the console's crate with all flags of a release and none of its care, to know that a compiler takes them.
+pub fn tried(root: &Path, compiler: Compiler, target_dir: &Path) -> Result<(), ConsoleError> {
+    recipe(root, Profile::Dev.cargo(), true, compiler, target_dir).map(drop)
+}
+
+/// The one recipe: a cargo profile, and with `lean` a library for size, without the words of panics.
+fn recipe(
+    root: &Path,
+    profile: &str,
+    lean: bool,
+    compiler: Compiler,
+    target_dir: &Path,
+) -> Result<PathBuf, ConsoleError> {
     let Some(compiler) = compiler.found() else {
         return Err(ConsoleError::NoCompiler(
             "`rustup component add rust-src`, or on Debian `apt-get install rustc-web cargo-web rust-web-src`".into(),
@@ -110,12 +127,11 @@ pub(super) fn compile(
     cargo
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort");
-    let flags = match profile {
-        Profile::Release => {
-            cargo.env("CARGO_UNSTABLE_BUILD_STD_FEATURES", "optimize_for_size");
-            format!("{ERASE} {LEAN}")
-        }
-        Profile::Dev => ERASE.to_owned(),
+    let flags = if lean {
+        cargo.env("CARGO_UNSTABLE_BUILD_STD_FEATURES", "optimize_for_size");
+        format!("{ERASE} {LEAN}")
+    } else {
+        ERASE.to_owned()
     };
     cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags);
     cargo
@@ -130,7 +146,7 @@ pub(super) fn compile(
             "--target",
             TARGET,
             "--profile",
-            profile.cargo(),
+            profile,
         ])
         .arg("--target-dir")
         .arg(target_dir)
@@ -143,8 +159,5 @@ pub(super) fn compile(
             code: status.code(),
         });
     }
-    Ok(target_dir
-        .join(TARGET)
-        .join(profile.cargo())
-        .join("portolan-console.wasm"))
+    Ok(target_dir.join(TARGET).join(profile).join("portolan-console.wasm"))
 }
