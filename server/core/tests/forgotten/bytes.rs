@@ -1,0 +1,7 @@
+// It forgets how long it is.
+
+include!("complete/scope.rs");
+
+impl Kind for Scope {
+    facts!(WORD COLUMNS FOR_AGENTS project cluster audience audited counted unique_name);
+}

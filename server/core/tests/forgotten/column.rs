@@ -1,0 +1,13 @@
+// It has a column whose value is none that the store knows.
+
+include!("complete/scope.rs");
+
+impl Kind for Scope {
+    facts!(WORD FOR_AGENTS project cluster audience audited counted unique_name bytes);
+
+    const COLUMNS: &'static [Column<Self>] = &[Column {
+        name: "public_id",
+        type_: Type::Bytes,
+        value: |o| o.id,
+    }];
+}

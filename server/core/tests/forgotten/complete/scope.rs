@@ -1,0 +1,82 @@
+// A made-up kind, an address scope, and what it says of itself. `facts!` says those that it is given.
+
+#[allow(unused_imports)] // A fact that is left out may be the only one that needs them.
+use portolan_core::{
+    audience::Audience,
+    change::Op,
+    draft::Counted,
+    model::{Clusters, Column, Kind, Revision, Type, Value},
+};
+use portolan_shared::ids::{ClusterId, ProjectId};
+
+struct Scope {
+    id: [u8; 16],
+    project: ProjectId,
+    name: String,
+}
+
+macro_rules! facts {
+    ($($fact:ident)*) => {
+        $(fact!($fact);)*
+    };
+}
+
+macro_rules! fact {
+    (WORD) => {
+        const WORD: &'static str = "Address scope";
+    };
+    (COLUMNS) => {
+        const COLUMNS: &'static [Column<Self>] = &[
+            Column {
+                name: "public_id",
+                type_: Type::Bytes,
+                value: |o| Value::Bytes(o.id.to_vec()),
+            },
+            Column {
+                name: "name",
+                type_: Type::Text,
+                value: |o| Value::Text(o.name.clone()),
+            },
+        ];
+    };
+    (FOR_AGENTS) => {
+        const FOR_AGENTS: bool = false;
+    };
+    (project) => {
+        fn project(&self) -> Option<ProjectId> {
+            Some(self.project)
+        }
+    };
+    (cluster) => {
+        fn cluster(&self, _: &dyn Clusters) -> Option<ClusterId> {
+            None
+        }
+    };
+    (audience) => {
+        fn audience(&self, _: Op, _: Revision) -> Audience {
+            Audience::Everyone
+        }
+    };
+    (audited) => {
+        fn audited(&self) -> bool {
+            true
+        }
+    };
+    (counted) => {
+        fn counted(&self) -> Option<(ProjectId, Counted)> {
+            Some((self.project, Counted::Networks))
+        }
+    };
+    (unique_name) => {
+        fn unique_name(&self) -> Option<&str> {
+            Some(&self.name)
+        }
+    };
+    (bytes) => {
+        fn bytes(&self) -> usize {
+            self.name.len()
+        }
+    };
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+// It forgets whether agents are sent something of it.
+
+include!("complete/scope.rs");
+
+impl Kind for Scope {
+    facts!(WORD COLUMNS project cluster audience audited counted unique_name bytes);
+}
