@@ -1,11 +1,11 @@
 //! `portolan`: the control plane.
 
-use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
 use portolan_control::options::{ADMIN_PASSWORD, Command, Options};
 use portolan_control::serve;
+use portolan_wire::error_chain;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -20,13 +20,7 @@ fn main() -> ExitCode {
     match serve::run(*options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let mut text = error.to_string();
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                text.push_str(&format!(": {error}"));
-                cause = error.source();
-            }
-            eprintln!("portolan: {text}");
+            eprintln!("portolan: {}", error_chain(&error));
             ExitCode::FAILURE
         }
     }

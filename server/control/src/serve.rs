@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use portolan_core::model::Micros;
 use portolan_shared::refusal::Refusal;
-use portolan_sources::SystemRandom;
+use portolan_sources::{Random, SystemStopwatch};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -67,9 +67,10 @@ pub fn run(options: Serve) -> Result<(), ServeError> {
     let mut open = OpenOptions::new(options.database.clone());
     open.quotas = options.quotas.quotas();
     open.retention.audit = Micros::from(options.audit_days) * 24 * 3_600_000_000;
+    let random = Arc::clone(&open.random);
     let control = Control::open(open)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(options, control))
+    runtime.block_on(serve(options, control, random))
 }
 
 /// Ten thousand streams need as many descriptors; the soft limit is often 1,024.
@@ -85,15 +86,10 @@ fn raise_descriptor_limit() {
     }
 }
 
-async fn serve(options: Serve, control: Control) -> Result<(), ServeError> {
+async fn serve(options: Serve, control: Control, random: Arc<dyn Random>) -> Result<(), ServeError> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let passwords = Passwords::new(
-        Cost::OWASP,
-        (cores / 2).max(1),
-        LOGINS_WAITING,
-        Arc::new(SystemRandom::default()),
-    );
+    let passwords = Passwords::new(Cost::OWASP, (cores / 2).max(1), LOGINS_WAITING, random);
     match seed(&control, &passwords, options.admin_password.as_deref())
         .await
         .map_err(ServeError::Seed)?
@@ -132,6 +128,7 @@ async fn serve(options: Serve, control: Control) -> Result<(), ServeError> {
         metrics: Metrics::default(),
         streams: Streams::default(),
         ending: ending.clone(),
+        stopwatch: Arc::new(SystemStopwatch::default()),
     });
     let http = tokio::spawn(http::serve(listener, router(api), ending.clone()));
     let agents = endpoint.map(|endpoint| {

@@ -28,6 +28,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
+use portolan_sources::Stopwatch;
 use tokio::sync::watch;
 
 use crate::console;
@@ -59,6 +60,8 @@ pub struct Api {
     pub streams: v1::events::Streams,
     /// Turns true when the server ends: streams end then.
     pub ending: watch::Receiver<bool>,
+    /// Measures how long answers take.
+    pub stopwatch: Arc<dyn Stopwatch>,
 }
 
 impl Api {

@@ -2,7 +2,6 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
@@ -51,7 +50,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id")
 
 /// The outermost layer.
 pub async fn around(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
-    let began = Instant::now();
+    let began = api.stopwatch.elapsed();
     let RequestId(id) = RequestId::of(api.control.new_id());
     let shape = Shape::of(request.uri().path());
     // For the log and for error bodies; all three are cheap to clone.
@@ -93,7 +92,8 @@ pub async fn around(State(api): State<Arc<Api>>, mut request: Request, next: Nex
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, value);
     }
-    let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let took = api.stopwatch.elapsed().saturating_sub(began);
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     api.metrics.answered(status.as_u16(), micros);
     if status.is_server_error() {
         tracing::warn!(request = %id, %method, path = uri.path(), status = status.as_u16(), micros, "failed");

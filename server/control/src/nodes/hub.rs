@@ -181,7 +181,7 @@ impl Hub {
         }
     }
 
-    /// Nodes that have a stream here.
+    /// Nodes that have a stream here, in id order.
     pub(super) fn online(&self) -> Vec<NodeId> {
         self.liveness.lock().online().collect()
     }
@@ -236,8 +236,7 @@ impl Hub {
     /// One of several replicas says that it lives, of one of its nodes.
     fn beat(&self, now: Micros) {
         let Some(own) = self.replica else { return };
-        let mut online = self.online();
-        online.sort_unstable();
+        let online = self.online();
         let mine = self.control.read(|view| {
             let holds = |node: &NodeId| {
                 view.node_status(*node)

@@ -4,7 +4,7 @@
 //! a node silent, and then since its last contact. After a start of the control plane everybody
 //! stored as online has a longer grace to come back.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use portolan_core::model::Micros;
 use portolan_shared::ids::NodeId;
@@ -54,7 +54,7 @@ enum Presence {
 /// Nodes that are connected or may come back.
 #[derive(Default)]
 pub(super) struct Liveness {
-    nodes: HashMap<NodeId, Presence>,
+    nodes: BTreeMap<NodeId, Presence>,
 }
 
 impl Liveness {
@@ -92,7 +92,7 @@ impl Liveness {
         }
     }
 
-    /// Nodes whose grace is over, with their last contact; each is told once.
+    /// Nodes whose grace is over, in id order, with their last contact; each is told once.
     pub(super) fn silent(&mut self, now: Micros) -> Vec<(NodeId, Micros)> {
         let mut silent = Vec::new();
         self.nodes.retain(|node, presence| match presence {
@@ -105,7 +105,7 @@ impl Liveness {
         silent
     }
 
-    /// Nodes that are connected now.
+    /// Nodes that are connected now, in id order.
     pub(super) fn online(&self) -> impl Iterator<Item = NodeId> {
         self.nodes
             .iter()

@@ -2,7 +2,7 @@
 //! 100 ms, so that a power cut of a thousand nodes is ten writes and not a thousand; and each at most
 //! once a second, so that no node makes others wait.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::future::pending;
 use std::time::Duration;
 
@@ -29,9 +29,9 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 /// Reports that wait to be written, one a node.
 #[derive(Default)]
 pub(super) struct Reports {
-    waiting: Mutex<HashMap<NodeId, NodeReport>>,
+    waiting: Mutex<BTreeMap<NodeId, NodeReport>>,
     /// When what a node said was last written, within [`EVERY_NODE`].
-    written: Mutex<HashMap<NodeId, Instant>>,
+    written: Mutex<BTreeMap<NodeId, Instant>>,
     some: Notify,
 }
 
@@ -86,17 +86,17 @@ impl Reports {
     }
 }
 
-/// Takes out what may be written now, and says when the next of what stays may be.
+/// Takes out what may be written now, in id order, and says when the next of what stays may be.
 fn take_due(
-    waiting: &mut HashMap<NodeId, NodeReport>,
-    written: &mut HashMap<NodeId, Instant>,
+    waiting: &mut BTreeMap<NodeId, NodeReport>,
+    written: &mut BTreeMap<NodeId, Instant>,
     now: Instant,
 ) -> (Vec<NodeReport>, Option<Instant>) {
     written.retain(|_, at| *at + EVERY_NODE > now);
     // That a node is there or gone is told at once: liveness paces it.
     let rests = |report: &NodeReport| report.online.is_none() && written.contains_key(&report.node);
     let due: Vec<NodeReport> = waiting
-        .extract_if(|_, report| !rests(report))
+        .extract_if(.., |_, report| !rests(report))
         .map(|(_, report)| report)
         .collect();
     let next = waiting.keys().filter_map(|node| written.get(node)).min();
@@ -106,7 +106,7 @@ fn take_due(
     (due, next)
 }
 
-fn merge(waiting: &mut HashMap<NodeId, NodeReport>, report: NodeReport) {
+fn merge(waiting: &mut BTreeMap<NodeId, NodeReport>, report: NodeReport) {
     match waiting.get_mut(&report.node) {
         None => drop(waiting.insert(report.node, report)),
         Some(old) => {
@@ -120,7 +120,7 @@ fn merge(waiting: &mut HashMap<NodeId, NodeReport>, report: NodeReport) {
 }
 
 /// As [`merge`], but what waits already is the newer.
-fn put_back(waiting: &mut HashMap<NodeId, NodeReport>, report: NodeReport) {
+fn put_back(waiting: &mut BTreeMap<NodeId, NodeReport>, report: NodeReport) {
     if let Some(newer) = waiting.insert(report.node, report) {
         merge(waiting, newer);
     }
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_later_report_replaces_only_what_it_says() {
-        let mut waiting = HashMap::new();
+        let mut waiting = BTreeMap::new();
         merge(
             &mut waiting,
             NodeReport {
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn what_a_kernel_holds_is_written_once_a_second_and_node() {
-        let (mut waiting, mut written) = (HashMap::new(), HashMap::new());
+        let (mut waiting, mut written) = (BTreeMap::new(), BTreeMap::new());
         let applied = |revision| NodeReport {
             applied: Some((revision, vec![])),
             ..report()
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_was_refused_comes_back_behind_what_came_meanwhile() {
-        let mut waiting = HashMap::new();
+        let mut waiting = BTreeMap::new();
         merge(
             &mut waiting,
             NodeReport {

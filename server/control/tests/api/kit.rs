@@ -16,7 +16,7 @@ use portolan_control::identity::seed::seed;
 use portolan_control::nodes::Tokens;
 use portolan_core::model::Role;
 use portolan_core::quotas::Quotas;
-use portolan_sources::{Clock, SystemClock, SystemRandom};
+use portolan_sources::{Clock, SystemClock, SystemRandom, SystemStopwatch};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -129,6 +129,7 @@ impl Server {
             metrics: Metrics::default(),
             streams: Streams::default(),
             ending,
+            stopwatch: Arc::new(SystemStopwatch::default()),
         };
         Self {
             app: router(Arc::new(api)),
