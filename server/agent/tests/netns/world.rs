@@ -335,9 +335,10 @@ impl Node {
             pods,
             kernel,
         } = self;
+        // Until it is over, as that of a process is: its listener would be taken for another agent's.
         runtime
             .into_iter()
-            .for_each(tokio::runtime::Runtime::shutdown_background);
+            .for_each(|runtime| runtime.shutdown_timeout(PATIENCE));
         drop((host, pods, kernel));
         Self::start(number, namespace, folder)
     }
