@@ -6,7 +6,8 @@
 //! made, agents joined with their certificates, blocks leased, routes written and reported; and from sending the delete
 //! until no host of it is left.
 
-#![allow(
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+#![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a benchmark prints, and stops at the first surprise"

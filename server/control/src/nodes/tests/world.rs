@@ -230,6 +230,7 @@ fn node_of(object: &Object) -> Option<Arc<Node>> {
 }
 
 /// Polls until something holds.
+#[expect(clippy::disallowed_methods, reason = "the streams of these tests run in real time")]
 pub(super) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let by = Instant::now() + PATIENCE;
     loop {
