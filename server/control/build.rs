@@ -1,6 +1,8 @@
 //! Optimised programs carry the console of `frontend/dist`, which need not have been built; others read it where it is,
 //! whenever they are asked for it.
 
+#![expect(clippy::disallowed_methods, reason = "cargo tells a build script by its environment")]
+
 use std::env;
 use std::path::Path;
 

@@ -5,6 +5,7 @@
 //! a request can be refused, once for browser and server), then [`v2`] (OpenStack Networking on
 //! the wire) and [`v1`] (the console's read models).
 
+#![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 pub mod addr;

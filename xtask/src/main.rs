@@ -1,6 +1,10 @@
 //! The project's own tooling: `cargo xtask up | test | bench | ...`.
 //!
 //! It runs other programs and reads what they say; what Portolan does is elsewhere. Start at [`Verb`].
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a tool runs real programs in real time and reads its environment"
+)]
 #![allow(clippy::print_stdout, reason = "a command-line tool speaks on stdout")]
 #![allow(
     unreachable_pub,

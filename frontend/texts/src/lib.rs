@@ -9,6 +9,8 @@
 //! The console links English ([`en::text`]) and nothing else of this crate's words: the others are
 //! files that the build makes of them ([`mod@file`]) and a browser loads when they are wanted.
 
+#![forbid(unsafe_code)]
+
 /// A subject's texts, as `subject! { ports; AddPort: "Add port", … }`: makes a macro of the subject's
 /// name that puts them behind those it is given and hands all to the next one.
 macro_rules! subject {

@@ -7,6 +7,11 @@
 //! timed. Prints rate, p50, p90, p99 and maximum in milliseconds; the lines in small letters are the
 //! agent's part alone, without the plugin's process and the socket.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark measures real time and reads its environment"
+)]
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -26,6 +31,10 @@ use rustix::thread::UnshareFlags;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+#[expect(
+    unsafe_code,
+    reason = "the program has one thread, which may leave the network namespace"
+)]
 fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
     let count: usize = arguments.next().map_or(Ok(200), |text| text.parse())?;

@@ -6,6 +6,8 @@
 //! process, but for the pods' namespaces, which are removed at the end. A restart is a kernel, a log
 //! and a round, all opened anew, as after kill -9.
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -25,6 +27,10 @@ use rustix::thread::UnshareFlags;
 
 type Failure = Box<dyn std::error::Error>;
 
+#[expect(
+    unsafe_code,
+    reason = "the program has one thread, which may leave the network namespace"
+)]
 fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
     let pods: usize = arguments.next().map_or(Ok(250), |text| text.parse())?;

@@ -12,6 +12,8 @@
 //! [`desired`] (the state as last received, kept on disk), [`stream`] (the connection, what comes
 //! and what is reported), [`mod@converge`] (rounds of the host, by news, failures and the clock).
 
+#![forbid(unsafe_code)]
+
 pub mod agent;
 pub mod cni;
 pub mod converge;

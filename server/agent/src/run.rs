@@ -19,6 +19,10 @@ pub async fn run(options: Run) -> Result<(), RunError> {
             _ = interrupt.recv() => {}
         }
     };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the program starts here and reads its environment"
+    )]
     let token = std::env::var(TOKEN_VARIABLE).ok();
     let agent = Agent::open(Machine::this()?, options, token)?;
     agent.run(shutdown).await

@@ -9,6 +9,8 @@
 //! Shapes, names and limits only: no I/O, no decisions. The plugin is linked with this crate, so it
 //! depends on serde alone.
 
+#![forbid(unsafe_code)]
+
 mod error;
 mod request;
 mod result;

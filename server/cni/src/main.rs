@@ -46,6 +46,7 @@ impl From<CniError> for Failure {
 }
 
 /// A variable of the environment; empty when it is not set.
+#[expect(clippy::disallowed_methods, reason = "a runtime tells the plugin by its environment")]
 fn env(name: &str) -> String {
     std::env::var_os(name)
         .map(|value| value.to_string_lossy().into_owned())

@@ -1,6 +1,6 @@
 //! The real binary against a small agent.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixListener;

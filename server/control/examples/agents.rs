@@ -7,7 +7,8 @@
 //! process). Agents have a state; the first connection brings a snapshot, the one after the restart
 //! must not.
 
-#![allow(clippy::print_stdout, reason = "its figures are what it is for")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+#![expect(clippy::print_stdout, reason = "its figures are what it is for")]
 
 use std::error::Error;
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -3,7 +3,8 @@
 //! `cargo run --release -p portolan-control --example bench_core -- [--database URL] [--clients 64] [--ports 100000]
 //! [--more 20000]`
 
-#![allow(clippy::print_stdout, reason = "it prints what it measures")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+#![expect(clippy::print_stdout, reason = "it prints what it measures")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -3,7 +3,8 @@
 //!
 //! `cargo run --release -p portolan-control --example bench_delete [PODS,…]`
 
-#![allow(clippy::print_stdout, reason = "it prints what it measures")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+#![expect(clippy::print_stdout, reason = "it prints what it measures")]
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};

@@ -6,7 +6,8 @@
 //! `--dir` (default: the current folder, so that syncing is the disk's and not memory's), and asks as
 //! 64 keep-alive clients. Client and server share the machine. Prints a table for BENCHMARKS.md.
 
-#![allow(
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+#![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a benchmark prints, and stops at the first surprise"
@@ -112,7 +113,7 @@ struct Timing {
 
 impl Timing {
     fn percentile(&self, q: f64) -> f64 {
-        #[allow(
+        #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -157,7 +158,7 @@ async fn drive(
     let mut latencies: Vec<Duration> = tasks.join_all().await.into_iter().flatten().collect();
     let seconds = began.elapsed().as_secs_f64();
     latencies.sort_unstable();
-    #[allow(clippy::cast_precision_loss, reason = "a rate")]
+    #[expect(clippy::cast_precision_loss, reason = "a rate")]
     let rate = count as f64 / seconds;
     let processor = (processor(server.child.id()) - before) / u32::try_from(count).unwrap();
     Timing {
@@ -319,7 +320,7 @@ async fn measure(server: &Server, sizes: &[usize], part: usize) -> (Vec<&'static
         })
         .await;
         have = size + count;
-        #[allow(clippy::cast_precision_loss, reason = "for people")]
+        #[expect(clippy::cast_precision_loss, reason = "for people")]
         let per_second = |timing: &Timing, each: usize| {
             format!(
                 "{:.0}/s (p50 {:.1}, p99 {:.1} ms; {:.0} µs of the server's processor each)",

@@ -16,7 +16,12 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let Command::Serve(mut options) = options.command;
-    options.admin_password = std::env::var(ADMIN_PASSWORD).ok();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the program's main function reads its environment"
+    )]
+    let password = std::env::var(ADMIN_PASSWORD).ok();
+    options.admin_password = password;
     match serve::run(*options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

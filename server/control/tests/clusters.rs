@@ -1,5 +1,5 @@
 //! What the writer decides about clusters, nodes, blocks and pods, through the handle, on SQLite.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, and helpers of tests")]
+#![expect(clippy::unwrap_used, reason = "tests, and helpers of tests")]
 
 mod common;
 

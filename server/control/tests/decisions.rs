@@ -1,5 +1,4 @@
 //! What the writer decides, through the handle, on SQLite.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, and helpers of tests")]
 
 mod common;
 

@@ -3,7 +3,11 @@
 //!
 //! The process that is killed is this test executable run again, as `serve_until_killed`; it writes
 //! every acknowledgement to a pipe that the test holds, so that what was acknowledged outlives it.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, and helpers of tests")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test runs in real time and reads its environment"
+)]
+#![expect(clippy::unwrap_used, reason = "tests, and helpers of tests")]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! By what a network or subnet is used that is to be deleted.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, and helpers of tests")]
+#![expect(clippy::unwrap_used, reason = "tests, and helpers of tests")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! The writer against the same rules said in the simplest way: any sequence of requests, with
 //! restarts in between, gets the same answers.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, and helpers of tests")]
+#![expect(clippy::unwrap_used, reason = "tests, and helpers of tests")]
 
 mod common;
 

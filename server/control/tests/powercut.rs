@@ -1,9 +1,11 @@
 //! Power cuts under SQLite: what was acknowledged is there afterwards, whatever the disk forgot.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, and helpers of tests")]
+#![expect(clippy::disallowed_methods, reason = "a test reads its environment")]
+#![expect(clippy::unwrap_used, reason = "tests, and helpers of tests")]
 
 mod common;
 #[path = "powercut/vfs.rs"]
-#[allow(unreachable_pub, reason = "a module of this test alone")]
+#[expect(unreachable_pub, reason = "a module of this test alone")]
+#[expect(unsafe_code, reason = "SQLite asks a file system by C functions and pointers")]
 mod vfs;
 
 use std::collections::{BTreeMap, BTreeSet};

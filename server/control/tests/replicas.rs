@@ -1,5 +1,4 @@
 //! Several control planes on one PostgreSQL: no address twice, no gap, every reader complete.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, and helpers of tests")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Random orders of what can happen to shadowport requests, against a reference that is a few lines
 //! long; and that a restart keeps all of it.
-#![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
+#![expect(clippy::unwrap_used, reason = "tests say what they expect by unwrapping")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Shadow ports under any commands: exactly one address in each subnet of IPv4 that needs one, none
 //! elsewhere, and nothing left after deletes.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, and helpers of tests")]
+#![expect(clippy::unwrap_used, reason = "tests, and helpers of tests")]
 
 mod common;
 

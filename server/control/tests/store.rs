@@ -1,5 +1,5 @@
 //! One suite for both engines: the suite says what a store is.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, and helpers of tests")]
+#![expect(clippy::unwrap_used, reason = "tests, and helpers of tests")]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! The writer over a store that does what the test says.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests, and helpers of tests")]
+#![expect(clippy::unwrap_used, reason = "tests, and helpers of tests")]
 
 mod common;
 

@@ -154,7 +154,7 @@ pub struct NewNetwork {
 
 /// What of a network changes; `None` leaves a field alone.
 #[derive(Debug, Clone, Default)]
-#[allow(missing_docs, reason = "fields as in NewNetwork")]
+#[expect(missing_docs, reason = "fields as in NewNetwork")]
 pub struct NetworkChange {
     pub name: Option<String>,
     pub description: Option<String>,
@@ -180,7 +180,7 @@ pub struct NewSubnet {
 
 /// What of a subnet changes; `None` leaves a field alone.
 #[derive(Debug, Clone, Default)]
-#[allow(missing_docs, reason = "fields as in the model")]
+#[expect(missing_docs, reason = "fields as in the model")]
 pub struct SubnetChange {
     pub name: Option<String>,
     pub description: Option<String>,
@@ -231,7 +231,7 @@ pub struct NewPort {
 
 /// What of a port changes; `None` leaves a field alone.
 #[derive(Debug, Clone, Default)]
-#[allow(missing_docs, reason = "fields as in NewPort")]
+#[expect(missing_docs, reason = "fields as in NewPort")]
 pub struct PortChange {
     pub name: Option<Box<str>>,
     pub description: Option<Box<str>>,
@@ -255,7 +255,7 @@ pub struct NewCluster {
 
 /// What of a user changes; `None` leaves a field alone.
 #[derive(Clone, Default)]
-#[allow(missing_docs, reason = "fields as in the model")]
+#[expect(missing_docs, reason = "fields as in the model")]
 pub struct UserChange {
     pub name: Option<String>,
     pub enabled: Option<bool>,

@@ -7,6 +7,8 @@
 //!
 //! Start with [`command`] (what can be asked), [`model`] (what is stored) and [`decide`] (what comes of a command).
 
+#![forbid(unsafe_code)]
+
 pub mod access;
 pub mod alloc;
 pub mod audience;

@@ -7,7 +7,8 @@
 //! until no host of it is left. At the end the lab is asked to end: nothing of it may be left, and not later than after
 //! `MOST_MS`, if that is given.
 
-#![allow(
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+#![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a benchmark prints, and stops at the first surprise"

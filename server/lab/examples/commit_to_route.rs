@@ -6,7 +6,8 @@
 //! gone. So a figure holds the request, the decision, the durable commit, the stream, the agent's own durable copy, the
 //! plan and the kernel; and the lab takes the removed node's host away meanwhile.
 
-#![allow(
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+#![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a benchmark prints, and stops at the first surprise"

@@ -55,6 +55,7 @@ pub enum ChildError {
 
 /// Ties a command to this process: it is killed when the calling thread ends, and starts inside `namespace` if there is
 /// one, with no signal held back. To be called on a thread that lives as long as the lab: on the main one.
+#[expect(unsafe_code, reason = "only code between fork and exec ties a child to its parent")]
 pub fn tie(command: &mut Command, namespace: Option<&Namespace>) -> io::Result<()> {
     let namespace = namespace.map(Namespace::open).transpose()?;
     let parent = rustix::process::getpid();
@@ -72,6 +73,10 @@ pub fn tie(command: &mut Command, namespace: Option<&Namespace>) -> io::Result<(
 }
 
 /// Lets a command inherit a descriptor under the number it has here.
+#[expect(
+    unsafe_code,
+    reason = "only code between fork and exec hands a descriptor to one child"
+)]
 pub fn inherit(command: &mut Command, fd: OwnedFd) {
     // SAFETY: one fcntl on a descriptor that the closure owns.
     unsafe { command.pre_exec(move || fcntl_setfd(fd.as_fd(), FdFlags::empty()).map_err(io::Error::from)) };

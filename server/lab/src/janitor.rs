@@ -22,6 +22,10 @@ pub struct Janitor(Child);
 
 impl Janitor {
     /// Starts one for this claim. `program` is this program.
+    #[expect(
+        unsafe_code,
+        reason = "only code between fork and exec gives a child a session of its own"
+    )]
     pub fn start(program: &Path, root: &Path, runtime: &Runtime) -> io::Result<Self> {
         let lock: OwnedFd = runtime.lock().as_fd().try_clone_to_owned()?;
         let mut command = Command::new(program);
@@ -62,6 +66,10 @@ pub struct Orders {
 }
 
 /// What the janitor does: waits for the lab's word or end.
+#[expect(
+    unsafe_code,
+    reason = "a descriptor's number is all that a command line can hand over"
+)]
 pub fn run(orders: Orders) -> Result<(), RuntimeError> {
     // SAFETY: the lab gave us this descriptor for good, and nothing else here knows it.
     let lock = unsafe { File::from_raw_fd(orders.lock_fd) };

@@ -9,6 +9,11 @@
 //! Start reading at [`lab`] (what is made, in which order), [`plan`] (which hosts are made and taken away) and
 //! [`topology`] (what is plugged into what); [`runtime`] and [`janitor`] are how nothing is left behind.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the lab runs real programs in real time; nothing of it is simulated"
+)]
+
 pub mod api;
 pub mod binaries;
 pub mod children;

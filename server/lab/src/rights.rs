@@ -28,6 +28,7 @@ pub enum Missing {
 }
 
 /// Tries it out: `Ok` means that a lab may be made.
+#[expect(unsafe_code, reason = "a thread of its own may leave the network namespace")]
 pub fn check() -> Result<(), Missing> {
     let tried = thread::spawn(|| {
         // SAFETY: a new network namespace shares nothing with memory or files of this process.

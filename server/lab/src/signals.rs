@@ -10,6 +10,7 @@ pub struct EndSignals(OwnedFd);
 impl EndSignals {
     /// Holds the signals back for this thread and those it makes later: call it before there are others. Programs it
     /// starts inherit that; see [`release`].
+    #[expect(unsafe_code, reason = "rustix has no signal masks and no signalfd")]
     pub fn hold() -> io::Result<Self> {
         // SAFETY: `set` is initialised by sigemptyset before use and all pointers are to this frame.
         let fd = unsafe {
@@ -32,6 +33,7 @@ impl EndSignals {
     }
 
     /// Whether somebody asked since the last look. Takes one such request.
+    #[expect(unsafe_code, reason = "what is read is a C struct")]
     pub fn asked(&self) -> bool {
         let mut info = [0_u8; size_of::<libc::signalfd_siginfo>()];
         // SAFETY: the buffer is as long as we say.
@@ -42,6 +44,7 @@ impl EndSignals {
 
 /// Holds nothing back any more in the calling thread: for a forked child before it becomes another program.
 /// Async-signal-safe.
+#[expect(unsafe_code, reason = "rustix has no signal masks")]
 pub fn release() -> io::Result<()> {
     // SAFETY: `set` is initialised by sigemptyset before use, and the pointer is to this frame.
     let error = unsafe {

@@ -1,6 +1,6 @@
 //! However a lab ends, nothing of it is left. How quickly, `cargo xtask bench` shows.
 
-#![allow(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod common;
 
@@ -75,6 +75,7 @@ fn labs_stand_side_by_side_and_end_alone() {
 }
 
 /// As in a container without privileges: root in name only.
+#[expect(unsafe_code, reason = "only code between fork and exec takes rights from a child")]
 fn without_rights(command: &mut Command) {
     let drop = || {
         for capability in [CapabilitySet::SYS_ADMIN, CapabilitySet::NET_ADMIN] {

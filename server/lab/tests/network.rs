@@ -1,7 +1,11 @@
 //! Real packets: what the Kubernetes network model asks for holds between real namespaces, and goes on holding while
 //! agents come and go.
 
-#![allow(clippy::unwrap_used, reason = "a test may")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test runs in real time and reads its environment"
+)]
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod common;
 

@@ -1,6 +1,10 @@
 //! Clusters that take their nodes from the lab: hosts come and go with their nodes, whatever happens in between.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test runs in real time and reads its environment"
+)]
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod common;
 

@@ -11,6 +11,8 @@
 //! plan; nothing is dropped before a complete desired state; a plan that was half carried out leads
 //! to the same end.
 
+#![forbid(unsafe_code)]
+
 mod desired;
 mod host;
 mod observed;

@@ -2,7 +2,7 @@
 //!
 //! The worlds are small on purpose, so that what is wanted and what is found meet often.
 
-#![allow(clippy::unwrap_used, reason = "for tests")]
+#![expect(clippy::unwrap_used, reason = "for tests")]
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

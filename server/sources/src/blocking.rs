@@ -18,6 +18,10 @@ pub trait Blocking: Send + Sync + 'static {
 pub struct SystemBlocking;
 
 impl Blocking for SystemBlocking {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where tokio's threads are given work"
+    )]
     fn start(&self, work: Box<dyn FnOnce() + Send>) {
         // Whoever waits for the work has a channel of its own.
         drop(tokio::task::spawn_blocking(work));

@@ -3,6 +3,8 @@
 //!
 //! Each source is a trait with the machine's own implementation beside it, named `System…`.
 
+#![forbid(unsafe_code)]
+
 #[cfg(feature = "async")]
 mod blocking;
 mod files;
@@ -46,7 +48,7 @@ pub trait Random: Send + Sync + 'static {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[allow(
+    #[expect(
         clippy::disallowed_methods,
         reason = "the one place where the machine's clock is read"
     )]
@@ -61,7 +63,7 @@ impl Clock for SystemClock {
 pub struct SystemStopwatch(Instant);
 
 impl Default for SystemStopwatch {
-    #[allow(
+    #[expect(
         clippy::disallowed_methods,
         reason = "the one place where the machine's monotonic clock is read"
     )]
@@ -84,6 +86,10 @@ pub struct SystemRandom(Mutex<Vec<u8>>);
 const FETCH: usize = 4096;
 
 impl Random for SystemRandom {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the machine's randomness is drawn"
+    )]
     fn fill(&self, bytes: &mut [u8]) {
         let mut page = self.0.lock();
         if page.len() < bytes.len() {

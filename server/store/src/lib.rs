@@ -6,6 +6,8 @@
 //! holds while it decides. It decides nothing itself. One mechanism for all kinds: see `rows`.
 //! The writer's thread owns it, so calls block.
 
+#![forbid(unsafe_code)]
+
 mod history;
 mod parse;
 mod postgres;

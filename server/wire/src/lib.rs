@@ -6,6 +6,7 @@
 //! how addresses and ids are written in messages, [`error_chain`] how an error becomes the reason in
 //! a report.
 
+#![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 pub mod digest;
@@ -16,7 +17,7 @@ pub mod token;
 pub use reason::error_chain;
 
 /// The messages of `proto/agent.proto`.
-#[allow(missing_docs, reason = "generated; the documentation is in the .proto file")]
+#[expect(missing_docs, reason = "generated; the documentation is in the .proto file")]
 pub mod agent {
     include!(concat!(env!("OUT_DIR"), "/portolan.agent.v1.rs"));
 }

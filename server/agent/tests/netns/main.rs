@@ -1,6 +1,10 @@
 //! The agent's modules and the real plugin on real kernels: hosts are network namespaces.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test runs in real time and reads its environment"
+)]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
 mod plugin;
 mod rounds;

@@ -25,6 +25,7 @@ const SKIP: &str = "PORTOLAN_SKIP_PRIVILEGED";
 
 /// Whether tests with namespaces can run. Where they cannot, the test fails with a sentence, unless
 /// it was said beforehand that skipping is fine.
+#[expect(unsafe_code, reason = "a thread of its own may leave the network namespace")]
 pub(crate) fn privileged() -> bool {
     let may = std::thread::spawn(|| {
         // SAFETY: a thread of its own that ends right away; nothing else shares its namespace.

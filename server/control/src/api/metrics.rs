@@ -67,7 +67,7 @@ impl Metrics {
         for (n, count) in self.latency.iter().enumerate() {
             total += count.load(Ordering::Relaxed);
             match BOUNDS.get(n) {
-                #[allow(clippy::cast_precision_loss, reason = "bounds are small")]
+                #[expect(clippy::cast_precision_loss, reason = "bounds are small")]
                 Some(bound) => line(format_args!(
                     "portolan_http_request_duration_seconds_bucket{{le=\"{}\"}} {total}",
                     *bound as f64 / 1e6
@@ -78,7 +78,7 @@ impl Metrics {
             }
         }
         let sum = self.latency_sum.load(Ordering::Relaxed);
-        #[allow(clippy::cast_precision_loss, reason = "a sum for people and graphs")]
+        #[expect(clippy::cast_precision_loss, reason = "a sum for people and graphs")]
         let seconds = sum as f64 / 1e6;
         line(format_args!("portolan_http_request_duration_seconds_sum {seconds}"));
         line(format_args!("portolan_http_request_duration_seconds_count {total}"));

@@ -34,7 +34,7 @@ impl Listen {
     }
 }
 
-#[allow(
+#[expect(
     unsafe_code,
     reason = "a descriptor's number is all that a parent process can hand over"
 )]

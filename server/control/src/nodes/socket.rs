@@ -91,7 +91,7 @@ impl Socket {
                 .max_message_size(Some(most))
                 .max_frame_size(Some(most));
             let mut asked = None;
-            #[allow(clippy::result_large_err, reason = "the shape of tungstenite's callback")]
+            #[expect(clippy::result_large_err, reason = "the shape of tungstenite's callback")]
             let route = |request: &Request, response: Response| {
                 asked = match (request.uri().path(), identity.take()) {
                     (JOIN_PATH, _) => Some(Asked::Join),

@@ -1,6 +1,6 @@
 //! The HTTP surface: the real router in process, and over a socket where that matters.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     reason = "tests say what they expect by unwrapping, also in helpers"
 )]

@@ -1,6 +1,7 @@
 //! What several test binaries need: a control plane on a fresh store, and requests in short words.
+#![expect(clippy::disallowed_methods, reason = "tests read their environment")]
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
 pub mod postgres;
 pub mod property;

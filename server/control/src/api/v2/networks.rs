@@ -231,7 +231,7 @@ fn absent(fields: &mut Fields) -> Result<(), Refusal> {
     Ok(())
 }
 
-#[allow(
+#[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "the range is checked"
@@ -277,11 +277,7 @@ fn read_new(call: &Call, mut fields: Fields) -> Result<NewNetwork, Refusal> {
         name: fields.text("name", NAME_MAX)?.unwrap_or_default(),
         description: fields.text("description", NAME_MAX)?.unwrap_or_default(),
         admin_state_up: fields.flag("admin_state_up")?.unwrap_or(true),
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a constant that fits"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "a constant that fits")]
         mtu: mtu(&mut fields)?.unwrap_or(MTU_DEFAULT as u32),
         port_security_enabled: fields.flag("port_security_enabled")?.unwrap_or(true),
         dns_domain: dns_domain(&mut fields)?.unwrap_or_default(),

@@ -175,6 +175,7 @@ impl Agent {
 
     /// A connection that takes few bytes which nobody reads: 4 KiB here, and, since segments are
     /// small, some 100 KiB at the other end.
+    #[expect(unsafe_code, reason = "rustix cannot set the size of segments")]
     pub(super) async fn connect_narrow(&self, world: &World) -> Socket {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4 << 10).unwrap();
