@@ -1,12 +1,14 @@
 // A made-up kind, an address scope, and what it says of itself. `facts!` says those that it is given.
 
-#[allow(unused_imports)] // A fact that is left out may be the only one that needs them.
+// A fact that is left out may be the only one that needs an import.
+#[allow(unused_imports)]
 use portolan_core::{
     audience::Audience,
     change::Op,
     draft::Counted,
     model::{Clusters, Column, Kind, Revision, Type, Value},
 };
+#[allow(unused_imports)]
 use portolan_shared::ids::{ClusterId, ProjectId};
 
 struct Scope {
