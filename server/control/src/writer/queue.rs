@@ -32,7 +32,7 @@ impl Job {
         }
     }
 
-    /// How many objects it makes, about.
+    /// How many objects it touches, about. What may take thousands along fills a batch by itself.
     fn weight(&self) -> usize {
         match &self.request.command {
             Command::CreateNetworks(new) => new.len(),
@@ -42,7 +42,32 @@ impl Job {
                 allocations, releases, ..
             } => allocations.len() + releases.len(),
             Command::ReportNodes(reports) => reports.len(),
-            _ => 1,
+            Command::DeleteCluster(_) | Command::DeleteNode(_) | Command::DeleteUser(_) | Command::Expire => {
+                MOST_OBJECTS
+            }
+            Command::UpdateNetwork(..)
+            | Command::DeleteNetwork(_)
+            | Command::UpdateSubnet(..)
+            | Command::DeleteSubnet(_)
+            | Command::UpdatePort(..)
+            | Command::DeletePort(_)
+            | Command::CreateCluster(_)
+            | Command::CreateNode { .. }
+            | Command::CreateJoinToken { .. }
+            | Command::Join { .. }
+            | Command::LeaseBlock { .. }
+            | Command::FileRequest(_)
+            | Command::OnRequest { .. }
+            | Command::CreateProject { .. }
+            | Command::DeleteProject(_)
+            | Command::CreateUser(_)
+            | Command::ChangeUser(..)
+            | Command::SetLanguage { .. }
+            | Command::Assign(_)
+            | Command::Unassign(_)
+            | Command::BeginSession(..)
+            | Command::DeleteSession(_)
+            | Command::KeepAnswer(..) => 1,
         }
     }
 }
@@ -189,5 +214,24 @@ impl Drop for Running {
         state.closers.clear();
         drop(state);
         self.0.ended.send_replace(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portolan_shared::ids::{ClusterId, SubnetId};
+
+    use super::*;
+
+    #[test]
+    fn what_may_take_thousands_along_ends_its_batch() {
+        let queue = Queue::new(1024);
+        let ask = |command| drop(queue.write(Request::system(command)));
+        ask(Command::DeleteSubnet(SubnetId::from_bytes([1; 16])));
+        ask(Command::DeleteCluster(ClusterId::from_bytes([2; 16])));
+        ask(Command::DeleteCluster(ClusterId::from_bytes([3; 16])));
+        ask(Command::DeleteSubnet(SubnetId::from_bytes([4; 16])));
+        let batches: Vec<usize> = (0..3).map(|_| queue.take(Duration::ZERO).jobs.len()).collect();
+        assert_eq!(batches, [2, 1, 1]);
     }
 }

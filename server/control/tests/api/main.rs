@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     reason = "tests say what they expect by unwrapping, also in helpers"
 )]
+#![expect(clippy::disallowed_methods, reason = "sockets are read in real time")]
 
 mod audit;
 mod clusters_by_choice;

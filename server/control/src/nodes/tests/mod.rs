@@ -1,5 +1,7 @@
 //! The endpoint over real TLS sockets, with a real control plane on a database of the test's own.
 
+#![expect(clippy::disallowed_methods, reason = "the streams of these tests run in real time")]
+
 mod client;
 mod join;
 mod reports;

@@ -255,7 +255,6 @@ pub(super) async fn while_timers_stand<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// Polls until something holds.
-#[expect(clippy::disallowed_methods, reason = "the streams of these tests run in real time")]
 pub(super) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let by = Instant::now() + PATIENCE;
     loop {
