@@ -328,7 +328,7 @@ impl View {
         self.ports.pods(scope)
     }
 
-    /// How many of them customers never meet ([`hidden`]).
+    /// How many of them customers never meet ([`crate::model::hidden`]).
     pub fn hidden_count(&self, scope: PortScope) -> u64 {
         self.ports.hidden(scope)
     }
