@@ -47,12 +47,32 @@ fn linker(sysroot: &Path) -> Option<PathBuf> {
         .find(|path| path.exists())
 }
 
+/// The oldest version of Rust that compiles this, as the manifests say: major and minor.
+fn needed() -> (u32, u32) {
+    numbers(env!("CARGO_PKG_RUST_VERSION")).unwrap_or_default()
+}
+
+/// The version of a compiler: major and minor.
+fn version_of(rustc: &Path) -> Option<(u32, u32)> {
+    let output = Command::new(rustc).arg("--version").output().ok()?;
+    numbers(str::from_utf8(&output.stdout).ok()?.strip_prefix("rustc ")?)
+}
+
+/// The first two numbers of a version.
+fn numbers(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.split(['.', ' ']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
 impl Compiler {
     /// The compiler to use: the one asked for, else the running toolchain if it can, else Debian's. `None` if it is not
-    /// there, or not with the standard library's sources.
+    /// there, too old, or without the standard library's sources.
     pub fn found(self) -> Option<Self> {
         let rustup = || sysroot().is_some_and(|root| root.join(SOURCES).exists());
-        let debian = || Path::new("/usr/bin/cargo").exists() && Path::new("/usr").join(SOURCES).exists();
+        let debian = || {
+            let there = Path::new("/usr/bin/cargo").exists() && Path::new("/usr").join(SOURCES).exists();
+            there && version_of(Path::new("/usr/bin/rustc")).is_some_and(|version| version >= needed())
+        };
         match self {
             Self::Auto if rustup() => Some(Self::Rustup),
             Self::Auto => debian().then_some(Self::Debian),
@@ -160,4 +180,18 @@ fn recipe(
         });
     }
     Ok(target_dir.join(TARGET).join(profile).join("portolan-console.wasm"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compiler_is_compared_by_numbers_and_not_by_letters() {
+        assert_eq!(numbers("1.96.0 (abc 2026-05-01)"), Some((1, 96)));
+        assert!(numbers("1.100") > numbers("1.95"));
+        assert_eq!(numbers("1.95"), Some((1, 95)));
+        assert_eq!(numbers("nightly"), None);
+        assert!(needed() > (1, 0));
+    }
 }
