@@ -57,7 +57,7 @@ impl Scope {
     /// The control plane itself, its jobs and its agents, which are held to their own nodes by each decision.
     pub const SYSTEM: Self = Self::nowhere(Access::Write);
 
-    /// Accounts, sessions and kept answers: no project's objects. Whoever asks was let through before.
+    /// Accounts, sessions and kept answers: it reaches no project's objects. The API checks the caller's role before it asks.
     pub const IDENTITY: Self = Self::nowhere(Access::None);
 
     /// In no project, with this much in every one.

@@ -10,7 +10,7 @@ use crate::view::View;
 /// Who may learn of a change in a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Audience {
-    /// Whoever may read in the project.
+    /// Everybody who may read in the project.
     Everyone,
     /// Support and administrators alone.
     Provider,

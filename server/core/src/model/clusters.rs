@@ -25,7 +25,7 @@ pub struct ExternalIp {
 /// A Kubernetes cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cluster {
-    /// Its id.
+    /// UUIDv7, drawn by the writer. Never changes.
     pub id: ClusterId,
     /// Owner, revision, times.
     pub meta: Meta,
@@ -33,7 +33,7 @@ pub struct Cluster {
     pub name: String,
     /// Its network.
     pub network: NetworkId,
-    /// Whether the network was made for it and goes with it.
+    /// Whether the network was made for the cluster and is deleted with it.
     pub private_network: bool,
     /// Where its nodes' addresses are from.
     pub node_subnet: SubnetId,
@@ -64,7 +64,7 @@ pub struct Cluster {
 /// A node of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
-    /// Its id.
+    /// UUIDv7, drawn by the writer. Never changes.
     pub id: NodeId,
     /// Owner, revision, times.
     pub meta: Meta,
@@ -86,7 +86,7 @@ pub struct Node {
 /// A block of pod addresses leased to a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
-    /// Its id.
+    /// UUIDv7, drawn by the writer. Never changes.
     pub id: BlockId,
     /// Owner, revision, times.
     pub meta: Meta,
@@ -147,7 +147,7 @@ pub struct NodeStatus {
 /// A join token; its secret is stored hashed only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinToken {
-    /// Its id.
+    /// UUIDv7, drawn by the writer. Never changes.
     pub id: JoinTokenId,
     /// Owner, revision, times.
     pub meta: Meta,

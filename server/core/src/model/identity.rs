@@ -15,7 +15,7 @@ pub const PROVIDER_PROJECT: &str = "admin";
 /// A project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Project {
-    /// Its id.
+    /// UUIDv7, drawn by the writer. Never changes.
     pub id: ProjectId,
     /// Unique in the domain.
     pub name: String,
@@ -30,7 +30,7 @@ pub struct Project {
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
-    /// Its id.
+    /// UUIDv7, drawn by the writer. Never changes.
     pub id: UserId,
     /// Unique in the domain.
     pub name: String,

@@ -16,7 +16,7 @@ use crate::draft::Counted;
 /// A network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
-    /// Its id.
+    /// UUIDv7, drawn by the writer. Never changes.
     pub id: NetworkId,
     /// Owner, revision, times.
     pub meta: Meta,
@@ -61,7 +61,7 @@ pub enum Purpose {
 /// A subnet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subnet {
-    /// Its id.
+    /// UUIDv7, drawn by the writer. Never changes.
     pub id: SubnetId,
     /// Owner, revision, times.
     pub meta: Meta,

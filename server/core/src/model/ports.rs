@@ -38,7 +38,7 @@ pub struct Pod {
 /// A port. There may be a million: keep it small.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Port {
-    /// Its id.
+    /// UUIDv7, drawn by the writer; a pod's by its agent, which counts pods before the writer hears of them. Never changes.
     pub id: PortId,
     /// Owner, revision, times.
     pub meta: Meta,

@@ -36,7 +36,7 @@ pub struct Decided {
 /// [`Self::side`] say which of its changes are news for them, and whose name they may read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShadowRequest {
-    /// Its id.
+    /// UUIDv7, drawn by the writer. Never changes.
     pub id: ShadowRequestId,
     /// Owner, revision, times.
     pub meta: Meta,
@@ -92,7 +92,7 @@ pub fn grant_among<'a>(requests: impl DoubleEndedIterator<Item = &'a ShadowReque
 /// A message of a request's thread. It never changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestMessage {
-    /// Its id.
+    /// UUIDv7, drawn by the writer. Never changes.
     pub id: MessageId,
     /// Owner (the request's), revision, times.
     pub meta: Meta,
