@@ -15,25 +15,8 @@ use uuid::Uuid;
 use crate::alloc::{Mark, Pools};
 use crate::change::{Change, Op};
 use crate::model::{Clusters, Key, Meta, Micros, Object, ObjectKind, Project, Purpose, Revision, Subnet};
-use crate::quotas::Quotas;
+use crate::quotas::{Counted, Quotas};
 use crate::view::View;
-
-/// What of a project a quota counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Counted {
-    /// Networks.
-    Networks,
-    /// Subnets.
-    Subnets,
-    /// Ports that are neither pods' nor hidden.
-    Ports,
-    /// Pods' ports.
-    Pods,
-    /// Clusters.
-    Clusters,
-    /// Idempotency keys.
-    Keys,
-}
 
 /// The view with what a batch has decided on top.
 pub struct Draft<'a> {

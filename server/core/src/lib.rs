@@ -18,4 +18,5 @@ pub mod decide;
 pub mod draft;
 pub mod model;
 pub mod quotas;
+pub mod tables;
 pub mod view;

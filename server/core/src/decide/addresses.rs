@@ -50,7 +50,7 @@ impl<'c> Chooser<'c> {
     /// Nothing said: one address of each family the network has subnets of, from the first subnet
     /// with room, in the order they were made.
     pub(super) fn by_default(mut self, draft: &mut Draft<'_>) -> Result<Box<[FixedIp]>, Refusal> {
-        let subnets = draft.subnets_of(self.network.id);
+        let subnets = draft.of::<Subnet>(self.network.id);
         for family in [Family::V4, Family::V6] {
             let of_family = || {
                 let open = |s: &&Arc<Subnet>| s.cidr.family() == family && !matches!(s.purpose, Purpose::Pods(_));
@@ -106,7 +106,7 @@ impl<'c> Chooser<'c> {
     }
 
     fn subnet_of(&self, draft: &Draft<'_>, address: IpAddr) -> Result<Arc<Subnet>, Refusal> {
-        let subnets = draft.subnets_of(self.network.id);
+        let subnets = draft.of::<Subnet>(self.network.id);
         subnets
             .into_iter()
             .find(|subnet| subnet.cidr.contains(address))

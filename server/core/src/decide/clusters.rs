@@ -17,9 +17,10 @@ use super::{
     target_project, users, visible,
 };
 use crate::command::{NewCluster, Request};
-use crate::draft::{Counted, Draft};
+use crate::draft::Draft;
 use crate::model::display_name;
-use crate::model::{Cluster, Key, Meta, Network, Object, Project, Purpose, Subnet};
+use crate::model::{Cluster, JoinToken, Key, Meta, Network, Node, Object, Project, Purpose, Subnet};
+use crate::quotas::Counted;
 use crate::view::PortScope;
 
 /// Where a new cluster will be.
@@ -39,7 +40,7 @@ pub(super) fn create(draft: &mut Draft<'_>, request: &Request, new: &NewCluster)
     let spec = &new.spec;
     check_quota(draft, &project, Counted::Clusters, 1)?;
     let same_name = |cluster: &Arc<Cluster>| cluster.name == spec.name;
-    if draft.clusters_of(project.id).iter().any(same_name) {
+    if draft.of::<Cluster>(project.id).iter().any(same_name) {
         return Err(Refusal::ClusterNameTaken {
             name: spec.name.clone(),
         });
@@ -274,7 +275,7 @@ impl Ranges {
                 )
             });
             let services = || {
-                let clusters = draft.clusters_in(network);
+                let clusters = draft.of::<Cluster>(network);
                 let other = clusters.iter().find(|other| other.service_range.overlaps(&range))?;
                 Some((
                     other.service_range,
@@ -291,8 +292,8 @@ impl Ranges {
 
 /// Everything of a project that uses addresses.
 fn used_ranges(draft: &Draft<'_>, project: ProjectId) -> Vec<Cidr> {
-    let subnets = draft.subnets_in_project(project).into_iter().map(|subnet| subnet.cidr);
-    let clusters = draft.clusters_of(project).into_iter();
+    let subnets = draft.of::<Subnet>(project).into_iter().map(|subnet| subnet.cidr);
+    let clusters = draft.of::<Cluster>(project).into_iter();
     subnets.chain(clusters.map(|cluster| cluster.service_range)).collect()
 }
 
@@ -300,10 +301,10 @@ pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: ClusterId) ->
     let cluster = visible(request, draft.cluster(id), "Cluster", id)?;
     check_revision(request, &cluster.meta, "Cluster", id)?;
     let mut gone = vec![Object::Cluster(Arc::clone(&cluster))];
-    for token in draft.join_tokens_of(id) {
+    for token in draft.of::<JoinToken>(id) {
         draft.delete(Key::JoinToken(token.id));
     }
-    for node in draft.nodes_of(id) {
+    for node in draft.of::<Node>(id) {
         gone.extend(nodes::take_away(draft, &node));
     }
     gone.extend(external::release(draft, &cluster));
@@ -371,7 +372,7 @@ fn holders(draft: &Draft<'_>, request: &Request, scope: PortScope, uses: impl Fn
         PortScope::Subnet(id) => draft.subnet(id).map(|subnet| subnet.network),
         _ => None,
     };
-    let clusters = network.map(|id| draft.clusters_in(id)).unwrap_or_default();
+    let clusters = network.map(|id| draft.of::<Cluster>(id)).unwrap_or_default();
     let mut found = name_clusters(clusters.iter().filter(|cluster| uses(cluster)));
     found.0.extend(name_ports(request, &users(draft, scope)).0);
     (!found.0.is_empty()).then_some(found)

@@ -14,7 +14,7 @@ use crate::model::{Cluster, ExternalIp, FixedIp, Key, Object, Port, Purpose, Sub
 /// in the order they were made.
 pub(super) fn allocate(draft: &mut Draft<'_>, cluster: ClusterId, name: &str) -> Result<ExternalIp, Refusal> {
     let networks = draft.external_networks();
-    let mut subnets: Vec<Arc<Subnet>> = networks.iter().flat_map(|n| draft.subnets_of(n.id)).collect();
+    let mut subnets: Vec<Arc<Subnet>> = networks.iter().flat_map(|n| draft.of::<Subnet>(n.id)).collect();
     subnets.retain(|subnet| !matches!(subnet.purpose, Purpose::Pods(_)));
     subnets.sort_by_key(|subnet| subnet.cidr.family() == Family::V6);
     if subnets.is_empty() {

@@ -8,13 +8,14 @@ use portolan_shared::refusal::Refusal;
 
 use super::{not_found, requests};
 use crate::command::{Proof, UserChange};
-use crate::draft::{Counted, Draft, mac_base};
+use crate::draft::{Draft, mac_base};
 use crate::model::{Assignment, Key, Object, ObjectKind, PROVIDER_PROJECT, Project, Session, User};
+use crate::quotas::Counted;
 
 /// Most sessions and records forgotten by one command, so that it holds nobody up.
 const EXPIRE_AT_ONCE: usize = 1000;
 /// Most sessions and tokens of a user; one more takes the oldest's place.
-const SESSIONS_MAX: usize = 4_096;
+const SESSIONS_MAX: u64 = 4_096;
 
 pub(super) fn create_project(draft: &mut Draft<'_>, name: &str, description: &str) -> Result<Vec<Object>, Refusal> {
     if draft.project_by_name(name).is_some() {

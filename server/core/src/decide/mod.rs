@@ -25,9 +25,10 @@ use portolan_shared::refusal::Refusal;
 
 use crate::access::{Access, Owned};
 use crate::command::{Command, Outcome, Request};
-use crate::draft::{Counted, Draft};
+use crate::draft::Draft;
 use crate::model::{Cluster, Meta, Object, PROVIDER_PROJECT, Port, Project, owner};
 use crate::model::{display_name, hidden};
+use crate::quotas::Counted;
 use crate::view::PortScope;
 
 /// Decides one command.
@@ -159,21 +160,13 @@ fn provider(draft: &Draft<'_>) -> Result<Arc<Project>, Refusal> {
 
 /// Whether a project may have `more` of something.
 fn check_quota(draft: &Draft<'_>, project: &Project, counted: Counted, more: u64) -> Result<(), Refusal> {
-    let (resource, limit) = match counted {
-        Counted::Networks => ("network", draft.quotas.networks),
-        Counted::Subnets => ("subnet", draft.quotas.subnets),
-        Counted::Ports => ("port", draft.quotas.ports),
-        Counted::Pods => ("pod", draft.quotas.pods),
-        Counted::Clusters => ("cluster", draft.quotas.clusters),
-        Counted::Keys => ("idempotency_key", draft.quotas.keys),
-    };
     if project.name == PROVIDER_PROJECT {
         return Ok(());
     }
-    let used = draft.count(project.id, counted);
+    let (used, limit) = (draft.count(project.id, counted), draft.quotas.limit(counted));
     if used.saturating_add(more) > limit {
         return Err(Refusal::OverQuota {
-            resource: resource.to_owned(),
+            resource: counted.word().to_owned(),
             limit,
             used,
         });

@@ -11,9 +11,10 @@ use super::{
 };
 use crate::access::Access;
 use crate::command::{NetworkChange, NewNetwork, Request};
-use crate::draft::{Counted, Draft};
+use crate::draft::Draft;
 use crate::model::display_name;
-use crate::model::{Cluster, Key, Network, Object, owner};
+use crate::model::{Cluster, Key, Network, Object, Subnet, owner};
+use crate::quotas::Counted;
 use crate::view::PortScope;
 
 pub(super) fn create(draft: &mut Draft<'_>, request: &Request, new: &[NewNetwork]) -> Result<Vec<Object>, Refusal> {
@@ -166,7 +167,7 @@ pub(super) fn update(
 fn check_given_up(draft: &Draft<'_>, request: &Request, old: &Network, new: &Network) -> Result<(), Refusal> {
     let network = || display_name(&old.name, old.id);
     if old.internet_access && !new.internet_access {
-        let with_address = draft.clusters_in(old.id);
+        let with_address = draft.of::<Cluster>(old.id);
         let holders = name_clusters(with_address.iter().filter(|cluster| cluster.external_ip.is_some()));
         if !holders.0.is_empty() {
             return Err(Refusal::InternetInUse {
@@ -192,7 +193,7 @@ fn check_given_up(draft: &Draft<'_>, request: &Request, old: &Network, new: &Net
 /// A network's change is told to the agents of one cluster in it; where there are several, each is
 /// told by a change of its own.
 fn tell_clusters(draft: &mut Draft<'_>, network: NetworkId) {
-    let clusters = draft.clusters_in(network);
+    let clusters = draft.of::<Cluster>(network);
     if clusters.len() < 2 {
         return;
     }
@@ -215,7 +216,7 @@ pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: NetworkId) ->
             owner: Holder::cluster(&owner.name, owner.id),
         });
     }
-    let holders = name_clusters(&draft.clusters_in(id));
+    let holders = name_clusters(&draft.of::<Cluster>(id));
     if !holders.0.is_empty() {
         return Err(Refusal::NetworkInUse { network: name, holders });
     }
@@ -234,7 +235,7 @@ pub(super) fn take_away(draft: &mut Draft<'_>, id: NetworkId) -> Result<Vec<Obje
     let network = draft.network(id).ok_or_else(|| not_found("Network", id))?;
     let shadow = shadow::network_goes(draft, &network);
     let mut gone = vec![Object::Network(network)];
-    for subnet in draft.subnets_of(id) {
+    for subnet in draft.of::<Subnet>(id) {
         draft.delete(Key::Subnet(subnet.id));
         gone.push(Object::Subnet(subnet));
     }

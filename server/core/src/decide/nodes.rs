@@ -10,9 +10,10 @@ use portolan_shared::refusal::Refusal;
 
 use super::{addresses, check_quota, check_revision, not_found, visible};
 use crate::command::{NodeReport, Request};
-use crate::draft::{Counted, Draft};
+use crate::draft::Draft;
 use crate::model::display_name;
 use crate::model::{Block, Cluster, FixedIp, JoinToken, Key, Micros, Node, NodeStatus, Object, Port, owner};
+use crate::quotas::Counted;
 use crate::view::PortScope;
 
 /// Most join tokens of a cluster at a time; spent and expired ones make room.
@@ -37,7 +38,7 @@ fn make(
     name: &str,
     address: Option<IpAddr>,
 ) -> Result<(Node, Port), Refusal> {
-    if draft.nodes_of(cluster.id).iter().any(|node| node.name == name) {
+    if draft.of::<Node>(cluster.id).iter().any(|node| node.name == name) {
         return Err(Refusal::NodeNameTaken {
             name: name.to_owned(),
             cluster: cluster.name.clone(),
@@ -119,12 +120,12 @@ fn node_address(draft: &mut Draft<'_>, cluster: &Cluster, asked: Option<IpAddr>)
 pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: NodeId) -> Result<Vec<Object>, Refusal> {
     let node = visible(request, draft.node(id), "Node", id)?;
     check_revision(request, &node.meta, "Node", id)?;
-    for token in draft.join_tokens_of(node.cluster) {
+    for token in draft.of::<JoinToken>(node.cluster) {
         if token.node == Some(id) {
             draft.delete(Key::JoinToken(token.id));
         }
     }
-    let nodes = u32::try_from(draft.nodes_of(node.cluster).len()).unwrap_or(u32::MAX);
+    let nodes = u32::try_from(draft.of::<Node>(node.cluster).len()).unwrap_or(u32::MAX);
     let gone = take_away(draft, &node);
     // One that is removed is not wanted any more; nodes beyond what was wanted do not count.
     if let Some(cluster) = draft.cluster(node.cluster).filter(|c| nodes <= c.nodes_wanted) {
@@ -145,7 +146,7 @@ pub(super) fn take_away(draft: &mut Draft<'_>, node: &Arc<Node>) -> Vec<Object> 
         draft.delete(Key::Port(port.id));
         gone.push(Object::Port(port));
     }
-    for block in draft.blocks_of_node(node.id) {
+    for block in draft.of::<Block>(node.id) {
         draft.delete(Key::Block(block.id));
         gone.push(Object::Block(block));
     }
@@ -173,7 +174,7 @@ pub(super) fn create_token(
     }
     // What is spent or too old is of no use to anybody: it makes room.
     let (dead, live): (Vec<_>, Vec<_>) = draft
-        .join_tokens_of(cluster.id)
+        .of::<JoinToken>(cluster.id)
         .into_iter()
         .partition(|token| token.spent_at.is_some() || token.expires_at <= draft.now);
     if live.len() >= TOKENS_MAX {
@@ -222,7 +223,7 @@ pub(super) fn join(
     let mut port = None;
     // A host that was away for longer than its certificate's life is the node that it was, by its key.
     let joined_before = || {
-        let nodes = draft.nodes_of(cluster.id);
+        let nodes = draft.of::<Node>(cluster.id);
         nodes
             .iter()
             .find(|node| node.key_hash == Some(key_hash))
@@ -271,7 +272,7 @@ pub(super) fn join(
         draft.put(new_status(draft, &node));
     }
     let mut made = vec![draft.put(node.clone())];
-    let mut blocks: Vec<Object> = draft.blocks_of_node(node.id).into_iter().map(Object::Block).collect();
+    let mut blocks: Vec<Object> = draft.of::<Block>(node.id).into_iter().map(Object::Block).collect();
     if blocks.is_empty() {
         blocks.push(lease(draft, &node, &cluster)?);
     }
@@ -308,7 +309,7 @@ const MOST_BLOCKS: usize = 64;
 /// One more block for a node that says it has `have`; nothing if it has more, or room enough.
 pub(super) fn lease_block(draft: &mut Draft<'_>, node: NodeId, have: u32) -> Result<Vec<Object>, Refusal> {
     let node = draft.node(node).ok_or(Refusal::NodeRemoved {})?;
-    let blocks = draft.blocks_of_node(node.id);
+    let blocks = draft.of::<Block>(node.id);
     if blocks.len() > have as usize || free_addresses(draft, &node, &blocks) >= ROOM_ENOUGH {
         return Ok(Vec::new());
     }
@@ -342,7 +343,7 @@ fn lease(draft: &mut Draft<'_>, node: &Node, cluster: &Cluster) -> Result<Object
     let first = draft.next_address(subnet.id).ok_or_else(|| Refusal::NoFreeBlock {
         cluster: cluster.name.clone(),
         pod_range: subnet.cidr,
-        blocks: draft.blocks_of(cluster.id).len() as u64,
+        blocks: draft.of::<Block>(cluster.id).len() as u64,
     })?;
     draft.walked_to(subnet.id, first);
     let cidr = Cidr::containing(first, cluster.block_prefix.max(subnet.cidr.prefix()))

@@ -8,8 +8,9 @@ use portolan_shared::refusal::Refusal;
 
 use super::{check_quota, not_found};
 use crate::command::{Outcome, Repetition, Request};
-use crate::draft::{Counted, Draft};
+use crate::draft::Draft;
 use crate::model::{Idempotency, KeptAnswer, Key, Micros, Object};
+use crate::quotas::Counted;
 
 /// How long the outcome of a create with an idempotency key is kept: 24 h, in microseconds.
 const LIFE: Micros = 24 * 3600 * 1_000_000;

@@ -9,9 +9,10 @@ use portolan_shared::refusal::Refusal;
 
 use super::{check_quota, describe, not_found};
 use crate::command::PodAllocation;
-use crate::draft::{Counted, Draft};
+use crate::draft::Draft;
 use crate::model::display_name;
 use crate::model::{Cluster, FixedIp, Key, Node, NodeStatus, Object, Port, Project, owner};
+use crate::quotas::Counted;
 use crate::view::PortScope;
 
 pub(super) fn report(

@@ -8,9 +8,10 @@ use super::addresses::{self, Chooser};
 use super::networks::{check_inside, to_change};
 use super::{check_quota, check_revision, target_project, visible};
 use crate::command::{NewPort, PortChange, Request};
-use crate::draft::{Counted, Draft};
+use crate::draft::Draft;
 use crate::model::display_name;
 use crate::model::{Key, Object, Port, owner};
+use crate::quotas::Counted;
 
 /// Device owners beginning so are for the provider: Neutron's, of routers and the like.
 const NETWORK_PREFIX: &str = "network:";

@@ -22,13 +22,13 @@ use crate::model::{Decided, Key, Micros, Object, Person, RequestMessage, ShadowR
 
 /// Whether a project may make networks with a shadow port at `now`.
 pub(super) fn grant_holds(draft: &Draft<'_>, project: ProjectId, now: Micros) -> bool {
-    grant_among(draft.requests_of(project).iter().map(Arc::as_ref), now)
+    grant_among(draft.of::<ShadowRequest>(project).iter().map(Arc::as_ref), now)
 }
 
 pub(super) fn file(draft: &mut Draft<'_>, request: &Request, new: &NewShadowRequest) -> Result<Vec<Object>, Refusal> {
     let project = target_project(draft, request, new.project)?.id;
     let asked_by = person(draft, request)?;
-    let earlier = draft.requests_of(project);
+    let earlier = draft.of::<ShadowRequest>(project);
     if let Some(open) = earlier.iter().find(|earlier| earlier.state.open()) {
         return Err(Refusal::RequestOpen {
             request: open.id.to_string(),
@@ -100,7 +100,11 @@ pub(super) fn step(
     }
     if let Some((text, internal)) = said {
         // Each counts by itself: a full thread must not tell customers how many notes there are.
-        let alike = draft.messages_of(id).iter().filter(|m| m.internal == internal).count();
+        let alike = draft
+            .of::<RequestMessage>(id)
+            .iter()
+            .filter(|m| m.internal == internal)
+            .count();
         if alike >= MESSAGES_MAX {
             return Err(Refusal::RequestFull { max: MESSAGES_MAX });
         }
@@ -119,8 +123,8 @@ pub(super) fn step(
 
 /// What of a project's requests and threads goes with it.
 pub(super) fn take_away(draft: &mut Draft<'_>, project: ProjectId) {
-    for request in draft.requests_of(project) {
-        for message in draft.messages_of(request.id) {
+    for request in draft.of::<ShadowRequest>(project) {
+        for message in draft.of::<RequestMessage>(request.id) {
             draft.delete(Key::RequestMessage(message.id));
         }
         draft.delete(Key::ShadowRequest(request.id));

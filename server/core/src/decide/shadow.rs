@@ -27,7 +27,7 @@ pub(super) fn check_grant(draft: &Draft<'_>, project: &Project) -> Result<(), Re
 pub(super) fn make(draft: &mut Draft<'_>, network: &Network) -> Result<PortId, Refusal> {
     let provider = provider(draft)?;
     let mut fixed_ips = Vec::new();
-    for subnet in draft.subnets_of(network.id) {
+    for subnet in draft.of::<Subnet>(network.id) {
         fixed_ips.extend(address(draft, &subnet)?);
     }
     let id: PortId = draft.new_id().into();

@@ -10,9 +10,10 @@ use portolan_shared::refusal::Refusal;
 use super::networks::{check_inside, to_change};
 use super::{check_quota, check_revision, holder, name_ports, not_found, shadow, target_project, users, visible};
 use crate::command::{NewSubnet, Request, SubnetChange};
-use crate::draft::{Counted, Draft};
+use crate::draft::Draft;
 use crate::model::display_name;
-use crate::model::{Key, Network, Object, Purpose, Subnet};
+use crate::model::{Cluster, Key, Network, Object, Purpose, Subnet};
+use crate::quotas::Counted;
 use crate::view::PortScope;
 
 pub(super) fn create(draft: &mut Draft<'_>, request: &Request, new: &[NewSubnet]) -> Result<Vec<Object>, Refusal> {
@@ -59,7 +60,7 @@ fn check_overlap(draft: &Draft<'_>, network: &Network, cidr: Cidr) -> Result<(),
     if let Some(other) = draft.overlapping(network.id, cidr) {
         refuse(display_name(&other.name, other.id), other.cidr)?;
     }
-    for cluster in draft.clusters_in(network.id) {
+    for cluster in draft.of::<Cluster>(network.id) {
         refuse(format!("services of {}", cluster.name), cluster.service_range)?;
     }
     Ok(())
@@ -169,7 +170,7 @@ pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: SubnetId) -> 
         });
     }
     // It stays the customer's, so it does not "go when that is deleted".
-    if let Some(cluster) = draft.clusters_in(subnet.network).iter().find(|c| c.node_subnet == id) {
+    if let Some(cluster) = draft.of::<Cluster>(subnet.network).iter().find(|c| c.node_subnet == id) {
         return Err(Refusal::InUse {
             kind: "Subnet".to_owned(),
             name: display_name(&subnet.name, id),

@@ -9,12 +9,14 @@ use portolan_shared::ids::{
 };
 use portolan_shared::mac::MacAddress;
 
-use super::{Counted, Draft};
+use super::Draft;
 use crate::change::Op;
 use crate::model::{
     Block, Cluster, Idempotency, JoinToken, Key, Network, Node, NodeStatus, Object, ObjectKind, Port, Project,
-    RequestMessage, ShadowRequest, Subnet, User,
+    ShadowRequest, Stored, Subnet, User,
 };
+use crate::quotas::Counted;
+use crate::tables::Parent;
 use crate::view::{PortScope, View};
 
 impl<'a> Draft<'a> {
@@ -33,19 +35,9 @@ impl<'a> Draft<'a> {
 
     /// How many a project has.
     pub fn count(&self, project: ProjectId, counted: Counted) -> u64 {
-        let pods = || self.view.pod_count(PortScope::Project(project));
-        let stored = match counted {
-            Counted::Networks => self.view.network_count(project),
-            Counted::Subnets => self.view.subnet_count(project),
-            Counted::Ports => {
-                let scope = PortScope::Project(project);
-                self.view.port_count(scope) - pods() - self.view.hidden_count(scope)
-            }
-            Counted::Pods => pods(),
-            Counted::Clusters => self.view.cluster_count(project),
-            Counted::Keys => self.view.key_count(project),
-        };
-        stored.saturating_add_signed(self.counts.get(&(project, counted)).copied().unwrap_or(0))
+        self.view
+            .counted(project, counted)
+            .saturating_add_signed(self.counts.get(&(project, counted)).copied().unwrap_or(0))
     }
 
     /// How many ports have addresses from a subnet.
@@ -127,12 +119,16 @@ impl<'a> Draft<'a> {
         (ports, all)
     }
 
-    /// Subnets of a network, in id order.
-    pub fn subnets_of(&self, network: NetworkId) -> Vec<Arc<Subnet>> {
-        let stored = self.view.subnets_of(network).map(|subnet| Key::Subnet(subnet.id));
-        self.merged(stored, ObjectKind::Subnet, |object| match object {
-            Object::Subnet(subnet) if subnet.network == network => Some(subnet),
-            _ => None,
+    /// An object.
+    pub fn get<K: Stored>(&self, id: K::Id) -> Option<Arc<K>> {
+        K::of(self.object(&K::key(id))?)
+    }
+
+    /// Objects in another, in id order: `of::<Subnet>(network)`.
+    pub fn of<K: Stored>(&self, parent: impl Parent<K>) -> Vec<Arc<K>> {
+        let stored = self.view.of::<K>(parent).map(|object| K::key(object.id()));
+        self.merged(stored, K::KIND, |object| {
+            K::of(object).filter(|object| Parent::of(&**object) == Some(parent))
         })
     }
 
@@ -141,96 +137,6 @@ impl<'a> Draft<'a> {
         let stored = self.view.external_networks().map(|network| Key::Network(network.id));
         self.merged(stored, ObjectKind::Network, |object| match object {
             Object::Network(network) if network.external => Some(network),
-            _ => None,
-        })
-    }
-
-    /// Clusters of a project, in id order.
-    pub fn clusters_of(&self, project: ProjectId) -> Vec<Arc<Cluster>> {
-        let stored = self
-            .view
-            .clusters(Some(project))
-            .map(|cluster| Key::Cluster(cluster.id));
-        self.merged(stored, ObjectKind::Cluster, |object| match object {
-            Object::Cluster(cluster) if cluster.meta.project == project => Some(cluster),
-            _ => None,
-        })
-    }
-
-    /// Clusters in a network, in id order.
-    pub fn clusters_in(&self, network: NetworkId) -> Vec<Arc<Cluster>> {
-        let stored = self.view.clusters_in(network).map(|cluster| Key::Cluster(cluster.id));
-        self.merged(stored, ObjectKind::Cluster, |object| match object {
-            Object::Cluster(cluster) if cluster.network == network => Some(cluster),
-            _ => None,
-        })
-    }
-
-    /// Subnets of a project, in id order.
-    pub fn subnets_in_project(&self, project: ProjectId) -> Vec<Arc<Subnet>> {
-        let stored = self.view.subnets(Some(project)).map(|subnet| Key::Subnet(subnet.id));
-        self.merged(stored, ObjectKind::Subnet, |object| match object {
-            Object::Subnet(subnet) if subnet.meta.project == project => Some(subnet),
-            _ => None,
-        })
-    }
-
-    /// Nodes of a cluster, in id order.
-    pub fn nodes_of(&self, cluster: ClusterId) -> Vec<Arc<Node>> {
-        let stored = self.view.nodes_of(cluster).map(|node| Key::Node(node.id));
-        self.merged(stored, ObjectKind::Node, |object| match object {
-            Object::Node(node) if node.cluster == cluster => Some(node),
-            _ => None,
-        })
-    }
-
-    /// Blocks of a node, in id order.
-    pub fn blocks_of_node(&self, node: NodeId) -> Vec<Arc<Block>> {
-        let stored = self.view.blocks_of_node(node).map(|block| Key::Block(block.id));
-        self.merged(stored, ObjectKind::Block, |object| match object {
-            Object::Block(block) if block.node == node => Some(block),
-            _ => None,
-        })
-    }
-
-    /// Blocks of a cluster, in id order.
-    pub fn blocks_of(&self, cluster: ClusterId) -> Vec<Arc<Block>> {
-        let stored = self.view.blocks_of(cluster).map(|block| Key::Block(block.id));
-        self.merged(stored, ObjectKind::Block, |object| match object {
-            Object::Block(block) if block.cluster == cluster => Some(block),
-            _ => None,
-        })
-    }
-
-    /// Join tokens of a cluster, in id order.
-    pub fn join_tokens_of(&self, cluster: ClusterId) -> Vec<Arc<JoinToken>> {
-        let stored = self.view.join_tokens_of(cluster).map(|token| Key::JoinToken(token.id));
-        self.merged(stored, ObjectKind::JoinToken, |object| match object {
-            Object::JoinToken(token) if token.cluster == cluster => Some(token),
-            _ => None,
-        })
-    }
-
-    /// Shadowport requests of a project, the oldest first.
-    pub fn requests_of(&self, project: ProjectId) -> Vec<Arc<ShadowRequest>> {
-        let stored = self
-            .view
-            .requests_of(project)
-            .map(|request| Key::ShadowRequest(request.id));
-        self.merged(stored, ObjectKind::ShadowRequest, |object| match object {
-            Object::ShadowRequest(request) if request.meta.project == project => Some(request),
-            _ => None,
-        })
-    }
-
-    /// Messages of a request's thread, internal notes too, in id order.
-    pub fn messages_of(&self, request: ShadowRequestId) -> Vec<Arc<RequestMessage>> {
-        let stored = self
-            .view
-            .messages_of(request)
-            .map(|message| Key::RequestMessage(message.id));
-        self.merged(stored, ObjectKind::RequestMessage, |object| match object {
-            Object::RequestMessage(message) if message.request == request => Some(message),
             _ => None,
         })
     }
@@ -324,21 +230,19 @@ impl<'a> Draft<'a> {
     }
 }
 
-macro_rules! getters {
-    ($($(#[$doc:meta])* $get:ident($id:ty) -> $kind:ident;)*) => {
+macro_rules! named {
+    ($($(#[$doc:meta])* $name:ident($id:ty) -> $kind:ident;)*) => {
+        /// Shorter names of what decisions ask often.
         impl Draft<'_> {
             $($(#[$doc])*
-            pub fn $get(&self, id: $id) -> Option<Arc<$kind>> {
-                match self.object(&Key::$kind(id)) {
-                    Some(Object::$kind(object)) => Some(object),
-                    _ => None,
-                }
+            pub fn $name(&self, id: $id) -> Option<Arc<$kind>> {
+                self.get::<$kind>(id)
             })*
         }
     };
 }
 
-getters! {
+named! {
     /// A project.
     project(ProjectId) -> Project;
     /// A user.

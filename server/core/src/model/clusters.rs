@@ -11,7 +11,8 @@ use super::kind::{Clusters, Column, Kind, Type, Value, address_bytes};
 use super::{Meta, Micros, Revision};
 use crate::audience::Audience;
 use crate::change::Op;
-use crate::draft::Counted;
+use crate::quotas::Counted;
+use crate::tables::{Table, Unique, indexes};
 
 /// An address of a cluster that is reached from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,10 +164,25 @@ pub struct JoinToken {
     pub spent_at: Option<Micros>,
 }
 
+indexes! {
+    /// Clusters by project and network.
+    ClusterIndexes of Cluster {
+        by project: ProjectId = |o| Some(o.meta.project);
+        by network: NetworkId = |o| Some(o.network);
+    }
+}
+
 impl Kind for Cluster {
     const WORD: &'static str = "Cluster";
+    type Id = ClusterId;
+    type Table = Table<Self, ClusterIndexes>;
+
     const COLUMNS: &'static [Column<Self>] = &[];
     const FOR_AGENTS: bool = true;
+
+    fn id(&self) -> Self::Id {
+        self.id
+    }
 
     fn project(&self) -> Option<ProjectId> {
         Some(self.meta.project)
@@ -197,10 +213,24 @@ impl Kind for Cluster {
     }
 }
 
+indexes! {
+    /// Nodes by cluster.
+    NodeIndexes of Node {
+        by cluster: ClusterId = |o| Some(o.cluster);
+    }
+}
+
 impl Kind for Node {
     const WORD: &'static str = "Node";
+    type Id = NodeId;
+    type Table = Table<Self, NodeIndexes>;
+
     const COLUMNS: &'static [Column<Self>] = &[];
     const FOR_AGENTS: bool = true;
+
+    fn id(&self) -> Self::Id {
+        self.id
+    }
 
     fn project(&self) -> Option<ProjectId> {
         Some(self.meta.project)
@@ -231,8 +261,21 @@ impl Kind for Node {
     }
 }
 
+indexes! {
+    /// Blocks by cluster and node, and by address.
+    BlockIndexes of Block {
+        by cluster: ClusterId = |o| Some(o.cluster);
+        by node: NodeId = |o| Some(o.node);
+        /// By first address.
+        and starts: Unique<(SubnetId, IpAddr), BlockId> = |o| Some(((o.subnet, o.cidr.first()), o.id));
+    }
+}
+
 impl Kind for Block {
     const WORD: &'static str = "Block";
+    type Id = BlockId;
+    type Table = Table<Self, BlockIndexes>;
+
     const COLUMNS: &'static [Column<Self>] = &[
         Column {
             name: "subnet",
@@ -246,6 +289,10 @@ impl Kind for Block {
         },
     ];
     const FOR_AGENTS: bool = true;
+
+    fn id(&self) -> Self::Id {
+        self.id
+    }
 
     fn project(&self) -> Option<ProjectId> {
         Some(self.meta.project)
@@ -278,8 +325,15 @@ impl Kind for Block {
 
 impl Kind for NodeStatus {
     const WORD: &'static str = "Node status";
+    type Id = NodeId;
+    type Table = Table<Self, ()>;
+
     const COLUMNS: &'static [Column<Self>] = &[];
     const FOR_AGENTS: bool = false;
+
+    fn id(&self) -> Self::Id {
+        self.node
+    }
 
     fn project(&self) -> Option<ProjectId> {
         Some(self.project)
@@ -313,10 +367,25 @@ impl Kind for NodeStatus {
     }
 }
 
+indexes! {
+    /// Join tokens by cluster, and by the hash of their secret.
+    JoinTokenIndexes of JoinToken {
+        by cluster: ClusterId = |o| Some(o.cluster);
+        and hashes: Unique<[u8; 32], JoinTokenId> = |o| Some((o.secret_hash, o.id));
+    }
+}
+
 impl Kind for JoinToken {
     const WORD: &'static str = "Join token";
+    type Id = JoinTokenId;
+    type Table = Table<Self, JoinTokenIndexes>;
+
     const COLUMNS: &'static [Column<Self>] = &[];
     const FOR_AGENTS: bool = false;
+
+    fn id(&self) -> Self::Id {
+        self.id
+    }
 
     fn project(&self) -> Option<ProjectId> {
         Some(self.meta.project)

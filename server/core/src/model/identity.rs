@@ -7,7 +7,8 @@ use super::kind::{Clusters, Column, Kind, Type, Value};
 use super::{Key, Micros, Revision};
 use crate::audience::Audience;
 use crate::change::Op;
-use crate::draft::Counted;
+use crate::quotas::Counted;
+use crate::tables::{Sorted, Table, Unique, indexes};
 
 /// Name of the provider's project: without quotas, and owner of what customers use but never own.
 pub const PROVIDER_PROJECT: &str = "admin";
@@ -143,14 +144,28 @@ pub struct KeptAnswer {
     pub body: Box<str>,
 }
 
+indexes! {
+    /// Projects by name.
+    ProjectIndexes of Project {
+        and names: Unique<String, ProjectId> = |o| Some((o.name.clone(), o.id));
+    }
+}
+
 impl Kind for Project {
     const WORD: &'static str = "Project";
+    type Id = ProjectId;
+    type Table = Table<Self, ProjectIndexes>;
+
     const COLUMNS: &'static [Column<Self>] = &[Column {
         name: "name",
         type_: Type::Text,
         value: |o| Value::Text(o.name.clone()),
     }];
     const FOR_AGENTS: bool = false;
+
+    fn id(&self) -> Self::Id {
+        self.id
+    }
 
     fn project(&self) -> Option<ProjectId> {
         Some(self.id)
@@ -181,14 +196,28 @@ impl Kind for Project {
     }
 }
 
+indexes! {
+    /// Users by name.
+    UserIndexes of User {
+        and names: Unique<String, UserId> = |o| Some((o.name.clone(), o.id));
+    }
+}
+
 impl Kind for User {
     const WORD: &'static str = "User";
+    type Id = UserId;
+    type Table = Table<Self, UserIndexes>;
+
     const COLUMNS: &'static [Column<Self>] = &[Column {
         name: "name",
         type_: Type::Text,
         value: |o| Value::Text(o.name.clone()),
     }];
     const FOR_AGENTS: bool = false;
+
+    fn id(&self) -> Self::Id {
+        self.id
+    }
 
     fn project(&self) -> Option<ProjectId> {
         None
@@ -219,10 +248,24 @@ impl Kind for User {
     }
 }
 
+indexes! {
+    /// Assignments by project; by user they are in order already.
+    AssignmentIndexes of Assignment {
+        and by_project: Sorted<(ProjectId, UserId, Role)> = |o| Some((o.project, o.user, o.role));
+    }
+}
+
 impl Kind for Assignment {
     const WORD: &'static str = "Role assignment";
+    type Id = Self;
+    type Table = Table<Self, AssignmentIndexes>;
+
     const COLUMNS: &'static [Column<Self>] = &[];
     const FOR_AGENTS: bool = false;
+
+    fn id(&self) -> Self::Id {
+        *self
+    }
 
     fn project(&self) -> Option<ProjectId> {
         Some(self.project)
@@ -257,10 +300,25 @@ impl Kind for Assignment {
     }
 }
 
+indexes! {
+    /// Sessions by user, and by when they end.
+    SessionIndexes of Session {
+        by user: UserId = |o| Some(o.user);
+        and ends: Sorted<(Micros, [u8; 32])> = |o| Some((o.expires_at, o.hash));
+    }
+}
+
 impl Kind for Session {
     const WORD: &'static str = "Session";
+    type Id = [u8; 32];
+    type Table = Table<Self, SessionIndexes>;
+
     const COLUMNS: &'static [Column<Self>] = &[];
     const FOR_AGENTS: bool = false;
+
+    fn id(&self) -> Self::Id {
+        self.hash
+    }
 
     fn project(&self) -> Option<ProjectId> {
         None
@@ -291,10 +349,24 @@ impl Kind for Session {
     }
 }
 
+indexes! {
+    /// Idempotency records by when they end.
+    IdempotencyIndexes of Idempotency {
+        and ends: Sorted<(Micros, [u8; 32])> = |o| Some((o.expires_at, o.hash));
+    }
+}
+
 impl Kind for Idempotency {
     const WORD: &'static str = "Idempotency key";
+    type Id = [u8; 32];
+    type Table = Table<Self, IdempotencyIndexes>;
+
     const COLUMNS: &'static [Column<Self>] = &[];
     const FOR_AGENTS: bool = false;
+
+    fn id(&self) -> Self::Id {
+        self.hash
+    }
 
     fn project(&self) -> Option<ProjectId> {
         None

@@ -11,7 +11,17 @@ use portolan_shared::ids::{ClusterId, NetworkId, NodeId, ProjectId};
 use super::Revision;
 use crate::audience::Audience;
 use crate::change::Op;
-use crate::draft::Counted;
+use crate::quotas::Counted;
+use crate::tables::Keep;
+
+/// What a kind's objects are known by.
+pub trait Id: Copy + Ord {
+    /// As it is stored.
+    fn key_bytes(&self) -> Vec<u8>;
+
+    /// As a refusal names it.
+    fn key_text(&self) -> String;
+}
 
 /// A column of a kind's table besides id, project, revision and body. It changes only by deleting the row and inserting
 /// it again, so that a batch may hand a unique value from one object to another.
@@ -78,11 +88,20 @@ pub trait Kind: Sized + 'static {
     /// The word refusals use: "Network".
     const WORD: &'static str;
 
+    /// What its objects are known by.
+    type Id: Id;
+
+    /// Where a view keeps them, and what it finds them by besides.
+    type Table: Keep<Self>;
+
     /// What the store's unique indexes go by.
     const COLUMNS: &'static [Column<Self>];
 
     /// Whether the agents of an object's cluster are sent something of it.
     const FOR_AGENTS: bool;
+
+    /// Its id.
+    fn id(&self) -> Self::Id;
 
     /// Whose it is; `None` for users and the like.
     fn project(&self) -> Option<ProjectId>;

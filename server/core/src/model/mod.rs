@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 
 pub use clusters::{Block, Cluster, Exception, ExternalIp, JoinToken, Node, NodeStatus};
 pub use identity::{Assignment, Idempotency, KeptAnswer, PROVIDER_PROJECT, Project, Role, Session, User};
-pub use kind::{Clusters, Column, Kind, Type, Value, address_bytes};
+pub use kind::{Clusters, Column, Id, Kind, Type, Value, address_bytes};
 pub use networks::{Network, Purpose, Subnet};
-pub use object::{Key, Object, ObjectKind};
+pub use object::{Key, Object, ObjectKind, Stored, Tables};
 pub use ports::{FixedIp, Pod, Port, customers_kind, hidden, owner, port_kind};
 pub use requests::{Decided, Person, RequestMessage, ShadowRequest, grant_among};
 

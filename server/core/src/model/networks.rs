@@ -11,7 +11,8 @@ use super::kind::{Clusters, Column, Kind, Type, Value, address_bytes};
 use super::{Meta, Revision};
 use crate::audience::Audience;
 use crate::change::Op;
-use crate::draft::Counted;
+use crate::quotas::Counted;
+use crate::tables::{Sorted, Table, Unique, indexes};
 
 /// A network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,10 +92,25 @@ pub struct Subnet {
     pub cursor: Option<IpAddr>,
 }
 
+indexes! {
+    /// Networks by project, and those that are the provider's way to the outside.
+    NetworkIndexes of Network {
+        by project: ProjectId = |o| Some(o.meta.project);
+        and external: Sorted<NetworkId> = |o| o.external.then_some(o.id);
+    }
+}
+
 impl Kind for Network {
     const WORD: &'static str = "Network";
+    type Id = NetworkId;
+    type Table = Table<Self, NetworkIndexes>;
+
     const COLUMNS: &'static [Column<Self>] = &[];
     const FOR_AGENTS: bool = true;
+
+    fn id(&self) -> Self::Id {
+        self.id
+    }
 
     fn project(&self) -> Option<ProjectId> {
         Some(self.meta.project)
@@ -125,8 +141,21 @@ impl Kind for Network {
     }
 }
 
+indexes! {
+    /// Subnets by project and network, and by address.
+    SubnetIndexes of Subnet {
+        by project: ProjectId = |o| Some(o.meta.project);
+        by network: NetworkId = |o| Some(o.network);
+        /// By first address: subnets of a network are disjoint, so these find an overlap.
+        and ranges: Unique<(NetworkId, IpAddr), SubnetId> = |o| Some(((o.network, o.cidr.first()), o.id));
+    }
+}
+
 impl Kind for Subnet {
     const WORD: &'static str = "Subnet";
+    type Id = SubnetId;
+    type Table = Table<Self, SubnetIndexes>;
+
     const COLUMNS: &'static [Column<Self>] = &[
         Column {
             name: "network",
@@ -145,6 +174,10 @@ impl Kind for Subnet {
         },
     ];
     const FOR_AGENTS: bool = false;
+
+    fn id(&self) -> Self::Id {
+        self.id
+    }
 
     fn project(&self) -> Option<ProjectId> {
         Some(self.meta.project)

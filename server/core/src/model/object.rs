@@ -7,23 +7,15 @@ use portolan_shared::ids::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::kind::{Clusters, Kind, Type, Value};
+use super::kind::{Clusters, Id, Kind, Type, Value};
 use super::{
     Assignment, Block, Cluster, Idempotency, JoinToken, Network, Node, NodeStatus, Port, Project, RequestMessage,
     Revision, Session, ShadowRequest, Subnet, User,
 };
 use crate::audience::Audience;
 use crate::change::Op;
-use crate::draft::Counted;
-
-/// What a kind's objects are known by.
-trait Id {
-    /// As it is stored.
-    fn key_bytes(&self) -> Vec<u8>;
-
-    /// As a refusal names it.
-    fn key_text(&self) -> String;
-}
+use crate::quotas::Counted;
+use crate::tables::Keep;
 
 macro_rules! uuids {
     ($($id:ty)*) => {
@@ -67,19 +59,34 @@ impl Id for Assignment {
     }
 }
 
+/// A kind that is among [`Object`]s.
+pub trait Stored: Kind {
+    /// Which.
+    const KIND: ObjectKind;
+
+    /// The key of the object with this id.
+    fn key(id: Self::Id) -> Key;
+
+    /// The object, if it is of this kind.
+    fn of(object: Object) -> Option<Arc<Self>>;
+
+    /// Where its objects are.
+    fn table(tables: &Tables) -> &Self::Table;
+}
+
 macro_rules! objects {
-    ($($(#[$doc:meta])* $name:ident($type:ty, $key:ty, $table:literal, $id:expr);)*) => {
+    ($($(#[$doc:meta])* $name:ident $table:ident;)*) => {
         /// Any stored object.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Object {
-            $($(#[$doc])* $name(Arc<$type>),)*
+            $($(#[$doc])* $name(Arc<$name>),)*
         }
 
         /// Which object.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Key {
-            $($(#[$doc])* $name($key),)*
+            $($(#[$doc])* $name(<$name as Kind>::Id),)*
         }
 
         /// Which kind of object.
@@ -94,27 +101,30 @@ macro_rules! objects {
 
             /// Name of its table, and of the kind in the change table.
             pub const fn table(self) -> &'static str {
-                match self { $(Self::$name => $table,)* }
+                match self { $(Self::$name => stringify!($table),)* }
             }
 
             /// The word refusals use: "Network".
             pub const fn word(self) -> &'static str {
-                match self { $(Self::$name => <$type as Kind>::WORD,)* }
+                match self { $(Self::$name => <$name as Kind>::WORD,)* }
             }
 
             /// Names and types of its table's columns besides id, project, revision and body.
             pub fn columns(self) -> Vec<(&'static str, Type)> {
-                match self { $(Self::$name => <$type>::COLUMNS.iter().map(|c| (c.name, c.type_)).collect(),)* }
+                match self { $(Self::$name => <$name>::COLUMNS.iter().map(|c| (c.name, c.type_)).collect(),)* }
             }
 
             /// Whether the agents of an object's cluster are sent something of it.
             pub const fn for_agents(self) -> bool {
-                match self { $(Self::$name => <$type as Kind>::FOR_AGENTS,)* }
+                match self { $(Self::$name => <$name as Kind>::FOR_AGENTS,)* }
             }
 
             /// The kind with this table name.
             pub fn of_table(table: &str) -> Option<Self> {
-                match table { $($table => Some(Self::$name),)* _ => None }
+                $(if table == stringify!($table) {
+                    return Some(Self::$name);
+                })*
+                None
             }
         }
 
@@ -126,12 +136,12 @@ macro_rules! objects {
 
             /// Its key.
             pub fn key(&self) -> Key {
-                match self { $(Self::$name(object) => Key::$name($id(object)),)* }
+                match self { $(Self::$name(object) => Key::$name(object.id()),)* }
             }
 
             /// Values of its kind's columns, in their order.
             pub fn columns(&self) -> Vec<Value> {
-                match self { $(Self::$name(object) => <$type>::COLUMNS.iter().map(|c| (c.value)(object)).collect(),)* }
+                match self { $(Self::$name(object) => <$name>::COLUMNS.iter().map(|c| (c.value)(object)).collect(),)* }
             }
 
             /// Whose it is; `None` for users and the like.
@@ -203,8 +213,50 @@ macro_rules! objects {
             }
         }
 
-        $(impl From<$type> for Object {
-            fn from(object: $type) -> Self {
+        /// A table a kind.
+        #[derive(Default)]
+        pub struct Tables {
+            $($table: <$name as Kind>::Table,)*
+        }
+
+        impl Tables {
+            /// The object with this key.
+            pub(crate) fn get(&self, key: &Key) -> Option<Object> {
+                match key { $(Key::$name(id) => self.$table.get(*id).cloned().map(Object::$name),)* }
+            }
+
+            /// Puts an object in; gives back the one that had its key.
+            pub(crate) fn put(&mut self, object: Object) -> Option<Object> {
+                match object { $(Object::$name(object) => self.$table.put(object).map(Object::$name),)* }
+            }
+
+            /// Takes an object out.
+            pub(crate) fn take(&mut self, key: &Key) -> Option<Object> {
+                match key { $(Key::$name(id) => self.$table.take(*id).map(Object::$name),)* }
+            }
+        }
+
+        $(impl Stored for $name {
+            const KIND: ObjectKind = ObjectKind::$name;
+
+            fn key(id: Self::Id) -> Key {
+                Key::$name(id)
+            }
+
+            fn of(object: Object) -> Option<Arc<Self>> {
+                match object {
+                    Object::$name(object) => Some(object),
+                    _ => None,
+                }
+            }
+
+            fn table(tables: &Tables) -> &Self::Table {
+                &tables.$table
+            }
+        })*
+
+        $(impl From<$name> for Object {
+            fn from(object: $name) -> Self {
                 Self::$name(Arc::new(object))
             }
         })*
@@ -213,33 +265,33 @@ macro_rules! objects {
 
 objects! {
     /// A project.
-    Project(Project, ProjectId, "projects", |o: &Project| o.id);
+    Project projects;
     /// A user.
-    User(User, UserId, "users", |o: &User| o.id);
+    User users;
     /// A role of a user in a project.
-    Assignment(Assignment, Assignment, "assignments", |o: &Assignment| *o);
+    Assignment assignments;
     /// A session or token.
-    Session(Session, [u8; 32], "sessions", |o: &Session| o.hash);
+    Session sessions;
     /// An idempotency record.
-    Idempotency(Idempotency, [u8; 32], "idempotency", |o: &Idempotency| o.hash);
+    Idempotency idempotency;
     /// A network.
-    Network(Network, NetworkId, "networks", |o: &Network| o.id);
+    Network networks;
     /// A subnet.
-    Subnet(Subnet, SubnetId, "subnets", |o: &Subnet| o.id);
+    Subnet subnets;
     /// A cluster.
-    Cluster(Cluster, ClusterId, "clusters", |o: &Cluster| o.id);
+    Cluster clusters;
     /// A node.
-    Node(Node, NodeId, "nodes", |o: &Node| o.id);
+    Node nodes;
     /// A block.
-    Block(Block, BlockId, "blocks", |o: &Block| o.id);
+    Block blocks;
     /// A port.
-    Port(Port, PortId, "ports", |o: &Port| o.id);
+    Port ports;
     /// How a node is doing.
-    NodeStatus(NodeStatus, NodeId, "node_statuses", |o: &NodeStatus| o.node);
+    NodeStatus node_statuses;
     /// A join token.
-    JoinToken(JoinToken, JoinTokenId, "join_tokens", |o: &JoinToken| o.id);
+    JoinToken join_tokens;
     /// A shadowport request.
-    ShadowRequest(ShadowRequest, ShadowRequestId, "shadow_requests", |o: &ShadowRequest| o.id);
+    ShadowRequest shadow_requests;
     /// A message of a request's thread.
-    RequestMessage(RequestMessage, MessageId, "request_messages", |o: &RequestMessage| o.id);
+    RequestMessage request_messages;
 }

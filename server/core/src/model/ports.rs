@@ -11,7 +11,8 @@ use super::kind::{Clusters, Column, Kind, Type, Value};
 use super::{Meta, Revision};
 use crate::audience::Audience;
 use crate::change::Op;
-use crate::draft::Counted;
+use crate::quotas::Counted;
+use crate::tables::Ports;
 
 /// An address of a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -125,6 +126,9 @@ pub const fn customers_kind(kind: PortKind) -> PortKind {
 
 impl Kind for Port {
     const WORD: &'static str = "Port";
+    type Id = PortId;
+    type Table = Ports;
+
     const COLUMNS: &'static [Column<Self>] = &[
         Column {
             name: "network",
@@ -138,6 +142,10 @@ impl Kind for Port {
         },
     ];
     const FOR_AGENTS: bool = false;
+
+    fn id(&self) -> Self::Id {
+        self.id
+    }
 
     fn project(&self) -> Option<ProjectId> {
         Some(self.meta.project)

@@ -8,7 +8,8 @@ use super::kind::{Clusters, Column, Kind};
 use super::{Meta, Micros, Revision};
 use crate::audience::Audience;
 use crate::change::Op;
-use crate::draft::Counted;
+use crate::quotas::Counted;
+use crate::tables::{Table, indexes};
 
 /// Who did something, by the name they had then: a thread stays readable when a user is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,10 +110,24 @@ pub struct RequestMessage {
     pub text: String,
 }
 
+indexes! {
+    /// Requests by project.
+    ShadowRequestIndexes of ShadowRequest {
+        by project: ProjectId = |o| Some(o.meta.project);
+    }
+}
+
 impl Kind for ShadowRequest {
     const WORD: &'static str = "Request";
+    type Id = ShadowRequestId;
+    type Table = Table<Self, ShadowRequestIndexes>;
+
     const COLUMNS: &'static [Column<Self>] = &[];
     const FOR_AGENTS: bool = false;
+
+    fn id(&self) -> Self::Id {
+        self.id
+    }
 
     fn project(&self) -> Option<ProjectId> {
         Some(self.meta.project)
@@ -147,10 +162,24 @@ impl Kind for ShadowRequest {
     }
 }
 
+indexes! {
+    /// Messages by request.
+    RequestMessageIndexes of RequestMessage {
+        by request: ShadowRequestId = |o| Some(o.request);
+    }
+}
+
 impl Kind for RequestMessage {
     const WORD: &'static str = "Message";
+    type Id = MessageId;
+    type Table = Table<Self, RequestMessageIndexes>;
+
     const COLUMNS: &'static [Column<Self>] = &[];
     const FOR_AGENTS: bool = false;
+
+    fn id(&self) -> Self::Id {
+        self.id
+    }
 
     fn project(&self) -> Option<ProjectId> {
         Some(self.meta.project)

@@ -1,5 +1,6 @@
 //! How a view moves on: whole commits, or objects while loading.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use super::View;
@@ -47,87 +48,16 @@ impl View {
 
     /// Puts an object in, or in place of the one with its key.
     pub fn put(&mut self, object: Object) {
-        let key = object.key();
-        if !matches!(object, Object::Port(_)) {
-            self.unlink(&key);
+        if let Object::Cluster(cluster) = &object {
+            let revision = cluster.feed_revision.max(cluster.meta.revision);
+            let known = self.cluster_revisions.entry(cluster.id).or_insert(revision);
+            *known = revision.max(*known);
         }
-        match object {
-            Object::Project(o) => {
-                self.project_names.insert(o.name.clone(), o.id);
-                self.projects.insert(o.id, o);
-            }
-            Object::User(o) => {
-                self.user_names.insert(o.name.clone(), o.id);
-                self.users.insert(o.id, o);
-            }
-            Object::Assignment(o) => {
-                self.assigned.insert((o.project, o.user, o.role));
-                self.assignments.insert(*o);
-            }
-            Object::Session(o) => {
-                self.user_sessions.insert((o.user, o.hash));
-                self.session_ends.insert((o.expires_at, o.hash));
-                self.sessions.insert(o.hash, o);
-            }
-            Object::Idempotency(o) => {
-                self.idempotency_ends.insert((o.expires_at, o.hash));
-                if let Some(project) = o.project {
-                    *self.project_keys.entry(project).or_default() += 1;
-                }
-                self.idempotency.insert(o.hash, o);
-            }
-            Object::Network(o) => {
-                self.project_networks.add(o.meta.project, o.id);
-                if o.external {
-                    self.external.insert(o.id);
-                }
-                self.networks.insert(o.id, o);
-            }
-            Object::Subnet(o) => {
-                self.project_subnets.add(o.meta.project, o.id);
-                self.network_subnets.add(o.network, o.id);
-                self.network_ranges.insert((o.network, o.cidr.first()), o.id);
-                self.subnets.insert(o.id, o);
-            }
-            Object::Cluster(o) => {
-                self.project_clusters.add(o.meta.project, o.id);
-                self.network_clusters.add(o.network, o.id);
-                let revision = o.feed_revision.max(o.meta.revision);
-                self.cluster_revisions
-                    .entry(o.id)
-                    .and_modify(|r| *r = revision.max(*r))
-                    .or_insert(revision);
-                self.clusters.insert(o.id, o);
-            }
-            Object::Node(o) => {
-                self.cluster_nodes.add(o.cluster, o.id);
-                self.ports.add_node(o.cluster, o.id);
-                self.nodes.insert(o.id, o);
-            }
-            Object::Block(o) => {
-                self.cluster_blocks.add(o.cluster, o.id);
-                self.node_blocks.add(o.node, o.id);
-                self.block_starts.insert((o.subnet, o.cidr.first()), o.id);
-                self.blocks.insert(o.id, o);
-            }
-            Object::Port(o) => self.ports.put(o),
-            Object::NodeStatus(o) => {
-                self.node_statuses.insert(o.node, o);
-            }
-            Object::JoinToken(o) => {
-                self.cluster_tokens.add(o.cluster, o.id);
-                self.token_hashes.insert(o.secret_hash, o.id);
-                self.join_tokens.insert(o.id, o);
-            }
-            Object::ShadowRequest(o) => {
-                self.project_requests.add(o.meta.project, o.id);
-                self.requests.insert(o.id, o);
-            }
-            Object::RequestMessage(o) => {
-                self.request_messages.add(o.request, o.id);
-                self.messages.insert(o.id, o);
-            }
+        if let Some(counted) = object.counted() {
+            *self.counts.entry(counted).or_default() += 1;
         }
+        let old = self.tables.put(object);
+        self.uncount(old);
     }
 
     /// Takes an object out, and what is remembered of it.
@@ -140,77 +70,19 @@ impl View {
 
     /// Takes an object out.
     fn withdraw(&mut self, key: &Key) {
-        self.unlink(key);
-        match key {
-            Key::Project(id) => drop(self.projects.remove(id)),
-            Key::User(id) => drop(self.users.remove(id)),
-            Key::Assignment(a) => drop(self.assignments.remove(a)),
-            Key::Session(hash) => drop(self.sessions.remove(hash)),
-            Key::Idempotency(hash) => drop(self.idempotency.remove(hash)),
-            Key::Network(id) => drop(self.networks.remove(id)),
-            Key::Subnet(id) => drop(self.subnets.remove(id)),
-            Key::Cluster(id) => drop(self.clusters.remove(id)),
-            Key::Node(id) => drop(self.nodes.remove(id)),
-            Key::Block(id) => drop(self.blocks.remove(id)),
-            Key::Port(id) => self.ports.remove(*id),
-            Key::NodeStatus(id) => drop(self.node_statuses.remove(id)),
-            Key::JoinToken(id) => drop(self.join_tokens.remove(id)),
-            Key::ShadowRequest(id) => drop(self.requests.remove(id)),
-            Key::RequestMessage(id) => drop(self.messages.remove(id)),
-        }
+        let old = self.tables.take(key);
+        self.uncount(old);
     }
 
-    /// Takes an object out of the indexes.
-    fn unlink(&mut self, key: &Key) {
-        let Some(object) = self.object(key) else { return };
-        match object {
-            Object::Project(o) => drop(self.project_names.remove(&o.name)),
-            Object::User(o) => drop(self.user_names.remove(&o.name)),
-            Object::Assignment(o) => drop(self.assigned.remove(&(o.project, o.user, o.role))),
-            Object::Session(o) => {
-                self.user_sessions.remove(&(o.user, o.hash));
-                self.session_ends.remove(&(o.expires_at, o.hash));
+    fn uncount(&mut self, old: Option<Object>) {
+        let Some(counted) = old.and_then(|old| old.counted()) else {
+            return;
+        };
+        if let Entry::Occupied(mut count) = self.counts.entry(counted) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
             }
-            Object::Idempotency(o) => {
-                self.idempotency_ends.remove(&(o.expires_at, o.hash));
-                if let Some(project) = o.project
-                    && let Some(count) = self.project_keys.get_mut(&project)
-                {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.project_keys.remove(&project);
-                    }
-                }
-            }
-            Object::Network(o) => {
-                self.project_networks.remove(o.meta.project, o.id);
-                self.external.remove(&o.id);
-            }
-            Object::Subnet(o) => {
-                self.project_subnets.remove(o.meta.project, o.id);
-                self.network_subnets.remove(o.network, o.id);
-                self.network_ranges.remove(&(o.network, o.cidr.first()));
-            }
-            Object::Cluster(o) => {
-                self.project_clusters.remove(o.meta.project, o.id);
-                self.network_clusters.remove(o.network, o.id);
-            }
-            Object::Node(o) => {
-                self.cluster_nodes.remove(o.cluster, o.id);
-                self.ports.remove_node(o.cluster, o.id);
-            }
-            Object::Block(o) => {
-                self.cluster_blocks.remove(o.cluster, o.id);
-                self.node_blocks.remove(o.node, o.id);
-                self.block_starts.remove(&(o.subnet, o.cidr.first()));
-            }
-            Object::Port(_) | Object::NodeStatus(_) => {}
-            Object::JoinToken(o) => {
-                self.cluster_tokens.remove(o.cluster, o.id);
-                self.token_hashes.remove(&o.secret_hash);
-            }
-            Object::ShadowRequest(o) => self.project_requests.remove(o.meta.project, o.id),
-            Object::RequestMessage(o) => self.request_messages.remove(o.request, o.id),
         }
     }
 }

@@ -10,26 +10,22 @@ use crate::model::{Micros, RequestMessage, ShadowRequest, grant_among};
 impl View {
     /// A shadowport request.
     pub fn request(&self, id: ShadowRequestId) -> Option<&Arc<ShadowRequest>> {
-        self.requests.get(&id)
+        self.get::<ShadowRequest>(id)
     }
 
     /// All shadowport requests, in id order (which is that of creation).
     pub fn requests(&self) -> impl Iterator<Item = &Arc<ShadowRequest>> {
-        self.requests.values()
+        self.all::<ShadowRequest>()
     }
 
     /// Shadowport requests of a project, the oldest first.
     pub fn requests_of(&self, project: ProjectId) -> impl DoubleEndedIterator<Item = &Arc<ShadowRequest>> {
-        self.project_requests
-            .of(project)
-            .filter_map(|id| self.requests.get(&id))
+        self.of::<ShadowRequest>(project)
     }
 
     /// Messages of a request's thread, internal notes too, in id order.
     pub fn messages_of(&self, request: ShadowRequestId) -> impl Iterator<Item = &Arc<RequestMessage>> {
-        self.request_messages
-            .of(request)
-            .filter_map(|id| self.messages.get(&id))
+        self.of::<RequestMessage>(request)
     }
 
     /// Whether a project may make networks with a shadow port at `now`.

@@ -5,14 +5,15 @@
 use portolan_core::{
     audience::Audience,
     change::Op,
-    draft::Counted,
     model::{Clusters, Column, Kind, Revision, Type, Value},
+    quotas::Counted,
+    tables::Table,
 };
 #[allow(unused_imports)]
-use portolan_shared::ids::{ClusterId, ProjectId};
+use portolan_shared::ids::{ClusterId, NetworkId, ProjectId};
 
 struct Scope {
-    id: [u8; 16],
+    id: NetworkId,
     project: ProjectId,
     name: String,
 }
@@ -27,12 +28,18 @@ macro_rules! fact {
     (WORD) => {
         const WORD: &'static str = "Address scope";
     };
+    (Id) => {
+        type Id = NetworkId;
+    };
+    (Table) => {
+        type Table = Table<Self, ()>;
+    };
     (COLUMNS) => {
         const COLUMNS: &'static [Column<Self>] = &[
             Column {
                 name: "public_id",
                 type_: Type::Bytes,
-                value: |o| Value::Bytes(o.id.to_vec()),
+                value: |o| Value::Bytes(o.id.as_bytes().to_vec()),
             },
             Column {
                 name: "name",
@@ -43,6 +50,11 @@ macro_rules! fact {
     };
     (FOR_AGENTS) => {
         const FOR_AGENTS: bool = false;
+    };
+    (id) => {
+        fn id(&self) -> NetworkId {
+            self.id
+        }
     };
     (project) => {
         fn project(&self) -> Option<ProjectId> {

@@ -11,6 +11,7 @@ use portolan_shared::ids::{ClusterId, NetworkId, NodeId, PortId, ProjectId, Subn
 use portolan_shared::mac::MacAddress;
 use portolan_shared::v1::PortKind;
 
+use super::Keep;
 use crate::model::{Port, hidden, port_kind};
 
 /// Which ports.
@@ -86,15 +87,13 @@ struct InSubnet {
 
 /// All ports, and every way to find them.
 #[derive(Default)]
-pub(super) struct Ports {
+pub struct Ports {
     slab: Vec<Option<Arc<Port>>>,
     free: Vec<u32>,
     all: Group,
     projects: HashMap<ProjectId, Group>,
     networks: HashMap<NetworkId, InNetwork>,
     nodes: HashMap<NodeId, Group>,
-    /// Nodes that have had ports, by cluster: told by the view.
-    cluster_nodes: HashMap<ClusterId, Vec<NodeId>>,
     subnets: HashMap<SubnetId, InSubnet>,
 }
 
@@ -103,11 +102,7 @@ impl Ports {
         self.slab.get(slot as usize)?.as_ref()
     }
 
-    pub(super) fn get(&self, id: PortId) -> Option<&Arc<Port>> {
-        self.slot(*self.all.by_id.get(&id)?)
-    }
-
-    pub(super) fn at(&self, subnet: SubnetId, address: IpAddr) -> Option<&Arc<Port>> {
+    pub(crate) fn at(&self, subnet: SubnetId, address: IpAddr) -> Option<&Arc<Port>> {
         let subnet = self.subnets.get(&subnet)?;
         if subnet.family != Family::of(address) {
             return None;
@@ -115,11 +110,11 @@ impl Ports {
         self.slot(*subnet.by_address.get(&to_bits(address))?)
     }
 
-    pub(super) fn with_mac(&self, network: NetworkId, mac: MacAddress) -> Option<&Arc<Port>> {
+    pub(crate) fn with_mac(&self, network: NetworkId, mac: MacAddress) -> Option<&Arc<Port>> {
         self.slot(*self.networks.get(&network)?.by_mac.get(&mac)?)
     }
 
-    pub(super) fn by_address(
+    pub(crate) fn by_address(
         &self,
         subnet: SubnetId,
         after: Option<IpAddr>,
@@ -133,14 +128,20 @@ impl Ports {
         })
     }
 
-    pub(super) fn list(&self, scope: PortScope, after: Option<PortId>) -> Box<dyn Iterator<Item = &Arc<Port>> + '_> {
+    /// Ports in a scope, in id order; `nodes` are those of a cluster, where the scope is one.
+    pub(crate) fn list(
+        &self,
+        scope: PortScope,
+        nodes: &[NodeId],
+        after: Option<PortId>,
+    ) -> Box<dyn Iterator<Item = &Arc<Port>> + '_> {
         match scope {
             PortScope::All => self.of_group(Some(&self.all), after),
             PortScope::Project(id) => self.of_group(self.projects.get(&id), after),
             PortScope::Network(id) => self.of_group(self.networks.get(&id).map(|n| &n.group), after),
             PortScope::Node(id) => self.of_group(self.nodes.get(&id), after),
             PortScope::Subnet(id) => self.of_subnet(id, after),
-            PortScope::Cluster(id) => self.of_cluster(id, after),
+            PortScope::Cluster(_) => self.of_nodes(nodes, after),
         }
     }
 
@@ -176,9 +177,9 @@ impl Ports {
     }
 
     /// Merges the nodes' lists.
-    fn of_cluster(&self, id: ClusterId, after: Option<PortId>) -> Box<dyn Iterator<Item = &Arc<Port>> + '_> {
-        let nodes = self.cluster_nodes.get(&id).into_iter().flatten();
+    fn of_nodes(&self, nodes: &[NodeId], after: Option<PortId>) -> Box<dyn Iterator<Item = &Arc<Port>> + '_> {
         let mut lists: Vec<_> = nodes
+            .iter()
             .filter_map(|node| self.nodes.get(node))
             .map(|group| group.after(after))
             .collect();
@@ -196,15 +197,15 @@ impl Ports {
         }))
     }
 
-    pub(super) fn count(&self, scope: PortScope) -> u64 {
+    pub(crate) fn count(&self, scope: PortScope, nodes: &[NodeId]) -> u64 {
         match scope {
             PortScope::Subnet(id) => self.subnets.get(&id).map_or(0, |s| s.ports),
-            PortScope::Cluster(id) => self.over_nodes(id, |group| group.by_id.len() as u64),
+            PortScope::Cluster(_) => self.over_nodes(nodes, |group| group.by_id.len() as u64),
             _ => self.group(scope).map_or(0, |group| group.by_id.len() as u64),
         }
     }
 
-    pub(super) fn pods(&self, scope: PortScope) -> u64 {
+    pub(crate) fn pods(&self, scope: PortScope, nodes: &[NodeId]) -> u64 {
         match scope {
             PortScope::Subnet(id) => self
                 .subnet_use(id)
@@ -212,15 +213,15 @@ impl Ports {
                 .iter()
                 .find_map(|(kind, n)| (*kind == PortKind::Pod).then_some(*n))
                 .unwrap_or(0),
-            PortScope::Cluster(id) => self.over_nodes(id, |group| group.pods),
+            PortScope::Cluster(_) => self.over_nodes(nodes, |group| group.pods),
             _ => self.group(scope).map_or(0, |group| group.pods),
         }
     }
 
-    pub(super) fn hidden(&self, scope: PortScope) -> u64 {
+    pub(crate) fn hidden(&self, scope: PortScope, nodes: &[NodeId]) -> u64 {
         match scope {
             PortScope::Subnet(id) => self.subnets.get(&id).map_or(0, |subnet| subnet.hidden),
-            PortScope::Cluster(id) => self.over_nodes(id, |group| group.hidden),
+            PortScope::Cluster(_) => self.over_nodes(nodes, |group| group.hidden),
             _ => self.group(scope).map_or(0, |group| group.hidden),
         }
     }
@@ -235,12 +236,11 @@ impl Ports {
         }
     }
 
-    fn over_nodes(&self, cluster: ClusterId, of: impl Fn(&Group) -> u64) -> u64 {
-        let nodes = self.cluster_nodes.get(&cluster).into_iter().flatten();
-        nodes.filter_map(|node| self.nodes.get(node)).map(of).sum()
+    fn over_nodes(&self, nodes: &[NodeId], of: impl Fn(&Group) -> u64) -> u64 {
+        nodes.iter().filter_map(|node| self.nodes.get(node)).map(of).sum()
     }
 
-    pub(super) fn subnet_use(&self, id: SubnetId) -> SubnetUse {
+    pub(crate) fn subnet_use(&self, id: SubnetId) -> SubnetUse {
         let Some(subnet) = self.subnets.get(&id) else {
             return SubnetUse::default();
         };
@@ -250,27 +250,22 @@ impl Ports {
             by_kind: KINDS.into_iter().zip(subnet.by_kind).filter(|(_, n)| *n > 0).collect(),
         }
     }
+}
 
-    /// Tells that a node is in a cluster.
-    pub(super) fn add_node(&mut self, cluster: ClusterId, node: NodeId) {
-        let nodes = self.cluster_nodes.entry(cluster).or_default();
-        if !nodes.contains(&node) {
-            nodes.push(node);
-        }
+impl Keep<Port> for Ports {
+    fn get(&self, id: PortId) -> Option<&Arc<Port>> {
+        self.slot(*self.all.by_id.get(&id)?)
     }
 
-    /// Tells that a node is gone.
-    pub(super) fn remove_node(&mut self, cluster: ClusterId, node: NodeId) {
-        if let Some(nodes) = self.cluster_nodes.get_mut(&cluster) {
-            nodes.retain(|n| *n != node);
-            if nodes.is_empty() {
-                self.cluster_nodes.remove(&cluster);
-            }
-        }
+    fn all<'a>(&'a self) -> impl Iterator<Item = &'a Arc<Port>>
+    where
+        Port: 'a,
+    {
+        self.of_group(Some(&self.all), None)
     }
 
-    pub(super) fn put(&mut self, port: Arc<Port>) {
-        self.remove(port.id);
+    fn put(&mut self, port: Arc<Port>) -> Option<Arc<Port>> {
+        let old = self.take(port.id);
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => {
@@ -307,32 +302,29 @@ impl Ports {
             subnet.by_kind[kind_index(&port)] += 1;
         }
         self.slab[slot as usize] = Some(port);
+        old
     }
 
-    pub(super) fn remove(&mut self, id: PortId) {
-        let Some(slot) = self.all.by_id.get(&id).copied() else {
-            return;
-        };
-        let Some(port) = self.slab[slot as usize].take() else {
-            return;
-        };
+    fn take(&mut self, id: PortId) -> Option<Arc<Port>> {
+        let slot = self.all.by_id.get(&id).copied()?;
+        let port = self.slab[slot as usize].take()?;
         self.free.push(slot);
         let gone = shares(&port);
-        take(&mut self.all, id, gone);
+        leave(&mut self.all, id, gone);
         if let Some(group) = self.projects.get_mut(&port.meta.project)
-            && take(group, id, gone)
+            && leave(group, id, gone)
         {
             self.projects.remove(&port.meta.project);
         }
         if let Some(network) = self.networks.get_mut(&port.network) {
             network.by_mac.remove(&port.mac);
-            if take(&mut network.group, id, gone) {
+            if leave(&mut network.group, id, gone) {
                 self.networks.remove(&port.network);
             }
         }
         if let Some(node) = port.node
             && let Some(group) = self.nodes.get_mut(&node)
-            && take(group, id, gone)
+            && leave(group, id, gone)
         {
             self.nodes.remove(&node);
         }
@@ -348,11 +340,12 @@ impl Ports {
                 }
             }
         }
+        Some(port)
     }
 }
 
 /// Takes a port out of a group; true if the group is empty now.
-fn take(group: &mut Group, id: PortId, (pods, hidden): (u64, u64)) -> bool {
+fn leave(group: &mut Group, id: PortId, (pods, hidden): (u64, u64)) -> bool {
     group.by_id.remove(&id);
     group.pods -= pods;
     group.hidden -= hidden;

@@ -1,0 +1,7 @@
+// It forgets its id.
+
+include!("complete/scope.rs");
+
+impl Kind for Scope {
+    facts!(WORD Id Table COLUMNS FOR_AGENTS project cluster audience audited counted unique_name bytes);
+}

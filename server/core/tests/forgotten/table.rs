@@ -1,0 +1,7 @@
+// It forgets where a view keeps it.
+
+include!("complete/scope.rs");
+
+impl Kind for Scope {
+    facts!(WORD Id COLUMNS FOR_AGENTS id project cluster audience audited counted unique_name bytes);
+}
