@@ -11,6 +11,8 @@ use portolan_shared::refusal::{Class, Refusal};
 use portolan_shared::v1::Problem;
 use serde::Serialize;
 
+use super::v2::RESOURCES;
+
 /// Why a request gets no good answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
@@ -181,17 +183,15 @@ pub const NEUTRON: &[(&str, u16, &str)] = &[
 /// Status and Neutron type of a refusal.
 pub fn neutron(refusal: &Refusal) -> (StatusCode, &'static str) {
     let code = refusal.code();
-    let Some((_, status, kind_in_table)) = NEUTRON.iter().find(|(known, ..)| *known == code) else {
+    let Some(&(_, status, kind_in_table)) = NEUTRON.iter().find(|(known, ..)| *known == code) else {
         return (class_status(refusal.class()), "NeutronException");
     };
-    let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let kind = match refusal {
-        Refusal::NotFound { kind, .. } => match kind.to_ascii_lowercase().as_str() {
-            "network" => "NetworkNotFound",
-            "subnet" => "SubnetNotFound",
-            "port" => "PortNotFound",
-            _ => kind_in_table,
-        },
+        Refusal::NotFound { kind, .. } => {
+            let resource = RESOURCES.iter().find(|known| known.word.eq_ignore_ascii_case(kind));
+            resource.map_or(kind_in_table, |resource| resource.names.not_found)
+        }
         _ => kind_in_table,
     };
     (status, kind)

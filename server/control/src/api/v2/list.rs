@@ -1,6 +1,6 @@
 //! What all lists of the Networking API share: filters, order, pages, fields.
 //!
-//! A query is checked against the attributes of its resource ([`Attributes`]) before anything is
+//! A query is checked against the attributes of its resource before anything is
 //! read: unknown filters and sort keys are refused. Filters hold typed values, so that comparing
 //! costs no text.
 
@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use super::super::Api;
 use super::super::fields::flag_text;
+use super::attributes::{Attribute, Getter};
 
 pub use filters::FixedIps;
 use filters::{Filter, Wanted, moment};
@@ -56,9 +57,6 @@ pub enum Kind {
     Null,
 }
 
-/// Attributes of a resource that lists can be filtered and sorted by.
-pub type Attributes = [(&'static str, Kind)];
-
 /// The value of an attribute of an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Value<'a> {
@@ -90,15 +88,15 @@ impl<'a> Value<'a> {
 }
 
 /// A list request, checked.
-#[derive(Debug, Clone, Default)]
-pub struct Query {
-    filters: Vec<Filter>,
+pub struct Query<R: Listed> {
+    filters: Vec<Filter<R>>,
     /// What a port's fixed IPs must be like.
     pub fixed_ips: FixedIps,
     changed_since: Option<Micros>,
     /// Attributes to write; empty: all.
     pub fields: Vec<String>,
-    sort: Vec<(&'static str, bool)>,
+    /// Attribute, its value, and whether the greatest comes first.
+    sort: Vec<(&'static str, Getter<R>, bool)>,
     /// Most objects of the page.
     pub limit: Option<usize>,
     /// The page comes after (or, reversed, before) the object with this id.
@@ -107,12 +105,22 @@ pub struct Query {
     pub reverse: bool,
 }
 
-/// What a list is made of, for [`Query::page`].
-pub trait Listed {
-    /// The value of an attribute among the resource's [`Attributes`].
-    fn value(&self, attribute: &str) -> Value<'_>;
-    /// Its id.
-    fn id(&self) -> Uuid;
+/// What lists are of.
+pub trait Listed: Sized + 'static {
+    /// An object with what its answer needs.
+    type Item<'a>;
+
+    /// All attributes.
+    const ATTRIBUTES: &'static [Attribute<Self>];
+
+    /// An object's id.
+    fn id(item: &Self::Item<'_>) -> Uuid;
+
+    /// When an object last changed; `None` if that is not known of this kind.
+    fn updated_at(item: &Self::Item<'_>) -> Option<Micros>;
+
+    /// Whether lists are filtered by `fixed_ips`.
+    const BY_FIXED_IPS: bool;
 }
 
 fn at_most(field: &str, max: usize, count: usize) -> Result<(), Refusal> {
@@ -133,18 +141,31 @@ fn wrong(field: &str, expected: &str) -> Refusal {
     }
 }
 
-impl Query {
-    /// Reads the query of a URL. `fixed_ips` is a filter of ports alone.
+impl<R: Listed> Query<R> {
+    /// Reads the query of a URL.
     ///
     /// # Errors
     /// Unknown filters and sort keys, and values that cannot be read.
-    pub fn read(uri: &Uri, attributes: &'static Attributes, fixed_ips: bool) -> Result<Self, Refusal> {
+    pub fn read(uri: &Uri) -> Result<Self, Refusal> {
         let pairs = Pairs::<Vec<(String, String)>>::try_from_uri(uri);
         let Pairs(pairs) = pairs.map_err(|_| Refusal::Malformed {
             detail: "its query is no query".to_owned(),
         })?;
-        let find = |name: &str| attributes.iter().find(|(known, _)| *known == name);
-        let mut query = Self::default();
+        let listed = || {
+            let attributes = R::ATTRIBUTES.iter();
+            attributes.filter_map(|attribute| attribute.value.map(|(kind, value)| (attribute.name, kind, value)))
+        };
+        let find = |name: &str| listed().find(|(known, ..)| *known == name);
+        let mut query = Self {
+            filters: Vec::new(),
+            fixed_ips: FixedIps::default(),
+            changed_since: None,
+            fields: Vec::new(),
+            sort: Vec::new(),
+            limit: None,
+            marker: None,
+            reverse: false,
+        };
         let (mut keys, mut directions) = (Vec::new(), Vec::new());
         let mut values = 0;
         for (name, value) in pairs {
@@ -166,15 +187,16 @@ impl Query {
                     query.reverse = flag_text(&value).ok_or_else(|| wrong("page_reverse", "true or false"))?;
                 }
                 "sort_key" => {
-                    let (known, _) = find(&value).filter(|(_, kind)| *kind != Kind::Null).ok_or_else(|| {
-                        let allowed: Vec<&str> = attributes.iter().map(|(name, _)| *name).collect();
+                    let sortable = |(_, kind, _): &(&str, Kind, Getter<R>)| *kind != Kind::Null;
+                    let (known, _, value) = find(&value).filter(sortable).ok_or_else(|| {
+                        let allowed: Vec<&str> = listed().filter(sortable).map(|(name, ..)| name).collect();
                         Refusal::NotOneOf {
                             field: "sort_key".to_owned(),
                             given: shortened(&value),
                             allowed: allowed.join(", "),
                         }
                     })?;
-                    keys.push(*known);
+                    keys.push((known, value));
                 }
                 "sort_dir" => directions.push(match value.as_str() {
                     "asc" => false,
@@ -191,17 +213,18 @@ impl Query {
                     let since = moment(&value).ok_or_else(|| wrong("changed_since", "a time in UTC"))?;
                     query.changed_since = Some(since);
                 }
-                "fixed_ips" if fixed_ips => query.fixed_ips.read(&value)?,
+                "fixed_ips" if R::BY_FIXED_IPS => query.fixed_ips.read(&value)?,
                 name => {
-                    let (known, kind) =
+                    let (known, kind, get) =
                         find(name).ok_or_else(|| Refusal::UnknownAttribute { field: shortened(name) })?;
-                    let wanted = Wanted::read(name, *kind, &value)?;
+                    let wanted = Wanted::read(name, kind, &value)?;
                     values += 1;
                     at_most("filters", VALUES_MAX, values)?;
-                    match query.filters.iter_mut().find(|filter| filter.attribute == *known) {
+                    match query.filters.iter_mut().find(|filter| filter.attribute == known) {
                         Some(filter) => filter.wanted.push(wanted),
                         None => query.filters.push(Filter {
                             attribute: known,
+                            value: get,
                             wanted: vec![wanted],
                         }),
                     }
@@ -212,10 +235,10 @@ impl Query {
             return Err(wrong("sort_dir", "given at most as often as sort_key"));
         }
         let directions = directions.into_iter().chain(std::iter::repeat(false));
-        for (key, descending) in keys.into_iter().zip(directions) {
+        for ((key, value), descending) in keys.into_iter().zip(directions) {
             // A key that is named again decides nothing any more.
-            if query.sort.iter().all(|(known, _)| *known != key) {
-                query.sort.push((key, descending));
+            if query.sort.iter().all(|(known, ..)| *known != key) {
+                query.sort.push((key, value, descending));
             }
         }
         for filter in &mut query.filters {
@@ -245,7 +268,7 @@ impl Query {
         Some(ids.collect())
     }
 
-    fn filter(&self, attribute: &str) -> Option<&Filter> {
+    fn filter(&self, attribute: &str) -> Option<&Filter<R>> {
         self.filters.iter().find(|filter| filter.attribute == attribute)
     }
 
@@ -261,30 +284,29 @@ impl Query {
 
     /// Whether filters or order go by an attribute.
     pub fn uses(&self, attribute: &str) -> bool {
-        self.filter(attribute).is_some() || self.sort.iter().any(|(key, _)| *key == attribute)
+        self.filter(attribute).is_some() || self.sort.iter().any(|(key, ..)| *key == attribute)
     }
 
     /// Whether the list is in the order of ids, forwards: then a page needs nothing but its own
     /// objects.
     pub fn in_id_order(&self) -> bool {
-        !self.reverse && (self.sort.is_empty() || self.sort.first() == Some(&("id", false)))
+        !self.reverse && (self.sort.is_empty() || matches!(self.sort.first(), Some(("id", _, false))))
     }
 
     /// Whether an object is asked for; fixed IPs and the attribute `but` are not looked at.
-    pub fn fits(&self, object: &impl Listed, but: &str) -> bool {
+    pub fn fits(&self, item: &R::Item<'_>, but: &str) -> bool {
         self.filters
             .iter()
             .filter(|filter| filter.attribute != but)
-            .all(|filter| filter.fits(&object.value(filter.attribute)))
-            && self.changed_since.is_none_or(|since| match object.value("updated_at") {
-                Value::Time(at) => at >= since,
-                _ => false,
-            })
+            .all(|filter| filter.fits(&(filter.value)(item)))
+            && self
+                .changed_since
+                .is_none_or(|since| R::updated_at(item).is_some_and(|at| at >= since))
     }
 
     /// Puts objects in order and cuts the page out. The marker must be among all objects of the
     /// resource that the caller sees; `marked` is that object.
-    pub fn page<T: Listed>(&self, mut objects: Vec<T>, marked: Option<&T>) -> Vec<T> {
+    pub fn page<'a>(&self, mut objects: Vec<R::Item<'a>>, marked: Option<&R::Item<'a>>) -> Vec<R::Item<'a>> {
         objects.sort_by(|a, b| self.order(a, b));
         let (mut from, mut to) = (0, objects.len());
         if let Some(marked) = marked {
@@ -308,15 +330,15 @@ impl Query {
         objects
     }
 
-    fn order<T: Listed>(&self, a: &T, b: &T) -> Ordering {
+    fn order(&self, a: &R::Item<'_>, b: &R::Item<'_>) -> Ordering {
         self.sort
             .iter()
-            .map(|(key, descending)| {
-                let order = a.value(key).cmp(&b.value(key));
+            .map(|(_, value, descending)| {
+                let order = value(a).cmp(&value(b));
                 if *descending { order.reverse() } else { order }
             })
             .find(|order| order.is_ne())
-            .unwrap_or_else(|| a.id().cmp(&b.id()))
+            .unwrap_or_else(|| R::id(a).cmp(&R::id(b)))
     }
 
     /// Links to the next and the previous page, as Neutron gives them; empty without a limit.

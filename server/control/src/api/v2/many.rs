@@ -6,28 +6,18 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use uuid::Uuid;
 
 use super::super::Api;
-use super::super::error::{Answer, Failure};
+use super::super::error::Failure;
 use super::super::reply;
 use super::list::{Listed, Query};
+use super::resource::Resource;
 use super::select::Selected;
+use crate::identity::rights::Rights;
 
 /// Bytes that an object takes in a list, about.
 const ITEM_BYTES: usize = 768;
 
-/// `{"port": {…}}`, with the attributes that are asked for.
-///
-/// # Errors
-/// If a type of ours does not serialise: a defect.
-pub fn shown(key: &'static str, value: impl Serialize, query: &Query) -> Answer {
-    reply::ok(&One {
-        key,
-        value,
-        fields: &query.fields,
-    })
-}
-
 /// What a page is written for.
-pub struct Asked<'a> {
+pub struct Asked<'a, R: Listed> {
     /// Knows the server's address.
     pub api: &'a Api,
     /// Of the request.
@@ -35,27 +25,22 @@ pub struct Asked<'a> {
     /// Of the request.
     pub uri: &'a Uri,
     /// What is asked for.
-    pub query: &'a Query,
+    pub query: &'a Query<R>,
 }
 
-impl Asked<'_> {
-    /// The text of a page: its items under `key`, links to other pages under `links_key`.
+impl<R: Resource> Asked<'_, R> {
+    /// The text of a page, with links to other pages, for a reader with these rights.
     ///
     /// # Errors
     /// If a type of ours does not serialise: a defect.
-    pub fn page<'t, T: Listed, W: Serialize>(
-        &self,
-        (key, links_key): (&'static str, &'static str),
-        items: &'t [T],
-        wire: impl Fn(&'t T) -> W,
-    ) -> Result<Vec<u8>, Failure> {
-        let ids: Vec<Uuid> = items.iter().map(Listed::id).collect();
+    pub fn page(&self, items: &[R::Item<'_>], rights: Rights) -> Result<Vec<u8>, Failure> {
+        let ids: Vec<Uuid> = items.iter().map(R::id).collect();
         let links = self.query.links(self.api, self.headers, self.uri, &ids);
         let many = Many {
-            key,
-            links_key,
+            key: R::NAMES.many,
+            links_key: R::NAMES.links,
             items,
-            wire,
+            wire: |item| R::wire(item, rights),
             fields: &self.query.fields,
             links: &links,
         };

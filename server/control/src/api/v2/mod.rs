@@ -1,10 +1,12 @@
 //! `/v2.0`: OpenStack Networking. One file a resource; [`list`] has what lists share (filters, sort,
 //! pages, fields).
 
+pub mod attributes;
 pub mod list;
 pub mod many;
 pub mod networks;
 pub mod ports;
+pub mod resource;
 pub mod select;
 pub mod subnets;
 
@@ -20,30 +22,25 @@ use super::Api;
 use super::context::{Call, Segments};
 use super::error::{Answer, Failure};
 use super::reply;
-use super::route::{Route, delete, get, post, put};
+use super::route::{Route, get};
+use resource::{Listing, Names};
+
+/// All resources.
+pub const RESOURCES: &[Listing] = &[
+    Listing::of::<networks::Networks>(),
+    Listing::of::<subnets::Subnets>(),
+    Listing::of::<ports::Ports>(),
+];
 
 /// The routes below `/v2.0`.
 pub fn routes() -> Vec<Route> {
-    vec![
+    let mut routes = vec![
         get("/", resources),
         get("/extensions", extensions),
         get("/extensions/{alias}", extension),
-        get("/networks", networks::list),
-        post("/networks", networks::create),
-        get("/networks/{id}", networks::show),
-        put("/networks/{id}", networks::update),
-        delete("/networks/{id}", networks::delete),
-        get("/subnets", subnets::list),
-        post("/subnets", subnets::create),
-        get("/subnets/{id}", subnets::show),
-        put("/subnets/{id}", subnets::update),
-        delete("/subnets/{id}", subnets::delete),
-        get("/ports", ports::list),
-        post("/ports", ports::create),
-        get("/ports/{id}", ports::show),
-        put("/ports/{id}", ports::update),
-        delete("/ports/{id}", ports::delete),
-    ]
+    ];
+    routes.extend(RESOURCES.iter().flat_map(|resource| (resource.routes)()));
+    routes
 }
 
 #[derive(Serialize)]
@@ -77,7 +74,7 @@ pub fn versions(api: &Api, headers: &HeaderMap) -> Response {
 
 #[derive(Serialize)]
 struct Resources {
-    resources: [Resource; 4],
+    resources: Vec<Resource>,
 }
 
 #[derive(Serialize)]
@@ -98,13 +95,13 @@ pub async fn resources(State(api): State<Arc<Api>>, headers: HeaderMap) -> Answe
             links: [Link { rel: "self", href }],
         }
     };
+    let ours = RESOURCES.iter().map(|resource| {
+        let Names { one, path, .. } = resource.names;
+        (one, path.trim_start_matches('/'))
+    });
+    let all = ours.chain([("extension", "extensions")]);
     reply::ok(&Resources {
-        resources: [
-            resource("network", "networks"),
-            resource("subnet", "subnets"),
-            resource("port", "ports"),
-            resource("extension", "extensions"),
-        ],
+        resources: all.map(|(name, collection)| resource(name, collection)).collect(),
     })
 }
 

@@ -9,9 +9,8 @@ use std::sync::Arc;
 
 use axum::extract::OriginalUri;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
-use portolan_core::command::{Command, FixedIpRequest, NewPort, Outcome, PortChange};
-use portolan_core::model::{Object, Port, owner};
+use portolan_core::command::{Command, FixedIpRequest, NewPort, PortChange};
+use portolan_core::model::{Micros, Port, owner};
 use portolan_core::view::{PortScope, View};
 use portolan_shared::check::{self, FIXED_IPS_MAX, NAME_MAX, shortened};
 use portolan_shared::ids::{PortId, ProjectId};
@@ -19,112 +18,87 @@ use portolan_shared::mac::MacAddress;
 use portolan_shared::refusal::Refusal;
 use portolan_shared::time::Time;
 use portolan_shared::v2;
-use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use super::super::context::{Call, Segments};
+use super::super::context::Call;
 use super::super::error::{Answer, Failure};
-use super::super::fields::{self, Body, Fields, Said, required};
+use super::super::fields::{self, Fields, Said, required};
 use super::super::reply;
 use super::super::status::{Nodes, networking_word};
-use super::list::{Attributes, Kind, Listed, Query, Value};
-use super::many::{Asked, Many, One, shown};
+use super::attributes::{Attribute, attributes};
+use super::list::{Listed, Query, Value};
+use super::many::Asked;
+use super::networks;
+use super::resource::{Names, Resource, marked};
 use super::subnets::same_project;
-use super::{networks, not_found};
+use crate::identity::rights::Rights;
 
-const ATTRIBUTES: &Attributes = &[
-    ("id", Kind::Id),
-    ("name", Kind::Text),
-    ("description", Kind::Text),
-    ("network_id", Kind::Id),
-    ("project_id", Kind::Id),
-    ("tenant_id", Kind::Id),
-    ("mac_address", Kind::Mac),
-    ("admin_state_up", Kind::Flag),
-    ("status", Kind::Text),
-    ("device_id", Kind::Text),
-    ("device_owner", Kind::Text),
-    ("binding:host_id", Kind::Text),
-    ("port_security_enabled", Kind::Flag),
-    ("created_at", Kind::Time),
-    ("updated_at", Kind::Time),
-    ("revision_number", Kind::Number),
-    ("binding:vnic_type", Kind::Text),
-    ("ip_allocation", Kind::Null),
-    ("security_groups", Kind::Null),
-    ("dns_name", Kind::Null),
-    ("qos_policy_id", Kind::Null),
-    ("tags", Kind::Null),
-    ("tags-any", Kind::Null),
-];
-
-/// What only the server sets.
-const READ_ONLY: &[&str] = &[
-    "id",
-    "status",
-    "created_at",
-    "updated_at",
-    "revision_number",
-    "binding:vif_type",
-    "binding:vif_details",
-    "resource_request",
-    "ip_allocation",
-    "dns_assignment",
-];
+/// The resource.
+pub struct Ports;
 
 /// Ports looked at under one lock.
 const PIECE: usize = 4_096;
 
 /// A port with the nodes that its status depends on.
-struct Item<'a> {
+pub struct Item<'a> {
     port: &'a Port,
     nodes: &'a Nodes,
 }
 
-impl<'a> Item<'a> {
+impl Item<'_> {
     fn status(&self) -> &'static str {
         networking_word(self.nodes.status(self.port).0)
     }
+}
 
-    fn wire(&self, admin: bool) -> v2::Port<'a> {
-        let port = self.port;
-        let host = self.nodes.host(port);
-        v2::Port {
-            id: port.id,
-            name: Cow::Borrowed(&port.name),
-            network_id: port.network,
-            tenant_id: port.meta.project,
-            project_id: port.meta.project,
-            mac_address: port.mac,
-            admin_state_up: port.admin_state_up,
-            status: Cow::Borrowed(self.status()),
-            device_id: device_id(port),
-            device_owner: Cow::Borrowed(&port.device_owner),
-            fixed_ips: port
-                .fixed_ips
-                .iter()
-                .map(|ip| v2::FixedIp {
-                    subnet_id: ip.subnet,
-                    ip_address: ip.address,
-                })
-                .collect(),
-            allowed_address_pairs: [],
-            extra_dhcp_opts: [],
-            security_groups: [],
-            description: Cow::Borrowed(&port.description),
-            vnic_type: Cow::Borrowed("normal"),
-            binding: admin.then_some(v2::Binding {
-                host_id: Cow::Borrowed(host),
-                vif_type: Cow::Borrowed(if host.is_empty() { "unbound" } else { "other" }),
-                vif_details: v2::Empty {},
-                profile: v2::Empty {},
-            }),
-            port_security_enabled: port.port_security_enabled,
-            tags: [],
-            created_at: Time(port.meta.created_at),
-            updated_at: Time(port.meta.updated_at),
-            revision_number: port.meta.revision_number,
-        }
+impl Listed for Ports {
+    type Item<'a> = Item<'a>;
+
+    const ATTRIBUTES: &'static [Attribute<Self>] = attributes! {
+        "id" server => Id |i| Value::Id(i.port.id.uuid());
+        "name" client => Text |i| Value::text(&i.port.name);
+        "description" client => Text |i| Value::text(&i.port.description);
+        "network_id" once => Id |i| Value::Id(i.port.network.uuid());
+        "project_id" once => Id |i| Value::Id(i.port.meta.project.uuid());
+        "tenant_id" once => Id |i| Value::Id(i.port.meta.project.uuid());
+        "mac_address" client => Mac |i| Value::Mac(i.port.mac);
+        "admin_state_up" client => Flag |i| Value::Flag(i.port.admin_state_up);
+        "status" server => Text |i| Value::text(i.status());
+        "device_id" client => Text |i| Value::Text(device_id(i.port));
+        "device_owner" client => Text |i| Value::text(&i.port.device_owner);
+        "binding:host_id" client => Text |i| Value::text(i.nodes.host(i.port));
+        "port_security_enabled" client => Flag |i| Value::Flag(i.port.port_security_enabled);
+        "created_at" server => Time |i| Value::Time(i.port.meta.created_at);
+        "updated_at" server => Time |i| Value::Time(i.port.meta.updated_at);
+        "revision_number" server => Number |i| Value::Number(i.port.meta.revision_number);
+        "binding:vnic_type" absent(Word("normal")) => Text |_| Value::text("normal");
+        "binding:vif_type" server;
+        "binding:vif_details" server;
+        "binding:profile" absent(Map);
+        "resource_request" server;
+        "ip_allocation" server => Null |_| Value::Null;
+        "allowed_address_pairs" absent(List);
+        "extra_dhcp_opts" absent(List);
+        "security_groups" absent(List) => Null |_| Value::Null;
+        "dns_name" absent(Word("")) => Null |_| Value::Null;
+        "dns_domain" absent(Word(""));
+        "dns_assignment" server;
+        "qos_policy_id" absent(Null) => Null |_| Value::Null;
+        "numa_affinity_policy" absent(Null);
+        "device_profile" absent(Null);
+        "hints" absent(Null);
+        "propagate_uplink_status" absent(False);
+        "tags" absent(List) => Null |_| Value::Null;
+        "tags-any" filter => Null |_| Value::Null;
+    };
+    const BY_FIXED_IPS: bool = true;
+
+    fn id(item: &Item<'_>) -> Uuid {
+        item.port.id.uuid()
+    }
+
+    fn updated_at(item: &Item<'_>) -> Option<Micros> {
+        Some(item.port.meta.updated_at)
     }
 }
 
@@ -137,49 +111,6 @@ fn device_id(port: &Port) -> Cow<'_, str> {
     }
 }
 
-impl Listed for Item<'_> {
-    fn value(&self, attribute: &str) -> Value<'_> {
-        let port = self.port;
-        match attribute {
-            "id" => Value::Id(port.id.uuid()),
-            "name" => Value::text(&port.name),
-            "description" => Value::text(&port.description),
-            "network_id" => Value::Id(port.network.uuid()),
-            "project_id" | "tenant_id" => Value::Id(port.meta.project.uuid()),
-            "mac_address" => Value::Mac(port.mac),
-            "admin_state_up" => Value::Flag(port.admin_state_up),
-            "status" => Value::text(self.status()),
-            "device_id" => Value::Text(device_id(port)),
-            "device_owner" => Value::text(&port.device_owner),
-            "binding:host_id" => Value::text(self.nodes.host(port)),
-            "binding:vnic_type" => Value::text("normal"),
-            "port_security_enabled" => Value::Flag(port.port_security_enabled),
-            "created_at" => Value::Time(port.meta.created_at),
-            "updated_at" => Value::Time(port.meta.updated_at),
-            "revision_number" => Value::Number(port.meta.revision_number),
-            _ => Value::Null,
-        }
-    }
-
-    fn id(&self) -> Uuid {
-        self.port.id.uuid()
-    }
-}
-
-fn visible(call: &Call, view: &View, id: PortId) -> Result<Arc<Port>, Failure> {
-    let found = view.port(id).filter(|port| call.reads(&***port));
-    found.cloned().ok_or_else(|| not_found("Port", &id.to_string()))
-}
-
-fn find(call: &Call, path: &Segments) -> Result<(Arc<Port>, Nodes), Failure> {
-    let id = path.id("id", "Port")?;
-    call.control().read(|view| {
-        let port = visible(call, view, id)?;
-        let nodes = Nodes::of(view, [&port]);
-        Ok((port, nodes))
-    })
-}
-
 /// What the ports of a list can be found by.
 enum Way {
     /// These.
@@ -188,7 +119,7 @@ enum Way {
     Walk(PortScope),
 }
 
-fn way(call: &Call, view: &View, query: &Query) -> Way {
+fn way(call: &Call, view: &View, query: &Query<Ports>) -> Way {
     if let Some(ids) = query.ids("id") {
         return Way::These(ids.into_iter().filter_map(|id| view.port(id.into()).cloned()).collect());
     }
@@ -221,7 +152,7 @@ fn way(call: &Call, view: &View, query: &Query) -> Way {
 }
 
 /// The ports that a list is of, but for a filter by status and the order.
-fn gather(call: &Call, query: &Query, after: Option<PortId>) -> Vec<Arc<Port>> {
+fn gather(call: &Call, query: &Query<Ports>, after: Option<PortId>) -> Vec<Arc<Port>> {
     // Status and host depend on nodes, which are looked at afterwards.
     let (unknown, by_host) = (Nodes::default(), query.uses("binding:host_id"));
     let fits = |port: &Arc<Port>| {
@@ -260,69 +191,6 @@ fn gather(call: &Call, query: &Query, after: Option<PortId>) -> Vec<Arc<Port>> {
         }
         after = last;
     }
-}
-
-/// `GET /v2.0/ports`.
-pub async fn list(call: Call, headers: HeaderMap, OriginalUri(uri): OriginalUri) -> Answer {
-    let query = Query::read(&uri, ATTRIBUTES, true)?;
-    let marked = match &query.marker {
-        None => None,
-        Some(marker) => {
-            let id = marker.parse().map_err(|_| not_found("Port", marker))?;
-            Some(call.control().read(|view| visible(&call, view, id))?)
-        }
-    };
-    let all = call.control().read(|view| match way(&call, view, &query) {
-        Way::These(ports) => ports.len(),
-        Way::Walk(scope) => usize::try_from(view.port_count(scope)).unwrap_or(usize::MAX),
-    });
-    let text = reply::heavy(query.looks_at(all), move || {
-        let ports = gather(&call, &query, marked.as_ref().map(|port| port.id));
-        let nodes = call.control().read(|view| Nodes::of(view, ports.iter().chain(&marked)));
-        let admin = call.rights.admin;
-        let items = ports.iter().map(|port| Item { port, nodes: &nodes });
-        let items = items.filter(|item| query.fits(item, "")).collect();
-        let marked = marked.as_ref().map(|port| Item { port, nodes: &nodes });
-        let items = query.page(items, marked.as_ref());
-        let asked = Asked {
-            api: &call.caller.api,
-            headers: &headers,
-            uri: &uri,
-            query: &query,
-        };
-        asked.page(("ports", "ports_links"), &items, |item| item.wire(admin))
-    });
-    Ok(reply::bytes(StatusCode::OK, text.await?))
-}
-
-/// `GET /v2.0/ports/{id}`.
-pub async fn show(call: Call, path: Segments, OriginalUri(uri): OriginalUri) -> Answer {
-    let (port, nodes) = find(&call, &path)?;
-    let item = Item {
-        port: &port,
-        nodes: &nodes,
-    };
-    shown(
-        "port",
-        item.wire(call.rights.admin),
-        &Query::read(&uri, ATTRIBUTES, true)?,
-    )
-}
-
-/// Attributes of extensions that are not there: allowed if they say so.
-fn absent(fields: &mut Fields) -> Result<(), Refusal> {
-    for field in ["security_groups", "allowed_address_pairs", "extra_dhcp_opts", "tags"] {
-        fields.only(field, &json!([]))?;
-    }
-    for field in ["qos_policy_id", "numa_affinity_policy", "device_profile", "hints"] {
-        fields.only(field, &Json::Null)?;
-    }
-    for field in ["dns_name", "dns_domain"] {
-        fields.only(field, &json!(""))?;
-    }
-    fields.only("binding:profile", &json!({}))?;
-    fields.only("propagate_uplink_status", &json!(false))?;
-    fields.only("binding:vnic_type", &json!("normal"))
 }
 
 fn fixed_ips(fields: &mut Fields) -> Result<Option<Vec<FixedIpRequest>>, Refusal> {
@@ -396,101 +264,148 @@ fn host(call: &Call, fields: &mut Fields) -> Result<Option<Box<str>>, Refusal> {
     }
 }
 
-fn read_new(call: &Call, mut fields: Fields) -> Result<NewPort, Failure> {
-    fields.read_only(READ_ONLY)?;
-    absent(&mut fields)?;
-    let network = required("network_id", fields.id("network_id")?)?;
-    let network = networks::to_make_in(call, network)?;
-    let project: ProjectId = same_project(&mut fields, network.meta.project)?;
-    let new = NewPort {
-        project,
-        network: network.id,
-        name: text(&mut fields, "name")?.unwrap_or_default(),
-        description: text(&mut fields, "description")?.unwrap_or_default(),
-        mac: mac(&mut fields)?,
-        fixed_ips: fixed_ips(&mut fields)?,
-        admin_state_up: fields.flag("admin_state_up")?.unwrap_or(true),
-        device_owner: device_owner(&mut fields, None)?.unwrap_or_default(),
-        device_id: text(&mut fields, "device_id")?.unwrap_or_default(),
-        host: host(call, &mut fields)?.unwrap_or_default(),
-        port_security_enabled: fields.flag("port_security_enabled")?,
-    };
-    fields.end()?;
-    Ok(new)
-}
+impl Resource for Ports {
+    type Id = PortId;
+    type Kind = Port;
+    type Beside = Nodes;
+    type Wire<'a> = v2::Port<'a>;
+    type New = NewPort;
+    type Change = PortChange;
 
-fn made(objects: Vec<Object>, count: usize) -> Vec<Arc<Port>> {
-    let ports = objects.into_iter().filter_map(|object| match object {
-        Object::Port(port) => Some(port),
-        _ => None,
-    });
-    ports.take(count).collect()
-}
-
-/// `POST /v2.0/ports`, one or in bulk.
-pub async fn create(call: Call, body: Body) -> Answer {
-    call.to_write("create ports")?;
-    let (many, bulk) = body.one_or_many("port", "ports")?;
-    let count = many.len();
-    let command = || {
-        let new: Result<Vec<NewPort>, Failure> = many.into_iter().map(|fields| read_new(&call, fields)).collect();
-        Ok(Command::CreatePorts(new?))
+    const NAMES: Names = Names {
+        one: "port",
+        many: "ports",
+        links: "ports_links",
+        path: "/ports",
+        path_of_one: "/ports/{id}",
+        not_found: "PortNotFound",
     };
-    let answer = |outcome: Outcome| {
-        let (ports, nodes, admin) = (made(outcome.objects, count), Nodes::default(), call.rights.admin);
-        match ports.as_slice() {
-            [port] if !bulk => {
-                let value = Item { port, nodes: &nodes }.wire(admin);
-                reply::created(&One {
-                    key: "port",
-                    value,
-                    fields: &[],
-                })
-            }
-            items if bulk => reply::created(&Many::made("ports", items, |port| {
-                Item { port, nodes: &nodes }.wire(admin)
-            })),
-            _ => Err(Failure::Internal),
+    const BULK: bool = true;
+
+    fn found<'a>(call: &Call, view: &'a View, query: &Query<Self>) -> Box<dyn Iterator<Item = &'a Arc<Port>> + 'a> {
+        match way(call, view, query) {
+            Way::These(ports) => Box::new(ports.into_iter().filter_map(|port| view.port(port.id))),
+            Way::Walk(scope) => view.ports(scope, None),
         }
-    };
-    call.create(&body.0, command, answer).await
-}
+    }
 
-/// `PUT /v2.0/ports/{id}`.
-pub async fn update(call: Call, path: Segments, body: Body) -> Answer {
-    let (port, nodes) = find(&call, &path)?;
-    call.to_write("change ports")?;
-    let mut fields = body.one("port")?;
-    fields.read_only(READ_ONLY)?;
-    fields.read_only(&["tenant_id", "project_id", "network_id"])?;
-    absent(&mut fields)?;
-    let change = PortChange {
-        name: text(&mut fields, "name")?,
-        description: text(&mut fields, "description")?,
-        mac: mac(&mut fields)?,
-        fixed_ips: fixed_ips(&mut fields)?,
-        admin_state_up: fields.flag("admin_state_up")?,
-        device_owner: device_owner(&mut fields, Some(&port))?,
-        device_id: text(&mut fields, "device_id")?.filter(|said| !kept(&port, said, &device_id(&port))),
-        host: host(&call, &mut fields)?.filter(|said| !kept(&port, said, nodes.host(&port))),
-        port_security_enabled: fields.flag("port_security_enabled")?,
-    };
-    fields.end()?;
-    let outcome = call.write(Command::UpdatePort(port.id, change)).await?;
-    let ports = made(outcome.objects, 1);
-    let port = ports.first().ok_or(Failure::Internal)?;
-    let value = Item { port, nodes: &nodes }.wire(call.rights.admin);
-    reply::ok(&One {
-        key: "port",
-        value,
-        fields: &[],
-    })
-}
+    fn beside<'a>(view: &View, ports: impl Iterator<Item = &'a Arc<Port>>) -> Nodes {
+        Nodes::of(view, ports)
+    }
 
-/// `DELETE /v2.0/ports/{id}`.
-pub async fn delete(call: Call, path: Segments) -> Result<Response, Failure> {
-    let (port, _) = find(&call, &path)?;
-    call.to_write("delete ports")?;
-    call.write(Command::DeletePort(port.id)).await?;
-    Ok(reply::nothing())
+    fn item<'a>(port: &'a Arc<Port>, nodes: &'a Nodes) -> Item<'a> {
+        Item { port, nodes }
+    }
+
+    fn wire<'a>(item: &Self::Item<'a>, rights: Rights) -> Self::Wire<'a> {
+        let port = item.port;
+        let host = item.nodes.host(port);
+        v2::Port {
+            id: port.id,
+            name: Cow::Borrowed(&port.name),
+            network_id: port.network,
+            tenant_id: port.meta.project,
+            project_id: port.meta.project,
+            mac_address: port.mac,
+            admin_state_up: port.admin_state_up,
+            status: Cow::Borrowed(item.status()),
+            device_id: device_id(port),
+            device_owner: Cow::Borrowed(&port.device_owner),
+            fixed_ips: port
+                .fixed_ips
+                .iter()
+                .map(|ip| v2::FixedIp {
+                    subnet_id: ip.subnet,
+                    ip_address: ip.address,
+                })
+                .collect(),
+            allowed_address_pairs: [],
+            extra_dhcp_opts: [],
+            security_groups: [],
+            description: Cow::Borrowed(&port.description),
+            vnic_type: Cow::Borrowed("normal"),
+            binding: rights.admin.then_some(v2::Binding {
+                host_id: Cow::Borrowed(host),
+                vif_type: Cow::Borrowed(if host.is_empty() { "unbound" } else { "other" }),
+                vif_details: v2::Empty {},
+                profile: v2::Empty {},
+            }),
+            port_security_enabled: port.port_security_enabled,
+            tags: [],
+            created_at: Time(port.meta.created_at),
+            updated_at: Time(port.meta.updated_at),
+            revision_number: port.meta.revision_number,
+        }
+    }
+
+    fn read_new(call: &Call, fields: &mut Fields) -> Result<NewPort, Failure> {
+        let network = required("network_id", fields.id("network_id")?)?;
+        let network = networks::to_make_in(call, network)?;
+        let project: ProjectId = same_project(fields, network.meta.project)?;
+        Ok(NewPort {
+            project,
+            network: network.id,
+            name: text(fields, "name")?.unwrap_or_default(),
+            description: text(fields, "description")?.unwrap_or_default(),
+            mac: mac(fields)?,
+            fixed_ips: fixed_ips(fields)?,
+            admin_state_up: fields.flag("admin_state_up")?.unwrap_or(true),
+            device_owner: device_owner(fields, None)?.unwrap_or_default(),
+            device_id: text(fields, "device_id")?.unwrap_or_default(),
+            host: host(call, fields)?.unwrap_or_default(),
+            port_security_enabled: fields.flag("port_security_enabled")?,
+        })
+    }
+
+    fn read_change(call: &Call, item: &Item<'_>, fields: &mut Fields) -> Result<PortChange, Failure> {
+        let Item { port, nodes } = item;
+        Ok(PortChange {
+            name: text(fields, "name")?,
+            description: text(fields, "description")?,
+            mac: mac(fields)?,
+            fixed_ips: fixed_ips(fields)?,
+            admin_state_up: fields.flag("admin_state_up")?,
+            device_owner: device_owner(fields, Some(port))?,
+            device_id: text(fields, "device_id")?.filter(|said| !kept(port, said, &device_id(port))),
+            host: host(call, fields)?.filter(|said| !kept(port, said, nodes.host(port))),
+            port_security_enabled: fields.flag("port_security_enabled")?,
+        })
+    }
+
+    fn create(new: Vec<NewPort>) -> Command {
+        Command::CreatePorts(new)
+    }
+
+    fn update(id: PortId, change: PortChange) -> Command {
+        Command::UpdatePort(id, change)
+    }
+
+    fn delete(id: PortId) -> Command {
+        Command::DeletePort(id)
+    }
+
+    async fn list(call: Call, headers: HeaderMap, OriginalUri(uri): OriginalUri) -> Answer {
+        let query = Query::<Self>::read(&uri)?;
+        let marked = marked(&call, &query)?;
+        let all = call.control().read(|view| match way(&call, view, &query) {
+            Way::These(ports) => ports.len(),
+            Way::Walk(scope) => usize::try_from(view.port_count(scope)).unwrap_or(usize::MAX),
+        });
+        let text = reply::heavy(query.looks_at(all), move || {
+            let ports = gather(&call, &query, marked.as_ref().map(|port| port.id));
+            let nodes = call.control().read(|view| Nodes::of(view, ports.iter().chain(&marked)));
+            let items = ports.iter().map(|port| Item { port, nodes: &nodes });
+            let items = items.filter(|item| query.fits(item, "")).collect();
+            let marked = marked.as_ref().map(|port| Item { port, nodes: &nodes });
+            let items = query.page(items, marked.as_ref());
+            let asked = Asked {
+                api: &call.caller.api,
+                headers: &headers,
+                uri: &uri,
+                query: &query,
+            };
+            asked.page(&items, call.rights)
+        });
+        Ok(reply::bytes(StatusCode::OK, text.await?))
+    }
 }

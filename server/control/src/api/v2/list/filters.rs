@@ -9,7 +9,8 @@ use portolan_shared::time::Time;
 use uuid::Uuid;
 
 use super::super::super::fields::flag_text;
-use super::{Kind, Value, wrong};
+use super::super::attributes::Getter;
+use super::{Kind, Listed, Value, wrong};
 
 /// A value that a filter asks for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,13 +74,13 @@ pub(super) fn moment(text: &str) -> Option<Micros> {
 }
 
 /// A filter: the attribute's value is one of these, which are in order and different.
-#[derive(Debug, Clone)]
-pub(super) struct Filter {
+pub(super) struct Filter<R: Listed> {
     pub(super) attribute: &'static str,
+    pub(super) value: Getter<R>,
     pub(super) wanted: Vec<Wanted>,
 }
 
-impl Filter {
+impl<R: Listed> Filter<R> {
     pub(super) fn fits(&self, value: &Value<'_>) -> bool {
         self.wanted.binary_search_by(|wanted| wanted.order(value)).is_ok()
     }

@@ -1,0 +1,105 @@
+//! What a resource's attributes are, said once: who sets each, and how lists go by it.
+
+use serde_json::{Value as Json, json};
+
+use super::super::fields::Fields;
+use super::list::{Kind, Listed, Value};
+use portolan_shared::refusal::Refusal;
+
+/// An attribute of a resource.
+pub struct Attribute<R: Listed + ?Sized> {
+    /// As on the wire.
+    pub name: &'static str,
+    /// Who sets it.
+    pub set: Set,
+    /// What lists are filtered and sorted by; `None`: it is only shown.
+    pub value: Option<(Kind, Getter<R>)>,
+}
+
+/// The value of an attribute of an object.
+pub type Getter<R> = for<'i, 'a> fn(&'i <R as Listed>::Item<'a>) -> Value<'i>;
+
+/// Who sets an attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Set {
+    /// The server alone: a body that has it is refused.
+    Server,
+    /// The client, when it creates.
+    Once,
+    /// The client, also later.
+    Client,
+    /// Nobody: it is a filter, and no attribute.
+    Filter,
+    /// Nobody: it is of an extension that is not there. A body may say so, and nothing else.
+    Absent(Absent),
+}
+
+/// What an attribute says that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    /// `null`.
+    Null,
+    /// `false`.
+    False,
+    /// `[]`.
+    List,
+    /// `{}`.
+    Map,
+    /// This text.
+    Word(&'static str),
+}
+
+impl Absent {
+    fn json(self) -> Json {
+        match self {
+            Self::Null => Json::Null,
+            Self::False => json!(false),
+            Self::List => json!([]),
+            Self::Map => json!({}),
+            Self::Word(word) => json!(word),
+        }
+    }
+}
+
+/// A list of [`Attribute`]s: name, who sets it, and how lists go by it.
+macro_rules! attributes {
+    (@value) => { None };
+    (@value $kind:ident $get:expr) => { Some(($crate::api::v2::list::Kind::$kind, $get)) };
+    (@set server) => { $crate::api::v2::attributes::Set::Server };
+    (@set once) => { $crate::api::v2::attributes::Set::Once };
+    (@set client) => { $crate::api::v2::attributes::Set::Client };
+    (@set filter) => { $crate::api::v2::attributes::Set::Filter };
+    (@set absent($what:expr)) => {{
+        use $crate::api::v2::attributes::Absent::*;
+        $crate::api::v2::attributes::Set::Absent($what)
+    }};
+    ($($name:literal $set:ident $(($what:expr))? $(=> $kind:ident $get:expr)?;)*) => {
+        &[$($crate::api::v2::attributes::Attribute {
+            name: $name,
+            set: attributes!(@set $set $(($what))?),
+            value: attributes!(@value $($kind $get)?),
+        },)*]
+    };
+}
+pub(super) use attributes;
+
+/// Refuses what clients do not set of a new object, or (`later`) of one that is there; takes out of the body what is said
+/// of attributes that are not there.
+///
+/// # Errors
+/// If it has an attribute that it may not have, or anything but nothing in one that is not there.
+pub fn check<R: Listed>(fields: &mut Fields, later: bool) -> Result<(), Refusal> {
+    for attribute in R::ATTRIBUTES {
+        match attribute.set {
+            Set::Server => fields.read_only(&[attribute.name])?,
+            Set::Once if later => fields.read_only(&[attribute.name])?,
+            Set::Once | Set::Client | Set::Filter | Set::Absent(_) => {}
+        }
+    }
+    for attribute in R::ATTRIBUTES {
+        if let Set::Absent(absent) = attribute.set {
+            fields.only(attribute.name, &absent.json())?;
+        }
+    }
+    Ok(())
+}
