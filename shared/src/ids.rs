@@ -17,8 +17,8 @@ use uuid::Uuid;
 pub struct BadId;
 
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident, $style:ident) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])* $name:ident, $style:ident) => {
+        $(#[doc = $doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Uuid);
 
@@ -81,8 +81,21 @@ macro_rules! id {
                 text.parse().map_err(serde::de::Error::custom)
             }
         }
+
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                let example = Self(Uuid::from_u128($crate::schema::EXAMPLE_ID)).to_string();
+                $crate::schema::id(concat!($($doc,)*), &example)
+            }
+        }
     };
 }
+pub(crate) use id;
 
 id!(
     /// A network.

@@ -13,6 +13,7 @@ pub mod check;
 pub mod cluster;
 pub mod holder;
 pub mod ids;
+pub mod kinds;
 pub mod mac;
 pub mod refusal;
 #[cfg(feature = "schema")]

@@ -8,9 +8,6 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::addr::Cidr;
-use crate::ids::{
-    BlockId, ClusterId, JoinTokenId, MessageId, NetworkId, NodeId, PortId, ProjectId, ShadowRequestId, SubnetId, UserId,
-};
 use crate::mac::MacAddress;
 use crate::refusal::Refusal;
 use crate::time::Time;
@@ -31,6 +28,20 @@ const TIME: &str = "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9
 
 /// A label of DNS that starts with a letter, as [`crate::check::label`] reads it.
 pub const LABEL: &str = "^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$";
+
+/// The id that stands for all in examples.
+pub(crate) const EXAMPLE_ID: u128 = 0x0198_0c6e_5a00_7000_8000_0000_0000_0001;
+
+/// The schema of the id of something, which `thing` says in a sentence.
+pub(crate) fn id(thing: &str, example: &str) -> Schema {
+    let written = if example.contains('-') { "with" } else { "without" };
+    json_schema!({
+        "description": format!("{} Its id: a UUID. Read with hyphens or without, written {written}.", thing.trim()),
+        "type": "string",
+        "pattern": ID,
+        "examples": [example],
+    })
+}
 
 macro_rules! text {
     ($($type:ty as $name:literal: $pattern:expr, $format:expr, $example:literal, $about:literal;)*) => {
@@ -57,17 +68,6 @@ macro_rules! text {
 }
 
 text! {
-    NetworkId as "NetworkId": ID, None, "01980c6e-5a00-7000-8000-000000000001", "A network's id: a UUID. Read with hyphens or without, written with.";
-    SubnetId as "SubnetId": ID, None, "01980c6e-5a00-7000-8000-000000000002", "A subnet's id: a UUID. Read with hyphens or without, written with.";
-    PortId as "PortId": ID, None, "01980c6e-5a00-7000-8000-000000000003", "A port's id: a UUID. Read with hyphens or without, written with.";
-    ClusterId as "ClusterId": ID, None, "01980c6e-5a00-7000-8000-000000000004", "A cluster's id: a UUID. Read with hyphens or without, written with.";
-    NodeId as "NodeId": ID, None, "01980c6e-5a00-7000-8000-000000000005", "A node's id: a UUID. Read with hyphens or without, written with.";
-    BlockId as "BlockId": ID, None, "01980c6e-5a00-7000-8000-000000000006", "The id of a block of pod addresses: a UUID. Read with hyphens or without, written with.";
-    JoinTokenId as "JoinTokenId": ID, None, "01980c6e-5a00-7000-8000-000000000007", "A join token's id: a UUID. Read with hyphens or without, written with.";
-    ShadowRequestId as "ShadowRequestId": ID, None, "01980c6e-5a00-7000-8000-000000000008", "The id of a shadowport request: a UUID. Read with hyphens or without, written with.";
-    MessageId as "MessageId": ID, None, "01980c6e-5a00-7000-8000-000000000009", "A message's id: a UUID. Read with hyphens or without, written with.";
-    ProjectId as "ProjectId": ID, None, "01980c6e5a0070008000000000000010", "A project's id: a UUID. Read with hyphens or without, written without.";
-    UserId as "UserId": ID, None, "01980c6e5a0070008000000000000011", "A user's id: a UUID. Read with hyphens or without, written without.";
     Cidr as "Cidr": CIDR, Some("cidr"), "10.0.0.0/24", "A network in CIDR form, IPv4 or IPv6, without bits beyond the prefix.";
     MacAddress as "MacAddress": MAC, None, "fa:16:3e:00:00:01", "A hardware address; written in lower case with colons.";
     Time as "Time": TIME, Some("date-time"), "2026-01-31T12:00:00Z", "A moment, RFC 3339, always UTC (Z).";
@@ -91,6 +91,7 @@ pub fn language(_: &mut SchemaGenerator) -> Schema {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::{NetworkId, ProjectId};
 
     #[test]
     fn examples_are_as_they_are_read_and_written() {

@@ -29,6 +29,8 @@ pub enum Reach {
     Own,
     /// Everybody reads it; only administrators change it or make anything in it, also in their own project.
     Provided,
+    /// Everybody reads it and uses it; its project changes it.
+    Shared,
     /// Not even its project: support and administrators alone.
     Hidden,
 }
@@ -93,6 +95,7 @@ impl Scope {
         match object.reach() {
             Reach::Own => self.access_in(object.owner()),
             Reach::Provided => self.elsewhere.max(self.inside.min(Access::Read)),
+            Reach::Shared => self.access_in(object.owner()).max(self.inside.min(Access::Use)),
             Reach::Hidden => self.elsewhere,
         }
     }
@@ -177,30 +180,34 @@ mod tests {
         ProjectId::from_bytes([byte; 16])
     }
 
-    /// A row a caller: what it may do with its own and with another's, each own, provided and hidden.
+    /// A row a caller: what it may do with its own and with another's, each own, provided, shared and hidden.
     #[test]
     fn what_each_caller_may_do() {
-        use Access::{None, Read, Write};
+        use Access::{None, Read, Use, Write};
         let mine = id(1);
         let callers = [
             (
                 "reader",
                 Scope::new(mine, Read, None),
-                [Read, None, Read, Read, None, None],
+                [Read, None, Read, Read, Read, Read, None, None],
             ),
-            ("member", Scope::project(mine), [Write, None, Read, Read, None, None]),
-            ("support", Scope::new(mine, Read, Read), [Read; 6]),
+            (
+                "member",
+                Scope::project(mine),
+                [Write, None, Read, Read, Write, Use, None, None],
+            ),
+            ("support", Scope::new(mine, Read, Read), [Read; 8]),
             (
                 "support who is a member here",
                 Scope::new(mine, Write, Read),
-                [Write, Read, Read, Read, Read, Read],
+                [Write, Read, Read, Read, Write, Use, Read, Read],
             ),
-            ("administrator", Scope::everywhere(mine), [Write; 6]),
-            ("control plane", Scope::SYSTEM, [Write; 6]),
-            ("accounts", Scope::IDENTITY, [None; 6]),
+            ("administrator", Scope::everywhere(mine), [Write; 8]),
+            ("control plane", Scope::SYSTEM, [Write; 8]),
+            ("accounts", Scope::IDENTITY, [None; 8]),
         ];
         for (who, scope, may) in callers {
-            let found = [Reach::Own, Reach::Provided, Reach::Hidden]
+            let found = [Reach::Own, Reach::Provided, Reach::Shared, Reach::Hidden]
                 .map(|reach| [scope.access(&Thing(1, reach)), scope.access(&Thing(2, reach))]);
             assert_eq!(found.as_flattened(), may, "{who}");
         }

@@ -18,6 +18,7 @@ use portolan_shared::v1::{Side, Through};
 use uuid::Uuid;
 
 use crate::access::Scope;
+use crate::kinds::KindCommand;
 use crate::model::{Assignment, Exception, KeptAnswer, Micros, Object, Pod, Revision, Session, User};
 
 /// Who asks, for the change table and for rights that depend on objects.
@@ -406,6 +407,9 @@ pub enum Command {
     UpdatePort(PortId, PortChange),
     /// Deletes a port, unless something else owns it.
     DeletePort(PortId),
+
+    /// Of a kind that brings its own commands.
+    Kind(KindCommand),
 
     /// Makes a cluster with its pod subnet and external IP, and with a private network where it is
     /// in none of the project's.

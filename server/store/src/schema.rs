@@ -65,6 +65,9 @@ ALTER TABLE changes ADD COLUMN request {bytes};
 CREATE INDEX changes_project ON changes (project, position) WHERE audited > 0;
 CREATE INDEX changes_object ON changes (id, position) WHERE audited > 0;
 ",
+    r"
+CREATE TABLE address_scopes (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL);
+",
 ];
 
 /// Names of an engine's types.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ProjectId;
+pub use crate::kinds::AuditKind;
 
 /// Through what a change was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -45,35 +46,6 @@ pub enum AuditOp {
     Update,
     /// It was deleted.
     Delete,
-}
-
-/// What kind of object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum AuditKind {
-    /// A network.
-    Network,
-    /// A subnet.
-    Subnet,
-    /// A port.
-    Port,
-    /// A cluster.
-    Cluster,
-    /// A node.
-    Node,
-    /// A join token.
-    JoinToken,
-    /// A shadowport request.
-    Request,
-    /// A message of a request's thread.
-    Message,
-    /// A project.
-    Project,
-    /// A user.
-    User,
-    /// A role of a user in a project.
-    Role,
 }
 
 /// A field of an object, before and after.

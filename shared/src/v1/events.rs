@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ClusterId, NetworkId, ProjectId, SubnetId};
+pub use crate::kinds::Kind;
 
 /// What happened to a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -13,27 +14,6 @@ pub enum Op {
     Put,
     /// Gone, or gone from the reader's sight.
     Delete,
-}
-
-/// What kind of thing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// A network.
-    Network,
-    /// A subnet.
-    Subnet,
-    /// A port.
-    Port,
-    /// A cluster.
-    Cluster,
-    /// A node, or how it is doing.
-    Node,
-    /// A block of pod addresses.
-    Block,
-    /// A shadowport request, its thread or its grant.
-    Request,
 }
 
 /// One thing that changed, with what it concerns, so that a page knows whether to look again.

@@ -11,7 +11,7 @@ use portolan_shared::refusal::{Class, Refusal};
 use portolan_shared::v1::Problem;
 use serde::Serialize;
 
-use super::v2::RESOURCES;
+use super::resources::RESOURCES;
 
 /// Why a request gets no good answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod once;
 pub mod outer;
 pub mod reply;
+pub mod resources;
 pub mod route;
 pub mod status;
 pub mod v1;

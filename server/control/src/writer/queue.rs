@@ -35,6 +35,7 @@ impl Job {
     /// How many objects it touches, about. What may take thousands along fills a batch by itself.
     fn weight(&self) -> usize {
         match &self.request.command {
+            Command::Kind(command) => command.weight(),
             Command::CreateNetworks(new) => new.len(),
             Command::CreateSubnets(new) => new.len(),
             Command::CreatePorts(new) => new.len(),

@@ -6,6 +6,7 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "sockets are read in real time")]
 
+mod address_scopes;
 mod audit;
 mod clusters_by_choice;
 mod conform;

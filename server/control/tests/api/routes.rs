@@ -54,6 +54,21 @@ pub(crate) const CASES: &[(&str, &str, &str, Other)] = &[
     ("GET", "/v2.0/ports/{id}", "", Gone),
     ("PUT", "/v2.0/ports/{id}", r#"{"port":{"name":"x"}}"#, Gone),
     ("DELETE", "/v2.0/ports/{id}", "", Gone),
+    ("GET", "/v2.0/address-scopes", "", Nothing),
+    (
+        "POST",
+        "/v2.0/address-scopes",
+        r#"{"address_scope":{"ip_version":4,"project_id":"{project}"}}"#,
+        Forbidden,
+    ),
+    ("GET", "/v2.0/address-scopes/{id}", "", Gone),
+    (
+        "PUT",
+        "/v2.0/address-scopes/{id}",
+        r#"{"address_scope":{"name":"x"}}"#,
+        Gone,
+    ),
+    ("DELETE", "/v2.0/address-scopes/{id}", "", Gone),
     ("GET", "/v3/auth/tokens", "", Gone),
     ("DELETE", "/v3/auth/tokens", "", Gone),
     ("GET", "/v3/auth/catalog", "", Own),
@@ -102,6 +117,7 @@ pub(crate) const CASES: &[(&str, &str, &str, Other)] = &[
     ("GET", "/portolan/v1/projects/{project}/ports/{id}", "", Gone),
     ("GET", "/portolan/v1/projects/{project}/ports/{id}/why", "", Gone),
     ("GET", "/portolan/v1/projects/{project}/address-space", "", Gone),
+    ("GET", "/portolan/v1/projects/{project}/address-scopes", "", Gone),
     (
         "GET",
         "/portolan/v1/projects/{project}/networks/{id}/delete-plan",
@@ -269,6 +285,7 @@ pub(crate) struct Things {
     pub(crate) network: String,
     pub(crate) subnet: String,
     pub(crate) port: String,
+    pub(crate) address_scope: String,
     pub(crate) cluster: String,
     pub(crate) node: String,
     pub(crate) request: String,
@@ -280,6 +297,9 @@ impl Things {
         let port = id(&user
             .make("port", json!({ "network_id": network, "name": "secret-port" }))
             .await);
+        let scope = json!({ "address_scope": { "name": "secret-scope", "ip_version": 4 } });
+        let made = user.post("/v2.0/address-scopes", scope).await.is(201);
+        let address_scope = id(&made.json()["address_scope"]);
         user.server.internet().await;
         let clusters = format!("/portolan/v1/projects/{}/clusters", user.project);
         let made = user
@@ -306,6 +326,7 @@ impl Things {
             network,
             subnet,
             port,
+            address_scope,
             cluster,
             node,
             request,
@@ -318,6 +339,7 @@ impl Things {
             _ if route.contains("/networks/") => &self.network,
             _ if route.contains("/subnets/") => &self.subnet,
             _ if route.contains("/ports/") => &self.port,
+            _ if route.contains("/address-scopes/") => &self.address_scope,
             _ if route.contains("/clusters/") => &self.cluster,
             _ if route.contains("/shadowport/") || route.contains("/requests/") => &self.request,
             _ if route.contains("/v3/projects/") => &self.project,

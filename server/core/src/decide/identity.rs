@@ -9,6 +9,7 @@ use portolan_shared::refusal::Refusal;
 use super::{not_found, requests};
 use crate::command::{Proof, UserChange};
 use crate::draft::{Draft, mac_base};
+use crate::kinds::project_goes;
 use crate::model::{Assignment, Key, Object, ObjectKind, PROVIDER_PROJECT, Project, Session, User};
 use crate::quotas::Counted;
 
@@ -70,6 +71,7 @@ pub(super) fn delete_project(draft: &mut Draft<'_>, id: ProjectId) -> Result<Vec
         draft.delete(Key::Session(session.hash));
     }
     requests::take_away(draft, id);
+    project_goes(draft, id);
     draft.delete(Key::Project(id));
     Ok(vec![Object::Project(project)])
 }

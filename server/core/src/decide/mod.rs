@@ -62,6 +62,7 @@ fn command(draft: &mut Draft<'_>, request: &Request) -> Result<Vec<Object>, Refu
         Command::CreatePorts(new) => ports::create(draft, request, new),
         Command::UpdatePort(id, change) => ports::update(draft, request, *id, change),
         Command::DeletePort(id) => ports::delete(draft, request, *id),
+        Command::Kind(command) => command.decide(draft, request),
         Command::CreateCluster(new) => clusters::create(draft, request, new),
         Command::DeleteCluster(id) => clusters::delete(draft, request, *id),
         Command::CreateNode { cluster, name, address } => nodes::create(draft, request, *cluster, name, *address),
@@ -120,7 +121,7 @@ fn not_found(kind: &str, id: impl Display) -> Refusal {
 }
 
 /// The object, if the caller may read it.
-fn visible<T: Owned>(
+pub(crate) fn visible<T: Owned>(
     request: &Request,
     found: Option<Arc<T>>,
     kind: &str,
@@ -132,7 +133,7 @@ fn visible<T: Owned>(
 }
 
 /// `If-Match`.
-fn check_revision(request: &Request, meta: &Meta, kind: &str, id: impl Display) -> Result<(), Refusal> {
+pub(crate) fn check_revision(request: &Request, meta: &Meta, kind: &str, id: impl Display) -> Result<(), Refusal> {
     match request.if_match {
         Some(expected) if expected != meta.revision_number => Err(Refusal::RevisionMismatch {
             kind: kind.to_owned(),
@@ -145,7 +146,7 @@ fn check_revision(request: &Request, meta: &Meta, kind: &str, id: impl Display) 
 }
 
 /// The project in which something is to be made: the caller's own, or any for an administrator.
-fn target_project(draft: &Draft<'_>, request: &Request, id: ProjectId) -> Result<Arc<Project>, Refusal> {
+pub(crate) fn target_project(draft: &Draft<'_>, request: &Request, id: ProjectId) -> Result<Arc<Project>, Refusal> {
     draft
         .project(id)
         .filter(|_| request.scope.access_in(id) == Access::Write)

@@ -4,13 +4,15 @@ use std::net::IpAddr;
 
 use portolan_shared::addr::Cidr;
 use portolan_shared::ids::{BlockId, ClusterId, JoinTokenId, NetworkId, NodeId, PortId, ProjectId, SubnetId};
-use portolan_shared::v1::{NodesFrom, PathKind};
+use portolan_shared::v1::{self, AuditKind, NodesFrom, PathKind};
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Clusters, Column, Kind, Type, Value, address_bytes};
 use super::{Meta, Micros, Revision};
 use crate::audience::Audience;
 use crate::change::Op;
+use crate::event::Event;
+use crate::fields::{Fields, moment};
 use crate::quotas::Counted;
 use crate::tables::{Table, Unique, indexes};
 
@@ -178,6 +180,7 @@ impl Kind for Cluster {
     type Table = Table<Self, ClusterIndexes>;
 
     const COLUMNS: &'static [Column<Self>] = &[];
+    const AUDIT: Option<AuditKind> = Some(AuditKind::Cluster);
     const FOR_AGENTS: bool = true;
 
     fn id(&self) -> Self::Id {
@@ -211,6 +214,29 @@ impl Kind for Cluster {
     fn bytes(&self) -> usize {
         0
     }
+
+    fn label(&self) -> String {
+        self.name.clone()
+    }
+
+    fn fields(&self, _: Audience) -> Fields {
+        let mut fields = Fields::default();
+        fields.put("name", &self.name);
+        fields.put("network", self.network);
+        fields.put("private_network", self.private_network);
+        fields.put("node_subnet", self.node_subnet);
+        fields.put("pod_subnet", self.pod_subnet);
+        fields.put("service_range", self.service_range);
+        fields.word("path", self.path);
+        fields.may("external_ip", self.external_ip.map(|ip| ip.address));
+        fields.word("nodes_from", self.nodes_from);
+        fields.may("nodes", Some(self.nodes_wanted).filter(|wanted| *wanted > 0));
+        fields
+    }
+
+    fn event(&self, _: Op, _: Option<&Self>) -> Option<Event> {
+        Some(Event::new(v1::Kind::Cluster, self.id).network(self.network))
+    }
 }
 
 indexes! {
@@ -226,6 +252,7 @@ impl Kind for Node {
     type Table = Table<Self, NodeIndexes>;
 
     const COLUMNS: &'static [Column<Self>] = &[];
+    const AUDIT: Option<AuditKind> = Some(AuditKind::Node);
     const FOR_AGENTS: bool = true;
 
     fn id(&self) -> Self::Id {
@@ -259,6 +286,23 @@ impl Kind for Node {
     fn bytes(&self) -> usize {
         0
     }
+
+    fn label(&self) -> String {
+        self.name.clone()
+    }
+
+    fn fields(&self, _: Audience) -> Fields {
+        let mut fields = Fields::default();
+        fields.put("name", &self.name);
+        fields.put("cluster", self.cluster);
+        fields.list("addresses", &self.addresses);
+        fields.may("joined_at", self.joined_at.map(moment));
+        fields
+    }
+
+    fn event(&self, _: Op, _: Option<&Self>) -> Option<Event> {
+        Some(Event::new(v1::Kind::Node, self.id))
+    }
 }
 
 indexes! {
@@ -288,6 +332,7 @@ impl Kind for Block {
             value: |o| Value::Bytes(address_bytes(o.cidr.first())),
         },
     ];
+    const AUDIT: Option<AuditKind> = None;
     const FOR_AGENTS: bool = true;
 
     fn id(&self) -> Self::Id {
@@ -321,6 +366,18 @@ impl Kind for Block {
     fn bytes(&self) -> usize {
         0
     }
+
+    fn label(&self) -> String {
+        String::new()
+    }
+
+    fn fields(&self, _: Audience) -> Fields {
+        Fields::default()
+    }
+
+    fn event(&self, _: Op, _: Option<&Self>) -> Option<Event> {
+        Some(Event::new(v1::Kind::Block, self.id).subnets([self.subnet]))
+    }
 }
 
 impl Kind for NodeStatus {
@@ -329,6 +386,7 @@ impl Kind for NodeStatus {
     type Table = Table<Self, ()>;
 
     const COLUMNS: &'static [Column<Self>] = &[];
+    const AUDIT: Option<AuditKind> = None;
     const FOR_AGENTS: bool = false;
 
     fn id(&self) -> Self::Id {
@@ -365,6 +423,19 @@ impl Kind for NodeStatus {
             .map(|exception| exception.kind.len() + exception.reason.len() + 64)
             .sum()
     }
+
+    fn label(&self) -> String {
+        String::new()
+    }
+
+    fn fields(&self, _: Audience) -> Fields {
+        Fields::default()
+    }
+
+    fn event(&self, op: Op, _: Option<&Self>) -> Option<Event> {
+        // How a node is doing is gone with it, or about to be told anew: never by itself.
+        (op == Op::Put).then(|| Event::new(v1::Kind::Node, self.node))
+    }
 }
 
 indexes! {
@@ -381,6 +452,7 @@ impl Kind for JoinToken {
     type Table = Table<Self, JoinTokenIndexes>;
 
     const COLUMNS: &'static [Column<Self>] = &[];
+    const AUDIT: Option<AuditKind> = Some(AuditKind::JoinToken);
     const FOR_AGENTS: bool = false;
 
     fn id(&self) -> Self::Id {
@@ -413,5 +485,22 @@ impl Kind for JoinToken {
 
     fn bytes(&self) -> usize {
         0
+    }
+
+    fn label(&self) -> String {
+        String::new()
+    }
+
+    fn fields(&self, _: Audience) -> Fields {
+        let mut fields = Fields::default();
+        fields.put("cluster", self.cluster);
+        fields.may("node", self.node);
+        fields.put("expires_at", moment(self.expires_at));
+        fields.may("spent_at", self.spent_at.map(moment));
+        fields
+    }
+
+    fn event(&self, _: Op, _: Option<&Self>) -> Option<Event> {
+        None
     }
 }

@@ -1,12 +1,15 @@
 //! Projects, users, roles, sessions and the keys of repeated creates, as stored.
 
 use portolan_shared::ids::{ClusterId, ProjectId, RoleId, UserId};
+use portolan_shared::v1::AuditKind;
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Clusters, Column, Kind, Type, Value};
 use super::{Key, Micros, Revision};
 use crate::audience::Audience;
 use crate::change::Op;
+use crate::event::Event;
+use crate::fields::Fields;
 use crate::quotas::Counted;
 use crate::tables::{Sorted, Table, Unique, indexes};
 
@@ -161,6 +164,7 @@ impl Kind for Project {
         type_: Type::Text,
         value: |o| Value::Text(o.name.clone()),
     }];
+    const AUDIT: Option<AuditKind> = Some(AuditKind::Project);
     const FOR_AGENTS: bool = false;
 
     fn id(&self) -> Self::Id {
@@ -194,6 +198,22 @@ impl Kind for Project {
     fn bytes(&self) -> usize {
         self.description.len()
     }
+
+    fn label(&self) -> String {
+        self.name.clone()
+    }
+
+    fn fields(&self, _: Audience) -> Fields {
+        let mut fields = Fields::default();
+        fields.put("name", &self.name);
+        fields.text("description", &self.description);
+        fields.put("enabled", self.enabled);
+        fields
+    }
+
+    fn event(&self, _: Op, _: Option<&Self>) -> Option<Event> {
+        None
+    }
 }
 
 indexes! {
@@ -213,6 +233,7 @@ impl Kind for User {
         type_: Type::Text,
         value: |o| Value::Text(o.name.clone()),
     }];
+    const AUDIT: Option<AuditKind> = Some(AuditKind::User);
     const FOR_AGENTS: bool = false;
 
     fn id(&self) -> Self::Id {
@@ -246,6 +267,23 @@ impl Kind for User {
     fn bytes(&self) -> usize {
         0
     }
+
+    fn label(&self) -> String {
+        self.name.clone()
+    }
+
+    fn fields(&self, _: Audience) -> Fields {
+        let mut fields = Fields::default();
+        fields.put("name", &self.name);
+        fields.put("enabled", self.enabled);
+        fields.may("default_project_id", self.default_project);
+        fields.may("language", self.language.as_ref());
+        fields
+    }
+
+    fn event(&self, _: Op, _: Option<&Self>) -> Option<Event> {
+        None
+    }
 }
 
 indexes! {
@@ -261,6 +299,7 @@ impl Kind for Assignment {
     type Table = Table<Self, AssignmentIndexes>;
 
     const COLUMNS: &'static [Column<Self>] = &[];
+    const AUDIT: Option<AuditKind> = Some(AuditKind::Role);
     const FOR_AGENTS: bool = false;
 
     fn id(&self) -> Self::Id {
@@ -298,6 +337,22 @@ impl Kind for Assignment {
     fn bytes(&self) -> usize {
         0
     }
+
+    fn label(&self) -> String {
+        self.role.name().to_owned()
+    }
+
+    fn fields(&self, _: Audience) -> Fields {
+        let mut fields = Fields::default();
+        fields.put("user", self.user);
+        fields.put("project", self.project);
+        fields.put("role", self.role.name());
+        fields
+    }
+
+    fn event(&self, _: Op, _: Option<&Self>) -> Option<Event> {
+        None
+    }
 }
 
 indexes! {
@@ -314,6 +369,7 @@ impl Kind for Session {
     type Table = Table<Self, SessionIndexes>;
 
     const COLUMNS: &'static [Column<Self>] = &[];
+    const AUDIT: Option<AuditKind> = None;
     const FOR_AGENTS: bool = false;
 
     fn id(&self) -> Self::Id {
@@ -347,6 +403,18 @@ impl Kind for Session {
     fn bytes(&self) -> usize {
         0
     }
+
+    fn label(&self) -> String {
+        String::new()
+    }
+
+    fn fields(&self, _: Audience) -> Fields {
+        Fields::default()
+    }
+
+    fn event(&self, _: Op, _: Option<&Self>) -> Option<Event> {
+        None
+    }
 }
 
 indexes! {
@@ -362,6 +430,7 @@ impl Kind for Idempotency {
     type Table = Table<Self, IdempotencyIndexes>;
 
     const COLUMNS: &'static [Column<Self>] = &[];
+    const AUDIT: Option<AuditKind> = None;
     const FOR_AGENTS: bool = false;
 
     fn id(&self) -> Self::Id {
@@ -394,5 +463,17 @@ impl Kind for Idempotency {
 
     fn bytes(&self) -> usize {
         self.answer.as_ref().map_or(0, |answer| answer.body.len())
+    }
+
+    fn label(&self) -> String {
+        String::new()
+    }
+
+    fn fields(&self, _: Audience) -> Fields {
+        Fields::default()
+    }
+
+    fn event(&self, _: Op, _: Option<&Self>) -> Option<Event> {
+        None
     }
 }

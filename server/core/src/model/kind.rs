@@ -7,10 +7,13 @@ use std::net::IpAddr;
 
 use portolan_shared::addr::to_bits;
 use portolan_shared::ids::{ClusterId, NetworkId, NodeId, ProjectId};
+use portolan_shared::v1::AuditKind;
 
 use super::Revision;
 use crate::audience::Audience;
 use crate::change::Op;
+use crate::event::Event;
+use crate::fields::Fields;
 use crate::quotas::Counted;
 use crate::tables::Keep;
 
@@ -97,6 +100,9 @@ pub trait Kind: Sized + 'static {
     /// What the store's unique indexes go by.
     const COLUMNS: &'static [Column<Self>];
 
+    /// What the audit calls it; `None` where no change of it is ever kept.
+    const AUDIT: Option<AuditKind>;
+
     /// Whether the agents of an object's cluster are sent something of it.
     const FOR_AGENTS: bool;
 
@@ -124,4 +130,13 @@ pub trait Kind: Sized + 'static {
 
     /// Bytes of what may be long in it (texts, lists), about: feeds keep fewer of large changes.
     fn bytes(&self) -> usize;
+
+    /// The name that the audit shows of it; may be empty.
+    fn label(&self) -> String;
+
+    /// What the audit shows of it, to this audience.
+    fn fields(&self, audience: Audience) -> Fields;
+
+    /// What the console is told of its change, if anything; `before` is what it was, as far as that is known.
+    fn event(&self, op: Op, before: Option<&Self>) -> Option<Event>;
 }

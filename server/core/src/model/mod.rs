@@ -6,9 +6,9 @@
 
 mod clusters;
 mod identity;
-mod kind;
+pub(crate) mod kind;
 mod networks;
-mod object;
+pub(crate) mod object;
 mod ports;
 mod requests;
 mod words;
@@ -16,11 +16,12 @@ mod words;
 use portolan_shared::ids::ProjectId;
 use serde::{Deserialize, Serialize};
 
+pub use crate::kinds::{Key, Object, ObjectKind, Tables};
 pub use clusters::{Block, Cluster, Exception, ExternalIp, JoinToken, Node, NodeStatus};
 pub use identity::{Assignment, Idempotency, KeptAnswer, PROVIDER_PROJECT, Project, Role, Session, User};
 pub use kind::{Clusters, Column, Id, Kind, Type, Value, address_bytes};
 pub use networks::{Network, Purpose, Subnet};
-pub use object::{Key, Object, ObjectKind, Stored, Tables};
+pub use object::Stored;
 pub use ports::{FixedIp, Pod, Port, customers_kind, hidden, owner, port_kind};
 pub use requests::{Decided, Person, RequestMessage, ShadowRequest, grant_among};
 

@@ -5,12 +5,15 @@ use std::net::IpAddr;
 use portolan_shared::addr::{Cidr, IpRange};
 use portolan_shared::check::HostRoute;
 use portolan_shared::ids::{ClusterId, NetworkId, PortId, ProjectId, SubnetId};
+use portolan_shared::v1::{self, AuditKind};
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Clusters, Column, Kind, Type, Value, address_bytes};
 use super::{Meta, Revision};
 use crate::audience::Audience;
 use crate::change::Op;
+use crate::event::Event;
+use crate::fields::Fields;
 use crate::quotas::Counted;
 use crate::tables::{Sorted, Table, Unique, indexes};
 
@@ -106,6 +109,7 @@ impl Kind for Network {
     type Table = Table<Self, NetworkIndexes>;
 
     const COLUMNS: &'static [Column<Self>] = &[];
+    const AUDIT: Option<AuditKind> = Some(AuditKind::Network);
     const FOR_AGENTS: bool = true;
 
     fn id(&self) -> Self::Id {
@@ -138,6 +142,29 @@ impl Kind for Network {
 
     fn bytes(&self) -> usize {
         self.description.len()
+    }
+
+    fn label(&self) -> String {
+        self.name.clone()
+    }
+
+    fn fields(&self, _: Audience) -> Fields {
+        let mut fields = Fields::default();
+        fields.text("name", &self.name);
+        fields.text("description", &self.description);
+        fields.put("admin_state_up", self.admin_state_up);
+        fields.put("mtu", self.mtu);
+        fields.put("port_security_enabled", self.port_security_enabled);
+        fields.text("dns_domain", &self.dns_domain);
+        fields.put("internet_access", self.internet_access);
+        fields.put("enable_shadow_port", self.shadow_port.is_some());
+        fields.put("router:external", self.external);
+        fields.may("cluster", self.owner);
+        fields
+    }
+
+    fn event(&self, _: Op, _: Option<&Self>) -> Option<Event> {
+        Some(Event::new(v1::Kind::Network, self.id).network(self.id))
     }
 }
 
@@ -173,6 +200,7 @@ impl Kind for Subnet {
             value: |o| Value::Bytes(address_bytes(o.cidr.last())),
         },
     ];
+    const AUDIT: Option<AuditKind> = Some(AuditKind::Subnet);
     const FOR_AGENTS: bool = false;
 
     fn id(&self) -> Self::Id {
@@ -208,5 +236,36 @@ impl Kind for Subnet {
 
     fn bytes(&self) -> usize {
         (self.pools.len() + self.routes.len() + self.dns.len()) * 64
+    }
+
+    fn label(&self) -> String {
+        self.name.clone()
+    }
+
+    fn fields(&self, _: Audience) -> Fields {
+        let mut fields = Fields::default();
+        fields.text("name", &self.name);
+        fields.text("description", &self.description);
+        fields.put("network_id", self.network);
+        fields.put("cidr", self.cidr);
+        fields.may("gateway_ip", self.gateway);
+        let range = |pool: &IpRange| format!("{}-{}", pool.first(), pool.last());
+        fields.list("allocation_pools", self.pools.iter().map(range));
+        fields.list("dns_nameservers", &self.dns);
+        let route = |route: &HostRoute| format!("{} via {}", route.destination, route.next_hop);
+        fields.list("host_routes", self.routes.iter().map(route));
+        fields.put("enable_dhcp", self.enable_dhcp);
+        if let Purpose::Nodes(cluster) | Purpose::Pods(cluster) = self.purpose {
+            fields.put("cluster", cluster);
+        }
+        fields
+    }
+
+    fn event(&self, _: Op, _: Option<&Self>) -> Option<Event> {
+        Some(
+            Event::new(v1::Kind::Subnet, self.id)
+                .network(self.network)
+                .subnets([self.id]),
+        )
     }
 }

@@ -1,25 +1,14 @@
-//! Any stored object, by kind, and its key.
+//! Any stored object, by kind, and its key: what is made of the list of kinds ([`crate::kinds`]).
 
 use std::sync::Arc;
 
-use portolan_shared::ids::{
-    BlockId, ClusterId, JoinTokenId, MessageId, NetworkId, NodeId, PortId, ProjectId, ShadowRequestId, SubnetId, UserId,
-};
-use serde::{Deserialize, Serialize};
-
-use super::kind::{Clusters, Id, Kind, Type, Value};
-use super::{
-    Assignment, Block, Cluster, Idempotency, JoinToken, Network, Node, NodeStatus, Port, Project, RequestMessage,
-    Revision, Session, ShadowRequest, Subnet, User,
-};
-use crate::audience::Audience;
-use crate::change::Op;
-use crate::quotas::Counted;
-use crate::tables::Keep;
+use super::Assignment;
+use super::kind::{Id, Kind};
+use crate::kinds::{Key, Object, ObjectKind, Tables};
 
 macro_rules! uuids {
     ($($id:ty)*) => {
-        $(impl Id for $id {
+        $(impl $crate::model::kind::Id for $id {
             fn key_bytes(&self) -> Vec<u8> {
                 self.as_bytes().to_vec()
             }
@@ -31,9 +20,7 @@ macro_rules! uuids {
     };
 }
 
-uuids! {
-    ProjectId UserId NetworkId SubnetId ClusterId NodeId BlockId PortId JoinTokenId ShadowRequestId MessageId
-}
+pub(crate) use uuids;
 
 /// The hash of a secret, which is not said.
 impl Id for [u8; 32] {
@@ -55,7 +42,7 @@ impl Id for Assignment {
     }
 
     fn key_text(&self) -> String {
-        format!("{} {} {}", self.user, self.project, self.role.name())
+        format!("{}/{}/{}", self.project, self.user, self.role.name())
     }
 }
 
@@ -76,6 +63,21 @@ pub trait Stored: Kind {
 
 macro_rules! objects {
     ($($(#[$doc:meta])* $name:ident $table:ident;)*) => {
+        use std::sync::Arc;
+
+        use portolan_shared::v1::AuditKind;
+        use serde::{Deserialize, Serialize};
+
+        use crate::audience::Audience;
+        use crate::change::Op;
+        use crate::event::Event;
+        use crate::fields::Fields;
+        use crate::model::kind::{Clusters, Id, Type, Value};
+        use crate::model::object::Stored;
+        use crate::model::Revision;
+        use crate::quotas::Counted;
+        use crate::tables::Keep;
+
         /// Any stored object.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Object {
@@ -117,6 +119,11 @@ macro_rules! objects {
             /// Whether the agents of an object's cluster are sent something of it.
             pub const fn for_agents(self) -> bool {
                 match self { $(Self::$name => <$name as Kind>::FOR_AGENTS,)* }
+            }
+
+            /// What the audit calls it; `None` where no change of it is ever kept.
+            pub const fn audit(self) -> Option<AuditKind> {
+                match self { $(Self::$name => <$name as Kind>::AUDIT,)* }
             }
 
             /// The kind with this table name.
@@ -177,6 +184,29 @@ macro_rules! objects {
             /// Bytes of what may be long in it, about.
             pub fn bytes(&self) -> usize {
                 match self { $(Self::$name(object) => object.bytes(),)* }
+            }
+
+            /// The name that the audit shows of it; may be empty.
+            pub fn label(&self) -> String {
+                match self { $(Self::$name(object) => object.label(),)* }
+            }
+
+            /// What the audit shows of it, to this audience.
+            pub fn fields(&self, audience: Audience) -> Fields {
+                match self { $(Self::$name(object) => object.fields(audience),)* }
+            }
+
+            /// What the console is told of its change, if anything ([`Kind::event`]).
+            pub fn event(&self, op: Op, before: Option<&Self>) -> Option<Event> {
+                match self {
+                    $(Self::$name(object) => {
+                        let before = match before {
+                            Some(Self::$name(before)) => Some(&**before),
+                            _ => None,
+                        };
+                        object.event(op, before)
+                    })*
+                }
             }
 
             /// Its body, as store and change table hold it (JSON).
@@ -262,36 +292,4 @@ macro_rules! objects {
         })*
     };
 }
-
-objects! {
-    /// A project.
-    Project projects;
-    /// A user.
-    User users;
-    /// A role of a user in a project.
-    Assignment assignments;
-    /// A session or token.
-    Session sessions;
-    /// An idempotency record.
-    Idempotency idempotency;
-    /// A network.
-    Network networks;
-    /// A subnet.
-    Subnet subnets;
-    /// A cluster.
-    Cluster clusters;
-    /// A node.
-    Node nodes;
-    /// A block.
-    Block blocks;
-    /// A port.
-    Port ports;
-    /// How a node is doing.
-    NodeStatus node_statuses;
-    /// A join token.
-    JoinToken join_tokens;
-    /// A shadowport request.
-    ShadowRequest shadow_requests;
-    /// A message of a request's thread.
-    RequestMessage request_messages;
-}
+pub(crate) use objects;

@@ -4,13 +4,15 @@ use std::net::IpAddr;
 
 use portolan_shared::ids::{ClusterId, NetworkId, NodeId, PortId, ProjectId, SubnetId};
 use portolan_shared::mac::MacAddress;
-use portolan_shared::v1::PortKind;
+use portolan_shared::v1::{self, AuditKind, PortKind};
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Clusters, Column, Kind, Type, Value};
 use super::{Meta, Revision};
 use crate::audience::Audience;
 use crate::change::Op;
+use crate::event::Event;
+use crate::fields::Fields;
 use crate::quotas::Counted;
 use crate::tables::Ports;
 
@@ -141,6 +143,7 @@ impl Kind for Port {
             value: |o| Value::Int(i64::try_from(o.mac.to_u64()).unwrap_or(i64::MAX)),
         },
     ];
+    const AUDIT: Option<AuditKind> = Some(AuditKind::Port);
     const FOR_AGENTS: bool = false;
 
     fn id(&self) -> Self::Id {
@@ -181,4 +184,52 @@ impl Kind for Port {
     fn bytes(&self) -> usize {
         self.name.len() + self.description.len() + self.device_id.len() + self.host.len()
     }
+
+    fn label(&self) -> String {
+        self.name.to_string()
+    }
+
+    fn fields(&self, _: Audience) -> Fields {
+        let mut fields = Fields::default();
+        fields.text("name", &self.name);
+        fields.text("description", &self.description);
+        fields.put("network_id", self.network);
+        fields.put("mac_address", self.mac);
+        fields.list("fixed_ips", self.fixed_ips.iter().map(|ip| ip.address));
+        fields.put("admin_state_up", self.admin_state_up);
+        fields.text("device_owner", &self.device_owner);
+        fields.text("device_id", &self.device_id);
+        fields.may("node", self.node);
+        fields.text("binding:host_id", &self.host);
+        fields.put("port_security_enabled", self.port_security_enabled);
+        fields
+    }
+
+    fn event(&self, op: Op, before: Option<&Self>) -> Option<Event> {
+        let event = Event::new(v1::Kind::Port, self.id);
+        Some(match places(self, op, before) {
+            Some(subnets) => event.network(self.network).subnets(subnets),
+            None => event,
+        })
+    }
+}
+
+/// Subnets that a port has addresses in and had: it has left those it has none in any more, and their pages show it until
+/// they hear so. `None` where it is not known what it was (a commit read back after a restart): a change that names no
+/// place concerns all.
+fn places(port: &Port, op: Op, before: Option<&Port>) -> Option<Vec<SubnetId>> {
+    if before.is_none() && op != Op::Delete && port.meta.revision_number > 0 {
+        return None;
+    }
+    let ips = port
+        .fixed_ips
+        .iter()
+        .chain(before.iter().flat_map(|port| &port.fixed_ips));
+    let mut subnets: Vec<SubnetId> = Vec::new();
+    for ip in ips {
+        if !subnets.contains(&ip.subnet) {
+            subnets.push(ip.subnet);
+        }
+    }
+    Some(subnets)
 }

@@ -1,13 +1,15 @@
 //! Shadowport requests and the messages of their threads, as stored.
 
 use portolan_shared::ids::{ClusterId, MessageId, NetworkId, ProjectId, ShadowRequestId, UserId};
-use portolan_shared::v1::{RequestState, Side};
+use portolan_shared::v1::{self, AuditKind, RequestState, Side};
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Clusters, Column, Kind};
 use super::{Meta, Micros, Revision};
 use crate::audience::Audience;
 use crate::change::Op;
+use crate::event::Event;
+use crate::fields::{Fields, beginning, moment};
 use crate::quotas::Counted;
 use crate::tables::{Table, indexes};
 
@@ -123,6 +125,7 @@ impl Kind for ShadowRequest {
     type Table = Table<Self, ShadowRequestIndexes>;
 
     const COLUMNS: &'static [Column<Self>] = &[];
+    const AUDIT: Option<AuditKind> = Some(AuditKind::Request);
     const FOR_AGENTS: bool = false;
 
     fn id(&self) -> Self::Id {
@@ -160,6 +163,46 @@ impl Kind for ShadowRequest {
     fn bytes(&self) -> usize {
         self.purpose.len()
     }
+
+    fn label(&self) -> String {
+        beginning(&self.purpose)
+    }
+
+    fn fields(&self, audience: Audience) -> Fields {
+        let provider = audience == Audience::Provider;
+        let mut fields = Fields::default();
+        let own = self.state == RequestState::Withdrawn && self.side == Side::Customer;
+        fields.put("purpose", &self.purpose);
+        fields.put("nodes", self.nodes);
+        fields.may("network", self.network);
+        fields.put("state", self.state.word());
+        fields.put("asked_by", &self.asked_by.name);
+        fields.may("quotes", self.quotes);
+        if let Some(side) = self.awaits {
+            fields.word("awaits", side);
+        }
+        fields.may(
+            "taken_by",
+            self.taken_by.as_ref().filter(|_| provider).map(|taker| &taker.name),
+        );
+        let names = ["decided_by", "decided_at", "message"];
+        decided(&mut fields, names, self.decided.as_ref(), provider || own);
+        fields.may("until", self.until.map(moment));
+        decided(
+            &mut fields,
+            ["revoked_by", "revoked_at", "revoked_message"],
+            self.revoked.as_ref(),
+            provider,
+        );
+        fields
+    }
+
+    fn event(&self, _: Op, _: Option<&Self>) -> Option<Event> {
+        Some(Event {
+            network: self.network,
+            ..Event::new(v1::Kind::Request, self.id)
+        })
+    }
 }
 
 indexes! {
@@ -175,6 +218,7 @@ impl Kind for RequestMessage {
     type Table = Table<Self, RequestMessageIndexes>;
 
     const COLUMNS: &'static [Column<Self>] = &[];
+    const AUDIT: Option<AuditKind> = Some(AuditKind::Message);
     const FOR_AGENTS: bool = false;
 
     fn id(&self) -> Self::Id {
@@ -210,5 +254,34 @@ impl Kind for RequestMessage {
 
     fn bytes(&self) -> usize {
         self.text.len()
+    }
+
+    fn label(&self) -> String {
+        beginning(&self.text)
+    }
+
+    fn fields(&self, audience: Audience) -> Fields {
+        let provider = audience == Audience::Provider;
+        let mut fields = Fields::default();
+        fields.put("request", self.request);
+        fields.word("side", self.side);
+        let named = provider || self.side == Side::Customer;
+        fields.may("author", named.then_some(&self.author.name));
+        fields.may("internal", self.internal.then_some(true));
+        fields.put("text", &self.text);
+        fields
+    }
+
+    fn event(&self, _: Op, _: Option<&Self>) -> Option<Event> {
+        Some(Event::new(v1::Kind::Request, self.request))
+    }
+}
+
+/// Something that was decided: customers read no names of support's.
+fn decided(fields: &mut Fields, [by, at, message]: [&'static str; 3], decided: Option<&Decided>, named: bool) {
+    if let Some(decided) = decided {
+        fields.may(by, named.then_some(&decided.by.name));
+        fields.put(at, moment(decided.at));
+        fields.may(message, decided.message.as_ref());
     }
 }

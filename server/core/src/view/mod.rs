@@ -81,7 +81,7 @@ impl View {
     }
 
     /// A kind's table, for its own indexes.
-    fn table<K: Stored<Table = Table<K, I>>, I>(&self) -> &Table<K, I> {
+    pub(crate) fn table<K: Stored<Table = Table<K, I>>, I>(&self) -> &Table<K, I> {
         K::table(&self.tables)
     }
 

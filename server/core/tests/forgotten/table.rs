@@ -3,5 +3,5 @@
 include!("complete/scope.rs");
 
 impl Kind for Scope {
-    facts!(WORD Id COLUMNS FOR_AGENTS id project cluster audience audited counted unique_name bytes);
+    facts!(WORD Id COLUMNS AUDIT FOR_AGENTS id project cluster audience audited counted unique_name bytes label fields event);
 }

@@ -9,7 +9,7 @@ use axum::extract::{OriginalUri, Query};
 use axum::http::Uri;
 use portolan_core::audience::Audience;
 use portolan_core::command::Actor;
-use portolan_core::model::{Assignment, Key, Role};
+use portolan_core::model::{Assignment, Key, ObjectKind, Role};
 use portolan_core::view::View;
 use portolan_shared::check;
 use portolan_shared::ids::{NodeId, ProjectId, UserId};
@@ -152,13 +152,19 @@ fn number(field: &str, given: &Option<String>) -> Result<Option<u64>, Refusal> {
     })
 }
 
+/// The words of all kinds that are audited.
+fn kinds() -> String {
+    let audited = ObjectKind::ALL.iter().filter_map(|kind| kind.audit());
+    let words = audited.filter_map(|kind| match serde_json::to_value(kind) {
+        Ok(serde_json::Value::String(word)) => Some(word),
+        _ => None,
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
 /// What the store is asked; `None` if nothing can fit.
 fn asked(control: &Control, reader: Reader, params: Params) -> Result<Option<AuditAsked>, Refusal> {
-    let kind: Option<AuditKind> = word(
-        "kind",
-        &params.kind,
-        "network, subnet, port, cluster, node, join_token, request, message, project, user, role",
-    )?;
+    let kind: Option<AuditKind> = word("kind", &params.kind, &kinds())?;
     let op: Option<AuditOp> = word("op", &params.op, "create, update, delete")?;
     let through: Option<Through> = word("through", &params.through, "console, api, agent, system")?;
     let object = match params.object.as_deref() {
@@ -174,7 +180,12 @@ fn asked(control: &Control, reader: Reader, params: Params) -> Result<Option<Aud
         project: reader.project,
         audience: reader.audience,
         object,
-        kind: kind.map(fields::stored),
+        kind: kind.and_then(|kind| {
+            ObjectKind::ALL
+                .iter()
+                .copied()
+                .find(|known| known.audit() == Some(kind))
+        }),
         op,
         actor: None,
         by_provider: None,
@@ -249,9 +260,9 @@ fn written(view: &View, entry: &portolan_store::AuditEntry, reader: Reader) -> O
                 return None;
             }
             Some(AuditObject {
-                kind: fields::kind(&change.object)?,
-                id: fields::id(&change.object),
-                name: fields::name(&change.object),
+                kind: change.object.kind().audit()?,
+                id: change.object.key().text(),
+                name: change.object.label(),
                 op: change.op,
                 fields,
             })

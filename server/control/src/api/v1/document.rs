@@ -57,10 +57,15 @@ pub fn document(operations: &[Operation]) -> Value {
             .or_default()
             .insert(method, describe(operation, &mut schemas));
     }
-    let used: BTreeSet<Tag> = operations.iter().map(|operation| operation.tag).collect();
+    let mut used: Vec<Tag> = Vec::new();
+    for operation in operations {
+        if !used.contains(&operation.tag) {
+            used.push(operation.tag);
+        }
+    }
     let tags: Vec<Value> = used
         .iter()
-        .map(|tag| json!({ "name": tag.name(), "description": tag.about() }))
+        .map(|tag| json!({ "name": tag.name, "description": tag.about }))
         .collect();
     let errors: Map<String, Value> = Refusal::TABLE
         .iter()
@@ -213,7 +218,7 @@ fn describe(operation: &Operation, schemas: &mut Schemas) -> Value {
     description.push_str(operation.who.sentence());
     let mut described = json!({
         "operationId": operation.id,
-        "tags": [operation.tag.name()],
+        "tags": [operation.tag.name],
         "summary": operation.summary,
         "description": description,
         "parameters": parameters,

@@ -20,9 +20,10 @@ use futures_util::stream;
 use portolan_core::audience::Audience;
 use portolan_core::change::{self, Change, Commit};
 use portolan_core::command::Actor;
-use portolan_core::model::{Object, Port, Revision, Session};
+use portolan_core::event::Event;
+use portolan_core::model::{Object, Revision, Session};
 use portolan_core::view::View;
-use portolan_shared::ids::{NetworkId, ProjectId, SubnetId};
+use portolan_shared::ids::ProjectId;
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::{ChangeEvent, Changed, Kind, Op, ProgressEvent, Side};
 use serde::Serialize;
@@ -306,28 +307,6 @@ fn write(text: &mut String, event: &str, data: &impl Serialize, id: u64) {
     let _ = write!(text, "event: {event}\nid: {id}\ndata: {data}\n\n");
 }
 
-/// Where a port is and was: it has left the subnets it has no address in any more, and their pages
-/// show it until they hear so. `None` where it is not known what it was (a commit read back after a
-/// restart): a change that names no place concerns all.
-fn places(change: &Change, port: &Port) -> Option<(NetworkId, Vec<SubnetId>)> {
-    let before = match &change.before {
-        Some(Object::Port(before)) => Some(before),
-        _ if change.op == change::Op::Delete || port.meta.revision_number == 0 => None,
-        _ => return None,
-    };
-    let ips = port
-        .fixed_ips
-        .iter()
-        .chain(before.iter().flat_map(|port| &port.fixed_ips));
-    let mut subnets: Vec<SubnetId> = Vec::new();
-    for ip in ips {
-        if !subnets.contains(&ip.subnet) {
-            subnets.push(ip.subnet);
-        }
-    }
-    Some((port.network, subnets))
-}
-
 /// A change as a reader is told of it; `None` for kinds that no screen shows.
 fn changed(change: &Change, actor: Option<&str>) -> Option<Changed> {
     let op = match change.op {
@@ -335,33 +314,12 @@ fn changed(change: &Change, actor: Option<&str>) -> Option<Changed> {
         change::Op::Delete => Op::Delete,
         change::Op::Quiet => return None,
     };
-    let (kind, id, network, subnets) = match &change.object {
-        Object::Network(network) => (Kind::Network, network.id.to_string(), Some(network.id), Vec::new()),
-        Object::Subnet(subnet) => (
-            Kind::Subnet,
-            subnet.id.to_string(),
-            Some(subnet.network),
-            vec![subnet.id],
-        ),
-        Object::Port(port) => {
-            let (network, subnets) = places(change, port).unzip();
-            (Kind::Port, port.id.to_string(), network, subnets.unwrap_or_default())
-        }
-        Object::Cluster(cluster) => (Kind::Cluster, cluster.id.to_string(), Some(cluster.network), Vec::new()),
-        Object::Node(node) => (Kind::Node, node.id.to_string(), None, Vec::new()),
-        // How a node is doing is gone with it, or about to be told anew: never by itself.
-        Object::NodeStatus(status) if op == Op::Put => (Kind::Node, status.node.to_string(), None, Vec::new()),
-        Object::Block(block) => (Kind::Block, block.id.to_string(), None, vec![block.subnet]),
-        Object::ShadowRequest(request) => (Kind::Request, request.id.to_string(), request.network, Vec::new()),
-        Object::RequestMessage(message) => (Kind::Request, message.request.to_string(), None, Vec::new()),
-        Object::NodeStatus(_)
-        | Object::Project(_)
-        | Object::User(_)
-        | Object::Assignment(_)
-        | Object::Session(_)
-        | Object::Idempotency(_)
-        | Object::JoinToken(_) => return None,
-    };
+    let Event {
+        kind,
+        id,
+        network,
+        subnets,
+    } = change.object.event(change.op, change.before.as_ref())?;
     Some(Changed {
         kind,
         op,

@@ -47,98 +47,77 @@ impl Who {
 }
 
 /// What an operation is about: a chapter of the document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Tag {
-    /// Log-in.
-    Session,
-    /// What a project uses and may use.
-    Project,
-    /// Networks.
-    Networks,
-    /// Subnets.
-    Subnets,
-    /// Ports.
-    Ports,
-    /// Clusters.
-    Clusters,
-    /// Nodes and join tokens.
-    Nodes,
-    /// The customer's side of requests.
-    Shadowport,
-    /// Support's side of requests.
-    Support,
-    /// Who did what.
-    Audit,
-    /// What changes, as it changes.
-    Events,
-    /// The description itself.
-    Description,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tag {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is about.
+    pub about: &'static str,
 }
 
 impl Tag {
-    /// All, in the order of the document.
-    pub const ALL: [Self; 12] = [
-        Self::Session,
-        Self::Project,
-        Self::Networks,
-        Self::Subnets,
-        Self::Ports,
-        Self::Clusters,
-        Self::Nodes,
-        Self::Shadowport,
-        Self::Support,
-        Self::Audit,
-        Self::Events,
-        Self::Description,
-    ];
-
-    /// Its name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Session => "Session",
-            Self::Project => "Project",
-            Self::Networks => "Networks",
-            Self::Subnets => "Subnets",
-            Self::Ports => "Ports",
-            Self::Clusters => "Clusters",
-            Self::Nodes => "Nodes",
-            Self::Shadowport => "Shadowport",
-            Self::Support => "Support",
-            Self::Audit => "Audit",
-            Self::Events => "Events",
-            Self::Description => "Description",
-        }
-    }
-
-    /// What it is about.
-    pub const fn about(self) -> &'static str {
-        match self {
-            Self::Session => {
-                "The console's log-in. Programs log in at `/v3/auth/tokens` (OpenStack Identity) and send the token."
-            }
-            Self::Project => "What a project uses and may use.",
-            Self::Networks => {
-                "Networks as the console shows them, with how full they are. They are made, changed and deleted at \
-                 `/v2.0/networks` (OpenStack Networking)."
-            }
-            Self::Subnets => {
-                "Subnets as the console shows them. They are made, changed and deleted at `/v2.0/subnets`."
-            }
-            Self::Ports => {
-                "Ports as the console shows them, and why one is not active. They are made, changed and deleted at \
-                 `/v2.0/ports`."
-            }
-            Self::Clusters => "Kubernetes clusters: their network, their address ranges, their way to the outside.",
-            Self::Nodes => "Nodes of a cluster, and the one-time tokens by which hosts join.",
-            Self::Shadowport => {
-                "A project asks support for clusters without an external IP (shadowport), and follows the request."
-            }
-            Self::Support => "Support's queue of requests, and the projects behind them.",
-            Self::Audit => "Who did what, when, through what, before and after.",
-            Self::Events => "What changes, as it changes.",
-            Self::Description => "This description, for programs and for people.",
-        }
-    }
+    /// Log-in.
+    pub const SESSION: Self = Self {
+        name: "Session",
+        about: "The console's log-in. Programs log in at `/v3/auth/tokens` (OpenStack Identity) and send the token.",
+    };
+    /// What a project uses and may use.
+    pub const PROJECT: Self = Self {
+        name: "Project",
+        about: "What a project uses and may use.",
+    };
+    /// Networks.
+    pub const NETWORKS: Self = Self {
+        name: "Networks",
+        about: "Networks as the console shows them, with how full they are. They are made, changed and deleted at \
+                 `/v2.0/networks` (OpenStack Networking).",
+    };
+    /// Subnets.
+    pub const SUBNETS: Self = Self {
+        name: "Subnets",
+        about: "Subnets as the console shows them. They are made, changed and deleted at `/v2.0/subnets`.",
+    };
+    /// Ports.
+    pub const PORTS: Self = Self {
+        name: "Ports",
+        about: "Ports as the console shows them, and why one is not active. They are made, changed and deleted at \
+                 `/v2.0/ports`.",
+    };
+    /// Clusters.
+    pub const CLUSTERS: Self = Self {
+        name: "Clusters",
+        about: "Kubernetes clusters: their network, their address ranges, their way to the outside.",
+    };
+    /// Nodes and join tokens.
+    pub const NODES: Self = Self {
+        name: "Nodes",
+        about: "Nodes of a cluster, and the one-time tokens by which hosts join.",
+    };
+    /// The customer's side of requests.
+    pub const SHADOWPORT: Self = Self {
+        name: "Shadowport",
+        about: "A project asks support for clusters without an external IP (shadowport), and follows the request.",
+    };
+    /// Support's side of requests.
+    pub const SUPPORT: Self = Self {
+        name: "Support",
+        about: "Support's queue of requests, and the projects behind them.",
+    };
+    /// Who did what.
+    pub const AUDIT: Self = Self {
+        name: "Audit",
+        about: "Who did what, when, through what, before and after.",
+    };
+    /// What changes, as it changes.
+    pub const EVENTS: Self = Self {
+        name: "Events",
+        about: "What changes, as it changes.",
+    };
+    /// The description itself.
+    pub const DESCRIPTION: Self = Self {
+        name: "Description",
+        about: "This description, for programs and for people.",
+    };
 }
 
 /// A parameter of the query.
@@ -217,7 +196,7 @@ impl Route {
         Operation {
             route: self,
             id,
-            tag: Tag::Description,
+            tag: Tag::DESCRIPTION,
             who,
             summary,
             about: "",

@@ -11,6 +11,7 @@ use portolan_shared::v1::{
 };
 use serde_json::{Value, json};
 
+use super::super::resources::RESOURCES;
 use super::super::route::{Route, delete, get, post, put};
 use super::operation::{Gives, Nothing, Operation, Tag, Who, chapter};
 use super::{
@@ -22,7 +23,7 @@ pub fn operations() -> Vec<Operation> {
     let mut all = Vec::with_capacity(64);
     all.extend(session());
     all.extend(project());
-    all.extend(networks());
+    all.extend(RESOURCES.iter().flat_map(|resource| (resource.operations)()));
     all.extend(clusters());
     all.extend(nodes());
     all.extend(plans());
@@ -36,7 +37,7 @@ pub fn operations() -> Vec<Operation> {
 
 fn session() -> impl Iterator<Item = Operation> {
     chapter(
-        Tag::Session,
+        Tag::SESSION,
         [
             post("/session", session::create)
                 .is("logIn", Who::Anybody, "Log in to the console")
@@ -63,7 +64,7 @@ fn session() -> impl Iterator<Item = Operation> {
 
 fn project() -> impl Iterator<Item = Operation> {
     chapter(
-        Tag::Project,
+        Tag::PROJECT,
         [
             get("/projects/{project}/address-space", networks::address_space)
                 .is(
@@ -108,63 +109,81 @@ fn whole(min: u64, default: u64) -> Value {
     json!({ "type": "integer", "minimum": min, "default": default })
 }
 
-fn networks() -> impl Iterator<Item = Operation> {
-    let networks = [
-        get("/projects/{project}/networks", networks::list)
-            .is("listNetworks", Who::Reader, "Networks of a project, by name")
-            .gives::<List<NetworkRow>>(),
-        get("/projects/{project}/networks/{id}", networks::show)
-            .is("showNetwork", Who::Reader, "A network")
-            .gives::<One<NetworkRow>>(),
-        get("/projects/{project}/networks/{id}/subnets", subnets::of_network)
-            .is("listSubnetsOfNetwork", Who::Reader, "Subnets of a network, by address")
-            .gives::<List<SubnetRow>>(),
-        paged(
-            get("/projects/{project}/networks/{id}/ports", ports::of_network)
+/// Networks.
+pub fn networks() -> Vec<Operation> {
+    chapter(
+        Tag::NETWORKS,
+        [
+            get("/projects/{project}/networks", networks::list)
+                .is("listNetworks", Who::Reader, "Networks of a project, by name")
+                .gives::<List<NetworkRow>>(),
+            get("/projects/{project}/networks/{id}", networks::show)
+                .is("showNetwork", Who::Reader, "A network")
+                .gives::<One<NetworkRow>>(),
+            get("/projects/{project}/networks/{id}/subnets", subnets::of_network)
+                .is("listSubnetsOfNetwork", Who::Reader, "Subnets of a network, by address")
+                .gives::<List<SubnetRow>>(),
+            paged(
+                get("/projects/{project}/networks/{id}/ports", ports::of_network)
+                    .is(
+                        "listPortsOfNetwork",
+                        Who::Reader,
+                        "Ports of a network, by address, in pages",
+                    )
+                    .gives::<List<PortRow>>()
+                    .refuses(&["value.not_an_id", "value.too_long", "value.wrong_type"]),
+            ),
+        ],
+    )
+    .collect()
+}
+
+/// Subnets.
+pub fn subnets() -> Vec<Operation> {
+    chapter(
+        Tag::SUBNETS,
+        [
+            get("/projects/{project}/subnets/{id}", subnets::show)
+                .is("showSubnet", Who::Reader, "A subnet")
+                .gives::<One<SubnetRow>>(),
+            paged(
+                get("/projects/{project}/subnets/{id}/ports", ports::of_subnet)
+                    .is(
+                        "listPortsOfSubnet",
+                        Who::Reader,
+                        "Ports of a subnet, by address, in pages",
+                    )
+                    .gives::<List<PortRow>>()
+                    .refuses(&["value.not_an_id", "value.too_long", "value.wrong_type"]),
+            ),
+        ],
+    )
+    .collect()
+}
+
+/// Ports.
+pub fn ports() -> Vec<Operation> {
+    chapter(
+        Tag::PORTS,
+        [
+            get("/projects/{project}/ports/{id}", ports::show)
+                .is("showPort", Who::Reader, "A port")
+                .gives::<One<PortRow>>(),
+            get("/projects/{project}/ports/{id}/why", ports::why)
                 .is(
-                    "listPortsOfNetwork",
+                    "explainPort",
                     Who::Reader,
-                    "Ports of a network, by address, in pages",
+                    "Why a port has its status: the chain that must hold, step by step",
                 )
-                .gives::<List<PortRow>>()
-                .refuses(&["value.not_an_id", "value.too_long", "value.wrong_type"]),
-        ),
-    ];
-    let subnets = [
-        get("/projects/{project}/subnets/{id}", subnets::show)
-            .is("showSubnet", Who::Reader, "A subnet")
-            .gives::<One<SubnetRow>>(),
-        paged(
-            get("/projects/{project}/subnets/{id}/ports", ports::of_subnet)
-                .is(
-                    "listPortsOfSubnet",
-                    Who::Reader,
-                    "Ports of a subnet, by address, in pages",
-                )
-                .gives::<List<PortRow>>()
-                .refuses(&["value.not_an_id", "value.too_long", "value.wrong_type"]),
-        ),
-    ];
-    let ports = [
-        get("/projects/{project}/ports/{id}", ports::show)
-            .is("showPort", Who::Reader, "A port")
-            .gives::<One<PortRow>>(),
-        get("/projects/{project}/ports/{id}/why", ports::why)
-            .is(
-                "explainPort",
-                Who::Reader,
-                "Why a port has its status: the chain that must hold, step by step",
-            )
-            .gives::<One<Vec<WhyStep>>>(),
-    ];
-    chapter(Tag::Networks, networks)
-        .chain(chapter(Tag::Subnets, subnets))
-        .chain(chapter(Tag::Ports, ports))
+                .gives::<One<Vec<WhyStep>>>(),
+        ],
+    )
+    .collect()
 }
 
 fn clusters() -> impl Iterator<Item = Operation> {
     chapter(
-        Tag::Clusters,
+        Tag::CLUSTERS,
         [
             get("/projects/{project}/clusters", clusters::list)
                 .is("listClusters", Who::Reader, "Clusters of a project, by name")
@@ -224,7 +243,7 @@ fn clusters() -> impl Iterator<Item = Operation> {
 
 fn nodes() -> impl Iterator<Item = Operation> {
     chapter(
-        Tag::Nodes,
+        Tag::NODES,
         [
             get("/projects/{project}/clusters/{id}/nodes", nodes::list)
                 .is("listNodes", Who::Reader, "Nodes of a cluster, by name")
@@ -281,7 +300,7 @@ fn nodes() -> impl Iterator<Item = Operation> {
 
 fn shadowport() -> impl Iterator<Item = Operation> {
     chapter(
-        Tag::Shadowport,
+        Tag::SHADOWPORT,
         [
             get("/projects/{project}/shadowport", shadowport::list)
                 .is(
@@ -339,7 +358,7 @@ fn shadowport() -> impl Iterator<Item = Operation> {
 fn support() -> impl Iterator<Item = Operation> {
     let word = || json!({ "type": "string" });
     chapter(
-        Tag::Support,
+        Tag::SUPPORT,
         [
             get("/support/requests", support::queue)
                 .is("listRequests", Who::Support, "The queue: requests of all projects")
@@ -504,11 +523,11 @@ fn plans() -> impl Iterator<Item = Operation> {
         "planDeleteNode",
         "What removing a node would do",
     )];
-    chapter(Tag::Networks, networks)
-        .chain(chapter(Tag::Subnets, subnets))
-        .chain(chapter(Tag::Ports, ports))
-        .chain(chapter(Tag::Clusters, clusters))
-        .chain(chapter(Tag::Nodes, nodes))
+    chapter(Tag::NETWORKS, networks)
+        .chain(chapter(Tag::SUBNETS, subnets))
+        .chain(chapter(Tag::PORTS, ports))
+        .chain(chapter(Tag::CLUSTERS, clusters))
+        .chain(chapter(Tag::NODES, nodes))
 }
 
 /// A page of the audit.
@@ -539,7 +558,7 @@ fn audited(operation: Operation) -> Operation {
 
 fn audit() -> impl Iterator<Item = Operation> {
     chapter(
-        Tag::Audit,
+        Tag::AUDIT,
         [
             audited(get("/projects/{project}/audit", audit::of_project).is(
                 "listAudit",
@@ -557,7 +576,7 @@ fn audit() -> impl Iterator<Item = Operation> {
 
 fn events() -> impl Iterator<Item = Operation> {
     chapter(
-        Tag::Events,
+        Tag::EVENTS,
         [get("/events", events::stream)
             .is("streamEvents", Who::Reader, "What changes, as it changes (server-sent events)")
             .about(
@@ -576,7 +595,7 @@ fn events() -> impl Iterator<Item = Operation> {
 
 fn description() -> impl Iterator<Item = Operation> {
     chapter(
-        Tag::Description,
+        Tag::DESCRIPTION,
         [
             get("/openapi.json", description::openapi)
                 .is(

@@ -81,7 +81,7 @@ macro_rules! attributes {
         },)*]
     };
 }
-pub(super) use attributes;
+pub(crate) use attributes;
 
 /// Refuses what clients do not set of a new object, or (`later`) of one that is there; takes out of the body what is said
 /// of attributes that are not there.

@@ -92,7 +92,7 @@ pub struct Query<R: Listed> {
     filters: Vec<Filter<R>>,
     /// What a port's fixed IPs must be like.
     pub fixed_ips: FixedIps,
-    changed_since: Option<Micros>,
+    changed_since: Option<(Micros, Getter<R>)>,
     /// Attributes to write; empty: all.
     pub fields: Vec<String>,
     /// Attribute, its value, and whether the greatest comes first.
@@ -115,9 +115,6 @@ pub trait Listed: Sized + 'static {
 
     /// An object's id.
     fn id(item: &Self::Item<'_>) -> Uuid;
-
-    /// When an object last changed; `None` if that is not known of this kind.
-    fn updated_at(item: &Self::Item<'_>) -> Option<Micros>;
 
     /// Whether lists are filtered by `fixed_ips`.
     const BY_FIXED_IPS: bool;
@@ -211,7 +208,10 @@ impl<R: Listed> Query<R> {
                 }),
                 "changed_since" => {
                     let since = moment(&value).ok_or_else(|| wrong("changed_since", "a time in UTC"))?;
-                    query.changed_since = Some(since);
+                    let (.., updated_at) = find("updated_at").ok_or_else(|| Refusal::UnknownAttribute {
+                        field: "changed_since".to_owned(),
+                    })?;
+                    query.changed_since = Some((since, updated_at));
                 }
                 "fixed_ips" if R::BY_FIXED_IPS => query.fixed_ips.read(&value)?,
                 name => {
@@ -301,7 +301,7 @@ impl<R: Listed> Query<R> {
             .all(|filter| filter.fits(&(filter.value)(item)))
             && self
                 .changed_since
-                .is_none_or(|since| R::updated_at(item).is_some_and(|at| at >= since))
+                .is_none_or(|(since, updated_at)| matches!(updated_at(item), Value::Time(at) if at >= since))
     }
 
     /// Puts objects in order and cuts the page out. The marker must be among all objects of the

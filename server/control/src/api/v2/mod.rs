@@ -22,15 +22,9 @@ use super::Api;
 use super::context::{Call, Segments};
 use super::error::{Answer, Failure};
 use super::reply;
+use super::resources::RESOURCES;
 use super::route::{Route, get};
-use resource::{Listing, Names};
-
-/// All resources.
-pub const RESOURCES: &[Listing] = &[
-    Listing::of::<networks::Networks>(),
-    Listing::of::<subnets::Subnets>(),
-    Listing::of::<ports::Ports>(),
-];
+use resource::Names;
 
 /// The routes below `/v2.0`.
 pub fn routes() -> Vec<Route> {
@@ -105,8 +99,11 @@ pub async fn resources(State(api): State<Arc<Api>>, headers: HeaderMap) -> Answe
     })
 }
 
-/// Alias, name and description of what we have beyond the core: only what is true.
-const EXTENSIONS: &[(&str, &str, &str)] = &[
+/// Alias, name and description of an extension.
+pub type Described = (&'static str, &'static str, &'static str);
+
+/// What we have beyond the core, but for resources of their own: only what is true.
+const EXTENSIONS: &[Described] = &[
     ("binding", "Port Binding", "Shows the host that a port is bound to"),
     (
         "empty-string-filtering",
@@ -181,7 +178,15 @@ struct Extension {
     links: [(); 0],
 }
 
-fn extension_of((alias, name, description): (&'static str, &'static str, &'static str)) -> Extension {
+/// All extensions, by alias.
+fn all() -> Vec<Described> {
+    let mut all = EXTENSIONS.to_vec();
+    all.extend(RESOURCES.iter().filter_map(|resource| resource.extension));
+    all.sort_unstable();
+    all
+}
+
+fn extension_of((alias, name, description): Described) -> Extension {
     Extension {
         alias,
         name,
@@ -198,7 +203,7 @@ async fn extensions(_: Call) -> Answer {
         extensions: Vec<Extension>,
     }
     reply::ok(&Many {
-        extensions: EXTENSIONS.iter().copied().map(extension_of).collect(),
+        extensions: all().into_iter().map(extension_of).collect(),
     })
 }
 
@@ -208,10 +213,7 @@ async fn extension(_: Call, path: Segments) -> Answer {
     struct One {
         extension: Extension,
     }
-    let found = EXTENSIONS
-        .iter()
-        .copied()
-        .find(|(known, ..)| *known == path.text("alias"));
+    let found = all().into_iter().find(|(known, ..)| *known == path.text("alias"));
     let found = found.ok_or_else(|| not_found("Extension", path.text("alias")))?;
     reply::ok(&One {
         extension: extension_of(found),

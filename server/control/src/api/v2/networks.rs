@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use portolan_core::command::{Command, NetworkChange, NewNetwork};
-use portolan_core::model::{Micros, Network};
+use portolan_core::model::Network;
 use portolan_core::view::View;
 use portolan_shared::check::{MTU_DEFAULT, MTU_MAX, MTU_MIN, NAME_MAX};
 use portolan_shared::ids::{NetworkId, SubnetId};
@@ -17,6 +17,9 @@ use uuid::Uuid;
 use super::super::context::Call;
 use super::super::error::Failure;
 use super::super::fields::Fields;
+use super::super::v1::operation::Operation;
+use super::super::v1::routes;
+use super::Described;
 use super::attributes::{Attribute, attributes};
 use super::list::{Listed, Query, Value};
 use super::owner;
@@ -77,10 +80,6 @@ impl Listed for Networks {
 
     fn id(item: &Item<'_>) -> Uuid {
         item.network.id.uuid()
-    }
-
-    fn updated_at(item: &Item<'_>) -> Option<Micros> {
-        Some(item.network.meta.updated_at)
     }
 }
 
@@ -143,6 +142,7 @@ impl Resource for Networks {
         path_of_one: "/networks/{id}",
         not_found: "NetworkNotFound",
     };
+    const EXTENSION: Option<Described> = None;
     const BULK: bool = true;
 
     /// The project's, and external ones.
@@ -225,6 +225,10 @@ impl Resource for Networks {
             external: external(call, fields)?,
             shadow_port: fields.flag("enable_shadow_port")?,
         })
+    }
+
+    fn operations() -> Vec<Operation> {
+        routes::networks()
     }
 
     fn create(new: Vec<NewNetwork>) -> Command {

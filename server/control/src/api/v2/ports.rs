@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::extract::OriginalUri;
 use axum::http::{HeaderMap, StatusCode};
 use portolan_core::command::{Command, FixedIpRequest, NewPort, PortChange};
-use portolan_core::model::{Micros, Port, owner};
+use portolan_core::model::{Port, owner};
 use portolan_core::view::{PortScope, View};
 use portolan_shared::check::{self, FIXED_IPS_MAX, NAME_MAX, shortened};
 use portolan_shared::ids::{PortId, ProjectId};
@@ -25,6 +25,9 @@ use super::super::error::{Answer, Failure};
 use super::super::fields::{self, Fields, Said, required};
 use super::super::reply;
 use super::super::status::{Nodes, networking_word};
+use super::super::v1::operation::Operation;
+use super::super::v1::routes;
+use super::Described;
 use super::attributes::{Attribute, attributes};
 use super::list::{Listed, Query, Value};
 use super::many::Asked;
@@ -95,10 +98,6 @@ impl Listed for Ports {
 
     fn id(item: &Item<'_>) -> Uuid {
         item.port.id.uuid()
-    }
-
-    fn updated_at(item: &Item<'_>) -> Option<Micros> {
-        Some(item.port.meta.updated_at)
     }
 }
 
@@ -280,6 +279,7 @@ impl Resource for Ports {
         path_of_one: "/ports/{id}",
         not_found: "PortNotFound",
     };
+    const EXTENSION: Option<Described> = None;
     const BULK: bool = true;
 
     fn found<'a>(call: &Call, view: &'a View, query: &Query<Self>) -> Box<dyn Iterator<Item = &'a Arc<Port>> + 'a> {
@@ -370,6 +370,10 @@ impl Resource for Ports {
             host: host(call, fields)?.filter(|said| !kept(port, said, nodes.host(port))),
             port_security_enabled: fields.flag("port_security_enabled")?,
         })
+    }
+
+    fn operations() -> Vec<Operation> {
+        routes::ports()
     }
 
     fn create(new: Vec<NewPort>) -> Command {

@@ -20,9 +20,10 @@ use super::super::error::{Answer, Failure};
 use super::super::fields::{Body, Fields};
 use super::super::reply;
 use super::super::route::{Route, delete, get, post, put};
+use super::super::v1::operation::Operation;
 use super::list::{Listed, Query};
 use super::many::{Asked, Many, One};
-use super::{attributes, not_found};
+use super::{Described, attributes, not_found};
 use crate::identity::rights::Rights;
 
 /// Names of a resource.
@@ -59,6 +60,8 @@ pub trait Resource: Listed {
 
     /// Its names.
     const NAMES: Names;
+    /// The extension that it is of, if it is not of the core.
+    const EXTENSION: Option<Described>;
     /// Whether a create may make several.
     const BULK: bool;
 
@@ -99,6 +102,9 @@ pub trait Resource: Listed {
     /// The command that deletes one.
     fn delete(id: Self::Id) -> Command;
 
+    /// What `/portolan/v1` has of it.
+    fn operations() -> Vec<Operation>;
+
     /// `GET` of a list. A resource of which there are very many has its own.
     fn list(call: Call, headers: HeaderMap, uri: OriginalUri) -> impl Future<Output = Answer> + Send {
         list::<Self>(call, headers, uri)
@@ -111,8 +117,12 @@ pub struct Listing {
     pub names: Names,
     /// The kind, as refusals call it.
     pub word: &'static str,
+    /// The extension that it is of.
+    pub extension: Option<Described>,
     /// Its five routes.
     pub routes: fn() -> [Route; 5],
+    /// What `/portolan/v1` has of it.
+    pub operations: fn() -> Vec<Operation>,
 }
 
 impl Listing {
@@ -121,7 +131,9 @@ impl Listing {
         Self {
             names: R::NAMES,
             word: R::Kind::WORD,
+            extension: R::EXTENSION,
             routes: routes::<R>,
+            operations: R::operations,
         }
     }
 }

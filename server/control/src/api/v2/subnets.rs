@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use portolan_core::command::{Command, NewSubnet, SubnetChange};
-use portolan_core::model::{Micros, Subnet};
+use portolan_core::model::Subnet;
 use portolan_core::view::View;
 use portolan_shared::check::{self, GatewayInput, NAME_MAX, SubnetInput};
 use portolan_shared::ids::{ProjectId, SubnetId};
@@ -16,6 +16,9 @@ use uuid::Uuid;
 use super::super::context::Call;
 use super::super::error::Failure;
 use super::super::fields::{Fields, Said, required};
+use super::super::v1::operation::Operation;
+use super::super::v1::routes;
+use super::Described;
 use super::attributes::{Attribute, attributes};
 use super::list::{Listed, Query, Value};
 use super::networks;
@@ -59,10 +62,6 @@ impl Listed for Subnets {
     fn id(subnet: &&Subnet) -> Uuid {
         subnet.id.uuid()
     }
-
-    fn updated_at(subnet: &&Subnet) -> Option<Micros> {
-        Some(subnet.meta.updated_at)
-    }
 }
 
 fn gateway(fields: &mut Fields) -> Result<Said<GatewayInput>, Refusal> {
@@ -105,6 +104,7 @@ impl Resource for Subnets {
         path_of_one: "/subnets/{id}",
         not_found: "SubnetNotFound",
     };
+    const EXTENSION: Option<Described> = None;
     const BULK: bool = true;
 
     fn found<'a>(call: &Call, view: &'a View, query: &Query<Self>) -> Box<dyn Iterator<Item = &'a Arc<Subnet>> + 'a> {
@@ -207,6 +207,10 @@ impl Resource for Subnets {
                 .map(|routes| check::routes(&routes, subnet.cidr))
                 .transpose()?,
         })
+    }
+
+    fn operations() -> Vec<Operation> {
+        routes::subnets()
     }
 
     fn create(new: Vec<NewSubnet>) -> Command {

@@ -5,12 +5,16 @@
 use portolan_core::{
     audience::Audience,
     change::Op,
+    event::Event,
+    fields::Fields,
     model::{Clusters, Column, Kind, Revision, Type, Value},
     quotas::Counted,
     tables::Table,
 };
 #[allow(unused_imports)]
 use portolan_shared::ids::{ClusterId, NetworkId, ProjectId};
+#[allow(unused_imports)]
+use portolan_shared::v1::AuditKind;
 
 struct Scope {
     id: NetworkId,
@@ -47,6 +51,24 @@ macro_rules! fact {
                 value: |o| Value::Text(o.name.clone()),
             },
         ];
+    };
+    (AUDIT) => {
+        const AUDIT: Option<AuditKind> = None;
+    };
+    (label) => {
+        fn label(&self) -> String {
+            self.name.clone()
+        }
+    };
+    (fields) => {
+        fn fields(&self, _: Audience) -> Fields {
+            Fields::default()
+        }
+    };
+    (event) => {
+        fn event(&self, _: Op, _: Option<&Self>) -> Option<Event> {
+            None
+        }
     };
     (FOR_AGENTS) => {
         const FOR_AGENTS: bool = false;

@@ -27,10 +27,6 @@ impl Listed for Things {
     fn id(thing: &Thing) -> Uuid {
         Uuid::from_u128(thing.id)
     }
-
-    fn updated_at(_: &Thing) -> Option<Micros> {
-        None
-    }
 }
 
 fn read(query: &str) -> Result<Query<Things>, &'static str> {
