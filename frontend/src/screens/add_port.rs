@@ -4,7 +4,7 @@ use gloo_net::http::Method;
 use leptos::prelude::*;
 use portolan_shared::v1::{PortRow, SubnetRow};
 
-use super::subnet::name_of;
+use super::words::subnet_name;
 use crate::api::bodies::CreatePort;
 use crate::api::{self, Failure, url};
 use crate::browser;
@@ -198,7 +198,7 @@ pub fn add_port(
         .into_any()
     });
     let title = Signal::derive(move || {
-        let subnet = subnet.with(|subnet| subnet.as_ref().map(name_of).unwrap_or_default());
+        let subnet = subnet.with(|subnet| subnet.as_ref().map(subnet_name).unwrap_or_default());
         tp(Key::AddPortTo, &[("subnet", &subnet)])
     });
     panel(title, closing, body, foot)

@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use leptos::prelude::*;
 use portolan_shared::v1::{Kind, List, PortKind, PortRow};
 
-use super::port::{doomed, port_panel};
+use super::panels::Panel;
+use super::port::{delete_target, port_panel};
 use super::subnet::{Card, reasons};
 use super::{address_param, words};
 use crate::api::{Interest, url, use_read};
 use crate::components::error::notice;
 use crate::components::{dynamic, maybe};
 use crate::i18n::{Key, format, t, tp};
-use crate::later::{Part, Work, later};
 use crate::paths;
 use crate::session::{use_param, use_project};
 use crate::table::cell::Align;
@@ -173,12 +173,13 @@ pub fn Ports() -> impl IntoView {
     });
     let adding = maybe(move || {
         (panel.get().as_deref() == Some("new") && may_add.get()).then(|| {
-            later(Part::Work(Work::AddPort {
+            Panel::AddPort {
                 project,
                 subnet: card.subnet,
                 ports,
                 close,
-            }))
+            }
+            .view()
         })
     });
     // One panel at a time: the port, or what deletes it and leads back to it. `delete` alone is the subnet's.
@@ -204,12 +205,13 @@ pub fn Ports() -> impl IntoView {
         });
         let may = card.may_write.get();
         may.then(|| {
-            later(Part::Work(Work::Delete {
+            Panel::Delete {
                 project,
-                doomed: doomed(&id, name),
+                target: delete_target(&id, name),
                 close,
                 done,
-            }))
+            }
+            .view()
         })
     });
     vec![more, list, adding, looking].into_any()

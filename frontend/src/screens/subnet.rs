@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 use portolan_shared::v1::{Kind, One, PlanKind, PortKind, SubnetPurpose, SubnetRow};
 
-use super::delete::Doomed;
+use super::delete::DeleteTarget;
 use super::object::{Deletion, ObjectPage, Panels, object_page};
 use crate::api::{Interest, url, use_read};
 use crate::components::bar::{self, bar};
@@ -33,15 +33,6 @@ pub struct Card {
     pub open: Callback<()>,
     /// Whether the reader may change things.
     pub may_write: Signal<bool>,
-}
-
-/// What to call it.
-pub fn name_of(subnet: &SubnetRow) -> String {
-    if subnet.name.is_empty() {
-        subnet.cidr.to_string()
-    } else {
-        subnet.name.clone()
-    }
 }
 
 /// First glance.
@@ -95,7 +86,9 @@ pub fn Subnet() -> impl IntoView {
         open,
         may_write,
     });
-    let name = Signal::derive(move || subnet.with(|subnet| subnet.as_ref().map_or_else(String::new, name_of)));
+    let name = Signal::derive(move || {
+        subnet.with(|subnet| subnet.as_ref().map_or_else(String::new, super::words::subnet_name))
+    });
     let network = move || subnet.with(|subnet| subnet.as_ref().map(|subnet| subnet.network.clone()));
     let crumbs = Signal::derive(move || {
         let project = project.get();
@@ -119,7 +112,7 @@ pub fn Subnet() -> impl IntoView {
         };
         navigate(&to, Default::default());
     });
-    let doomed = move || Doomed {
+    let target = move || DeleteTarget {
         kind: PlanKind::Subnet,
         name: name.get_untracked(),
         url: url::networking_one("subnets", &id.get_untracked()),
@@ -170,7 +163,7 @@ pub fn Subnet() -> impl IntoView {
         reading: read.into(),
         panels,
         delete: Deletion {
-            doomed: Arc::new(doomed),
+            target: Arc::new(target),
             may: may_write,
             done: deleted,
         },
