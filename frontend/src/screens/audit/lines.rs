@@ -5,7 +5,8 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use portolan_shared::v1::{AuditEntry, AuditObject, AuditOp, FieldChange};
 
-use super::entries::{kind, name, op, page_of, through, who};
+use super::entries::{name, op, page_of, through, who};
+use super::kinds;
 use crate::components::copy::copyable;
 use crate::components::facts::link;
 use crate::components::icon::{Icon, icon};
@@ -131,7 +132,7 @@ fn object_view(object: &AuditObject, project: &str, everywhere: bool) -> AnyView
         None => view! { <span class="audit__name">{name(object)}</span> }.into_any(),
     };
     view! {
-        <span class="audit__kind">{t(kind(object.kind))}</span>
+        <span class="audit__kind">{t(kinds::title(object.kind))}</span>
         " "
         {named}
     }

@@ -1,6 +1,7 @@
 //! The audit: who did what, when, through what; of a project, of an object, or of everything.
 
 pub mod entries;
+pub mod kinds;
 mod lines;
 
 use std::sync::Arc;
@@ -8,8 +9,9 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::query_signal_with_options;
-use portolan_shared::v1::{AuditEntry, Kind, List};
+use portolan_shared::v1::{AuditEntry, List};
 
+use crate::api::read::ALL_KINDS;
 use crate::api::{self, Failure, Interest, url, use_read};
 use crate::browser;
 use crate::components::button::sending_button;
@@ -26,16 +28,6 @@ use crate::table::skeleton_sheet;
 use entries::{AuditFilter, Pages};
 use lines::{Around, headings, line};
 
-/// Whatever happens may be in the audit.
-const KINDS: &[Kind] = &[
-    Kind::Network,
-    Kind::Subnet,
-    Kind::Port,
-    Kind::Cluster,
-    Kind::Node,
-    Kind::Block,
-    Kind::Request,
-];
 /// Entries asked for at once.
 const PAGE: usize = 50;
 
@@ -130,7 +122,8 @@ fn audit(of: Of) -> AnyView {
             false => url::of_project(&of.project.get(), &tail),
         }
     });
-    let read = use_read::<List<AuditEntry>>(address.into(), Interest::within(KINDS, of.object));
+    // Whatever happens may be in the audit.
+    let read = use_read::<List<AuditEntry>>(address.into(), Interest::within(ALL_KINDS, of.object));
 
     let pages = RwSignal::new(None::<Pages>);
     // The newest entry on screen: what comes after it waits while somebody points at the list.
