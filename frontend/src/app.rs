@@ -54,7 +54,7 @@ fn page(path: impl PossibleRouteMatch + Clone + Send + 'static, view: fn() -> An
 }
 
 /// What is around the pages below `path`.
-fn around(
+fn layout(
     path: impl PossibleRouteMatch + Clone + Send + 'static,
     view: fn() -> AnyView,
     pages: Vec<AnyNestedRoute>,
@@ -77,7 +77,7 @@ fn routes() -> RouteList {
     let of_project = vec![
         page(path!(""), home),
         page(path!("networks/new"), || Editing::CreateNetwork.view()),
-        around(
+        layout(
             path!("networks/:id"),
             || Detail::Network.view(),
             vec![
@@ -86,7 +86,7 @@ fn routes() -> RouteList {
                 history(),
             ],
         ),
-        around(
+        layout(
             path!("subnets/:id"),
             || Detail::Subnet.view(),
             vec![
@@ -95,13 +95,13 @@ fn routes() -> RouteList {
                 history(),
             ],
         ),
-        around(
+        layout(
             path!("ports/:id"),
             || Detail::Port.view(),
             vec![page(path!(""), || Detail::PortAbout.view()), history()],
         ),
         page(path!("clusters/new"), || Editing::CreateCluster.view()),
-        around(
+        layout(
             path!("clusters/:id"),
             || Editing::Cluster.view(),
             vec![
@@ -117,12 +117,12 @@ fn routes() -> RouteList {
     RouteList::from(vec![
         page(path!("/"), home),
         page(path!("/login"), || Login().into_any()),
-        around(
+        layout(
             path!("/p/:project"),
             framed,
             of_project.into_iter().chain(listed(Area::Project)).collect(),
         ),
-        around(
+        layout(
             path!("/support"),
             framed,
             of_support.into_iter().chain(listed(Area::Support)).collect(),

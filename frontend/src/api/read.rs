@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use web_sys::AbortController;
 
 use super::failure::Failure;
-use crate::live::{self, Heard, Live};
+use crate::live::{self, Live, LiveEvent};
 use crate::session::Session;
 use crate::{browser, live::link};
 
@@ -256,16 +256,16 @@ fn run(
     });
 
     let look = ask.clone();
-    live::listen(move |heard| {
-        let concerned = match heard {
-            Heard::Changes(changes) => {
+    live::listen(move |event| {
+        let concerned = match event {
+            LiveEvent::Changes(changes) => {
                 let (within, project) = (interest.within.get_untracked(), interest.project.get_untracked());
                 let here = |change: &&Changed| is_of(&project, change);
                 let mut here = changes.iter().filter(here);
                 here.any(|change| concerns(interest.kinds, &within, change))
             }
-            Heard::Reset => true,
-            Heard::Started(from) => flight
+            LiveEvent::Reset => true,
+            LiveEvent::Started(from) => flight
                 .try_get_value()
                 .is_some_and(|flight| !flight.out && older(flight.revision, Some(*from))),
         };

@@ -9,7 +9,7 @@ use crate::session::use_session;
 
 /// What a key asks for.
 #[derive(Clone, Copy)]
-pub enum Wish {
+pub enum Shortcut {
     /// Into the filter box.
     Filter,
     /// Press the page's main button.
@@ -21,13 +21,13 @@ pub enum Wish {
 }
 
 /// What `key` means after `g` or by itself.
-pub fn wish(menu: Menu, key: &str, after_go: bool) -> Option<Wish> {
+pub fn shortcut(menu: Menu, key: &str, after_go: bool) -> Option<Shortcut> {
     let entry = menu.iter().find(|entry| after_go && entry.key == Some(key));
     match (entry, key) {
-        (Some(entry), _) => Some(Wish::Open(entry)),
-        (None, "/") => Some(Wish::Filter),
-        (None, "n") => Some(Wish::Create),
-        (None, "g") => Some(Wish::Go),
+        (Some(entry), _) => Some(Shortcut::Open(entry)),
+        (None, "/") => Some(Shortcut::Filter),
+        (None, "n") => Some(Shortcut::Create),
+        (None, "g") => Some(Shortcut::Go),
         (None, _) => None,
     }
 }
@@ -41,21 +41,21 @@ pub fn listen(menu: Menu, project: Signal<String>) {
         if event.ctrl_key() || event.meta_key() || event.alt_key() || event.default_prevented() || browser::typing() {
             return;
         }
-        let wish = wish(menu, &event.key(), go.get_value());
-        go.set_value(matches!(wish, Some(Wish::Go)));
+        let shortcut = shortcut(menu, &event.key(), go.get_value());
+        go.set_value(matches!(shortcut, Some(Shortcut::Go)));
         // Over a panel the page's own keys rest.
         if document().query_selector(".panel").is_ok_and(|panel| panel.is_some()) {
             return;
         }
-        let done = match wish {
-            Some(Wish::Filter) => browser::focus("[data-hotkey=filter]"),
-            Some(Wish::Create) => browser::click("[data-hotkey=create]"),
-            Some(Wish::Open(entry)) if entry.area == Area::Support && !untrack(|| session.is_support()) => false,
-            Some(Wish::Open(entry)) => {
+        let done = match shortcut {
+            Some(Shortcut::Filter) => browser::focus("[data-hotkey=filter]"),
+            Some(Shortcut::Create) => browser::click("[data-hotkey=create]"),
+            Some(Shortcut::Open(entry)) if entry.area == Area::Support && !untrack(|| session.is_support()) => false,
+            Some(Shortcut::Open(entry)) => {
                 navigate(&entry.href(&project.get_untracked()), Default::default());
                 true
             }
-            Some(Wish::Go) | None => false,
+            Some(Shortcut::Go) | None => false,
         };
         if done {
             event.prevent_default();
@@ -71,19 +71,19 @@ mod tests {
     use crate::pages::MENU;
 
     fn opened(key: &str) -> Option<Key> {
-        match wish(MENU, key, true) {
-            Some(Wish::Open(entry)) => Some(entry.title),
+        match shortcut(MENU, key, true) {
+            Some(Shortcut::Open(entry)) => Some(entry.title),
             _ => None,
         }
     }
 
     #[test]
     fn n_creates_or_after_g_goes_to_networks() {
-        assert!(matches!(wish(MENU, "n", false), Some(Wish::Create)));
+        assert!(matches!(shortcut(MENU, "n", false), Some(Shortcut::Create)));
         assert_eq!(opened("n"), Some(Key::Networks));
         assert_eq!(opened("a"), Some(Key::Audit));
-        assert!(wish(MENU, "a", false).is_none());
-        assert!(matches!(wish(MENU, "g", true), Some(Wish::Go)));
-        assert!(wish(MENU, "x", true).is_none());
+        assert!(shortcut(MENU, "a", false).is_none());
+        assert!(matches!(shortcut(MENU, "g", true), Some(Shortcut::Go)));
+        assert!(shortcut(MENU, "x", true).is_none());
     }
 }

@@ -26,7 +26,7 @@ const KINDS: &[Kind] = &[Kind::Subnet, Kind::Port, Kind::Network, Kind::Block];
 
 /// What the tabs of the card share.
 #[derive(Clone, Copy)]
-pub struct Card {
+pub struct Page {
     /// The subnet.
     pub subnet: Signal<Option<SubnetRow>>,
     /// Opens *Add port*.
@@ -81,7 +81,7 @@ pub fn Subnet() -> impl IntoView {
         to_ports(&format!("{ports}?panel=new"), Default::default());
     });
     let may_write = Signal::derive(move || session.may_write(&project.get()));
-    provide_context(Card {
+    provide_context(Page {
         subnet,
         open,
         may_write,
@@ -176,9 +176,9 @@ pub fn Subnet() -> impl IntoView {
 #[component]
 pub fn Information() -> impl IntoView {
     let project = use_project();
-    let card = expect_context::<Card>();
+    let page = expect_context::<Page>();
     maybe(move || {
-        let (subnet, project) = (card.subnet.get()?, project.get());
+        let (subnet, project) = (page.subnet.get()?, project.get());
         let cards = vec![addresses(&subnet), about(&subnet, &project), used_by(&subnet)];
         Some(view! { <div class="cards">{cards}</div> }.into_any())
     })
