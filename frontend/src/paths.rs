@@ -104,7 +104,7 @@ pub fn below_support(tail: &str) -> String {
 
 /// Support's queue of shadowport requests.
 pub fn support_queue() -> String {
-    "/support/queue".to_owned()
+    below_support("queue")
 }
 
 /// The requests of one project in support's queue, decided ones too.
@@ -119,12 +119,12 @@ pub fn support_request(request: &str) -> String {
 
 /// Support's search.
 pub fn support_find() -> String {
-    "/support/find".to_owned()
+    below_support("find")
 }
 
 /// The audit of all projects.
 pub fn support_audit() -> String {
-    "/support/audit".to_owned()
+    below_support("audit")
 }
 
 /// Log-in, going on to `next` (escaped already).
