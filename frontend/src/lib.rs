@@ -4,7 +4,7 @@
 //! server's own code (`portolan-shared`). It keeps no secret: the session is a cookie it cannot read.
 //! Everything but [`browser`] and the components' event handlers is plain functions, tested on the host.
 //!
-//! Start with [`app`] (which page is where), then a page such as [`screens::networks`], then
+//! Start with `pages.rs` (which pages there are), then [`app`] (where they are) and a page such as [`screens::networks`], then
 //! [`table`] (rows as data) and [`api::read`] (how a page stays true).
 
 pub mod api;
@@ -13,8 +13,8 @@ pub mod browser;
 pub mod components;
 pub mod forms;
 pub mod i18n;
-pub mod later;
 pub mod live;
+mod pages;
 pub mod paths;
 pub mod screens;
 pub mod session;

@@ -97,9 +97,14 @@ pub fn history(page: &str) -> String {
     format!("{page}/audit")
 }
 
+/// Where a page of support's is below `/support`.
+pub fn below_support(tail: &str) -> String {
+    format!("/support/{tail}")
+}
+
 /// Support's queue of shadowport requests.
 pub fn support_queue() -> String {
-    "/support/queue".to_owned()
+    below_support("queue")
 }
 
 /// The requests of one project in support's queue, decided ones too.
@@ -114,12 +119,12 @@ pub fn support_request(request: &str) -> String {
 
 /// Support's search.
 pub fn support_find() -> String {
-    "/support/find".to_owned()
+    below_support("find")
 }
 
 /// The audit of all projects.
 pub fn support_audit() -> String {
-    "/support/audit".to_owned()
+    below_support("audit")
 }
 
 /// Log-in, going on to `next` (escaped already).
@@ -131,68 +136,9 @@ pub fn login(next: &str) -> String {
     }
 }
 
-/// A section of the navigation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Section {
-    /// Networks, with their subnets and ports.
-    Networks,
-    /// Clusters.
-    Clusters,
-    /// Shadowport requests.
-    Shadowport,
-    /// Who did what.
-    Audit,
-    /// Support: requests of all projects.
-    Queue,
-    /// Support: projects.
-    Find,
-    /// Support: who did what anywhere.
-    SupportAudit,
-}
-
 /// Whether a page is of no project: support's own.
 pub fn of_support(path: &str) -> bool {
     path.split('/').nth(1) == Some("support")
-}
-
-/// Which section a page belongs to.
-pub fn section(path: &str) -> Option<Section> {
-    if of_support(path) {
-        return match path.split('/').nth(2)? {
-            "queue" => Some(Section::Queue),
-            "find" => Some(Section::Find),
-            "audit" => Some(Section::SupportAudit),
-            _ => None,
-        };
-    }
-    match path.split('/').nth(3)? {
-        "networks" | "subnets" | "ports" => Some(Section::Networks),
-        "clusters" => Some(Section::Clusters),
-        "shadowport" => Some(Section::Shadowport),
-        "audit" => Some(Section::Audit),
-        _ => None,
-    }
-}
-
-/// Where a section is; those of a project in `project`.
-pub fn of_section(section: Section, project: &str) -> String {
-    match section {
-        Section::Networks => networks(project),
-        Section::Clusters => clusters(project),
-        Section::Shadowport => shadowport(project),
-        Section::Audit => audit(project),
-        Section::Queue => support_queue(),
-        Section::Find => support_find(),
-        Section::SupportAudit => support_audit(),
-    }
-}
-
-/// The same section in another project: ids do not carry over.
-pub fn in_project(path: &str, project: &str) -> String {
-    match section(path) {
-        Some(section) if !of_support(path) => of_section(section, project),
-        _ => networks(project),
-    }
 }
 
 /// Where to go on after log-in: only pages of this console, never another site.
@@ -219,23 +165,5 @@ mod tests {
         ] {
             assert_eq!(safe_next(bad), "/");
         }
-    }
-
-    #[test]
-    fn every_section_is_where_it_says() {
-        use Section::{Audit, Clusters, Find, Networks, Queue, Shadowport, SupportAudit};
-        for one in [Networks, Clusters, Shadowport, Audit, Queue, Find, SupportAudit] {
-            assert_eq!(section(&of_section(one, "p")), Some(one));
-        }
-        assert_eq!(section("/p/p/networks/7/audit"), Some(Networks));
-        assert_eq!(section("/support/queue/7"), Some(Queue));
-    }
-
-    #[test]
-    fn another_project_opens_on_the_same_list() {
-        assert_eq!(in_project("/p/a/clusters/7", "b"), "/p/b/clusters");
-        assert_eq!(in_project("/p/a/ports/7", "b"), "/p/b/networks");
-        assert_eq!(in_project("/p/a/shadowport/new", "b"), "/p/b/shadowport");
-        assert_eq!(in_project("/support/audit", "b"), "/p/b/networks");
     }
 }

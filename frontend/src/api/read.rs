@@ -11,17 +11,20 @@ use serde::de::DeserializeOwned;
 use web_sys::AbortController;
 
 use super::failure::Failure;
-use crate::live::{self, Heard, Live};
+use crate::live::{self, Live, LiveEvent};
 use crate::session::Session;
 use crate::{browser, live::link};
 
 /// Shortest time between two requests of one read (milliseconds): changes in between share one.
 const PAUSE: i32 = 120;
 
+/// Changes of every kind, also of kinds that are yet to come.
+pub const ALL_KINDS: &[Kind] = &[];
+
 /// Which changes make a page look again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interest {
-    /// Kinds of things.
+    /// Kinds of things, or [`ALL_KINDS`].
     pub kinds: &'static [Kind],
     /// Only in this network or subnet, or of this id; empty: everywhere in the project.
     ///
@@ -62,7 +65,7 @@ fn is_of(project: &str, change: &Changed) -> bool {
 
 /// Whether a change concerns what is within `within`; see [`Interest::within`].
 pub fn concerns(kinds: &[Kind], within: &str, change: &Changed) -> bool {
-    if !kinds.contains(&change.kind) {
+    if !kinds.is_empty() && !kinds.contains(&change.kind) {
         return false;
     }
     // How a node is doing shows in the status of ports anywhere.
@@ -253,16 +256,16 @@ fn run(
     });
 
     let look = ask.clone();
-    live::listen(move |heard| {
-        let concerned = match heard {
-            Heard::Changes(changes) => {
+    live::listen(move |event| {
+        let concerned = match event {
+            LiveEvent::Changes(changes) => {
                 let (within, project) = (interest.within.get_untracked(), interest.project.get_untracked());
                 let here = |change: &&Changed| is_of(&project, change);
                 let mut here = changes.iter().filter(here);
                 here.any(|change| concerns(interest.kinds, &within, change))
             }
-            Heard::Reset => true,
-            Heard::Started(from) => flight
+            LiveEvent::Reset => true,
+            LiveEvent::Started(from) => flight
                 .try_get_value()
                 .is_some_and(|flight| !flight.out && older(flight.revision, Some(*from))),
         };
@@ -307,6 +310,7 @@ mod tests {
         assert!(concerns(&[Kind::Port], SUBNET, &port));
         assert!(!concerns(&[Kind::Port], OTHER, &port), "another subnet");
         assert!(!concerns(&[Kind::Subnet], SUBNET, &port), "another kind");
+        assert!(concerns(ALL_KINDS, SUBNET, &port) && !concerns(ALL_KINDS, OTHER, &port));
         assert!(concerns(&[Kind::Port], "", &port), "anywhere in the project");
         assert!(
             concerns(&[Kind::Port], OTHER, &change(Kind::Port)),

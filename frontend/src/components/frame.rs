@@ -10,14 +10,15 @@ use super::icon::{Icon, icon};
 use super::keyboard;
 use super::language::language_switch;
 use super::live_mark::live_mark;
+use super::menu::{Area, Menu, MenuEntry, entry_of};
 use super::rose::rose;
 use super::switcher::project_switcher;
 use super::theme::theme_switch;
-use super::{dynamic, maybe, nothing};
+use super::{dynamic, maybe};
 use crate::browser;
 use crate::i18n::{Key, t, tp};
 use crate::live::{Live, Scope};
-use crate::paths::{self, Section};
+use crate::paths;
 use crate::session::{Session, State, require_log_in, use_project, use_session};
 
 /// What the live stream tells of, for a page.
@@ -29,7 +30,7 @@ fn scope(logged_in: bool, support: bool, path: &str, project: &str) -> Scope {
     }
 }
 
-/// The project whose sections the navigation shows: the page's, else the last one looked at.
+/// The project whose lists the menu shows: the page's, else the last one looked at.
 fn shown_project(session: Session, project: Signal<String>) -> Signal<String> {
     let last = RwSignal::new(browser::remembered("project").unwrap_or_default());
     Effect::new(move |_| {
@@ -72,15 +73,14 @@ fn viewing(session: Session, project: Signal<String>) -> AnyView {
 }
 
 /// The frame of all pages.
-#[component]
-pub fn Frame() -> impl IntoView {
+pub fn frame(menu: Menu) -> AnyView {
     let session = use_session();
     let project = use_project();
     let shown = shown_project(session, project);
     let live = expect_context::<Live>();
     let open = RwSignal::new(false);
     require_log_in(session);
-    keyboard::listen(shown);
+    keyboard::listen(menu, shown);
     let logged_in = Memo::new(move |_| matches!(session.state(), State::In(_)));
     let support = Memo::new(move |_| session.is_support());
     let path = use_location().pathname;
@@ -101,45 +101,35 @@ pub fn Frame() -> impl IntoView {
     let log_out = Callback::new(move |()| {
         leptos::task::spawn_local(async move { session.log_out().await });
     });
-    let section = Memo::new(move |_| paths::section(&path.get()));
-    let item = move |of: Section, drawing: Icon, title: Key| {
+    let current = Memo::new(move |_| entry_of(menu, &path.get()).map(|entry| entry.title));
+    let item = move |entry: &'static MenuEntry| {
         view! {
             <li>
                 <a
                     class="nav__link"
-                    href=move || paths::of_section(of, &shown.get())
-                    aria-current=move || (section.get() == Some(of)).then_some("page")
+                    href=move || entry.href(&shown.get())
+                    aria-current=move || (current.get() == Some(entry.title)).then_some("page")
                     on:click=move |_| open.set(false)
                 >
-                    {icon(drawing)}
-                    {t(title)}
+                    {icon(entry.icon)}
+                    {t(entry.title)}
                 </a>
             </li>
         }
         .into_any()
     };
-    let support_items = move || {
-        let items = match support.get() {
-            true => vec![
-                item(Section::Queue, Icon::Inbox, Key::Queue),
-                item(Section::Find, Icon::Search, Key::Find),
-                item(Section::SupportAudit, Icon::List, Key::AuditAll),
-            ],
-            false => return nothing(),
-        };
-        view! {
-            <ul class="nav__list nav__list--support" aria-label=t(Key::Support)>
-                {items}
-            </ul>
-        }
-        .into_any()
-    };
-    let items = vec![
-        item(Section::Networks, Icon::Network, Key::Networks),
-        item(Section::Clusters, Icon::Cluster, Key::Clusters),
-        item(Section::Shadowport, Icon::Anchor, Key::Shadowport),
-        item(Section::Audit, Icon::List, Key::Audit),
-    ];
+    let items =
+        move |area: Area| -> Vec<AnyView> { menu.iter().filter(|entry| entry.area == area).map(item).collect() };
+    let support_items = maybe(move || {
+        support.get().then(|| {
+            view! {
+                <ul class="nav__list nav__list--support" aria-label=t(Key::Support)>
+                    {items(Area::Support)}
+                </ul>
+            }
+            .into_any()
+        })
+    });
     view! {
         <div class="frame" class:frame--open=open>
             <a class="skip button" href="#main" on:click=move |event| {
@@ -164,10 +154,10 @@ pub fn Frame() -> impl IntoView {
                         Callback::new(move |()| open.set(false)),
                     )}
                 </div>
-                {project_switcher(shown)}
+                {project_switcher(menu, shown)}
                 <nav aria-label=t(Key::MainNavigation)>
-                    {dynamic(support_items)}
-                    <ul class="nav__list">{items}</ul>
+                    {support_items}
+                    <ul class="nav__list">{items(Area::Project)}</ul>
                 </nav>
             </aside>
             <div class="main">
@@ -196,6 +186,7 @@ pub fn Frame() -> impl IntoView {
             </div>
         </div>
     }
+    .into_any()
 }
 
 #[cfg(test)]

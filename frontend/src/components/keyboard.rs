@@ -1,43 +1,39 @@
-//! Single keys: `/` filters, `n` creates, `g` and a letter goes to a section. None while typing.
+//! Single keys: `/` filters, `n` creates, `g` and a letter opens an entry of the menu. None while typing.
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 
+use super::menu::{Area, Menu, MenuEntry};
 use crate::browser;
-use crate::paths::{self, Section};
 use crate::session::use_session;
 
 /// What a key asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+#[derive(Clone, Copy)]
+pub enum Shortcut {
     /// Into the filter box.
     Filter,
     /// Press the page's main button.
     Create,
-    /// To a section.
-    Open(Section),
+    /// To a page of the menu.
+    Open(&'static MenuEntry),
     /// A `g` waits for its second key.
     Go,
 }
 
 /// What `key` means after `g` or by itself.
-pub fn wish(key: &str, after_go: bool) -> Option<Wish> {
-    match (key, after_go) {
-        ("n", true) => Some(Wish::Open(Section::Networks)),
-        ("c", true) => Some(Wish::Open(Section::Clusters)),
-        ("s", true) => Some(Wish::Open(Section::Shadowport)),
-        ("a", true) => Some(Wish::Open(Section::Audit)),
-        ("q", true) => Some(Wish::Open(Section::Queue)),
-        ("f", true) => Some(Wish::Open(Section::Find)),
-        ("/", _) => Some(Wish::Filter),
-        ("n", false) => Some(Wish::Create),
-        ("g", _) => Some(Wish::Go),
-        _ => None,
+pub fn shortcut(menu: Menu, key: &str, after_go: bool) -> Option<Shortcut> {
+    let entry = menu.iter().find(|entry| after_go && entry.key == Some(key));
+    match (entry, key) {
+        (Some(entry), _) => Some(Shortcut::Open(entry)),
+        (None, "/") => Some(Shortcut::Filter),
+        (None, "n") => Some(Shortcut::Create),
+        (None, "g") => Some(Shortcut::Go),
+        (None, _) => None,
     }
 }
 
-/// Listens for keys while the caller's owner lives; `project` is the one whose sections are shown.
-pub fn listen(project: Signal<String>) {
+/// Listens for keys while the caller's owner lives; `project` is the one whose lists the menu shows.
+pub fn listen(menu: Menu, project: Signal<String>) {
     let session = use_session();
     let navigate = use_navigate();
     let go = StoredValue::new(false);
@@ -45,22 +41,21 @@ pub fn listen(project: Signal<String>) {
         if event.ctrl_key() || event.meta_key() || event.alt_key() || event.default_prevented() || browser::typing() {
             return;
         }
-        let wish = wish(&event.key(), go.get_value());
-        go.set_value(wish == Some(Wish::Go));
+        let shortcut = shortcut(menu, &event.key(), go.get_value());
+        go.set_value(matches!(shortcut, Some(Shortcut::Go)));
         // Over a panel the page's own keys rest.
         if document().query_selector(".panel").is_ok_and(|panel| panel.is_some()) {
             return;
         }
-        let done = match wish {
-            Some(Wish::Filter) => browser::focus("[data-hotkey=filter]"),
-            Some(Wish::Create) => browser::click("[data-hotkey=create]"),
-            Some(Wish::Open(Section::Queue | Section::Find)) if !untrack(|| session.is_support()) => false,
-            Some(Wish::Open(section)) => {
-                let to = paths::of_section(section, &project.get_untracked());
-                navigate(&to, Default::default());
+        let done = match shortcut {
+            Some(Shortcut::Filter) => browser::focus("[data-hotkey=filter]"),
+            Some(Shortcut::Create) => browser::click("[data-hotkey=create]"),
+            Some(Shortcut::Open(entry)) if entry.area == Area::Support && !untrack(|| session.is_support()) => false,
+            Some(Shortcut::Open(entry)) => {
+                navigate(&entry.href(&project.get_untracked()), Default::default());
                 true
             }
-            Some(Wish::Go) | None => false,
+            Some(Shortcut::Go) | None => false,
         };
         if done {
             event.prevent_default();
@@ -72,14 +67,23 @@ pub fn listen(project: Signal<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::i18n::Key;
+    use crate::pages::MENU;
+
+    fn opened(key: &str) -> Option<Key> {
+        match shortcut(MENU, key, true) {
+            Some(Shortcut::Open(entry)) => Some(entry.title),
+            _ => None,
+        }
+    }
 
     #[test]
     fn n_creates_or_after_g_goes_to_networks() {
-        assert_eq!(wish("n", false), Some(Wish::Create));
-        assert_eq!(wish("n", true), Some(Wish::Open(Section::Networks)));
-        assert_eq!(wish("a", true), Some(Wish::Open(Section::Audit)));
-        assert_eq!(wish("a", false), None);
-        assert_eq!(wish("g", true), Some(Wish::Go));
-        assert_eq!(wish("x", true), None);
+        assert!(matches!(shortcut(MENU, "n", false), Some(Shortcut::Create)));
+        assert_eq!(opened("n"), Some(Key::Networks));
+        assert_eq!(opened("a"), Some(Key::Audit));
+        assert!(shortcut(MENU, "a", false).is_none());
+        assert!(matches!(shortcut(MENU, "g", true), Some(Shortcut::Go)));
+        assert!(shortcut(MENU, "x", true).is_none());
     }
 }

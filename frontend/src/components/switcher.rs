@@ -6,13 +6,14 @@ use leptos_router::hooks::use_location;
 
 use super::copy::copy_button;
 use super::icon::{Icon, icon};
+use super::menu::{Menu, in_project};
 use super::{dynamic, maybe};
+use crate::browser;
 use crate::i18n::{Key, t};
 use crate::session::use_session;
-use crate::{browser, paths};
 
-/// The switcher; `project` is the one whose sections are shown.
-pub fn project_switcher(project: Signal<String>) -> AnyView {
+/// The switcher; `project` is the one whose lists the menu shows.
+pub fn project_switcher(menu: Menu, project: Signal<String>) -> AnyView {
     let session = use_session();
     let path = use_location().pathname;
     let open = RwSignal::new(false);
@@ -29,7 +30,7 @@ pub fn project_switcher(project: Signal<String>) -> AnyView {
                     <li>
                         <a
                             class="switcher__item"
-                            href=paths::in_project(&path.get(), &id)
+                            href=in_project(menu, &path.get(), &id)
                             aria-current=current.then_some("true")
                             on:click=move |_| open.set(false)
                         >

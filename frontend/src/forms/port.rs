@@ -44,7 +44,7 @@ pub struct Typed {
 
 /// What the form is checked against.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Around {
+pub struct Context {
     /// The subnet's network.
     pub cidr: Cidr,
     /// The subnet's name.
@@ -63,7 +63,7 @@ pub struct Around {
     pub macs: Vec<(MacAddress, Holder)>,
 }
 
-impl Around {
+impl Context {
     /// From the subnet's card and its ports.
     pub fn new(subnet: &SubnetRow, ports: &[PortRow]) -> Self {
         let holders = ports
@@ -120,7 +120,7 @@ pub struct Checked {
 }
 
 /// Everything there is to say about the form.
-pub fn check(typed: &Typed, around: &Around) -> Checked {
+pub fn check(typed: &Typed, context: &Context) -> Checked {
     let said = |refusal: &Refusal| Message::error(Failure::from_refusal(refusal).sentence());
     let mut checked = Checked::default();
     let name = check::text("name", &typed.name, check::NAME_MAX).map_err(|refusal| checked.name = Some(said(&refusal)));
@@ -128,7 +128,7 @@ pub fn check(typed: &Typed, around: &Around) -> Checked {
         .map_err(|refusal| checked.description = Some(said(&refusal)));
     let addresses = match typed.choice {
         Addresses::Any => Ok(Vec::new()),
-        Addresses::Fixed => match addresses(&typed.addresses, around) {
+        Addresses::Fixed => match addresses(&typed.addresses, context) {
             Ok((addresses, message)) => {
                 checked.addresses = message;
                 Ok(addresses)
@@ -139,7 +139,7 @@ pub fn check(typed: &Typed, around: &Around) -> Checked {
             }
         },
     };
-    let mac = mac(&typed.mac, around).map_err(|message| checked.mac = Some(message));
+    let mac = mac(&typed.mac, context).map_err(|message| checked.mac = Some(message));
     if let (Ok(name), Ok(description), Ok(addresses), Ok(mac)) = (name, description, addresses, mac) {
         checked.spec = Some(PortSpec {
             name,
@@ -153,7 +153,7 @@ pub fn check(typed: &Typed, around: &Around) -> Checked {
 }
 
 /// The addresses typed, with what is to be said of them; or what is wrong.
-fn addresses(text: &str, around: &Around) -> Result<(Vec<IpAddr>, Option<Message>), Message> {
+fn addresses(text: &str, context: &Context) -> Result<(Vec<IpAddr>, Option<Message>), Message> {
     let refused = |refusal: Refusal| Message::error(Failure::from_refusal(&refusal).sentence());
     let words = words(text);
     if words.is_empty() {
@@ -171,15 +171,15 @@ fn addresses(text: &str, around: &Around) -> Result<(Vec<IpAddr>, Option<Message
     let mut outside = Vec::new();
     for word in &words {
         let address = check::address("fixed_ips", word).map_err(refused)?;
-        if !around.cidr.hosts().contains(address) {
-            let (subnet, cidr) = (around.subnet.clone(), around.cidr);
+        if !context.cidr.hosts().contains(address) {
+            let (subnet, cidr) = (context.subnet.clone(), context.cidr);
             return Err(refused(Refusal::AddressOutside { address, subnet, cidr }));
         }
         if found.contains(&address) {
             return Err(refused(Refusal::AddressTwice { address }));
         }
-        if let Some((_, holder)) = around.holders.iter().find(|(held, _)| *held == address) {
-            let (subnet, holder) = (around.subnet.clone(), holder.clone());
+        if let Some((_, holder)) = context.holders.iter().find(|(held, _)| *held == address) {
+            let (subnet, holder) = (context.subnet.clone(), holder.clone());
             return Err(refused(Refusal::AddressTaken {
                 address,
                 subnet,
@@ -187,17 +187,17 @@ fn addresses(text: &str, around: &Around) -> Result<(Vec<IpAddr>, Option<Message
             }));
         }
         let in_pool = |pool: &(IpAddr, IpAddr)| IpRange::new(pool.0, pool.1).is_ok_and(|pool| pool.contains(address));
-        if !around.pools.iter().any(in_pool) {
+        if !context.pools.iter().any(in_pool) {
             outside.push(address);
         }
         found.push(address);
     }
     let message = match outside.first() {
-        Some(address) if around.gateway == Some(*address) => {
+        Some(address) if context.gateway == Some(*address) => {
             Message::warning(tp(Key::AddressIsGateway, &[("address", &address.to_string())]))
         }
         Some(address) => Message::warning(tp(Key::AddressOutsidePools, &[("address", &address.to_string())])),
-        None if around.provider > 0 => Message::good(tn(Key::AddressFreeSeen, around.provider)),
+        None if context.provider > 0 => Message::good(tn(Key::AddressFreeSeen, context.provider)),
         None => Message::good(t(if found.len() == 1 {
             Key::AddressFree
         } else {
@@ -208,7 +208,7 @@ fn addresses(text: &str, around: &Around) -> Result<(Vec<IpAddr>, Option<Message
 }
 
 /// The MAC typed; `None` for an empty field.
-fn mac(text: &str, around: &Around) -> Result<Option<String>, Message> {
+fn mac(text: &str, context: &Context) -> Result<Option<String>, Message> {
     let text = text.trim();
     if text.is_empty() {
         return Ok(None);
@@ -220,10 +220,10 @@ fn mac(text: &str, around: &Around) -> Result<Option<String>, Message> {
             given: check::shortened(text),
         })
     })?;
-    match around.macs.iter().find(|(held, _)| *held == mac) {
+    match context.macs.iter().find(|(held, _)| *held == mac) {
         Some((_, holder)) => Err(refused(Refusal::MacTaken {
             mac,
-            network: around.network.clone(),
+            network: context.network.clone(),
             holder: holder.clone(),
         })),
         None => Ok(Some(mac.to_string())),
@@ -239,8 +239,8 @@ pub fn forbids(message: Option<&Message>) -> bool {
 mod tests {
     use super::*;
 
-    fn around() -> Around {
-        Around {
+    fn context() -> Context {
+        Context {
             cidr: "10.0.0.0/24".parse().unwrap(),
             subnet: "web".into(),
             network: "basin".into(),
@@ -265,7 +265,7 @@ mod tests {
             enabled: true,
             ..Typed::default()
         };
-        check(&typed, &around())
+        check(&typed, &context())
     }
 
     #[test]
@@ -275,7 +275,7 @@ mod tests {
                 enabled: true,
                 ..Typed::default()
             },
-            &around(),
+            &context(),
         );
         assert_eq!(checked.spec.map(|spec| spec.addresses), Some(vec![]));
     }
@@ -308,11 +308,11 @@ mod tests {
             addresses: "10.0.0.10".into(),
             ..Typed::default()
         };
-        let around = Around {
+        let context = Context {
             provider: 1,
-            ..around()
+            ..context()
         };
-        let message = check(&typed, &around).addresses.unwrap();
+        let message = check(&typed, &context).addresses.unwrap();
         assert_eq!(
             (message.weight, message.text.as_str()),
             (
@@ -338,7 +338,7 @@ mod tests {
                     mac: mac.into(),
                     ..Typed::default()
                 },
-                &around(),
+                &context(),
             )
         };
         assert_eq!(

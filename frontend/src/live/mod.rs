@@ -23,7 +23,7 @@ use link::Link;
 
 /// What a listener is told.
 #[derive(Debug)]
-pub enum Heard {
+pub enum LiveEvent {
     /// One commit.
     Changes(Vec<Changed>),
     /// Something was missed that cannot be told any more: look at everything again.
@@ -45,7 +45,7 @@ pub enum Scope {
 }
 
 /// Something that wants to be told.
-type Listener = Arc<dyn Fn(&Heard) + Send + Sync>;
+type Listener = Arc<dyn Fn(&LiveEvent) + Send + Sync>;
 
 /// The stream, shared by all pages.
 #[derive(Clone, Copy)]
@@ -163,7 +163,7 @@ impl Live {
                     return;
                 };
                 self.revision.set_value(Some(event.revision));
-                self.tell(&Heard::Changes(event.changes));
+                self.tell(&LiveEvent::Changes(event.changes));
             }
             "progress" => {
                 let Ok(event) = serde_json::from_str::<ProgressEvent>(data) else {
@@ -174,7 +174,7 @@ impl Live {
                     None => {
                         self.revision.set_value(Some(event.revision));
                         self.started.set_value(Some(event.revision));
-                        self.tell(&Heard::Started(event.revision));
+                        self.tell(&LiveEvent::Started(event.revision));
                     }
                 }
             }
@@ -183,7 +183,7 @@ impl Live {
                     return;
                 };
                 self.revision.set_value(Some(event.revision));
-                self.tell(&Heard::Reset);
+                self.tell(&LiveEvent::Reset);
             }
             _ => {}
         }
@@ -218,16 +218,16 @@ impl Live {
         }
     }
 
-    fn tell(self, heard: &Heard) {
+    fn tell(self, event: &LiveEvent) {
         let listeners: Vec<Listener> = self.listeners.with_value(|(_, all)| all.values().cloned().collect());
         for listener in listeners {
-            listener(heard);
+            listener(event);
         }
     }
 }
 
 /// Has `listener` called for everything heard, while the caller's owner lives.
-pub fn listen(listener: impl Fn(&Heard) + Send + Sync + 'static) {
+pub fn listen(listener: impl Fn(&LiveEvent) + Send + Sync + 'static) {
     let live = expect_context::<Live>();
     let id = live.listeners.try_update_value(|(next, all)| {
         *next += 1;

@@ -4,7 +4,7 @@ use gloo_net::http::Method;
 use leptos::prelude::*;
 use portolan_shared::v1::{PortRow, SubnetRow};
 
-use super::subnet::name_of;
+use super::words::subnet_name;
 use crate::api::bodies::CreatePort;
 use crate::api::{self, Failure, url};
 use crate::browser;
@@ -15,7 +15,7 @@ use crate::components::maybe;
 use crate::components::panel::{Closing, form, form_foot, panel};
 use crate::components::toast::use_toasts;
 use crate::forms::code;
-use crate::forms::port::{Addresses, Around, Checked, Typed, check};
+use crate::forms::port::{Addresses, Checked, Context, Typed, check};
 use crate::i18n::{Key, tp};
 use crate::session::use_session;
 
@@ -45,18 +45,18 @@ pub fn add_port(
         enabled: enabled.get(),
         description: description.get(),
     };
-    let around = Memo::new(move |_| {
+    let context = Memo::new(move |_| {
         subnet.with(|subnet| {
             subnet
                 .as_ref()
-                .map(|subnet| ports.with(|ports| Around::new(subnet, ports)))
+                .map(|subnet| ports.with(|ports| Context::new(subnet, ports)))
         })
     });
     let checked = Memo::new(move |_| {
-        around.with(|around| {
-            around
+        context.with(|context| {
+            context
                 .as_ref()
-                .map(|around| check(&typed(), around))
+                .map(|context| check(&typed(), context))
                 .unwrap_or_default()
         })
     });
@@ -198,7 +198,7 @@ pub fn add_port(
         .into_any()
     });
     let title = Signal::derive(move || {
-        let subnet = subnet.with(|subnet| subnet.as_ref().map(name_of).unwrap_or_default());
+        let subnet = subnet.with(|subnet| subnet.as_ref().map(subnet_name).unwrap_or_default());
         tp(Key::AddPortTo, &[("subnet", &subnet)])
     });
     panel(title, closing, body, foot)

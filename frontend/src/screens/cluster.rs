@@ -7,8 +7,9 @@ use leptos_router::hooks::use_navigate;
 use portolan_shared::v1::{ClusterRow, NodesFrom, One, PlanKind, Stage, StageKind, SubnetRef};
 
 use super::clusters::{KINDS, ready_of};
-use super::delete::Doomed;
+use super::delete::DeleteTarget;
 use super::object::{Deletion, ObjectPage, Panels, object_page};
+use super::panels::Panel;
 use crate::api::{Interest, url, use_read};
 use crate::components::bar::bar;
 use crate::components::button::head_button;
@@ -22,7 +23,6 @@ use crate::components::time::{time, use_clock};
 use crate::components::why::{Link, chain};
 use crate::components::{maybe, nothing};
 use crate::i18n::{Key, format, t, tn};
-use crate::later::{Part, Work, later};
 use crate::paths;
 use crate::session::{use_param, use_project, use_session};
 
@@ -78,7 +78,7 @@ pub fn Cluster() -> impl IntoView {
     });
     let deleted = Callback::new(move |()| navigate(&paths::clusters(&project.get_untracked()), Default::default()));
     let tail = move || format!("clusters/{}", id.get_untracked());
-    let doomed = move || Doomed {
+    let target = move || DeleteTarget {
         kind: PlanKind::Cluster,
         name: name.get_untracked(),
         url: url::of_project(&project.get_untracked(), &tail()),
@@ -103,11 +103,12 @@ pub fn Cluster() -> impl IntoView {
     let panel = move |name: String| {
         let joining = name == JOIN && may_write.get() && !of_lab.get();
         joining.then(|| {
-            later(Part::Work(Work::AddNode {
+            Panel::AddNode {
                 project,
                 cluster: id,
                 close: panels.close(),
-            }))
+            }
+            .view()
         })
     };
     let tab = |title, href, count| Tab { title, href, count };
@@ -149,7 +150,7 @@ pub fn Cluster() -> impl IntoView {
         reading: read.into(),
         panels,
         delete: Deletion {
-            doomed: Arc::new(doomed),
+            target: Arc::new(target),
             may: may_write,
             done: deleted,
         },

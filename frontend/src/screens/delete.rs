@@ -32,7 +32,7 @@ const KINDS: &[Kind] = &[
 
 /// What is to be deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Doomed {
+pub struct DeleteTarget {
     /// What kind of thing.
     pub kind: PlanKind,
     /// Its name, as a person knows it.
@@ -43,7 +43,7 @@ pub struct Doomed {
     pub tail: String,
 }
 
-impl Doomed {
+impl DeleteTarget {
     /// The question that its panel asks.
     pub fn title(&self) -> String {
         let title = match self.kind {
@@ -55,17 +55,17 @@ impl Doomed {
 }
 
 /// The panel. `done` runs once it is gone.
-pub fn delete_panel(project: Signal<String>, doomed: Doomed, close: Callback<()>, done: Callback<()>) -> AnyView {
+pub fn delete_panel(project: Signal<String>, target: DeleteTarget, close: Callback<()>, done: Callback<()>) -> AnyView {
     let session = use_session();
     let toasts = use_toasts();
-    let kind = doomed.kind;
+    let kind = target.kind;
     let deleted = match kind {
         PlanKind::Node => Key::Removed1,
         _ => Key::Deleted1,
     };
-    let title = doomed.title();
+    let title = target.title();
     let (busy, failure) = (RwSignal::new(false), RwSignal::new(None::<Failure>));
-    let tail = doomed.tail.clone();
+    let tail = target.tail.clone();
     // While it goes nobody asks for its plan any more: that would only say that it is gone.
     let read = use_read::<DeletePlan>(
         Signal::derive(move || match busy.get() {
@@ -86,7 +86,7 @@ pub fn delete_panel(project: Signal<String>, doomed: Doomed, close: Callback<()>
     });
     let typed = RwSignal::new(String::new());
     let wants_name = Memo::new(move |_| shown.with(|shown| shown.as_ref().is_some_and(plan::wants_name)));
-    let name = doomed.name.clone();
+    let name = target.name.clone();
     let barred = Signal::derive(move || {
         let stopped = shown.with(|shown| shown.as_ref().map(|plan| !plan.stops.is_empty()));
         let key = match stopped {
@@ -98,14 +98,14 @@ pub fn delete_panel(project: Signal<String>, doomed: Doomed, close: Callback<()>
         Some(t(key).to_owned())
     });
     let closing = Closing::new(Signal::stored(false), close);
-    let (name, plan_name) = (doomed.name.clone(), doomed.name.clone());
+    let (name, plan_name) = (target.name.clone(), target.name.clone());
     let press = Callback::new(move |()| {
         if busy.get_untracked() || barred.with_untracked(Option::is_some) {
             return;
         }
         busy.set(true);
         failure.set(None);
-        let (url, name) = (doomed.url.clone(), name.clone());
+        let (url, name) = (target.url.clone(), name.clone());
         leptos::task::spawn_local(async move {
             let project = project.get_untracked();
             let answer = api::send(session, &project, Method::DELETE, &url, None::<&()>).await;

@@ -18,6 +18,7 @@ pub mod networks;
 pub mod nodes;
 pub mod not_found;
 pub mod object;
+pub mod panels;
 pub mod port;
 pub mod ports;
 pub mod shadowport;

@@ -6,8 +6,9 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 use portolan_shared::v1::{AddressSpace, Kind, List, NetworkRow, One, PlanKind, SubnetRow};
 
-use super::delete::Doomed;
+use super::delete::DeleteTarget;
 use super::object::{Deletion, ObjectPage, Panels, object_page};
+use super::panels::Panel;
 use crate::api::{Interest, Read, url, use_read};
 use crate::components::button::{create_button, head_button};
 use crate::components::copy::copyable;
@@ -20,7 +21,6 @@ use crate::components::tabs::Tab;
 use crate::components::time::time;
 use crate::components::{dynamic, maybe, nothing};
 use crate::i18n::{Key, t, tn, tp};
-use crate::later::{Part, Work, later};
 use crate::paths;
 use crate::session::{use_param, use_project, use_session};
 use crate::table::cell::Align;
@@ -149,7 +149,7 @@ pub fn Network() -> impl IntoView {
         })
     };
     let deleted = Callback::new(move |()| navigate(&paths::networks(&project.get_untracked()), Default::default()));
-    let doomed = move || Doomed {
+    let target = move || DeleteTarget {
         kind: PlanKind::Network,
         name: name.get_untracked(),
         url: url::networking_one("networks", &id.get_untracked()),
@@ -168,12 +168,13 @@ pub fn Network() -> impl IntoView {
     };
     let panel = move |name: String| {
         (name == NEW && may_write.get()).then(|| {
-            later(Part::Work(Work::AddSubnet {
+            Panel::AddSubnet {
                 project,
                 network,
                 space: space(project),
                 close: panels.close(),
-            }))
+            }
+            .view()
         })
     };
     let tab = |title, href, count| Tab { title, href, count };
@@ -217,7 +218,7 @@ pub fn Network() -> impl IntoView {
         reading: read.into(),
         panels,
         delete: Deletion {
-            doomed: Arc::new(doomed),
+            target: Arc::new(target),
             may: may_write,
             done: deleted,
         },

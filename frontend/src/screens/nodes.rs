@@ -8,11 +8,11 @@ use portolan_shared::v1::{List, NodeRow, PlanKind};
 use super::address_param;
 use super::cluster::Page;
 use super::clusters::KINDS;
-use super::delete::Doomed;
+use super::delete::DeleteTarget;
+use super::panels::Panel;
 use crate::api::{Interest, url, use_read};
 use crate::components::{dynamic, maybe};
 use crate::i18n::{Key, format, t, tp};
-use crate::later::{Part, Work, later};
 use crate::session::{use_param, use_project};
 use crate::table::cell::Align;
 use crate::table::{Cell, Column, Row, TableSpec, table};
@@ -114,10 +114,10 @@ pub fn Nodes() -> impl IntoView {
             ..TableSpec::of(read, move |items| rows(items, remove))
         })
     });
-    let (doomed, set_doomed) = address_param("remove");
-    let close = Callback::new(move |()| set_doomed.set(None));
+    let (removed_node, set_removed_node) = address_param("remove");
+    let close = Callback::new(move |()| set_removed_node.set(None));
     let removing = maybe(move || {
-        let node = doomed.get().filter(|_| may_write.get())?;
+        let node = removed_node.get().filter(|_| may_write.get())?;
         let name = read.data.with_untracked(|data| {
             let nodes = data.iter().flat_map(|list| &list.items);
             let found = nodes.into_iter().find(|known| known.id.to_string() == node);
@@ -128,21 +128,24 @@ pub fn Nodes() -> impl IntoView {
             deleted.update(|deleted| {
                 deleted.insert(node.clone());
             });
-            set_doomed.set(None);
+            set_removed_node.set(None);
             read.again();
         });
-        let doomed = Doomed {
+        let target = DeleteTarget {
             kind: PlanKind::Node,
             name,
             url: url::of_project(&project.get_untracked(), &tail),
             tail,
         };
-        Some(later(Part::Work(Work::Delete {
-            project,
-            doomed,
-            close,
-            done: removed,
-        })))
+        Some(
+            Panel::Delete {
+                project,
+                target,
+                close,
+                done: removed,
+            }
+            .view(),
+        )
     });
     vec![list, removing].into_any()
 }

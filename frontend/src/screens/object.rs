@@ -6,14 +6,14 @@ use leptos::prelude::*;
 use leptos_router::components::Outlet;
 
 use super::address_param;
-use super::delete::Doomed;
+use super::delete::DeleteTarget;
 use super::not_found::missing;
+use super::panels::Panel;
 use crate::api::{Failure, Read};
 use crate::components::page::{Crumb, Figure, failed, page_head};
 use crate::components::tabs::{Tab, tabs};
 use crate::components::{dynamic, maybe};
 use crate::i18n::Key;
-use crate::later::{Part, Work, later};
 use crate::session::use_project;
 use crate::table::skeleton_sheet;
 
@@ -52,8 +52,8 @@ impl Panels {
 
 /// What *Delete* does on the page of a thing.
 pub struct Deletion {
-    /// What goes.
-    pub doomed: Arc<dyn Fn() -> Doomed + Send + Sync>,
+    /// What is deleted.
+    pub target: Arc<dyn Fn() -> DeleteTarget + Send + Sync>,
     /// Whether the reader may.
     pub may: Signal<bool>,
     /// Runs once it is gone.
@@ -142,12 +142,13 @@ pub fn object_page(page: ObjectPage) -> AnyView {
         }
         // Before it is known what it is called, nothing can be asked about it.
         (deletion.may.get() && known.get()).then(|| {
-            later(Part::Work(Work::Delete {
+            Panel::Delete {
                 project,
-                doomed: untrack(|| (deletion.doomed)()),
+                target: untrack(|| (deletion.target)()),
                 close: panels.close(),
                 done: deletion.done,
-            }))
+            }
+            .view()
         })
     });
     dynamic(move || {

@@ -7,7 +7,7 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 use portolan_shared::v1::{FixedIp, Kind, One, PlanKind, PortRow, WhyStep};
 
-use super::delete::Doomed;
+use super::delete::DeleteTarget;
 use super::object::{Deletion, ObjectPage, Panels, Reading, object_page};
 use super::ports::{attached, port_name};
 use crate::api::bodies::SwitchPort;
@@ -63,8 +63,8 @@ impl Reads {
 }
 
 /// The port as what is to be deleted.
-pub fn doomed(id: &str, name: String) -> Doomed {
-    Doomed {
+pub fn delete_target(id: &str, name: String) -> DeleteTarget {
+    DeleteTarget {
         kind: PlanKind::Port,
         name,
         url: url::networking_one("ports", id),
@@ -178,7 +178,7 @@ pub fn Port() -> impl IntoView {
         reading: reads.port.into(),
         panels,
         delete: Deletion {
-            doomed: Arc::new(move || doomed(&id.get_untracked(), name.get_untracked())),
+            target: Arc::new(move || delete_target(&id.get_untracked(), name.get_untracked())),
             may: may_write,
             done: after,
         },

@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use leptos::prelude::*;
 use portolan_shared::v1::{Kind, List, PortKind, PortRow};
 
-use super::port::{doomed, port_panel};
-use super::subnet::{Card, reasons};
+use super::panels::Panel;
+use super::port::{delete_target, port_panel};
+use super::subnet::{Page, reasons};
 use super::{address_param, words};
 use crate::api::{Interest, url, use_read};
 use crate::components::error::notice;
 use crate::components::{dynamic, maybe};
 use crate::i18n::{Key, format, t, tp};
-use crate::later::{Part, Work, later};
 use crate::paths;
 use crate::session::{use_param, use_project};
 use crate::table::cell::Align;
@@ -117,7 +117,7 @@ pub fn rows(ports: &[PortRow], project: &str) -> Vec<Row> {
 pub fn Ports() -> impl IntoView {
     let project = use_project();
     let id = use_param("id");
-    let card = expect_context::<Card>();
+    let page = expect_context::<Page>();
     let read = use_read::<List<PortRow>>(
         Signal::derive(move || {
             url::of_project(
@@ -136,10 +136,10 @@ pub fn Ports() -> impl IntoView {
     let deleted = RwSignal::new(HashSet::new());
     let open = Callback::new(move |()| set_panel.set(Some("new".to_owned())));
     let may_add = Memo::new(move |_| {
-        let free = card
+        let free = page
             .subnet
             .with(|subnet| subnet.as_ref().is_some_and(|subnet| reasons(subnet).1.is_none()));
-        free && card.may_write.get()
+        free && page.may_write.get()
     });
     let close = Callback::new(move |()| set_panel.set(None));
     let close_port = Callback::new(move |()| set_port.set(None));
@@ -173,12 +173,13 @@ pub fn Ports() -> impl IntoView {
     });
     let adding = maybe(move || {
         (panel.get().as_deref() == Some("new") && may_add.get()).then(|| {
-            later(Part::Work(Work::AddPort {
+            Panel::AddPort {
                 project,
-                subnet: card.subnet,
+                subnet: page.subnet,
                 ports,
                 close,
-            }))
+            }
+            .view()
         })
     });
     // One panel at a time: the port, or what deletes it and leads back to it. `delete` alone is the subnet's.
@@ -187,7 +188,7 @@ pub fn Ports() -> impl IntoView {
         let id = port.get()?;
         if panel.get().as_deref() != Some("delete-port") {
             let port = Signal::stored(id);
-            return Some(port_panel(project, port, card.may_write, ask, close_port));
+            return Some(port_panel(project, port, page.may_write, ask, close_port));
         }
         let name = ports.with_untracked(|ports| {
             let found = ports.iter().find(|port| port.id.to_string() == id);
@@ -202,14 +203,15 @@ pub fn Ports() -> impl IntoView {
             set_panel.set(None);
             set_port.set(None);
         });
-        let may = card.may_write.get();
+        let may = page.may_write.get();
         may.then(|| {
-            later(Part::Work(Work::Delete {
+            Panel::Delete {
                 project,
-                doomed: doomed(&id, name),
+                target: delete_target(&id, name),
                 close,
                 done,
-            }))
+            }
+            .view()
         })
     });
     vec![more, list, adding, looking].into_any()

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 use portolan_shared::v1::{Kind, One, PlanKind, PortKind, SubnetPurpose, SubnetRow};
 
-use super::delete::Doomed;
+use super::delete::DeleteTarget;
 use super::object::{Deletion, ObjectPage, Panels, object_page};
 use crate::api::{Interest, url, use_read};
 use crate::components::bar::{self, bar};
@@ -26,22 +26,13 @@ const KINDS: &[Kind] = &[Kind::Subnet, Kind::Port, Kind::Network, Kind::Block];
 
 /// What the tabs of the card share.
 #[derive(Clone, Copy)]
-pub struct Card {
+pub struct Page {
     /// The subnet.
     pub subnet: Signal<Option<SubnetRow>>,
     /// Opens *Add port*.
     pub open: Callback<()>,
     /// Whether the reader may change things.
     pub may_write: Signal<bool>,
-}
-
-/// What to call it.
-pub fn name_of(subnet: &SubnetRow) -> String {
-    if subnet.name.is_empty() {
-        subnet.cidr.to_string()
-    } else {
-        subnet.name.clone()
-    }
 }
 
 /// First glance.
@@ -90,12 +81,14 @@ pub fn Subnet() -> impl IntoView {
         to_ports(&format!("{ports}?panel=new"), Default::default());
     });
     let may_write = Signal::derive(move || session.may_write(&project.get()));
-    provide_context(Card {
+    provide_context(Page {
         subnet,
         open,
         may_write,
     });
-    let name = Signal::derive(move || subnet.with(|subnet| subnet.as_ref().map_or_else(String::new, name_of)));
+    let name = Signal::derive(move || {
+        subnet.with(|subnet| subnet.as_ref().map_or_else(String::new, super::words::subnet_name))
+    });
     let network = move || subnet.with(|subnet| subnet.as_ref().map(|subnet| subnet.network.clone()));
     let crumbs = Signal::derive(move || {
         let project = project.get();
@@ -119,7 +112,7 @@ pub fn Subnet() -> impl IntoView {
         };
         navigate(&to, Default::default());
     });
-    let doomed = move || Doomed {
+    let target = move || DeleteTarget {
         kind: PlanKind::Subnet,
         name: name.get_untracked(),
         url: url::networking_one("subnets", &id.get_untracked()),
@@ -170,7 +163,7 @@ pub fn Subnet() -> impl IntoView {
         reading: read.into(),
         panels,
         delete: Deletion {
-            doomed: Arc::new(doomed),
+            target: Arc::new(target),
             may: may_write,
             done: deleted,
         },
@@ -183,9 +176,9 @@ pub fn Subnet() -> impl IntoView {
 #[component]
 pub fn Information() -> impl IntoView {
     let project = use_project();
-    let card = expect_context::<Card>();
+    let page = expect_context::<Page>();
     maybe(move || {
-        let (subnet, project) = (card.subnet.get()?, project.get());
+        let (subnet, project) = (page.subnet.get()?, project.get());
         let cards = vec![addresses(&subnet), about(&subnet, &project), used_by(&subnet)];
         Some(view! { <div class="cards">{cards}</div> }.into_any())
     })

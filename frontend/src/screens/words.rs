@@ -1,7 +1,7 @@
 //! Words for the values of read models.
 
 use portolan_shared::status::PortStatus;
-use portolan_shared::v1::{ClusterState, NodeState, PathKind, PortKind, PortRow, SubnetPurpose};
+use portolan_shared::v1::{ClusterState, NodeState, PathKind, PortKind, PortRow, SubnetPurpose, SubnetRow};
 
 use crate::i18n::Key;
 use crate::table::Tone;
@@ -103,6 +103,15 @@ pub fn name_or_id(name: &str, id: &str) -> String {
         id.split('-').next().unwrap_or(id).to_owned()
     } else {
         name.to_owned()
+    }
+}
+
+/// What to call a subnet: its name, else its range.
+pub fn subnet_name(subnet: &SubnetRow) -> String {
+    if subnet.name.is_empty() {
+        subnet.cidr.to_string()
+    } else {
+        subnet.name.clone()
     }
 }
 

@@ -1,15 +1,15 @@
 //! *Create cluster*: checked while typing by the same code as on the server.
 
+mod external_ip;
 mod ranges;
-mod ways;
 
 use portolan_shared::addr::Cidr;
 use portolan_shared::check::{self, UsedRange};
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::{CreateCluster, NetworkRow, NodesFrom, PathKind, SubnetPurpose, SubnetRow};
 
+pub use external_ip::{Barred, ExternalIpOptions, GrantState};
 pub use ranges::{blocks, fresh};
-pub use ways::{Barred, Standing, Ways};
 
 use super::quota::Need;
 use super::range::Said;
@@ -51,7 +51,7 @@ pub struct Typed {
 
 /// What the form is checked against.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Around {
+pub struct Context {
     /// Everything in the project that uses addresses.
     pub space: Vec<UsedRange>,
     /// The project's networks.
@@ -61,10 +61,10 @@ pub struct Around {
     /// Names of the project's clusters.
     pub clusters: Vec<String>,
     /// How the project stands with clusters that have no external IP.
-    pub standing: Standing,
+    pub grant: GrantState,
 }
 
-impl Around {
+impl Context {
     /// The network with this id.
     pub fn network(&self, id: &str) -> Option<&NetworkRow> {
         self.networks.iter().find(|network| network.id.to_string() == id)
@@ -116,25 +116,25 @@ fn refused(refusal: &Refusal) -> Message {
 }
 
 /// Everything there is to say about the form.
-pub fn check(typed: &Typed, around: &Around) -> Checked {
+pub fn check(typed: &Typed, context: &Context) -> Checked {
     let private = typed.network.is_empty();
-    let network = around.network(&typed.network);
-    let ways = Ways::of(network, &around.standing);
+    let network = context.network(&typed.network);
+    let options = ExternalIpOptions::of(network, &context.grant);
     let mut checked = Checked {
-        name: name(typed, around),
-        network: place(typed, network, &ways),
-        node_subnet: if private { None } else { node_subnet(typed, around) },
+        name: name(typed, context),
+        network: place(typed, network, &options),
+        node_subnet: if private { None } else { node_subnet(typed, context) },
         ..Checked::default()
     };
     let count = count(typed).map_err(|message| checked.count = Some(message));
     let ranges = ranges::Ranges::of(typed);
     let parse = |text: &str| text.trim().parse::<Cidr>().ok();
     if private {
-        checked.nodes = ranges.said(ranges::Range::Nodes, around, None);
+        checked.nodes = ranges.said(ranges::Range::Nodes, context, None);
     }
     let id = network.map(|network| network.id);
-    checked.pods = ranges.said(ranges::Range::Pods, around, id);
-    checked.services = ranges.said(ranges::Range::Services, around, id);
+    checked.pods = ranges.said(ranges::Range::Pods, context, id);
+    checked.services = ranges.said(ranges::Range::Services, context, id);
     if checked.pods.message.is_none()
         && let (Ok(count), Some(blocks)) = (&count, parse(&typed.pods).map(blocks))
         && blocks < u128::from(*count)
@@ -168,7 +168,7 @@ pub fn check(typed: &Typed, around: &Around) -> Checked {
             node_range: if private { range(&typed.nodes) } else { None },
             pod_range: range(&typed.pods),
             service_range: range(&typed.services),
-            external_ip: Some(ways.settle(typed.external)),
+            external_ip: Some(options.settle(typed.external)),
             path: typed.path,
             nodes_from: typed.from,
             nodes: Some(count),
@@ -177,22 +177,22 @@ pub fn check(typed: &Typed, around: &Around) -> Checked {
     checked
 }
 
-fn name(typed: &Typed, around: &Around) -> Option<Message> {
+fn name(typed: &Typed, context: &Context) -> Option<Message> {
     match check::label("name", typed.name.trim()) {
         Err(Refusal::Required { .. }) => Some(Message::error(t(Key::NameNeeded))),
         Err(refusal) => Some(refused(&refusal)),
-        Ok(name) if around.clusters.contains(&name) => Some(refused(&Refusal::ClusterNameTaken { name })),
+        Ok(name) if context.clusters.contains(&name) => Some(refused(&Refusal::ClusterNameTaken { name })),
         Ok(_) => None,
     }
 }
 
 /// What is wrong with the network itself.
-fn place(typed: &Typed, network: Option<&NetworkRow>, ways: &Ways) -> Option<Message> {
+fn place(typed: &Typed, network: Option<&NetworkRow>, options: &ExternalIpOptions) -> Option<Message> {
     match network {
         None if typed.network.is_empty() => None,
         // It went while one was typing.
         None => Some(Message::error(t(Key::NetworkGone))),
-        Some(network) if ways.none() => Some(Message::error(tp(
+        Some(network) if options.none() => Some(Message::error(tp(
             Key::NetworkLeadsNowhere,
             &[("network", &network.name)],
         ))),
@@ -200,8 +200,8 @@ fn place(typed: &Typed, network: Option<&NetworkRow>, ways: &Ways) -> Option<Mes
     }
 }
 
-fn node_subnet(typed: &Typed, around: &Around) -> Option<Message> {
-    let chosen = around
+fn node_subnet(typed: &Typed, context: &Context) -> Option<Message> {
+    let chosen = context
         .node_subnets()
         .find(|subnet| subnet.id.to_string() == typed.node_subnet);
     match chosen {
@@ -210,7 +210,7 @@ fn node_subnet(typed: &Typed, around: &Around) -> Option<Message> {
             &[("cidr", &subnet.cidr.to_string())],
         ))),
         Some(_) => None,
-        None if around.node_subnets().next().is_none() => Some(Message::error(t(Key::NoNodeSubnet))),
+        None if context.node_subnets().next().is_none() => Some(Message::error(t(Key::NoNodeSubnet))),
         None => Some(Message::error(t(Key::NodeSubnetNeeded))),
     }
 }
@@ -257,10 +257,10 @@ pub fn needs(typed: &Typed) -> Vec<Need> {
 }
 
 /// What would be made, line by line, while one types.
-pub fn preview(typed: &Typed, around: &Around) -> Vec<(Key, String)> {
-    let network = around.network(&typed.network);
-    let ways = Ways::of(network, &around.standing);
-    let external = ways.settle(typed.external);
+pub fn preview(typed: &Typed, context: &Context) -> Vec<(Key, String)> {
+    let network = context.network(&typed.network);
+    let options = ExternalIpOptions::of(network, &context.grant);
+    let external = options.settle(typed.external);
     let or_free = |text: &str| match text.trim() {
         "" => t(Key::NextFree).to_owned(),
         text => text.to_owned(),
@@ -269,7 +269,7 @@ pub fn preview(typed: &Typed, around: &Around) -> Vec<(Key, String)> {
         "" => t(Key::NotNamedYet).to_owned(),
         name => name.to_owned(),
     };
-    let chosen = around
+    let chosen = context
         .node_subnets()
         .find(|subnet| subnet.id.to_string() == typed.node_subnet);
     let nodes = match (typed.network.is_empty(), chosen) {
@@ -301,7 +301,7 @@ pub fn preview(typed: &Typed, around: &Around) -> Vec<(Key, String)> {
         (
             Key::ExternalIp,
             t(match external {
-                _ if ways.none() => Key::None,
+                _ if options.none() => Key::None,
                 true => Key::ExternalIpGiven,
                 false => Key::ExternalIpNone,
             })

@@ -7,7 +7,7 @@ use portolan_shared::ids::NetworkId;
 use portolan_shared::refusal::Refusal;
 
 use super::super::range::{self, Overlap, Said, next_free};
-use super::{Around, Typed, refused};
+use super::{Context, Typed, refused};
 use crate::api::Failure;
 use crate::i18n::{Key, format, t, tp};
 
@@ -86,7 +86,7 @@ impl<'a> Ranges<'a> {
     }
 
     /// What is to be said of one of them. An empty one is left to the server.
-    pub(super) fn said(&self, which: Range, around: &Around, network: Option<NetworkId>) -> Said {
+    pub(super) fn said(&self, which: Range, context: &Context, network: Option<NetworkId>) -> Said {
         let text = self
             .all
             .iter()
@@ -117,14 +117,14 @@ impl<'a> Ranges<'a> {
                     }));
                     return said;
                 }
-                said.overlap = with_another(cidr, &others).or_else(|| range::overlap(cidr, network, &around.space));
+                said.overlap = with_another(cidr, &others).or_else(|| range::overlap(cidr, network, &context.space));
                 said.message = match &said.overlap {
                     Some(overlap) => Some(overlap.message()),
                     None => range::foreign(cidr),
                 };
             }
         }
-        let mut taken = range::taken(&around.space);
+        let mut taken = range::taken(&context.space);
         taken.extend(others.iter().map(|(_, cidr)| *cidr));
         said.offered = range::offered(text, usual, said.overlap.as_ref(), &taken);
         said
@@ -178,10 +178,10 @@ mod tests {
     use super::*;
     use crate::components::field::Weight;
 
-    fn around() -> Around {
-        Around {
+    fn context() -> Context {
+        Context {
             space: vec![used("10.0.0.0/16", "db", NETWORK), used("10.9.0.0/16", "far", OTHER)],
-            ..Around::default()
+            ..Context::default()
         }
     }
 
@@ -193,12 +193,12 @@ mod tests {
             ..Typed::default()
         };
         let network = network.and_then(|network| network.parse().ok());
-        Ranges::of(&typed).said(Range::Pods, &around(), network)
+        Ranges::of(&typed).said(Range::Pods, &context(), network)
     }
 
     #[test]
     fn the_next_free_of_each_size_is_offered() {
-        assert_eq!(fresh(&around().space), ["10.1.0.0/24", "10.2.0.0/16", "10.1.16.0/20"]);
+        assert_eq!(fresh(&context().space), ["10.1.0.0/24", "10.2.0.0/16", "10.1.16.0/20"]);
         assert_eq!(fresh(&[]), ["10.0.0.0/24", "10.1.0.0/16", "10.0.16.0/20"]);
     }
 

@@ -60,13 +60,13 @@ fn subnet(used: u64) -> SubnetRow {
     }
 }
 
-fn around(network: NetworkRow, subnets: Vec<SubnetRow>) -> Around {
-    Around {
+fn context(network: NetworkRow, subnets: Vec<SubnetRow>) -> Context {
+    Context {
         space: vec![used("10.0.1.0/24", "web", NETWORK)],
         networks: vec![network],
         subnets,
         clusters: vec!["shop".into()],
-        standing: Standing::NotAsked,
+        grant: GrantState::NotAsked,
     }
 }
 
@@ -90,7 +90,7 @@ fn placed() -> Typed {
 
 #[test]
 fn a_private_network_is_sent_with_its_three_ranges() {
-    let body = check(&typed(), &around(network(true, false), vec![])).body.unwrap();
+    let body = check(&typed(), &context(network(true, false), vec![])).body.unwrap();
     assert_eq!((body.network, body.node_subnet), (None, None));
     assert_eq!(body.node_range.as_deref(), Some("10.0.2.0/24"));
     assert_eq!(body.external_ip, Some(true));
@@ -99,7 +99,7 @@ fn a_private_network_is_sent_with_its_three_ranges() {
 
 #[test]
 fn a_network_of_the_projects_is_sent_with_its_node_subnet() {
-    let body = check(&placed(), &around(network(true, false), vec![subnet(3)]))
+    let body = check(&placed(), &context(network(true, false), vec![subnet(3)]))
         .body
         .unwrap();
     assert_eq!(body.network.map(|id| id.to_string()).as_deref(), Some(NETWORK));
@@ -114,7 +114,7 @@ fn names_are_labels_and_free() {
             name: name.into(),
             ..typed()
         };
-        let checked = check(&form, &around(network(true, false), vec![]));
+        let checked = check(&form, &context(network(true, false), vec![]));
         assert_eq!(checked.name.is_some(), checked.body.is_none());
         checked.name.map(|message| message.text)
     };
@@ -127,10 +127,10 @@ fn names_are_labels_and_free() {
 
 #[test]
 fn a_network_that_leads_nowhere_is_said_before_it_is_sent() {
-    let checked = check(&placed(), &around(network(false, false), vec![subnet(3)]));
+    let checked = check(&placed(), &context(network(false, false), vec![subnet(3)]));
     let text = checked.network.unwrap().text;
     assert!(text.contains("shop") && checked.body.is_none(), "{text}");
-    let services = check(&placed(), &around(network(false, true), vec![subnet(3)]));
+    let services = check(&placed(), &context(network(false, true), vec![subnet(3)]));
     assert_eq!(services.body.unwrap().external_ip, Some(false));
 }
 
@@ -141,7 +141,7 @@ fn node_subnets_need_room() {
             node_subnet: chosen.into(),
             ..placed()
         };
-        check(&form, &around(network(true, false), subnets))
+        check(&form, &context(network(true, false), subnets))
             .node_subnet
             .map(|message| message.text)
     };
@@ -162,7 +162,7 @@ fn node_counts_have_bounds_of_their_own() {
             count: count.into(),
             ..typed()
         };
-        check(&form, &around(network(true, false), vec![]))
+        check(&form, &context(network(true, false), vec![]))
             .body
             .map(|body| body.nodes)
     };
@@ -181,7 +181,7 @@ fn fewer_blocks_than_nodes_is_a_warning() {
         count: "5".into(),
         ..typed()
     };
-    let checked = check(&form, &around(network(true, false), vec![]));
+    let checked = check(&form, &context(network(true, false), vec![]));
     let message = checked.pods.message.unwrap();
     assert_eq!(message.weight, Weight::Warning);
     assert!(
@@ -194,7 +194,7 @@ fn fewer_blocks_than_nodes_is_a_warning() {
 
 #[test]
 fn the_preview_says_what_is_made_and_what_it_takes() {
-    let lines = preview(&placed(), &around(network(true, false), vec![subnet(3)]));
+    let lines = preview(&placed(), &context(network(true, false), vec![subnet(3)]));
     let line = |key| {
         lines
             .iter()

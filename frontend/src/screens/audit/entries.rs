@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use portolan_shared::v1::{AuditEntry, AuditKind, AuditObject, AuditOp, List, Through, Who};
+use portolan_shared::v1::{AuditEntry, AuditObject, AuditOp, List, Through, Who};
 
+use super::kinds;
 use crate::i18n::{Key, t, tp};
-use crate::paths;
 use crate::screens::words::name_or_id;
 
 /// What the server can be asked for, and the values it knows; none: any.
@@ -14,22 +14,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("object", &[]),
     ("op", &["create", "update", "delete"]),
     ("through", &["console", "api", "agent", "system"]),
-    (
-        "kind",
-        &[
-            "network",
-            "subnet",
-            "port",
-            "cluster",
-            "node",
-            "join_token",
-            "request",
-            "message",
-            "project",
-            "user",
-            "role",
-        ],
-    ),
+    ("kind", kinds::WORDS),
     ("project", &[]),
 ];
 
@@ -99,7 +84,7 @@ impl AuditFilter {
             entry.request_id.as_deref().unwrap_or_default()
         );
         for object in &entry.objects {
-            for part in [t(op(object.op)), t(kind(object.kind)), &object.name, &object.id] {
+            for part in [t(op(object.op)), t(kinds::title(object.kind)), &object.name, &object.id] {
                 text.push(' ');
                 text.push_str(part);
             }
@@ -182,23 +167,6 @@ pub fn op(op: AuditOp) -> Key {
     }
 }
 
-/// What kind of object.
-pub fn kind(kind: AuditKind) -> Key {
-    match kind {
-        AuditKind::Network => Key::ObjectNetwork,
-        AuditKind::Subnet => Key::ObjectSubnet,
-        AuditKind::Port => Key::ObjectPort,
-        AuditKind::Cluster => Key::ObjectCluster,
-        AuditKind::Node => Key::ObjectNode,
-        AuditKind::JoinToken => Key::ObjectJoinToken,
-        AuditKind::Request => Key::ObjectRequest,
-        AuditKind::Message => Key::ObjectMessage,
-        AuditKind::Project => Key::ObjectProject,
-        AuditKind::User => Key::ObjectUser,
-        AuditKind::Role => Key::ObjectRole,
-    }
-}
-
 /// What to call an object.
 pub fn name(object: &AuditObject) -> String {
     name_or_id(&object.name, &object.id)
@@ -209,22 +177,12 @@ pub fn page_of(object: &AuditObject, project: &str, everywhere: bool) -> Option<
     if object.op == AuditOp::Delete || project.is_empty() {
         return None;
     }
-    let id = object.id.as_str();
-    match object.kind {
-        AuditKind::Network => Some(paths::network(project, id)),
-        AuditKind::Subnet => Some(paths::subnet(project, id)),
-        AuditKind::Port => Some(paths::port(project, id)),
-        AuditKind::Cluster => Some(paths::cluster(project, id)),
-        AuditKind::Request if everywhere => Some(paths::support_request(id)),
-        AuditKind::Request => Some(paths::shadowport_request(project, id)),
-        AuditKind::Project => Some(paths::networks(id)),
-        AuditKind::Node | AuditKind::JoinToken | AuditKind::Message | AuditKind::User | AuditKind::Role => None,
-    }
+    kinds::page(object.kind)(project, &object.id, everywhere)
 }
 
 #[cfg(test)]
 mod tests {
-    use portolan_shared::v1::FieldChange;
+    use portolan_shared::v1::{AuditKind, FieldChange};
 
     use super::*;
 

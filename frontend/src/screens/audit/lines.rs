@@ -5,7 +5,8 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use portolan_shared::v1::{AuditEntry, AuditObject, AuditOp, FieldChange};
 
-use super::entries::{kind, name, op, page_of, through, who};
+use super::entries::{name, op, page_of, through, who};
+use super::kinds;
 use crate::components::copy::copyable;
 use crate::components::facts::link;
 use crate::components::icon::{Icon, icon};
@@ -17,14 +18,14 @@ use crate::session::use_session;
 
 /// Where the entries are.
 #[derive(Clone, Copy)]
-pub(super) struct Around {
+pub(super) struct LineContext {
     /// The project; empty: all of them, and each entry says whose it is.
     pub(super) project: Signal<String>,
     /// Whether they are of one object.
     pub(super) one: Signal<bool>,
 }
 
-impl Around {
+impl LineContext {
     fn everywhere(self) -> bool {
         self.project.with_untracked(String::is_empty)
     }
@@ -39,9 +40,9 @@ impl Around {
 }
 
 /// The row of headings.
-pub(super) fn headings(around: Around) -> AnyView {
+pub(super) fn headings(context: LineContext) -> AnyView {
     let mut all = vec![Key::AuditWhen, Key::AuditWho, Key::AuditWhat, Key::AuditObject];
-    if around.everywhere() {
+    if context.everywhere() {
         all.push(Key::Project);
     }
     all.push(Key::AuditThrough);
@@ -60,11 +61,11 @@ pub(super) fn headings(around: Around) -> AnyView {
 }
 
 /// An entry: its line, and its details when they are unfolded.
-pub(super) fn line(entry: Arc<AuditEntry>, around: Around) -> AnyView {
+pub(super) fn line(entry: Arc<AuditEntry>, context: LineContext) -> AnyView {
     let session = use_session();
     let open = RwSignal::new(false);
-    let project = around.project_of(&entry);
-    let everywhere = around.everywhere();
+    let project = context.project_of(&entry);
+    let everywhere = context.everywhere();
     let first = entry.objects.first();
     let what = first.map_or("", |object| t(op(object.op)));
     let others = entry.objects.len().saturating_sub(1) as u64 + entry.more;
@@ -87,7 +88,7 @@ pub(super) fn line(entry: Arc<AuditEntry>, around: Around) -> AnyView {
         let entry = Arc::clone(&entry);
         maybe(move || {
             open.get().then(|| {
-                let details = details(&entry, &project, around);
+                let details = details(&entry, &project, context);
                 view! {
                     <tr class="audit__details">
                         <td colspan=width>{details}</td>
@@ -131,7 +132,7 @@ fn object_view(object: &AuditObject, project: &str, everywhere: bool) -> AnyView
         None => view! { <span class="audit__name">{name(object)}</span> }.into_any(),
     };
     view! {
-        <span class="audit__kind">{t(kind(object.kind))}</span>
+        <span class="audit__kind">{t(kinds::title(object.kind))}</span>
         " "
         {named}
     }
@@ -139,8 +140,8 @@ fn object_view(object: &AuditObject, project: &str, everywhere: bool) -> AnyView
 }
 
 /// Before and after of every field of every object, and the request.
-fn details(entry: &AuditEntry, project: &str, around: Around) -> AnyView {
-    let everywhere = around.everywhere();
+fn details(entry: &AuditEntry, project: &str, context: LineContext) -> AnyView {
+    let everywhere = context.everywhere();
     let several = entry.objects.len() > 1;
     let objects: Vec<AnyView> = entry
         .objects
@@ -157,7 +158,7 @@ fn details(entry: &AuditEntry, project: &str, around: Around) -> AnyView {
                 .into_any()
             });
             let of = if everywhere { "" } else { project };
-            let all = (several || !around.one.get_untracked()).then(|| {
+            let all = (several || !context.one.get_untracked()).then(|| {
                 view! { <p>{link(t(Key::AuditAllOf).to_owned(), paths::audit_of(of, &object.id))}</p> }.into_any()
             });
             view! {

@@ -1,6 +1,7 @@
 //! The audit: who did what, when, through what; of a project, of an object, or of everything.
 
 pub mod entries;
+pub mod kinds;
 mod lines;
 
 use std::sync::Arc;
@@ -8,8 +9,9 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::query_signal_with_options;
-use portolan_shared::v1::{AuditEntry, Kind, List};
+use portolan_shared::v1::{AuditEntry, List};
 
+use crate::api::read::ALL_KINDS;
 use crate::api::{self, Failure, Interest, url, use_read};
 use crate::browser;
 use crate::components::button::sending_button;
@@ -24,24 +26,14 @@ use crate::i18n::{Key, t, tn};
 use crate::session::{use_param, use_project};
 use crate::table::skeleton_sheet;
 use entries::{AuditFilter, Pages};
-use lines::{Around, headings, line};
+use lines::{LineContext, headings, line};
 
-/// Whatever happens may be in the audit.
-const KINDS: &[Kind] = &[
-    Kind::Network,
-    Kind::Subnet,
-    Kind::Port,
-    Kind::Cluster,
-    Kind::Node,
-    Kind::Block,
-    Kind::Request,
-];
 /// Entries asked for at once.
 const PAGE: usize = 50;
 
 /// Whose audit.
 #[derive(Clone, Copy)]
-struct Of {
+struct Scope {
     /// The project; empty: all projects.
     project: Signal<String>,
     /// The object; empty: any.
@@ -53,7 +45,7 @@ struct Of {
 pub fn Audit() -> impl IntoView {
     page(
         Key::Audit,
-        Of {
+        Scope {
             project: use_project(),
             object: Signal::stored(String::new()),
         },
@@ -66,7 +58,7 @@ pub fn SupportAudit() -> impl IntoView {
     let none = Signal::stored(String::new());
     page(
         Key::AuditAll,
-        Of {
+        Scope {
             project: none,
             object: none,
         },
@@ -76,13 +68,13 @@ pub fn SupportAudit() -> impl IntoView {
 /// *History*: what happened to the one thing of the page.
 #[component]
 pub fn History() -> impl IntoView {
-    audit(Of {
+    audit(Scope {
         project: use_project(),
         object: use_param("id"),
     })
 }
 
-fn page(title: Key, of: Of) -> AnyView {
+fn page(title: Key, scope: Scope) -> AnyView {
     let head = page_head(
         Signal::derive(move || t(title).to_owned()),
         Signal::derive(move || vec![Crumb::here(t(title))]),
@@ -91,14 +83,14 @@ fn page(title: Key, of: Of) -> AnyView {
     );
     view! {
         {head}
-        <div class="page__body">{audit(of)}</div>
+        <div class="page__body">{audit(scope)}</div>
     }
     .into_any()
 }
 
 /// The list, newest first: filter above, older ones below.
-fn audit(of: Of) -> AnyView {
-    let everywhere = move || of.project.with(String::is_empty);
+fn audit(scope: Scope) -> AnyView {
+    let everywhere = move || scope.project.with(String::is_empty);
     let in_place = NavigateOptions {
         replace: true,
         scroll: false,
@@ -115,7 +107,7 @@ fn audit(of: Of) -> AnyView {
     });
     let filter = Memo::new(move |_| AuditFilter::parse(&query.get().unwrap_or_default(), everywhere()));
     let address = Memo::new(move |_| {
-        let object = of.object.get();
+        let object = scope.object.get();
         let object = if object.is_empty() {
             object
         } else {
@@ -127,10 +119,11 @@ fn audit(of: Of) -> AnyView {
         );
         match everywhere() {
             true => url::of_support(&tail),
-            false => url::of_project(&of.project.get(), &tail),
+            false => url::of_project(&scope.project.get(), &tail),
         }
     });
-    let read = use_read::<List<AuditEntry>>(address.into(), Interest::within(KINDS, of.object));
+    // Whatever happens may be in the audit.
+    let read = use_read::<List<AuditEntry>>(address.into(), Interest::within(ALL_KINDS, scope.object));
 
     let pages = RwSignal::new(None::<Pages>);
     // The newest entry on screen: what comes after it waits while somebody points at the list.
@@ -228,9 +221,9 @@ fn audit(of: Of) -> AnyView {
             (Some(_), true) => Body::NoMatch,
         }
     });
-    let around = Around {
-        project: of.project,
-        one: Memo::new(move |_| of.object.with(|object| !object.is_empty())).into(),
+    let context = LineContext {
+        project: scope.project,
+        one: Memo::new(move |_| scope.object.with(|object| !object.is_empty())).into(),
     };
     let body = maybe(move || {
         Some(match state.get() {
@@ -261,11 +254,11 @@ fn audit(of: Of) -> AnyView {
                     on:mouseleave=move |_| release()
                 >
                     <table class="table table--cards audit" aria-label=t(Key::Audit)>
-                        <thead>{headings(around)}</thead>
+                        <thead>{headings(context)}</thead>
                         <For
                             each=shown
                             key=revision
-                            children=move |entry| line(entry, around)
+                            children=move |entry| line(entry, context)
                         />
                     </table>
                 </div>

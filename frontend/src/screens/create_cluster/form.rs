@@ -13,7 +13,7 @@ use crate::components::maybe;
 use crate::components::ranges::range_remarks;
 use crate::components::select::checked_select;
 use crate::components::time::use_clock;
-use crate::forms::cluster::{Around, Barred, Checked, LAB_NODES, Standing, Typed, Ways, room};
+use crate::forms::cluster::{Barred, Checked, Context, ExternalIpOptions, GrantState, LAB_NODES, Typed, room};
 use crate::forms::range::Said;
 use crate::i18n::{Key, format, t, tp};
 use crate::paths;
@@ -94,7 +94,7 @@ pub(super) struct Form {
     /// What is typed.
     pub(super) fields: Fields,
     /// What it is checked against.
-    pub(super) around: Memo<Option<Around>>,
+    pub(super) context: Memo<Option<Context>>,
     /// What is to be said about it.
     pub(super) checked: RwSignal<Checked>,
     /// What the server said.
@@ -141,8 +141,8 @@ impl Form {
                 let name = words::name_or_id(&network.name, &id);
                 (id, name)
             };
-            self.around.with(|around| {
-                let networks = around.iter().flat_map(Around::networks_to_choose).map(network);
+            self.context.with(|context| {
+                let networks = context.iter().flat_map(Context::networks_to_choose).map(network);
                 std::iter::once(private).chain(networks).collect::<Vec<_>>()
             })
         });
@@ -172,8 +172,8 @@ impl Form {
                 let words = tp(Key::NodeSubnetChoice, &[("name", name.trim()), ("room", &room)]);
                 (subnet.id.to_string(), words)
             };
-            self.around.with(|around| {
-                let subnets = around.iter().flat_map(Around::node_subnets).map(subnet);
+            self.context.with(|context| {
+                let subnets = context.iter().flat_map(Context::node_subnets).map(subnet);
                 std::iter::once(none).chain(subnets).collect::<Vec<_>>()
             })
         });
@@ -216,32 +216,32 @@ impl Form {
     }
 
     pub(super) fn external(self, project: Signal<String>) -> AnyView {
-        let ways = Memo::new(move |_| {
+        let options = Memo::new(move |_| {
             let id = self.fields.network.get();
-            self.around.with(|around| match around {
-                Some(around) => Ways::of(around.network(&id), &around.standing),
-                None => Ways::of(None, &Standing::default()),
+            self.context.with(|context| match context {
+                Some(context) => ExternalIpOptions::of(context.network(&id), &context.grant),
+                None => ExternalIpOptions::of(None, &GrantState::default()),
             })
         });
-        let choice = |label, hint, barred: fn(&Ways) -> Option<Barred>| {
-            let why: Note = Arc::new(move || match ways.with(barred) {
+        let choice = |label, hint, barred: fn(&ExternalIpOptions) -> Option<Barred>| {
+            let why: Note = Arc::new(move || match options.with(barred) {
                 Some(barred) => barred_view(&barred, &project.get()),
                 None => t(hint).into_any(),
             });
             Choice {
                 label,
                 note: Some(why),
-                off: Signal::derive(move || ways.with(barred).is_some()),
+                off: Signal::derive(move || options.with(barred).is_some()),
             }
         };
         let choices = vec![
-            choice(Key::ExternalWith, Key::ExternalWithHint, |ways| ways.with.clone()),
-            choice(Key::ExternalWithout, Key::ExternalWithoutHint, |ways| {
-                ways.without.clone()
+            choice(Key::ExternalWith, Key::ExternalWithHint, |options| options.with.clone()),
+            choice(Key::ExternalWithout, Key::ExternalWithoutHint, |options| {
+                options.without.clone()
             }),
         ];
         let external = self.fields.external;
-        let value = Signal::derive(move || usize::from(!ways.with(|ways| ways.settle(external.get()))));
+        let value = Signal::derive(move || usize::from(!options.with(|options| options.settle(external.get()))));
         let choose = Callback::new(move |place| external.set(Some(place == 0)));
         choices_field(Key::ExternalIp, choices, value, choose)
     }
@@ -307,25 +307,25 @@ fn barred_view(barred: &Barred, project: &str) -> AnyView {
     let (why, go) = match barred {
         Barred::NoInternet(network) => (tp(Key::BarredNoInternet, &[("network", network)]), None),
         Barred::NoServices(network) => (tp(Key::BarredNoServices, &[("network", network)]), None),
-        Barred::NotGranted(standing) => match standing {
-            Standing::Pending(since) => {
+        Barred::NotGranted(grant) => match grant {
+            GrantState::Pending(since) => {
                 let date = format::parse_time(since).map(|at| format::date(at, clock.zone()));
                 let said = tp(Key::StandingReview, &[("date", &date.unwrap_or_default())]);
                 (said, Some((Key::RequestSeeOpen, paths::shadowport(project))))
             }
-            Standing::Declined(message) => (
+            GrantState::Declined(message) => (
                 tp(Key::DeclinedWith, &[("message", message)]),
                 Some((Key::AskAgain, paths::shadowport(project))),
             ),
-            Standing::Over(message) if !message.is_empty() => (
+            GrantState::Over(message) if !message.is_empty() => (
                 tp(Key::GrantOverWith, &[("message", message)]),
                 Some((Key::RequestIt, paths::shadowport_new(project, ""))),
             ),
-            Standing::Over(_) => (
+            GrantState::Over(_) => (
                 t(Key::GrantOver).to_owned(),
                 Some((Key::RequestIt, paths::shadowport_new(project, ""))),
             ),
-            Standing::NotAsked | Standing::Granted => (
+            GrantState::NotAsked | GrantState::Granted => (
                 t(Key::NeedsShadowport).to_owned(),
                 Some((Key::RequestIt, paths::shadowport_new(project, ""))),
             ),

@@ -13,7 +13,7 @@ use crate::browser;
 use crate::components::field::Message;
 use crate::components::making::{Making, making};
 use crate::components::toast::use_toasts;
-use crate::forms::cluster::{Around, Checked, Standing, Typed, check, fresh, needs, preview, room};
+use crate::forms::cluster::{Checked, Context, GrantState, Typed, check, fresh, needs, preview, room};
 use crate::forms::{code, quota};
 use crate::i18n::{Key, tp};
 use crate::paths;
@@ -34,7 +34,7 @@ pub fn CreateCluster() -> impl IntoView {
 }
 
 /// What the form is checked against, live.
-fn use_around(project: Signal<String>, network: RwSignal<String>) -> Memo<Option<Around>> {
+fn use_form_context(project: Signal<String>, network: RwSignal<String>) -> Memo<Option<Context>> {
     let of = move |tail: &'static str| Signal::derive(move || url::of_project(&project.get(), tail));
     let anywhere = Interest::anywhere(KINDS);
     let networks = use_read::<List<NetworkRow>>(of("networks"), anywhere);
@@ -49,7 +49,7 @@ fn use_around(project: Signal<String>, network: RwSignal<String>) -> Memo<Option
     );
     let shadowport = use_shadowport(project);
     Memo::new(move |_| {
-        Some(Around {
+        Some(Context {
             space: space.data.get()?.ranges,
             networks: networks.data.get()?.items,
             subnets: subnets.data.get().map(|list| list.items).unwrap_or_default(),
@@ -60,9 +60,9 @@ fn use_around(project: Signal<String>, network: RwSignal<String>) -> Memo<Option
                 .into_iter()
                 .map(|cluster| cluster.name)
                 .collect(),
-            standing: shadowport
+            grant: shadowport
                 .data
-                .with(|page| page.as_ref().map(Standing::of).unwrap_or_default()),
+                .with(|page| page.as_ref().map(GrantState::of).unwrap_or_default()),
         })
     })
 }
@@ -73,16 +73,16 @@ fn body() -> AnyView {
     let navigate = use_navigate();
     let act = use_act();
     let fields = Fields::new();
-    let around = use_around(project, fields.network);
+    let context = use_form_context(project, fields.network);
     let quotas = use_quotas(project);
     // Filled in once it is known what is free; what one typed meanwhile stays.
     let started = RwSignal::new(false);
     Effect::new(move |_| {
-        if started.get_untracked() || around.with(Option::is_none) {
+        if started.get_untracked() || context.with(Option::is_none) {
             return;
         }
         started.set(true);
-        let free = around.with_untracked(|around| around.as_ref().map(|around| fresh(&around.space)));
+        let free = context.with_untracked(|context| context.as_ref().map(|context| fresh(&context.space)));
         let places = [fields.nodes, fields.pods, fields.services];
         for (place, free) in places.into_iter().zip(free.unwrap_or_default()) {
             if place.with_untracked(String::is_empty) {
@@ -90,9 +90,9 @@ fn body() -> AnyView {
             }
         }
     });
-    suggest_subnet(fields, around);
+    suggest_subnet(fields, context);
     let tried = RwSignal::new(false);
-    let checked = checked(fields, around);
+    let checked = checked(fields, context);
     let needed = Memo::new(move |_| needs(&fields.typed()));
     let reached = Signal::derive(move || {
         let list = quotas.data.read();
@@ -111,7 +111,7 @@ fn body() -> AnyView {
     });
     let submit = Callback::new(move |()| {
         tried.set(true);
-        let now = untrack(|| around.with(|around| around.as_ref().map(|around| check(&fields.typed(), around))));
+        let now = untrack(|| context.with(|context| context.as_ref().map(|context| check(&fields.typed(), context))));
         let body = now.as_ref().and_then(|checked| checked.body.clone());
         checked.set(now.unwrap_or_default());
         match body {
@@ -126,7 +126,7 @@ fn body() -> AnyView {
     });
     let view = Form {
         fields,
-        around,
+        context,
         checked,
         refused,
         tried,
@@ -148,10 +148,10 @@ fn body() -> AnyView {
         barred: reached,
         back: Signal::derive(move || paths::clusters(&project.get())),
         preview: Signal::derive(move || {
-            around.with(|around| {
-                let around = around.as_ref();
-                around
-                    .map(|around| preview(&fields.typed(), around))
+            context.with(|context| {
+                let context = context.as_ref();
+                context
+                    .map(|context| preview(&fields.typed(), context))
                     .unwrap_or_default()
             })
         }),
@@ -179,19 +179,19 @@ fn focus_first() {
 }
 
 /// The form, checked a moment after the last key.
-fn checked(fields: Fields, around: Memo<Option<Around>>) -> RwSignal<Checked> {
+fn checked(fields: Fields, context: Memo<Option<Context>>) -> RwSignal<Checked> {
     let checked = RwSignal::new(Checked::default());
     let turn = StoredValue::new(0_u32);
     Effect::new(move |_| {
         let typed = fields.typed();
-        around.track();
+        context.track();
         turn.update_value(|turn| *turn += 1);
         let mine = turn.get_value();
         browser::after(CHECK_AFTER, move || {
             if turn.try_get_value() == Some(mine) {
-                around.with_untracked(|around| {
-                    if let Some(around) = around {
-                        checked.set(check(&typed, around));
+                context.with_untracked(|context| {
+                    if let Some(context) = context {
+                        checked.set(check(&typed, context));
                     }
                 });
             }
@@ -201,11 +201,11 @@ fn checked(fields: Fields, around: Memo<Option<Around>>) -> RwSignal<Checked> {
 }
 
 /// The only subnet that can be chosen is chosen by itself; one of another network never stays.
-fn suggest_subnet(fields: Fields, around: Memo<Option<Around>>) {
+fn suggest_subnet(fields: Fields, context: Memo<Option<Context>>) {
     Effect::new(move |_| {
         let chosen = fields.node_subnet.get_untracked();
-        let ids: Vec<String> = around.with(|around| {
-            let subnets = around.iter().flat_map(Around::node_subnets);
+        let ids: Vec<String> = context.with(|context| {
+            let subnets = context.iter().flat_map(Context::node_subnets);
             subnets
                 .filter(|subnet| room(subnet) > 0)
                 .map(|subnet| subnet.id.to_string())

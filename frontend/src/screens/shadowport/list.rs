@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_navigate;
 use portolan_shared::v1::{Kind, ShadowRequest, ShadowportPage, Side};
 
-use super::standing;
+use super::status;
 use crate::api::{Interest, url, use_read};
 use crate::components::button::{create_button, head_button};
 use crate::components::facts::{card, link};
@@ -52,7 +52,7 @@ pub fn rows(requests: &[ShadowRequest], project: &str) -> Vec<Row> {
         .iter()
         .map(|request| {
             let id = request.id.to_string();
-            let (tone, word) = standing::state(request);
+            let (tone, word) = status::state(request);
             let network = match &request.network {
                 Some(network) => {
                     let id = network.id.to_string();
@@ -132,21 +132,21 @@ pub fn Shadowport() -> impl IntoView {
     let stands = maybe(move || {
         let project = project.get();
         read.data.with(|page| {
-            let telling = standing::telling(page.as_ref()?);
+            let telling = status::telling(page.as_ref()?);
             let (mark, sentence, next) = match telling {
                 Some(request) => {
-                    let (tone, word) = standing::state(request);
+                    let (tone, word) = status::state(request);
                     let id = request.id.to_string();
                     let more = link(
                         t(Key::RequestSeeOpen).to_owned(),
                         paths::shadowport_request(&project, &id),
                     );
-                    let sentence = standing::sentence(request, Side::Customer, zone);
+                    let sentence = status::sentence(request, Side::Customer, zone);
                     let line = view! { <p>{sentence} " " {more}</p> }.into_any();
                     (
                         Some(status(tone, word, None)),
                         line,
-                        standing::next(request, Side::Customer),
+                        status::next(request, Side::Customer),
                     )
                 }
                 None => {
@@ -197,7 +197,7 @@ mod tests {
     use portolan_shared::v1::RequestState;
 
     use super::*;
-    use crate::screens::shadowport::standing::tests::request;
+    use crate::screens::shadowport::status::tests::request;
 
     #[test]
     fn a_row_has_a_cell_a_column_and_the_beginning_of_what_for() {

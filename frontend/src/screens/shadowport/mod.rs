@@ -4,4 +4,4 @@ pub mod list;
 pub mod new;
 pub mod one;
 pub mod parts;
-pub mod standing;
+pub mod status;

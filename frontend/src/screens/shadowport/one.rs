@@ -5,7 +5,7 @@ use portolan_shared::v1::{One, RequestState, ShadowRequest, Side};
 
 use super::list::KINDS;
 use super::parts::{Composer, composer, decisions, way};
-use super::standing::{self, Force};
+use super::status::{self, GrantStatus};
 use crate::api::{Act, Interest, url, use_act, use_read};
 use crate::components::button::sure_button;
 use crate::components::copy::copyable;
@@ -117,9 +117,9 @@ fn withdraw_button(act: Act, project: Signal<String>, url: Signal<String>) -> An
 /// What one can do once it is decided.
 fn goes_on(request: &ShadowRequest, project: &str) -> Option<AnyView> {
     let again = paths::shadowport_new(project, &request.id.to_string());
-    let (href, label) = match (request.state, standing::force(request)) {
+    let (href, label) = match (request.state, status::grant_status(request)) {
         (RequestState::Declined, _) => (again, Key::AskAgain),
-        (RequestState::Withdrawn, _) | (RequestState::Granted, Some(Force::Revoked | Force::Ended)) => {
+        (RequestState::Withdrawn, _) | (RequestState::Granted, Some(GrantStatus::Revoked | GrantStatus::Ended)) => {
             (paths::shadowport_new(project, ""), Key::RequestShadowport)
         }
         (RequestState::Granted, _) => (paths::clusters(project), Key::ToClustersNow),

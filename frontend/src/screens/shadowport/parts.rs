@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use portolan_shared::v1::{Decision, PostMessage, RequestState, ShadowRequest, Side, TEXT_MAX};
 
-use super::standing;
+use super::status;
 use crate::api::use_act;
 use crate::components::button::{Look, sending_button};
 use crate::components::error::form_error;
@@ -18,14 +18,14 @@ use crate::i18n::{Key, t};
 /// How far the request is, where it stands, and what happens next.
 pub fn way(request: &ShadowRequest, reader: Side, zone: i64) -> AnyView {
     view! {
-        {step_bar(Key::RequestState, standing::steps(request))}
+        {step_bar(Key::RequestState, status::steps(request))}
         <div class="standing" data-testid="standing">
             <p>
-                <strong>{standing::sentence(request, reader, zone)}</strong>
+                <strong>{status::sentence(request, reader, zone)}</strong>
             </p>
             <p>
                 <span class="visually-hidden">{t(Key::WhatNext)} ": "</span>
-                {t(standing::next(request, reader))}
+                {t(status::next(request, reader))}
             </p>
         </div>
     }

@@ -17,7 +17,7 @@ use crate::components::{maybe, nothing, unique_id};
 use crate::forms::request::{end_of_day, lives_on, text_message, verdict_message};
 use crate::i18n::{Key, t, tp};
 use crate::screens::shadowport::parts::writing;
-use crate::screens::shadowport::standing::{self, Force};
+use crate::screens::shadowport::status::{self, GrantStatus};
 use crate::{browser, paths};
 
 /// What is decided.
@@ -61,19 +61,19 @@ impl Verdict {
     pub fn too_late(self, page: &SupportRequest, zone: i64) -> Option<String> {
         let may = match self {
             Verdict::Grant | Verdict::Decline => page.request.state.open(),
-            Verdict::Revoke => standing::force(&page.request) == Some(Force::Holds),
+            Verdict::Revoke => status::grant_status(&page.request) == Some(GrantStatus::Holds),
         };
         if may {
             None
         } else {
-            standing::decided_by_now(&page.request, zone)
+            status::decided_by_now(&page.request, zone)
         }
     }
 }
 
 /// What went wrong, with the name of who was faster.
 fn told(failure: Failure, zone: i64) -> Failure {
-    match standing::decided_meanwhile(&failure.code, &failure.params, zone) {
+    match status::decided_meanwhile(&failure.code, &failure.params, zone) {
         Some(said) => Failure {
             code: String::new(),
             said,
@@ -274,7 +274,7 @@ mod tests {
     use portolan_shared::v1::RequestState;
 
     use super::*;
-    use crate::screens::shadowport::standing::tests::{granted, request};
+    use crate::screens::shadowport::status::tests::{granted, request};
 
     fn page(request: portolan_shared::v1::ShadowRequest) -> SupportRequest {
         SupportRequest {

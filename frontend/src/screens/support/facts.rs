@@ -10,7 +10,7 @@ use crate::components::status::status;
 use crate::components::time::time;
 use crate::i18n::{Key, format, t, tn, tp};
 use crate::paths;
-use crate::screens::shadowport::standing;
+use crate::screens::shadowport::status;
 use crate::screens::words::{cluster_state, name_or_id};
 
 /// Everything, a card a subject.
@@ -100,7 +100,7 @@ fn cluster_line(cluster: &ClusterRow, project: &str) -> AnyView {
 }
 
 fn earlier_line(request: &ShadowRequest) -> AnyView {
-    let (tone, word) = standing::state(request);
+    let (tone, word) = status::state(request);
     let href = paths::support_request(&request.id.to_string());
     view! {
         <li>

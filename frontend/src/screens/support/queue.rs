@@ -15,7 +15,7 @@ use crate::i18n::{Key, t, tn, tp};
 use crate::paths;
 use crate::screens::address_choice;
 use crate::screens::shadowport::list::KINDS;
-use crate::screens::shadowport::standing;
+use crate::screens::shadowport::status;
 use crate::session::use_session;
 use crate::table::cell::Align;
 use crate::table::{Cell, Column, Row, TableSpec, table};
@@ -66,7 +66,7 @@ pub fn rows(queue: &[QueueRow], me: &str) -> Vec<Row> {
         .map(|row| {
             let request = &row.request;
             let (id, project) = (request.id.to_string(), request.project.id.to_string());
-            let (tone, word) = standing::state(request);
+            let (tone, word) = status::state(request);
             let cells = vec![
                 Cell::Age(request.created_at.clone()),
                 Cell::Status(tone, word, None),
@@ -177,7 +177,7 @@ pub fn Queue() -> impl IntoView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::screens::shadowport::standing::tests::request;
+    use crate::screens::shadowport::status::tests::request;
 
     fn row(state: RequestState, taken_by: Option<&str>) -> QueueRow {
         let mut request = request(state);

@@ -22,7 +22,7 @@ use crate::screens::address_param;
 use crate::screens::not_found::missing;
 use crate::screens::object::Reading;
 use crate::screens::shadowport::parts::{Composer, composer, decisions, way};
-use crate::screens::shadowport::standing::{self, Force};
+use crate::screens::shadowport::status::{self, GrantStatus};
 use crate::screens::words::name_or_id;
 use crate::session::{use_param, use_session};
 
@@ -82,7 +82,7 @@ pub fn Request() -> impl IntoView {
                 }
                 parts.push(button(Look::Plain, Key::Decline, open(Verdict::Decline)));
                 parts.push(button(Look::Primary, Key::Grant, open(Verdict::Grant)));
-            } else if standing::force(request) == Some(Force::Holds) {
+            } else if status::grant_status(request) == Some(GrantStatus::Holds) {
                 parts.push(button(Look::Plain, Key::Revoke, open(Verdict::Revoke)));
             }
             Some(parts.into_any())

@@ -4,7 +4,7 @@ use portolan_shared::v1::{Decision, NetworkRow, RequestState, ShadowportPage};
 
 /// How the project stands with clusters that have no external IP.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Standing {
+pub enum GrantState {
     /// Never asked, or taken back.
     #[default]
     NotAsked,
@@ -18,7 +18,7 @@ pub enum Standing {
     Granted,
 }
 
-impl Standing {
+impl GrantState {
     /// From the project's requests, newest first.
     pub fn of(page: &ShadowportPage) -> Self {
         if page.granted {
@@ -53,32 +53,32 @@ pub enum Barred {
     /// The network of this name has no access to provider services.
     NoServices(String),
     /// The project has no grant, and stands so.
-    NotGranted(Standing),
+    NotGranted(GrantState),
 }
 
 /// Which of the two there can be; `None`: it can.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ways {
+pub struct ExternalIpOptions {
     /// Why not with an external IP.
     pub with: Option<Barred>,
     /// Why not without.
     pub without: Option<Barred>,
 }
 
-impl Ways {
+impl ExternalIpOptions {
     /// In `network`, or in a private one.
-    pub fn of(network: Option<&NetworkRow>, standing: &Standing) -> Self {
+    pub fn of(network: Option<&NetworkRow>, grant: &GrantState) -> Self {
         let Some(network) = network else {
             return Self {
                 with: None,
-                without: (*standing != Standing::Granted).then(|| Barred::NotGranted(standing.clone())),
+                without: (*grant != GrantState::Granted).then(|| Barred::NotGranted(grant.clone())),
             };
         };
         let name = || network.name.clone();
         let without = match (network.shadow_port, network.internet) {
             (true, _) => None,
             // With internet access it never gets the other; else it may yet, if the project may.
-            (false, false) if *standing != Standing::Granted => Some(Barred::NotGranted(standing.clone())),
+            (false, false) if *grant != GrantState::Granted => Some(Barred::NotGranted(grant.clone())),
             (false, _) => Some(Barred::NoServices(name())),
         };
         Self {
@@ -126,42 +126,42 @@ mod tests {
     #[test]
     fn the_newest_request_says_how_the_project_stands() {
         assert_eq!(
-            Standing::of(&page(RequestState::Declined, false, false)),
-            Standing::Declined("Not for tests.".into())
+            GrantState::of(&page(RequestState::Declined, false, false)),
+            GrantState::Declined("Not for tests.".into())
         );
         assert_eq!(
-            Standing::of(&page(RequestState::New, true, false)),
-            Standing::Pending("2026-11-20T12:00:00Z".into())
+            GrantState::of(&page(RequestState::New, true, false)),
+            GrantState::Pending("2026-11-20T12:00:00Z".into())
         );
         assert_eq!(
-            Standing::of(&page(RequestState::Withdrawn, false, false)),
-            Standing::NotAsked
+            GrantState::of(&page(RequestState::Withdrawn, false, false)),
+            GrantState::NotAsked
         );
         assert_eq!(
-            Standing::of(&page(RequestState::Granted, false, true)),
-            Standing::Granted
+            GrantState::of(&page(RequestState::Granted, false, true)),
+            GrantState::Granted
         );
         assert_eq!(
-            Standing::of(&page(RequestState::Granted, false, false)),
-            Standing::Over(String::new()),
+            GrantState::of(&page(RequestState::Granted, false, false)),
+            GrantState::Over(String::new()),
             "granted once, not any more"
         );
     }
 
     #[test]
     fn a_private_network_needs_a_grant_to_be_without() {
-        let ways = Ways::of(None, &Standing::NotAsked);
-        assert_eq!(ways.without, Some(Barred::NotGranted(Standing::NotAsked)));
-        assert!(ways.settle(Some(false)), "what cannot be is not chosen");
-        let ways = Ways::of(None, &Standing::Granted);
-        assert_eq!((ways.settle(None), ways.settle(Some(false))), (true, false));
+        let options = ExternalIpOptions::of(None, &GrantState::NotAsked);
+        assert_eq!(options.without, Some(Barred::NotGranted(GrantState::NotAsked)));
+        assert!(options.settle(Some(false)), "what cannot be is not chosen");
+        let options = ExternalIpOptions::of(None, &GrantState::Granted);
+        assert_eq!((options.settle(None), options.settle(Some(false))), (true, false));
     }
 
     #[test]
     fn a_network_of_ones_own_decides_by_where_it_leads() {
         let settled = |internet, services| {
-            let ways = Ways::of(Some(&network(internet, services)), &Standing::Granted);
-            (ways.none(), ways.settle(Some(true)), ways.settle(Some(false)))
+            let options = ExternalIpOptions::of(Some(&network(internet, services)), &GrantState::Granted);
+            (options.none(), options.settle(Some(true)), options.settle(Some(false)))
         };
         assert_eq!(settled(true, false), (false, true, true));
         assert_eq!(settled(false, true), (false, false, false));

@@ -8,7 +8,7 @@ use crate::table::Tone;
 
 /// How a granted request is, now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Force {
+pub enum GrantStatus {
     /// It holds.
     Holds,
     /// Somebody of support took it back.
@@ -18,22 +18,22 @@ pub enum Force {
 }
 
 /// How the grant of a request is; `None` if it has none.
-pub fn force(request: &ShadowRequest) -> Option<Force> {
+pub fn grant_status(request: &ShadowRequest) -> Option<GrantStatus> {
     let grant = request.grant.as_ref()?;
     Some(match (grant.active, &grant.revoked) {
-        (_, Some(_)) => Force::Revoked,
-        (true, None) => Force::Holds,
-        (false, None) => Force::Ended,
+        (_, Some(_)) => GrantStatus::Revoked,
+        (true, None) => GrantStatus::Holds,
+        (false, None) => GrantStatus::Ended,
     })
 }
 
 /// A request's state, in a word.
 pub fn state(request: &ShadowRequest) -> (Tone, Key) {
-    match (request.state, force(request)) {
+    match (request.state, grant_status(request)) {
         (RequestState::New, _) => (Tone::Idle, Key::StateNew),
         (RequestState::InReview, _) => (Tone::Building, Key::StateInReview),
-        (RequestState::Granted, Some(Force::Revoked)) => (Tone::Disabled, Key::StateRevoked),
-        (RequestState::Granted, Some(Force::Ended)) => (Tone::Disabled, Key::StateEnded),
+        (RequestState::Granted, Some(GrantStatus::Revoked)) => (Tone::Disabled, Key::StateRevoked),
+        (RequestState::Granted, Some(GrantStatus::Ended)) => (Tone::Disabled, Key::StateEnded),
         (RequestState::Granted, _) => (Tone::Active, Key::StateGranted),
         (RequestState::Declined, _) => (Tone::Down, Key::StateDeclined),
         (RequestState::Withdrawn, _) => (Tone::Disabled, Key::StateWithdrawn),
@@ -78,7 +78,7 @@ pub fn sentence(request: &ShadowRequest, reader: Side, zone: i64) -> String {
             .map_or(&request.updated_at, |decided| &decided.at)
     };
     let grant = request.grant.as_ref();
-    let (key, time) = match (request.state, force(request)) {
+    let (key, time) = match (request.state, grant_status(request)) {
         (RequestState::New, _) => (Key::StandingAsked, &request.created_at),
         (RequestState::InReview, _) if reader == Side::Customer && request.awaits == Some(Side::Customer) => {
             return t(Key::StandingQuestion).to_owned();
@@ -86,12 +86,12 @@ pub fn sentence(request: &ShadowRequest, reader: Side, zone: i64) -> String {
         (RequestState::InReview, _) => (Key::StandingReview, &request.created_at),
         (RequestState::Declined, _) => (Key::StandingDeclined, decided()),
         (RequestState::Withdrawn, _) => (Key::StandingWithdrawn, decided()),
-        (RequestState::Granted, Some(Force::Revoked)) => {
+        (RequestState::Granted, Some(GrantStatus::Revoked)) => {
             let revoked = grant.and_then(|grant| grant.revoked.as_ref());
             (Key::GrantRevoked, revoked.map_or_else(decided, |revoked| &revoked.at))
         }
         (RequestState::Granted, force) => match (grant.and_then(|grant| grant.until.as_ref()), force) {
-            (Some(until), Some(Force::Ended)) => (Key::GrantEnded, until),
+            (Some(until), Some(GrantStatus::Ended)) => (Key::GrantEnded, until),
             (Some(until), _) => (Key::GrantUntil, until),
             (None, _) => return t(Key::GrantOpen).to_owned(),
         },
@@ -108,11 +108,11 @@ pub fn next(request: &ShadowRequest, reader: Side) -> Key {
 }
 
 fn next_for_customer(request: &ShadowRequest) -> Key {
-    match (request.state, force(request)) {
+    match (request.state, grant_status(request)) {
         (RequestState::New, _) => Key::NextNew,
         (RequestState::InReview, _) if request.awaits == Some(Side::Customer) => Key::NextAnswer,
         (RequestState::InReview, _) => Key::NextInReview,
-        (RequestState::Granted, Some(Force::Revoked | Force::Ended)) => Key::NextNoGrant,
+        (RequestState::Granted, Some(GrantStatus::Revoked | GrantStatus::Ended)) => Key::NextNoGrant,
         (RequestState::Granted, _) => Key::NextGranted,
         (RequestState::Declined, _) => Key::NextDeclined,
         (RequestState::Withdrawn, _) => Key::NextWithdrawn,
@@ -120,11 +120,11 @@ fn next_for_customer(request: &ShadowRequest) -> Key {
 }
 
 fn next_for_support(request: &ShadowRequest) -> Key {
-    match (request.state, force(request)) {
+    match (request.state, grant_status(request)) {
         (RequestState::New, _) => Key::NextTake,
         (RequestState::InReview, _) if request.awaits == Some(Side::Customer) => Key::NextCustomer,
         (RequestState::InReview, _) => Key::NextDecide,
-        (RequestState::Granted, Some(Force::Holds)) => Key::NextSupportGranted,
+        (RequestState::Granted, Some(GrantStatus::Holds)) => Key::NextSupportGranted,
         _ => Key::NextSupportClosed,
     }
 }
@@ -132,7 +132,11 @@ fn next_for_support(request: &ShadowRequest) -> Key {
 /// The request that says where the project stands: the one that gives the grant, else the one that is
 /// open, else the newest.
 pub fn telling(page: &ShadowportPage) -> Option<&ShadowRequest> {
-    let granting = || page.items.iter().find(|request| force(request) == Some(Force::Holds));
+    let granting = || {
+        page.items
+            .iter()
+            .find(|request| grant_status(request) == Some(GrantStatus::Holds))
+    };
     let open = || page.items.iter().find(|request| request.state.open());
     open().or_else(granting).or_else(|| page.items.first())
 }

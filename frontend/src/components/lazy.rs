@@ -1,0 +1,74 @@
+//! What the first download leaves out: pages and panels that come when they are first wanted.
+//!
+//! Parts come in groups. A group is one file beside the console's, and the functions of its name that `wasm_split`
+//! marks are in that file. What only such functions reach goes with them; what two groups reach is a file that both
+//! bring.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use leptos::wasm_split::SplitLoaderError;
+
+use super::button::{Look, button};
+use super::error::error_block;
+use super::panel::{Closing, panel};
+use super::{dynamic, nothing};
+use crate::api::Failure;
+use crate::i18n::{Key, t};
+
+/// Draws a part whose file is there.
+pub type Draw = Arc<dyn Fn() -> AnyView + Send + Sync>;
+
+/// A file that is being loaded, and what draws the part out of it.
+pub type Loading = Pin<Box<dyn Future<Output = Result<Draw, SplitLoaderError>>>>;
+
+/// A part that is not in the first download.
+pub struct LazyPart {
+    /// Loads its file; at once where it is there already.
+    pub load: Box<dyn Fn() -> Loading + Send + Sync>,
+    /// What it is called and what closes it, where it is a panel.
+    pub panel: Option<(String, Callback<()>)>,
+}
+
+/// How far the file is.
+#[derive(Clone)]
+enum State {
+    Loading,
+    Loaded(Draw),
+    Failed,
+}
+
+/// The part as soon as its file is there; or that it could not be loaded, and *Try again*.
+pub fn lazy(part: LazyPart) -> AnyView {
+    let LazyPart { load, panel } = part;
+    let state = RwSignal::new(State::Loading);
+    let load = Callback::new(move |()| {
+        let loading = load();
+        leptos::task::spawn_local(async move {
+            let loaded = loading.await;
+            // Whoever wanted it may have gone on.
+            state.try_set(loaded.map_or(State::Failed, State::Loaded));
+        });
+    });
+    load.run(());
+    dynamic(move || {
+        let state = state.get();
+        untrack(|| match state {
+            State::Loading => nothing(),
+            State::Loaded(draw) => draw(),
+            State::Failed => failed(panel.clone(), load),
+        })
+    })
+}
+
+/// Stands where the part would, and says that it could not be loaded.
+fn failed(of_panel: Option<(String, Callback<()>)>, again: Callback<()>) -> AnyView {
+    let said = error_block(&Failure::unreadable(t(Key::FailurePart)), Some(again));
+    let Some((title, close)) = of_panel else {
+        return said;
+    };
+    let closing = Closing::new(Signal::stored(false), close);
+    let foot = move || button(Look::Plain, Key::Close, close);
+    panel(Signal::stored(title), closing, said, Box::new(foot))
+}
