@@ -276,7 +276,8 @@ pub async fn list(call: Call, headers: HeaderMap, OriginalUri(uri): OriginalUri)
         Way::These(ports) => ports.len(),
         Way::Walk(scope) => usize::try_from(view.port_count(scope)).unwrap_or(usize::MAX),
     });
-    let text = reply::heavy(query.looks_at(all), move || {
+    let api = Arc::clone(&call.caller.api);
+    let text = reply::heavy(&api.workers, query.looks_at(all), move || {
         let ports = gather(&call, &query, marked.as_ref().map(|port| port.id));
         let nodes = call.control().read(|view| Nodes::of(view, ports.iter().chain(&marked)));
         let admin = call.rights.admin;
