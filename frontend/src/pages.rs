@@ -64,6 +64,7 @@ lazy_pages! {
     editing: Editing {
         CreateNetwork: create_network::CreateNetwork,
         CreateCluster: create_cluster::CreateCluster,
+        AddressScopes: address_scopes::AddressScopes,
         Clusters: clusters::Clusters,
         Cluster: cluster::Cluster,
         Overview: cluster::Overview,
@@ -123,6 +124,15 @@ pub(crate) const MENU: Menu = &[
         icon: Icon::Network,
         key: Some("n"),
         view: || Networks().into_any(),
+    },
+    MenuEntry {
+        area: Area::Project,
+        path: "address-scopes",
+        others: &[],
+        title: Key::AddressScopes,
+        icon: Icon::Copy,
+        key: Some("d"),
+        view: || Editing::AddressScopes.view(),
     },
     MenuEntry {
         area: Area::Project,

@@ -110,7 +110,7 @@ pub fn Clusters() -> impl IntoView {
         page: paths::cluster_new,
         needs: vec![("cluster", 1)],
     };
-    list_page(Key::Clusters, figures, create, move || TableSpec {
+    list_page(Key::Clusters, figures, Some(create), move || TableSpec {
         name: Key::Clusters,
         kind: "cluster",
         columns: COLUMNS,

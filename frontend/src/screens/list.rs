@@ -22,34 +22,42 @@ pub struct Create {
     pub needs: Vec<quota::Need>,
 }
 
-/// The page. `spec` makes its table, but for the button that stands in it while it is empty.
+/// The page. `spec` makes its table, but for the button that stands in it while it is empty; `create` is `None` where only
+/// automation makes them.
 pub fn list_page(
     title: Key,
     figures: Signal<Vec<Figure>>,
-    create: Create,
+    create: Option<Create>,
     spec: impl Fn() -> TableSpec + Send + 'static,
 ) -> AnyView {
     let session = use_session();
     let project = use_project();
-    let navigate = use_navigate();
-    let quotas = use_quotas(project);
     let may_write = Memo::new(move |_| session.may_write(&project.get()));
-    let open = Callback::new(move |()| navigate(&(create.page)(&project.get_untracked()), Default::default()));
-    let reached = Memo::new(move |_| {
-        let list = quotas.data.read();
-        quota::reached(list.as_ref()?.items.as_slice(), &create.needs)
+    let offered = create.map(|Create { label, page, needs }| {
+        let navigate = use_navigate();
+        let quotas = use_quotas(project);
+        let open = Callback::new(move |()| navigate(&page(&project.get_untracked()), Default::default()));
+        let reached = Memo::new(move |_| {
+            let list = quotas.data.read();
+            quota::reached(list.as_ref()?.items.as_slice(), &needs)
+        });
+        (label, open, reached)
     });
-    let label = create.label;
+    let button = move || {
+        let (label, open, reached) = offered.filter(|_| may_write.get())?;
+        Some(head_button(label, true, reached.get(), open))
+    };
     let head = page_head(
         Signal::derive(move || t(title).to_owned()),
         Signal::derive(move || vec![Crumb::here(t(title))]),
         figures,
-        maybe(move || may_write.get().then(|| head_button(label, true, reached.get(), open))),
+        maybe(button),
     );
     let list = dynamic(move || {
-        let may = may_write.get() && reached.with(Option::is_none);
+        let may =
+            |(.., reached): &(Key, Callback<()>, Memo<Option<_>>)| may_write.get() && reached.with(Option::is_none);
         table(TableSpec {
-            empty_action: may.then_some((label, open)),
+            empty_action: offered.filter(may).map(|(label, open, _)| (label, open)),
             ..spec()
         })
     });

@@ -3,6 +3,7 @@
 pub mod add_node;
 pub mod add_port;
 pub mod add_subnet;
+pub mod address_scopes;
 pub mod audit;
 pub mod cluster;
 pub mod clusters;

@@ -143,7 +143,7 @@ pub fn Networks() -> impl IntoView {
         page: paths::network_new,
         needs: vec![("network", 1)],
     };
-    list_page(Key::Networks, figures, create, move || TableSpec {
+    list_page(Key::Networks, figures, Some(create), move || TableSpec {
         name: Key::Networks,
         kind: "network",
         columns: COLUMNS,

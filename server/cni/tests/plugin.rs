@@ -1,5 +1,6 @@
 //! The real binary against a small agent.
 
+#![expect(clippy::disallowed_methods, reason = "the agent that the test plays")]
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::io::{BufRead, BufReader, Write};

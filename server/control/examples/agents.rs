@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use futures_util::{SinkExt as _, StreamExt as _};
 use parking_lot::Mutex;
 use portolan_control::control::{Control, OpenOptions};
+use portolan_control::machine::Sources;
 use portolan_control::nodes::pki::{Ca, Requested};
 use portolan_control::nodes::{Endpoint, EndpointError, Listen, Options};
 use portolan_core::command::{Command, NetworkChange, NewCluster, NewNetwork, NewSubnet, Request};
@@ -30,7 +31,7 @@ use portolan_core::quotas::Quotas;
 use portolan_shared::check::{self, SubnetInput};
 use portolan_shared::ids::{ClusterId, NetworkId, NodeId};
 use portolan_shared::v1::CreateCluster;
-use portolan_sources::{Clock as _, SystemClock, SystemRandom};
+use portolan_sources::{Clock as _, SystemClock};
 use portolan_wire::agent::{FromAgent, Hello, Snapshot, ToAgent, from_agent, to_agent::Message as In};
 use portolan_wire::{PROTOCOL, STREAM_PATH, agent::Role, digest};
 use prost::Message as _;
@@ -134,6 +135,7 @@ fn agents_of(cluster: usize, agents: usize, clusters: usize) -> usize {
 
 struct World {
     control: Control,
+    sources: Sources,
     options: Options,
     networks: Vec<NetworkId>,
 }
@@ -141,7 +143,9 @@ struct World {
 impl World {
     /// A database with clusters and joined nodes, and the nodes' certificates and keys: by its key a node is known.
     async fn prepare(folder: &Path, agents: usize, clusters: usize) -> Outcome<Self> {
-        let mut open = OpenOptions::new(format!("sqlite:{}", folder.join("portolan.db").display()));
+        let sources = Sources::system();
+        let database = format!("sqlite:{}", folder.join("portolan.db").display());
+        let mut open = OpenOptions::new(database, sources.clone());
         open.quotas = Quotas {
             clusters: u64::MAX,
             networks: u64::MAX,
@@ -158,10 +162,17 @@ impl World {
         };
         let mut world = Self {
             control,
+            sources,
             options,
             networks: Vec::new(),
         };
-        let ca = Ca::open(&ca_key, world.control.now(), Arc::new(SystemRandom::default()))?;
+        let sources = &world.sources;
+        let ca = Ca::open(
+            &*sources.files,
+            &ca_key,
+            world.control.now(),
+            Arc::clone(&sources.random),
+        )?;
         let mut identities = Vec::new();
         world.internet(clusters).await?;
         for at in 0..clusters {
@@ -293,7 +304,7 @@ impl World {
             listen: Listen::Address(address),
             ..self.options.clone()
         };
-        let endpoint = Endpoint::open(self.control.clone(), &options)?;
+        let endpoint = Endpoint::open(self.control.clone(), &options, &self.sources)?;
         let address = endpoint.local_addr();
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(endpoint.serve(async { drop(stopped.await) }));

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use portolan_control::control::{Control, OpenOptions};
+use portolan_control::machine::Sources;
 use portolan_core::access::Scope;
 use portolan_core::command::{Actor, Command, NewNetwork, NewPort, NewSubnet, Request, Via};
 use portolan_core::model::{Object, Port};
@@ -45,7 +46,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let database = arguments.database.clone().unwrap_or(file);
     let options = || OpenOptions {
         quotas: Quotas::NONE,
-        ..OpenOptions::new(&database)
+        ..OpenOptions::new(&database, Sources::system())
     };
     let control = Control::open(options())?;
     let (project, network) = prepare(&control).await?;

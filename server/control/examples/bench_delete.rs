@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use portolan_control::control::{Control, OpenOptions};
+use portolan_control::machine::Sources;
 use portolan_core::access::Scope;
 use portolan_core::command::{Actor, Command, NewCluster, NewNetwork, NewPort, NewSubnet, PodAllocation, Request, Via};
 use portolan_core::model::{Object, Pod};
@@ -40,7 +41,10 @@ async fn main() -> Outcome<()> {
         let folder = tempfile::tempdir()?;
         let control = Control::open(OpenOptions {
             quotas: Quotas::NONE,
-            ..OpenOptions::new(format!("sqlite:{}", folder.path().join("bench.db").display()))
+            ..OpenOptions::new(
+                format!("sqlite:{}", folder.path().join("bench.db").display()),
+                Sources::system(),
+            )
         })?;
         let (project, cluster) = filled(&control, pods).await?;
         let (other, ended) = (control.clone(), tokio::sync::watch::channel(false));
@@ -76,7 +80,10 @@ async fn refused(sizes: &[u64]) -> Outcome<()> {
     let folder = tempfile::tempdir()?;
     let control = Control::open(OpenOptions {
         quotas: Quotas::NONE,
-        ..OpenOptions::new(format!("sqlite:{}", folder.path().join("bench.db").display()))
+        ..OpenOptions::new(
+            format!("sqlite:{}", folder.path().join("bench.db").display()),
+            Sources::system(),
+        )
     })?;
     let project = provider(&control).await?;
     let (network, subnet) = in_network(&control, project, "plain", "10.0.0.0/8").await?;

@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use portolan_control::machine::Sources;
 use portolan_control::options;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -359,7 +360,7 @@ fn main() {
     if std::env::args().nth(1).as_deref() == Some("serve") {
         let options::Command::Serve(mut serve) = options::Options::parse().command;
         serve.admin_password = Some(PASSWORD.to_owned());
-        portolan_control::serve::run(*serve).unwrap();
+        portolan_control::serve::run(*serve, &Sources::system()).unwrap();
         return;
     }
     let Arguments { dir, sizes, part } = Arguments::parse();

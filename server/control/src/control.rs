@@ -8,22 +8,21 @@ use portolan_core::model::Micros;
 use portolan_core::quotas::Quotas;
 use portolan_core::view::View;
 use portolan_shared::refusal::Refusal;
-use portolan_sources::{Clock, Ids, Random, SystemClock, SystemRandom};
+use portolan_sources::{Clock, Ids, Random};
 use portolan_store::{AuditAsked, AuditPage, History, PostgresStore, SqliteOptions, SqliteStore, Store, StoreError};
 use uuid::Uuid;
 
 use crate::feed::Feed;
-use crate::writer::{self, Queue, Retention, Writer};
+use crate::machine::Sources;
+use crate::writer::{self, Queue, Retention, Writer, WriterLoop};
 
 /// How to open a control plane.
 #[derive(Clone)]
 pub struct OpenOptions {
     /// `sqlite:PATH` or `postgres://…`.
     pub database: String,
-    /// Tells the time.
-    pub clock: Arc<dyn Clock>,
-    /// Gives secrets and ids their randomness.
-    pub random: Arc<dyn Random>,
+    /// What it runs on.
+    pub sources: Sources,
     /// How much a project may have.
     pub quotas: Quotas,
     /// Most commands decided in one transaction.
@@ -37,12 +36,11 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// This database, and defaults for the rest.
-    pub fn new(database: impl Into<String>) -> Self {
+    /// This database on this machine, and defaults for the rest.
+    pub fn new(database: impl Into<String>, sources: Sources) -> Self {
         Self {
             database: database.into(),
-            clock: Arc::new(SystemClock),
-            random: Arc::new(SystemRandom::default()),
+            sources,
             quotas: Quotas::default(),
             batch: 1024,
             ring: 131_072,
@@ -101,9 +99,9 @@ impl Control {
     /// If the store cannot be opened, read, or belongs to another process.
     pub fn open(options: OpenOptions) -> Result<Self, OpenError> {
         let mut store_id = [0; 16];
-        options.random.fill(&mut store_id);
-        let database = options.database.clone();
-        Self::over(move || open_store(&database, store_id), options)
+        options.sources.random.fill(&mut store_id);
+        let (database, sources) = (options.database.clone(), options.sources.clone());
+        Self::over(move || open_store(&database, store_id, &sources), options)
     }
 
     /// The same over any store; it is opened on the writer's thread, which owns it.
@@ -115,21 +113,63 @@ impl Control {
         options: OpenOptions,
     ) -> Result<Self, OpenError> {
         let (ready, opened) = mpsc::sync_channel(1);
-        let run = move || match start(open, options) {
-            Ok((shared, writer)) => {
-                let _ = ready.send(Ok(shared));
+        let threads = Arc::clone(&options.sources.threads);
+        let run = move || match open().and_then(|store| Self::without_thread(store, options)) {
+            Ok((control, writer)) => {
+                let _ = ready.send(Ok(control));
                 writer.run();
             }
             Err(error) => {
                 let _ = ready.send(Err(error));
             }
         };
-        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(run);
-        thread.map_err(|e| OpenError::Thread(e.to_string()))?;
-        let shared = opened.recv().map_err(|e| OpenError::Thread(e.to_string()))??;
-        Ok(Self {
+        let started = threads.start("writer", Box::new(run));
+        started.map_err(|e| OpenError::Thread(e.to_string()))?;
+        opened.recv().map_err(|e| OpenError::Thread(e.to_string()))?
+    }
+
+    /// The same on no thread: nothing is written but by whoever drives the writer.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn without_thread(mut store: Box<dyn Store>, options: OpenOptions) -> Result<(Self, WriterLoop), OpenError> {
+        let Sources { clock, random, .. } = options.sources;
+        let ids = Ids::new(Arc::clone(&clock), Arc::clone(&random));
+        let (view, pools, store_id) = writer::load(&mut *store)?;
+        let recent = store.recent(view.head(), options.recent)?;
+        let floor = recent.first().map_or(view.head(), |commit| commit.revision - 1);
+        let feed = Arc::new(Feed::new(floor, options.ring));
+        feed.publish(&recent.into_iter().map(Arc::new).collect::<Vec<_>>());
+        let view = Arc::new(RwLock::new(view));
+        let queue = Arc::new(Queue::new(options.batch));
+        let shared = Shared {
+            view: Arc::clone(&view),
+            feed: Arc::clone(&feed),
+            queue: Arc::clone(&queue),
+            ids: ids.clone(),
+            clock: Arc::clone(&clock),
+            random,
+            store_id,
+            quotas: options.quotas,
+            history: Mutex::new(store.history()),
+            replicated: store.shared(),
+        };
+        let writer = Writer {
+            store,
+            view,
+            feed,
+            ids,
+            cleaned_at: clock.now(),
+            reloaded_at: None,
+            clock,
+            quotas: options.quotas,
+            retention: options.retention,
+            pools,
+        };
+        let control = Self {
             shared: Arc::new(shared),
-        })
+        };
+        Ok((control, WriterLoop::new(writer, queue)))
     }
 
     /// Asks the writer; the answer means durable. Safe to drop: the write may still happen.
@@ -233,55 +273,15 @@ impl Control {
     }
 }
 
-/// Opens the store and loads everything from it.
-fn start(
-    open: impl FnOnce() -> Result<Box<dyn Store>, OpenError>,
-    options: OpenOptions,
-) -> Result<(Shared, Writer), OpenError> {
-    let mut store = open()?;
-    let ids = Ids::new(Arc::clone(&options.clock), Arc::clone(&options.random));
-    let (view, pools, store_id) = writer::load(&mut *store)?;
-    let recent = store.recent(view.head(), options.recent)?;
-    let floor = recent.first().map_or(view.head(), |commit| commit.revision - 1);
-    let feed = Arc::new(Feed::new(floor, options.ring));
-    feed.publish(&recent.into_iter().map(Arc::new).collect::<Vec<_>>());
-    let view = Arc::new(RwLock::new(view));
-    let queue = Arc::new(Queue::new(options.batch));
-    let shared = Shared {
-        view: Arc::clone(&view),
-        feed: Arc::clone(&feed),
-        queue: Arc::clone(&queue),
-        ids: ids.clone(),
-        clock: Arc::clone(&options.clock),
-        random: options.random,
-        store_id,
-        quotas: options.quotas,
-        history: Mutex::new(store.history()),
-        replicated: store.shared(),
-    };
-    let writer = Writer {
-        store,
-        view,
-        feed,
-        queue,
-        ids,
-        cleaned_at: options.clock.now(),
-        reloaded_at: None,
-        clock: options.clock,
-        quotas: options.quotas,
-        retention: options.retention,
-        pools,
-    };
-    Ok((shared, writer))
-}
-
-fn open_store(database: &str, store_id: [u8; 16]) -> Result<Box<dyn Store>, OpenError> {
+fn open_store(database: &str, store_id: [u8; 16], sources: &Sources) -> Result<Box<dyn Store>, OpenError> {
+    let threads = Arc::clone(&sources.threads);
     if let Some(path) = database.strip_prefix("sqlite:") {
         let path = path.strip_prefix("//").unwrap_or(path);
-        return Ok(Box::new(SqliteStore::open(SqliteOptions::new(path, store_id))?));
+        let options = SqliteOptions::new(path, store_id, Arc::clone(&sources.files), threads);
+        return Ok(Box::new(SqliteStore::open(options)?));
     }
     if database.starts_with("postgres://") || database.starts_with("postgresql://") {
-        return Ok(Box::new(PostgresStore::open(database, store_id)?));
+        return Ok(Box::new(PostgresStore::open(database, store_id, threads)?));
     }
     Err(OpenError::NotADatabase(database.to_owned()))
 }

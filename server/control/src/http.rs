@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use portolan_sources::{ByteStream, PeerListener};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -31,13 +31,11 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 const HEAD_MAX: usize = 64 * 1024;
 /// Most headers of a request.
 const HEADERS_MAX: usize = 100;
-/// How long data may stay unacknowledged before the peer counts as gone, in milliseconds.
-const UNACKNOWLEDGED: u32 = 60_000;
 /// How long requests under way may take once the server ends.
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Serves until `ending` is true, then lets requests under way finish.
-pub async fn serve(listener: TcpListener, app: Router, mut ending: watch::Receiver<bool>) {
+pub async fn serve(listener: Box<dyn PeerListener>, app: Router, mut ending: watch::Receiver<bool>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let peers = Places::default();
     let mut connections = JoinSet::new();
@@ -81,10 +79,7 @@ async fn ended(ending: &mut watch::Receiver<bool>) {
     let _ = ending.wait_for(|ending| *ending).await;
 }
 
-async fn connection(stream: TcpStream, peer: IpAddr, app: Router, mut ending: watch::Receiver<bool>) {
-    // A connection that cannot be tuned still works.
-    let _ = stream.set_nodelay(true);
-    let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, UNACKNOWLEDGED);
+async fn connection(stream: impl ByteStream, peer: IpAddr, app: Router, mut ending: watch::Receiver<bool>) {
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(Peer(Some(peer)));
         app.clone().oneshot(request)

@@ -14,6 +14,7 @@ pub mod control;
 pub mod feed;
 pub mod http;
 pub mod identity;
+pub mod machine;
 pub mod nodes;
 pub mod options;
 mod places;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use portolan_control::machine::Sources;
 use portolan_control::options::{ADMIN_PASSWORD, Command, Options};
 use portolan_control::serve;
 use portolan_wire::error_chain;
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
     )]
     let password = std::env::var(ADMIN_PASSWORD).ok();
     options.admin_password = password;
-    match serve::run(*options) {
+    match serve::run(*options, &Sources::system()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("portolan: {}", error_chain(&error));

@@ -6,8 +6,6 @@ use std::sync::Arc;
 
 use portolan_core::model::Micros;
 use portolan_shared::refusal::Refusal;
-use portolan_sources::{Random, SystemStopwatch};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -18,6 +16,7 @@ use crate::control::{Control, OpenError, OpenOptions};
 use crate::http;
 use crate::identity::password::{Cost, Passwords};
 use crate::identity::seed::{ADMIN, Seeded, seed};
+use crate::machine::Sources;
 use crate::nodes::{self, EndpointError};
 use crate::options::Serve;
 
@@ -62,15 +61,14 @@ pub enum ServeError {
 ///
 /// # Errors
 /// Why it does not start, or did not end in order.
-pub fn run(options: Serve) -> Result<(), ServeError> {
+pub fn run(options: Serve, sources: &Sources) -> Result<(), ServeError> {
     raise_descriptor_limit();
-    let mut open = OpenOptions::new(options.database.clone());
+    let mut open = OpenOptions::new(options.database.clone(), sources.clone());
     open.quotas = options.quotas.quotas();
     open.retention.audit = Micros::from(options.audit_days) * 24 * 3_600_000_000;
-    let random = Arc::clone(&open.random);
     let control = Control::open(open)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(options, control, random))
+    runtime.block_on(serve(options, control, sources))
 }
 
 /// Ten thousand streams need as many descriptors; the soft limit is often 1,024.
@@ -86,10 +84,11 @@ fn raise_descriptor_limit() {
     }
 }
 
-async fn serve(options: Serve, control: Control, random: Arc<dyn Random>) -> Result<(), ServeError> {
+async fn serve(options: Serve, control: Control, sources: &Sources) -> Result<(), ServeError> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let passwords = Passwords::new(Cost::OWASP, (cores / 2).max(1), LOGINS_WAITING, random);
+    let at_once = (sources.cores / 2).max(1);
+    let (random, workers) = (Arc::clone(&sources.random), sources.workers.clone());
+    let passwords = Passwords::new(Cost::OWASP, at_once, LOGINS_WAITING, random, workers);
     match seed(&control, &passwords, options.admin_password.as_deref())
         .await
         .map_err(ServeError::Seed)?
@@ -109,15 +108,15 @@ async fn serve(options: Serve, control: Control, random: Arc<dyn Random>) -> Res
                 advertise,
                 ca_key: options.ca_key(),
             };
-            Some(nodes::Endpoint::open(control.clone(), &options)?)
+            Some(nodes::Endpoint::open(control.clone(), &options, sources)?)
         }
     };
     let failed = |source| ServeError::Listen {
         address: options.listen,
         source,
     };
-    let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
-    let address = listener.local_addr()?;
+    let listener = sources.net.listen(options.listen).map_err(failed)?;
+    let address = listener.address()?;
     let (end, ending) = watch::channel(false);
     let api = Arc::new(Api {
         control: control.clone(),
@@ -128,7 +127,8 @@ async fn serve(options: Serve, control: Control, random: Arc<dyn Random>) -> Res
         metrics: Metrics::default(),
         streams: Streams::default(),
         ending: ending.clone(),
-        stopwatch: Arc::new(SystemStopwatch::default()),
+        stopwatch: Arc::clone(&sources.stopwatch),
+        workers: sources.workers.clone(),
     });
     let http = tokio::spawn(http::serve(listener, router(api), ending.clone()));
     let agents = endpoint.map(|endpoint| {

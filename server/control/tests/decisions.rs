@@ -238,7 +238,7 @@ async fn reserved_owners_quotas_and_revisions() {
     };
     let kit = Kit::open(OpenOptions {
         quotas,
-        ..OpenOptions::new(database)
+        ..options(&database)
     })
     .await;
     let network = kit.network().await;

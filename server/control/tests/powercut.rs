@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use common::{Kit, new_port, options, port, user};
+use common::{Kit, new_port, options, port, sqlite, user};
 use portolan_control::control::{Control, OpenError};
 use portolan_core::command::Command;
 use portolan_core::view::PortScope;
@@ -48,7 +48,7 @@ fn open(folder: &Path, synchronous: &'static str, checkpoint_pages: i32) -> Resu
             vfs: Some(vfs::NAME.to_owned()),
             synchronous,
             checkpoint_pages,
-            ..SqliteOptions::new(path, [1; 16])
+            ..sqlite(path, [1; 16])
         };
         Ok(Box::new(SqliteStore::open(options)?) as Box<dyn Store>)
     };

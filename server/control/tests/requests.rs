@@ -159,7 +159,7 @@ impl World {
     async fn new(database: &str) -> Self {
         let clock = Arc::new(Hand::default());
         let mut options = options(database);
-        options.clock = Arc::<Hand>::clone(&clock);
+        options.sources.clock = Arc::<Hand>::clone(&clock);
         let kit = Kit::open(options).await;
         let customer = user(&kit.control, "ann").await;
         let support = [user(&kit.control, "sue").await, user(&kit.control, "sam").await];

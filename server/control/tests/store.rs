@@ -1,4 +1,5 @@
 //! One suite for both engines: the suite says what a store is.
+#![expect(clippy::disallowed_methods, reason = "a test looks at the files of the store")]
 #![expect(clippy::unwrap_used, reason = "tests, and helpers of tests")]
 
 mod common;
@@ -6,6 +7,7 @@ mod common;
 use std::sync::Arc;
 
 use common::postgres::Postgres;
+use common::sqlite;
 use portolan_core::audience::Audience;
 use portolan_core::change::{Change, Commit, Op};
 use portolan_core::command::{Actor, Via};
@@ -15,6 +17,7 @@ use portolan_core::model::{
 use portolan_shared::ids::{NetworkId, PortId, ProjectId, SubnetId, UserId};
 use portolan_shared::mac::MacAddress;
 use portolan_shared::v1::{AuditOp, Through};
+use portolan_sources::SystemThreads;
 use portolan_store::{AuditAsked, PostgresStore, SqliteOptions, SqliteStore, Store, StoreError, Trim};
 
 const STORE: [u8; 16] = [3; 16];
@@ -28,7 +31,7 @@ struct Sqlite(tempfile::TempDir);
 
 impl Engine for Sqlite {
     fn open(&self) -> Box<dyn Store> {
-        Box::new(SqliteStore::open(SqliteOptions::new(self.0.path().join("s.db"), STORE)).unwrap())
+        Box::new(SqliteStore::open(sqlite(self.0.path().join("s.db"), STORE)).unwrap())
     }
 }
 
@@ -36,7 +39,7 @@ struct OnPostgres(String);
 
 impl Engine for OnPostgres {
     fn open(&self) -> Box<dyn Store> {
-        Box::new(PostgresStore::open(&self.0, STORE).unwrap())
+        Box::new(PostgresStore::open(&self.0, STORE, Arc::new(SystemThreads)).unwrap())
     }
 }
 
@@ -504,26 +507,26 @@ fn postgres_behaves() {
 fn a_second_process_is_refused_in_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.db");
-    let first = SqliteStore::open(SqliteOptions::new(&path, STORE)).unwrap();
-    let second = SqliteStore::open(SqliteOptions::new(&path, STORE)).err().unwrap();
+    let first = SqliteStore::open(sqlite(&path, STORE)).unwrap();
+    let second = SqliteStore::open(sqlite(&path, STORE)).err().unwrap();
     assert_eq!(
         second.to_string(),
         format!("{} is in use by another process; stop that one first", path.display())
     );
     drop(first);
-    SqliteStore::open(SqliteOptions::new(&path, STORE)).unwrap();
+    SqliteStore::open(sqlite(&path, STORE)).unwrap();
 }
 
 #[test]
 fn a_newer_store_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.db");
-    drop(SqliteStore::open(SqliteOptions::new(&path, STORE)).unwrap());
+    drop(SqliteStore::open(sqlite(&path, STORE)).unwrap());
     rusqlite::Connection::open(&path)
         .unwrap()
         .pragma_update(None, "user_version", 99)
         .unwrap();
-    let refused = SqliteStore::open(SqliteOptions::new(&path, STORE)).err().unwrap();
+    let refused = SqliteStore::open(sqlite(&path, STORE)).err().unwrap();
     assert!(matches!(refused, StoreError::Newer { found: 99, .. }), "{refused}");
 }
 
@@ -533,7 +536,7 @@ fn the_log_of_sqlite_stays_bounded() {
     let path = folder.path().join("s.db");
     let options = SqliteOptions {
         checkpoint_pages: 100,
-        ..SqliteOptions::new(&path, STORE)
+        ..sqlite(&path, STORE)
     };
     let mut store = SqliteStore::open(options).unwrap();
     let mut before = None;

@@ -37,6 +37,10 @@ impl OwnThread {
     ///
     /// # Errors
     /// If the operating system gives no thread.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the thread has a stack of its own size, and ends with this"
+    )]
     pub fn start(name: &str, stack: usize) -> io::Result<Self> {
         let (work, todo) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
         let run = move || {

@@ -1,9 +1,14 @@
 //! Files that are there whole or not at all, and stay after a power cut.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one place where the machine is asked for files"
+)]
+
 use std::any::Any;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +22,12 @@ pub trait Files: Send + Sync + 'static {
     /// # Errors
     /// If it is there and cannot be read.
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>>;
+
+    /// The permissions of a file; `None` if it is not there.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    fn mode(&self, path: &Path) -> io::Result<Option<u32>>;
 
     /// Puts a file with this content in the place of what is at `path`, durably, all or nothing.
     /// `mode` is its permissions.
@@ -92,11 +103,12 @@ pub struct SystemFiles;
 
 impl Files for SystemFiles {
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
-        match std::fs::read(path) {
-            Ok(content) => Ok(Some(content)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        if_there(std::fs::read(path))
+    }
+
+    fn mode(&self, path: &Path) -> io::Result<Option<u32>> {
+        let metadata = if_there(std::fs::metadata(path))?;
+        Ok(metadata.map(|metadata| metadata.permissions().mode() & 0o7777))
     }
 
     fn replace(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
@@ -115,10 +127,7 @@ impl Files for SystemFiles {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        if_there(std::fs::remove_file(path)).map(drop)
     }
 
     fn make_folder(&self, path: &Path) -> io::Result<()> {
@@ -149,8 +158,17 @@ impl Files for SystemFiles {
     }
 }
 
+/// What is not there is no error.
+fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Permissions of a log: only its owner reads it.
-const LOG_MODE: u32 = 0o600;
+pub(crate) const LOG_MODE: u32 = 0o600;
 
 /// A new or renamed file is there after a power cut only once its folder is synced.
 fn sync_folder_of(path: &Path) -> io::Result<()> {
@@ -189,8 +207,6 @@ impl AppendLog for LogFile {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
     use crate::testing::MemoryFiles;
 
@@ -198,9 +214,11 @@ mod tests {
     fn conforms(files: &dyn Files, home: &Path) {
         let path = home.join("key.pem");
         assert_eq!(files.read(&path).unwrap(), None);
+        assert_eq!(files.mode(&path).unwrap(), None);
         files.remove(&path).unwrap();
-        files.replace(&path, b"one", 0o600).unwrap();
+        files.replace(&path, b"one", 0o644).unwrap();
         files.replace(&path, b"two", 0o600).unwrap();
+        assert_eq!(files.mode(&path).unwrap(), Some(0o600));
         assert_eq!(files.read(&path).unwrap().as_deref(), Some(&b"two"[..]));
         files.remove(&path).unwrap();
         assert_eq!(files.read(&path).unwrap(), None);
@@ -210,6 +228,7 @@ mod tests {
         files.make_folder(&folder).unwrap();
         let path = folder.join("pods.log");
         let mut log = files.open_log(&path).unwrap();
+        assert_eq!(files.mode(&path).unwrap(), Some(LOG_MODE));
         log.append(b"one").unwrap();
         log.barrier()().unwrap();
         log.replace(b"two").unwrap();
@@ -242,7 +261,7 @@ mod tests {
         let path = home.path().join("key.pem");
         std::fs::write(path.with_extension("new"), "a leftover").unwrap();
         SystemFiles.replace(&path, b"one", 0o600).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(SystemFiles.mode(&path).unwrap(), Some(0o600));
         assert!(!path.with_extension("new").exists());
     }
 }

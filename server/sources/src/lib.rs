@@ -3,7 +3,7 @@
 //!
 //! Each source is a trait with the machine's own implementation beside it, named `System…`.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 #[cfg(feature = "async")]
 mod blocking;
@@ -12,6 +12,7 @@ mod files;
 mod net;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod threads;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -20,7 +21,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub use blocking::{Blocking, OwnThread, SystemBlocking, WorkPanicked, Workers};
 pub use files::{AppendLog, Barrier, FileLock, Files, SystemFiles};
 #[cfg(feature = "async")]
-pub use net::{ByteStream, Listener, Net, Opening, SystemNet};
+pub use net::{ByteStream, Listener, Net, Opening, PeerListener, SystemNet};
+pub use threads::{SystemThreads, Threads};
 
 use parking_lot::Mutex;
 use uuid::Uuid;

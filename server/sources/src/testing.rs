@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::{AppendLog, Barrier, Clock, FileLock, Files, Random, Stopwatch};
+use crate::files::LOG_MODE;
+use crate::{AppendLog, Barrier, Clock, FileLock, Files, Random, Stopwatch, Threads};
 
 /// A clock that stands until it is set.
 #[derive(Debug, Clone, Default)]
@@ -62,10 +63,16 @@ impl Random for SeededRandom {
     }
 }
 
-/// Does blocking work on the spot.
-#[cfg(feature = "async")]
+/// Does work on the spot that others would do on a thread.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OnTheSpot;
+
+impl Threads for OnTheSpot {
+    fn start(&self, _name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        work();
+        Ok(())
+    }
+}
 
 #[cfg(feature = "async")]
 impl crate::Blocking for OnTheSpot {
@@ -92,6 +99,7 @@ struct Platter {
 #[derive(Debug, Default)]
 struct Content {
     bytes: Vec<u8>,
+    mode: u32,
     /// How many of the bytes are durable.
     synced: usize,
     /// Counts replacements and power cuts: a barrier of before says nothing of what is there now.
@@ -134,7 +142,7 @@ impl MemoryFiles {
 }
 
 impl Platter {
-    fn put(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    fn put(&mut self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         if self.fail_replaces > 0 {
             self.fail_replaces -= 1;
             return Err(io::ErrorKind::StorageFull.into());
@@ -144,6 +152,7 @@ impl Platter {
         }
         let content = self.files.entry(path.to_owned()).or_default();
         content.bytes = bytes.to_vec();
+        content.mode = mode;
         content.synced = bytes.len();
         content.generation += 1;
         Ok(())
@@ -159,8 +168,12 @@ impl Files for MemoryFiles {
         Ok(self.0.lock().files.get(path).map(|content| content.bytes.clone()))
     }
 
-    fn replace(&self, path: &Path, content: &[u8], _mode: u32) -> io::Result<()> {
-        self.0.lock().put(path, content)
+    fn mode(&self, path: &Path) -> io::Result<Option<u32>> {
+        Ok(self.0.lock().files.get(path).map(|content| content.mode))
+    }
+
+    fn replace(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+        self.0.lock().put(path, content, mode)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -177,7 +190,7 @@ impl Files for MemoryFiles {
     fn open_log(&self, path: &Path) -> io::Result<Box<dyn AppendLog>> {
         let mut platter = self.0.lock();
         if !platter.files.contains_key(path) {
-            platter.put(path, b"")?;
+            platter.put(path, b"", LOG_MODE)?;
         }
         Ok(Box::new(MemoryLog {
             files: self.clone(),
@@ -220,7 +233,7 @@ impl AppendLog for MemoryLog {
     }
 
     fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.files.0.lock().put(&self.path, bytes)
+        self.files.0.lock().put(&self.path, bytes, LOG_MODE)
     }
 
     fn barrier(&mut self) -> Barrier {

@@ -1,8 +1,10 @@
-//! Reading bodies on a thread beside the one that reads rows: loading uses two cores.
+//! Reading bodies on threads beside the one that reads rows: loading uses more cores than one.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use portolan_core::model::{Object, ObjectKind};
+use portolan_sources::Threads;
 
 use super::StoreError;
 
@@ -11,76 +13,73 @@ const CHUNK: usize = 2048;
 /// Chunks on their way at most: what is read ahead stays small.
 const AHEAD: usize = 4;
 
-type Chunk = (ObjectKind, Vec<Vec<u8>>);
-
 /// Takes bodies, and hands out the objects in the same order.
 pub(super) struct Parser<'e> {
     each: &'e mut dyn FnMut(Object),
-    to: SyncSender<Chunk>,
-    from: Receiver<Result<Vec<Object>, StoreError>>,
-    next: Chunk,
-    ahead: usize,
+    threads: &'e dyn Threads,
+    kind: ObjectKind,
+    bodies: Vec<Vec<u8>>,
+    /// What comes of the chunks that were handed over, oldest first.
+    ahead: VecDeque<Receiver<Result<Vec<Object>, StoreError>>>,
 }
 
 /// Calls `read` with a parser; all objects have been handed to `each` when it returns.
 pub(super) fn beside<R>(
+    threads: &dyn Threads,
     each: &mut dyn FnMut(Object),
     read: impl FnOnce(&mut Parser<'_>) -> Result<R, StoreError>,
 ) -> Result<R, StoreError> {
-    std::thread::scope(|scope| {
-        let (to, chunks) = sync_channel::<Chunk>(AHEAD);
-        let (parsed, from) = sync_channel(AHEAD);
-        scope.spawn(move || {
-            for (kind, bodies) in chunks {
-                // The other end is gone when reading has failed.
-                if parsed.send(parse(kind, &bodies)).is_err() {
-                    return;
-                }
-            }
-        });
-        let mut parser = Parser {
-            each,
-            to,
-            from,
-            next: (ObjectKind::Project, Vec::new()),
-            ahead: 0,
-        };
-        let result = read(&mut parser)?;
-        parser.send()?;
-        while parser.ahead > 0 {
-            parser.receive()?;
-        }
-        Ok(result)
-    })
+    let mut parser = Parser {
+        each,
+        threads,
+        kind: ObjectKind::Project,
+        bodies: Vec::new(),
+        ahead: VecDeque::new(),
+    };
+    let result = read(&mut parser)?;
+    parser.send()?;
+    while !parser.ahead.is_empty() {
+        parser.receive()?;
+    }
+    Ok(result)
 }
 
 impl Parser<'_> {
     /// The next body.
     pub(super) fn push(&mut self, kind: ObjectKind, body: &[u8]) -> Result<(), StoreError> {
-        if self.next.0 != kind || self.next.1.len() == CHUNK {
+        if self.kind != kind || self.bodies.len() == CHUNK {
             self.send()?;
-            self.next.0 = kind;
+            self.kind = kind;
         }
-        self.next.1.push(body.to_vec());
+        self.bodies.push(body.to_vec());
         Ok(())
     }
 
     fn send(&mut self) -> Result<(), StoreError> {
-        if self.next.1.is_empty() {
+        if self.bodies.is_empty() {
             return Ok(());
         }
-        while self.ahead >= AHEAD {
+        if self.ahead.len() == AHEAD {
             self.receive()?;
         }
-        let bodies = std::mem::take(&mut self.next.1);
-        self.to.send((self.next.0, bodies)).map_err(|_| gone())?;
-        self.ahead += 1;
+        let (kind, bodies) = (self.kind, std::mem::take(&mut self.bodies));
+        let (parsed, receiver) = sync_channel(1);
+        let work = move || {
+            // The other end is gone when reading has failed.
+            let _ = parsed.send(parse(kind, &bodies));
+        };
+        self.threads
+            .start("parse", Box::new(work))
+            .map_err(|error| StoreError::Failed(format!("cannot start a thread: {error}")))?;
+        self.ahead.push_back(receiver);
         Ok(())
     }
 
     fn receive(&mut self) -> Result<(), StoreError> {
-        let objects = self.from.recv().map_err(|_| gone())??;
-        self.ahead -= 1;
+        let Some(oldest) = self.ahead.pop_front() else {
+            return Ok(());
+        };
+        let objects = oldest.recv().map_err(|_| gone())??;
         objects.into_iter().for_each(&mut *self.each);
         Ok(())
     }
@@ -94,5 +93,5 @@ fn parse(kind: ObjectKind, bodies: &[Vec<u8>]) -> Result<Vec<Object>, StoreError
 }
 
 fn gone() -> StoreError {
-    StoreError::Failed("the thread that reads bodies ended".to_owned())
+    StoreError::Failed("a thread that reads bodies ended".to_owned())
 }

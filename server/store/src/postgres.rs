@@ -15,6 +15,7 @@ use futures_util::future::join_all;
 use futures_util::{TryStreamExt, pin_mut};
 use portolan_core::change::Commit;
 use portolan_core::model::{Object, ObjectKind, Revision};
+use portolan_sources::Threads;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls};
@@ -40,17 +41,19 @@ const MIGRATE_ATTEMPTS: usize = 10;
 pub struct PostgresStore {
     url: String,
     store_id: [u8; 16],
+    threads: Arc<dyn Threads>,
     runtime: tokio::runtime::Runtime,
     session: Session,
     writing: bool,
 }
 
 impl PostgresStore {
-    /// Connects, and makes the tables if they are not there; `store_id` identifies a new store.
+    /// Connects, and makes the tables if they are not there; `store_id` identifies a new store. What is
+    /// loaded is read on `threads`.
     ///
     /// # Errors
     /// If the server does not answer, or the store is newer than this program.
-    pub fn open(url: &str, store_id: [u8; 16]) -> Result<Self, StoreError> {
+    pub fn open(url: &str, store_id: [u8; 16], threads: Arc<dyn Threads>) -> Result<Self, StoreError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -63,6 +66,7 @@ impl PostgresStore {
         Ok(Self {
             url: url.to_owned(),
             store_id,
+            threads,
             runtime,
             session,
             writing: false,
@@ -207,7 +211,7 @@ impl Store for PostgresStore {
             client.batch_execute("COMMIT").await.map_err(failed)?;
             Ok(Loaded { store_id, revision })
         };
-        parse::beside(each, |parser| self.runtime.block_on(read(parser)))
+        parse::beside(&*self.threads, each, |parser| self.runtime.block_on(read(parser)))
     }
 
     fn recent(&mut self, head: Revision, limit: usize) -> Result<Vec<Commit>, StoreError> {

@@ -1,6 +1,6 @@
 //! SQLite: one file, WAL, `synchronous=FULL`, one writing connection on the writer's thread.
 //!
-//! Checkpoints run on a thread and connection of their own, `PASSIVE`, so that they never hold a
+//! Checkpoints run on threads and a connection of their own, `PASSIVE`, so that they never hold a
 //! commit up; the log starts over when one has caught up. Should the log grow past a bound all the
 //! same, the writer waits for one. A lock file keeps a second process out.
 
@@ -8,7 +8,6 @@ mod checkpoints;
 mod history;
 mod trim;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -16,6 +15,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use portolan_core::change::Commit;
 use portolan_core::model::Value;
 use portolan_core::model::{Object, ObjectKind, Revision};
+use portolan_sources::{FileLock, Files, Threads};
 use rusqlite::{Connection, OpenFlags, params};
 
 use super::rows::{self, Net, ObjectRow, ReadRow};
@@ -24,7 +24,7 @@ use super::{History, Loaded, Store, StoreError, Trim, parse};
 use checkpoints::{Checkpointer, checkpoint};
 
 /// How to open it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SqliteOptions {
     /// The file; made if it is not there. `:memory:` for tests that need no file.
     pub path: PathBuf,
@@ -36,17 +36,23 @@ pub struct SqliteOptions {
     pub checkpoint_pages: i32,
     /// Identifies a new store.
     pub store_id: [u8; 16],
+    /// The disk that the lock file is on.
+    pub files: Arc<dyn Files>,
+    /// For checkpoints, and for reading what is loaded.
+    pub threads: Arc<dyn Threads>,
 }
 
 impl SqliteOptions {
     /// This file, durably.
-    pub fn new(path: impl Into<PathBuf>, store_id: [u8; 16]) -> Self {
+    pub fn new(path: impl Into<PathBuf>, store_id: [u8; 16], files: Arc<dyn Files>, threads: Arc<dyn Threads>) -> Self {
         Self {
             path: path.into(),
             vfs: None,
             synchronous: "FULL",
             checkpoint_pages: 8192,
             store_id,
+            files,
+            threads,
         }
     }
 }
@@ -70,7 +76,7 @@ pub struct SqliteStore {
     checkpointer: Option<Checkpointer>,
     writing: bool,
     /// Held as long as the store is open.
-    _lock: Option<File>,
+    _lock: Option<FileLock>,
 }
 
 impl SqliteStore {
@@ -80,7 +86,7 @@ impl SqliteStore {
     /// If another process has it, it is newer than this program, or SQLite fails.
     pub fn open(options: SqliteOptions) -> Result<Self, StoreError> {
         let in_memory = options.path == Path::new(":memory:");
-        let lock = if in_memory { None } else { Some(lock(&options.path)?) };
+        let lock = if in_memory { None } else { Some(lock(&options)?) };
         let log_pages = Arc::new(AtomicI32::new(0));
         let connection = connect(&options, &log_pages)?;
         let mut store = Self {
@@ -93,7 +99,7 @@ impl SqliteStore {
         };
         store.migrate()?;
         if !in_memory {
-            store.checkpointer = Some(Checkpointer::start(&store.options)?);
+            store.checkpointer = Some(Checkpointer::new(&store.options)?);
         }
         Ok(store)
     }
@@ -263,7 +269,7 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn load(&mut self, each: &mut dyn FnMut(Object)) -> Result<Loaded, StoreError> {
-        parse::beside(each, |parser| {
+        parse::beside(&*self.options.threads, each, |parser| {
             for kind in ObjectKind::ALL {
                 let sql = format!("SELECT body FROM {} ORDER BY rowid", kind.table());
                 let mut read = self.connection.prepare(&sql).map_err(failed)?;
@@ -418,22 +424,14 @@ fn open(options: &SqliteOptions) -> Result<Connection, StoreError> {
 }
 
 /// Keeps other processes out as long as the file is held.
-fn lock(path: &Path) -> Result<File, StoreError> {
+fn lock(options: &SqliteOptions) -> Result<FileLock, StoreError> {
+    let path = &options.path;
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let name = PathBuf::from(name);
-    let failed = |e: std::io::Error| StoreError::Failed(format!("{}: {e}", name.display()));
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&name)
-        .map_err(failed)?;
-    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::InUse(path.display().to_string())),
-        Err(errno) => Err(failed(errno.into())),
-    }
+    let lock = options.files.lock(&name);
+    let lock = lock.map_err(|error| StoreError::Failed(format!("{}: {error}", name.display())))?;
+    lock.ok_or_else(|| StoreError::InUse(path.display().to_string()))
 }
 
 fn insert_sql(kind: ObjectKind) -> String {

@@ -46,6 +46,7 @@ kinds! {
     Project, "project", ObjectProject, |_, id, _| Some(paths::networks(id));
     User, "user", ObjectUser, NO_PAGE;
     Role, "role", ObjectRole, NO_PAGE;
+    AddressScope, "address_scope", ObjectAddressScope, NO_PAGE;
 }
 
 /// A shadowport request has a page for its project and one for support.

@@ -1,6 +1,8 @@
 //! English, and with it the keys: short in tables, whole sentences under fields.
 
 #[macro_use]
+mod address_scopes;
+#[macro_use]
 mod audit;
 #[macro_use]
 mod clusters;
@@ -27,4 +29,4 @@ mod whole;
 #[macro_use]
 mod words;
 
-all! { whole formats tables networks ports clusters requests audit making plans errors words holders => keys }
+all! { whole formats tables networks address_scopes ports clusters requests audit making plans errors words holders => keys }

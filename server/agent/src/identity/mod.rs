@@ -337,6 +337,7 @@ fn pem(certificate: &CertificateDer<'_>) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests look at what is on the disk")]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 

@@ -1,5 +1,7 @@
 //! A control plane's end of TLS that tests play.
 
+#![expect(clippy::disallowed_methods, reason = "the other end is on the network")]
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;

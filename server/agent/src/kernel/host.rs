@@ -1,5 +1,7 @@
 //! The host's own kernel: what a plan is read from and applied to.
 
+#![expect(clippy::disallowed_methods, reason = "what is under /proc/sys is the kernel itself")]
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;

@@ -1,6 +1,11 @@
 //! Network namespaces: opening a pod's, and doing something inside one without ever leaving a
 //! thread in the wrong place.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a namespace is a file of the kernel, and is entered by a thread"
+)]
+
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;

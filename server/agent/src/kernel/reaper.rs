@@ -5,6 +5,8 @@
 //! (`rcu_barrier` in `netdev_run_todo`, after the lock is let go). So the request is sent by a
 //! thread of its own, and whoever asked waits for the notification instead.
 
+#![expect(clippy::disallowed_methods, reason = "the kernel makes the thread sleep")]
+
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Pods on a kernel in memory and on a disk whose power can be cut.
 
+#![expect(clippy::disallowed_methods, reason = "the pods ask from several threads at once")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;

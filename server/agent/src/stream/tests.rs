@@ -1,5 +1,7 @@
 //! The connection against a control plane that says what the test wants, over real TLS sockets.
 
+#![expect(clippy::disallowed_methods, reason = "the tests damage what is on the disk")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -29,7 +29,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use portolan_sources::Stopwatch;
+use portolan_sources::{Stopwatch, Workers};
 use tokio::sync::watch;
 
 use crate::console;
@@ -63,6 +63,8 @@ pub struct Api {
     pub ending: watch::Receiver<bool>,
     /// Measures how long answers take.
     pub stopwatch: Arc<dyn Stopwatch>,
+    /// Do what blocks, or takes long.
+    pub workers: Workers,
 }
 
 impl Api {

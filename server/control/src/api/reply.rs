@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use portolan_sources::Workers;
 use serde::Serialize;
 
 use super::error::{Answer, Failure};
@@ -68,22 +69,17 @@ pub fn bytes(status: StatusCode, text: Vec<u8>) -> Response {
     response
 }
 
-/// Runs `work`, off the async threads if it is about many things.
+/// Runs `work`, by `workers` off the async threads if it is about many things.
 ///
 /// # Errors
 /// Those of `work`.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the API always has a runtime, and where the work is done changes no answer"
-)]
 pub async fn heavy<T: Send + 'static>(
+    workers: &Workers,
     things: usize,
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     if things <= LONG {
         return work();
     }
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or(Err(Failure::Internal))
+    workers.run(work).await.unwrap_or(Err(Failure::Internal))
 }

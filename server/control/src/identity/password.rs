@@ -11,7 +11,7 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use portolan_shared::refusal::Refusal;
-use portolan_sources::Random;
+use portolan_sources::{Random, Workers};
 use tokio::sync::Semaphore;
 
 use crate::places::{Place, Places};
@@ -65,6 +65,7 @@ const USER_SHARE: usize = 16;
 pub struct Passwords {
     hasher: Argon2<'static>,
     random: Arc<dyn Random>,
+    workers: Workers,
     gate: Arc<Semaphore>,
     /// Who waits or is being served.
     places: Places<Share>,
@@ -75,8 +76,8 @@ pub struct Passwords {
 }
 
 impl Passwords {
-    /// Hashes `at_once` passwords at a time and lets `most_waiting` wait.
-    pub fn new(cost: Cost, at_once: usize, most_waiting: usize, random: Arc<dyn Random>) -> Self {
+    /// Hashes `at_once` passwords at a time by `workers`, and lets `most_waiting` wait.
+    pub fn new(cost: Cost, at_once: usize, most_waiting: usize, random: Arc<dyn Random>, workers: Workers) -> Self {
         let params = Params::new(cost.memory, cost.passes, 1, None).expect("both costs are within argon2's bounds");
         let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let mut unknown = [0_u8; 32];
@@ -85,6 +86,7 @@ impl Passwords {
         Self {
             hasher,
             random,
+            workers,
             gate: Arc::new(Semaphore::new(at_once)),
             places: Places::default(),
             most_waiting,
@@ -146,11 +148,7 @@ impl Passwords {
             .acquire_owned()
             .await
             .map_err(|_| Refusal::AuthBusy {})?;
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the API always has a runtime, and where a password is hashed changes no answer"
-        )]
-        let done = tokio::task::spawn_blocking(move || {
+        let done = self.workers.run(move || {
             let _permit = permit;
             work()
         });
@@ -201,7 +199,7 @@ mod tests {
     };
 
     fn passwords(cost: Cost, waiting: usize) -> Passwords {
-        Passwords::new(cost, 1, waiting, Arc::new(SystemRandom::default()))
+        Passwords::new(cost, 1, waiting, Arc::new(SystemRandom::default()), Workers::default())
     }
 
     #[tokio::test]

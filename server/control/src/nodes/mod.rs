@@ -23,16 +23,15 @@ mod tests;
 mod tls;
 mod tokens;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portolan_core::model::Micros;
-use portolan_sources::{Clock, Random};
-use tokio::sync::{Semaphore, watch};
+use portolan_sources::{ByteStream, PeerListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
+use tokio::time::{Instant, interval, sleep, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 pub use listen::Listen;
@@ -40,10 +39,11 @@ pub use tls::TlsError;
 pub use tokens::{LIFETIME as TOKEN_LIFETIME, Secret, Tokens};
 
 use crate::control::Control;
+use crate::machine::Sources;
 use crate::places::Places;
 use hub::Hub;
 use pki::{Ca, PkiError};
-use socket::{Asked, Socket, SocketError};
+use socket::{Asked, Socket, SocketError, Talking};
 use tls::TlsMaker;
 
 /// Handshakes under way at once: what strangers can make the endpoint hold.
@@ -55,9 +55,6 @@ const WAITING: usize = 8192;
 /// Connections from one address that have said nothing yet; more are closed at once. Whoever comes to
 /// talk does so at once and is not counted.
 const SILENT_FROM_ONE: usize = WAITING / 4;
-
-/// How long a connection may say nothing: it takes no handshake's place meanwhile.
-const FIRST_WORD: Duration = Duration::from_secs(3);
 
 /// How often the endpoint's own certificate is made again.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -103,7 +100,7 @@ pub enum EndpointError {
 pub struct Endpoint {
     hub: Arc<Hub>,
     tokens: Tokens,
-    listener: TcpListener,
+    listener: Box<dyn PeerListener>,
     address: SocketAddr,
     tls: TlsMaker,
 }
@@ -114,22 +111,19 @@ impl Endpoint {
     ///
     /// # Errors
     /// If the CA's files cannot be read or made, or the listener cannot be opened.
-    pub fn open(control: Control, options: &Options) -> Result<Self, EndpointError> {
+    pub fn open(control: Control, options: &Options, sources: &Sources) -> Result<Self, EndpointError> {
         let host = host_of(&options.advertise).ok_or_else(|| EndpointError::Advertise(options.advertise.clone()))?;
-        let sources = Arc::new(Sources(control.clone()));
-        let ca = Arc::new(Ca::open(
-            &options.ca_key,
-            control.now(),
-            Arc::<Sources>::clone(&sources),
-        )?);
-        let tls = TlsMaker::new(Arc::clone(&ca), host, Arc::<Sources>::clone(&sources))?;
+        let random = || Arc::clone(&sources.random);
+        let ca = Ca::open(&*sources.files, &options.ca_key, control.now(), random())?;
+        let ca = Arc::new(ca);
+        let tls = TlsMaker::new(Arc::clone(&ca), host, Arc::clone(&sources.clock))?;
         let failed = |source| EndpointError::Listen {
             listen: options.listen.clone(),
             source,
         };
-        let listener = options.listen.open().map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let tokens = Tokens::new(&options.advertise, ca.key_sha256(), sources);
+        let listener = options.listen.open(&*sources.net).map_err(failed)?;
+        let address = listener.address().map_err(failed)?;
+        let tokens = Tokens::new(&options.advertise, ca.key_sha256(), random());
         Ok(Self {
             hub: Arc::new(Hub::new(control, ca)),
             tokens,
@@ -153,14 +147,9 @@ impl Endpoint {
     /// silent, since they come back to whoever serves next.
     ///
     /// # Errors
-    /// If the listener or TLS cannot be used at all.
+    /// If TLS cannot be used at all.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), EndpointError> {
         let Self { hub, listener, tls, .. } = self;
-        let listen = || Listen::Address(self.address);
-        let listener = tokio::net::TcpListener::from_std(listener).map_err(|source| EndpointError::Listen {
-            listen: listen(),
-            source,
-        })?;
         let mut acceptor = TlsAcceptor::from(Arc::new(tls.make()?));
         let (end, ended) = watch::channel(false);
         let (waiting, room) = (Arc::new(Semaphore::new(WAITING)), Arc::new(Semaphore::new(HANDSHAKES)));
@@ -182,19 +171,20 @@ impl Endpoint {
                     Err(error) => tracing::error!(%error, "cannot make the agent endpoint's certificate again"),
                 },
                 Some(_) = streams.join_next(), if !streams.is_empty() => {}
-                accepted = accept(&listener, &waiting) => {
-                    let (tcp, peer, waits) = accepted;
+                accepted = accept(&*listener, &waiting) => {
+                    let (stream, peer, waits) = accepted;
                     let Ok(place) = peers.take([(peer.ip(), SILENT_FROM_ONE)]) else { continue };
                     let (hub, acceptor, ended) = (Arc::clone(&hub), acceptor.clone(), ended.clone());
                     let room = Arc::clone(&room);
                     streams.spawn(async move {
-                        if !matches!(timeout(FIRST_WORD, tcp.peek(&mut [0])).await, Ok(Ok(1..))) {
-                            return log_failed(&SocketError::Slow("first word"));
-                        }
+                        let stream = match Talking::heard(stream).await {
+                            Ok(stream) => stream,
+                            Err(error) => return log_failed(&error),
+                        };
                         drop(place);
                         let Ok(permit) = room.acquire().await else { return };
                         drop(waits);
-                        let socket = Socket::accept(&acceptor, tcp).await;
+                        let socket = Socket::accept(&acceptor, stream).await;
                         drop((permit, acceptor));
                         match socket {
                             Err(error) => log_failed(&error),
@@ -219,20 +209,16 @@ impl Endpoint {
 
 /// The next connection, once there is room for it. Safe to cancel.
 async fn accept(
-    listener: &tokio::net::TcpListener,
+    listener: &dyn PeerListener,
     room: &Arc<Semaphore>,
-) -> (tokio::net::TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit) {
+) -> (Box<dyn ByteStream>, SocketAddr, OwnedSemaphorePermit) {
     loop {
         let permit = Arc::clone(room)
             .acquire_owned()
             .await
             .expect("the semaphore is never closed");
         match listener.accept().await {
-            Ok((tcp, peer)) => {
-                // Frames are small and wait for nobody; that a socket refuses this harms nobody.
-                let _ = tcp.set_nodelay(true);
-                return (tcp, peer, permit);
-            }
+            Ok((stream, peer)) => return (stream, peer, permit),
             Err(error) => {
                 // Out of file descriptors, mostly: wait for one.
                 tracing::warn!(%error, "cannot accept an agent's connection");
@@ -259,19 +245,4 @@ fn host_of(advertise: &str) -> Option<String> {
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(host);
     (!host.is_empty()).then(|| host.to_owned())
-}
-
-/// The control plane's clock and randomness.
-struct Sources(Control);
-
-impl Clock for Sources {
-    fn now(&self) -> Micros {
-        self.0.now()
-    }
-}
-
-impl Random for Sources {
-    fn fill(&self, bytes: &mut [u8]) {
-        self.0.random(bytes);
-    }
 }

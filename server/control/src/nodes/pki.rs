@@ -3,15 +3,13 @@
 //! All keys are P-256. The CA's key is a file that only its owner may read; the certificate beside
 //! it can be made again from the key, and agents go on trusting it, since they pin the key.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use portolan_core::model::Micros;
 use portolan_shared::ids::{ClusterId, NodeId};
-use portolan_sources::Random;
+use portolan_sources::{Files, Random};
 use portolan_wire::agent::Role;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
@@ -143,12 +141,12 @@ impl Ca {
     ///
     /// # Errors
     /// If the files cannot be read or written, if others may read the key, or if it is none.
-    pub fn open(key_path: &Path, now: Micros, random: Arc<dyn Random>) -> Result<Self, PkiError> {
-        let key = match read_key(key_path)? {
+    pub fn open(files: &dyn Files, key_path: &Path, now: Micros, random: Arc<dyn Random>) -> Result<Self, PkiError> {
+        let key = match read_key(files, key_path)? {
             Some(key) => key,
             None => {
                 let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
-                write_new(key_path, key.serialize_pem().as_bytes(), 0o600)?;
+                write(files, key_path, key.serialize_pem().as_bytes(), 0o600)?;
                 tracing::info!(path = %key_path.display(), "made the CA of the agents");
                 key
             }
@@ -156,11 +154,11 @@ impl Ca {
         let certificate_path = certificate_path(key_path);
         let key_sha256 = Sha256::digest(key.subject_public_key_info()).into();
         let params = ca_params(now, &random);
-        let certificate = match read_certificate(&certificate_path, &key_sha256)? {
+        let certificate = match read_certificate(files, &certificate_path, &key_sha256)? {
             Some(certificate) => certificate,
             None => {
                 let made = params.self_signed(&key)?;
-                write_new(&certificate_path, made.pem().as_bytes(), 0o644)?;
+                write(files, &certificate_path, made.pem().as_bytes(), 0o644)?;
                 made.der().clone()
             }
         };
@@ -303,25 +301,21 @@ fn certificate_path(key_path: &Path) -> PathBuf {
     name.into()
 }
 
-fn read_key(path: &Path) -> Result<Option<KeyPair>, PkiError> {
-    let failed = |source| PkiError::File {
-        attempt: "read the CA's key",
-        path: path.to_owned(),
-        source,
+fn read_key(files: &dyn Files, path: &Path) -> Result<Option<KeyPair>, PkiError> {
+    let failed = failed("read the CA's key", path);
+    let Some(mode) = files.mode(path).map_err(&failed)? else {
+        return Ok(None);
     };
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    let mode = file.metadata().map_err(failed)?.mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(PkiError::Exposed {
             path: path.to_owned(),
             mode,
         });
     }
-    let pem = io::read_to_string(file).map_err(failed)?;
+    let Some(pem) = files.read(path).map_err(&failed)? else {
+        return Ok(None);
+    };
+    let pem = String::from_utf8(pem).map_err(|_| failed(io::ErrorKind::InvalidData.into()))?;
     let key = KeyPair::from_pkcs8_pem_and_sign_algo(&pem, &rcgen::PKCS_ECDSA_P256_SHA256);
     key.map(Some).map_err(|source| PkiError::NotAKey {
         path: path.to_owned(),
@@ -330,18 +324,13 @@ fn read_key(path: &Path) -> Result<Option<KeyPair>, PkiError> {
 }
 
 /// The certificate in a file, if there is one and it is this key's.
-fn read_certificate(path: &Path, key_sha256: &[u8; 32]) -> Result<Option<CertificateDer<'static>>, PkiError> {
-    let pem = match std::fs::read(path) {
-        Ok(pem) => pem,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => {
-            return Err(PkiError::File {
-                attempt: "read the CA's certificate",
-                path: path.to_owned(),
-                source,
-            });
-        }
-    };
+fn read_certificate(
+    files: &dyn Files,
+    path: &Path,
+    key_sha256: &[u8; 32],
+) -> Result<Option<CertificateDer<'static>>, PkiError> {
+    let found = files.read(path).map_err(failed("read the CA's certificate", path))?;
+    let Some(pem) = found else { return Ok(None) };
     let Ok((_, pem)) = x509_parser::pem::parse_x509_pem(&pem) else {
         return Ok(None);
     };
@@ -350,43 +339,37 @@ fn read_certificate(path: &Path, key_sha256: &[u8; 32]) -> Result<Option<Certifi
     Ok(ours.then(|| pem.contents.into()))
 }
 
-/// Writes a file whole or not at all.
-fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), PkiError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let fresh = PathBuf::from(name);
-    let write = || {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(mode)
-            .open(&fresh)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        std::fs::rename(&fresh, path)?;
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()
-    };
-    write().map_err(|source| PkiError::File {
-        attempt: "write",
+fn write(files: &dyn Files, path: &Path, content: &[u8], mode: u32) -> Result<(), PkiError> {
+    files.replace(path, content, mode).map_err(failed("write", path))
+}
+
+/// What is said of a file with which this was tried.
+fn failed(attempt: &'static str, path: &Path) -> impl Fn(io::Error) -> PkiError {
+    move |source| PkiError::File {
+        attempt,
         path: path.to_owned(),
         source,
-    })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use portolan_sources::SystemRandom;
+    use portolan_sources::testing::MemoryFiles;
 
     const NOW: Micros = 1_790_000_000_000_000;
 
-    fn open(path: &Path) -> Result<Ca, PkiError> {
-        Ca::open(path, NOW, Arc::new(SystemRandom::default()))
+    /// A disk with the folder that the CA is in.
+    fn disk() -> MemoryFiles {
+        let files = MemoryFiles::default();
+        files.make_folder(Path::new("/state")).unwrap();
+        files
+    }
+
+    fn open(files: &MemoryFiles) -> Result<Ca, PkiError> {
+        let key = Path::new("/state/portolan.db.ca.key");
+        Ca::open(files, key, NOW, Arc::new(SystemRandom::default()))
     }
 
     fn request(key: &KeyPair) -> Vec<u8> {
@@ -399,35 +382,40 @@ mod tests {
 
     #[test]
     fn the_ca_is_made_once_and_its_key_is_its_owners() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("portolan.db.ca.key");
-        let made = open(&path).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        let read = open(&path).unwrap();
+        let files = disk();
+        let made = open(&files).unwrap();
+        assert_eq!(files.mode(Path::new("/state/portolan.db.ca.key")).unwrap(), Some(0o600));
+        let read = open(&files).unwrap();
         assert_eq!(read.key_sha256(), made.key_sha256());
         assert_eq!(read.certificate(), made.certificate());
         // The certificate can be made again; the key, which is what is pinned, stays.
-        std::fs::remove_file(folder.path().join("portolan.db.ca.crt")).unwrap();
-        assert_eq!(open(&path).unwrap().key_sha256(), made.key_sha256());
+        files.remove(Path::new("/state/portolan.db.ca.crt")).unwrap();
+        assert_eq!(open(&files).unwrap().key_sha256(), made.key_sha256());
     }
 
     #[test]
     fn a_key_that_others_may_read_is_refused() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ca.key");
-        open(&path).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(open(&path), Err(PkiError::Exposed { mode: 0o640, .. })));
-        std::fs::write(&path, "no key").unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(matches!(open(&path), Err(PkiError::NotAKey { .. })));
+        let (files, path) = (disk(), Path::new("/state/portolan.db.ca.key"));
+        open(&files).unwrap();
+        let key = files.read(path).unwrap().unwrap();
+        files.replace(path, &key, 0o640).unwrap();
+        assert!(matches!(open(&files), Err(PkiError::Exposed { mode: 0o640, .. })));
+        files.replace(path, b"no key", 0o600).unwrap();
+        assert!(matches!(open(&files), Err(PkiError::NotAKey { .. })));
+    }
+
+    #[test]
+    fn a_disk_that_is_full_is_said_so_and_nothing_is_kept() {
+        let files = disk();
+        files.fail_replaces(1);
+        assert!(matches!(open(&files), Err(PkiError::File { attempt: "write", .. })));
+        assert_eq!(files.read(Path::new("/state/portolan.db.ca.key")).unwrap(), None);
+        open(&files).unwrap();
     }
 
     #[test]
     fn an_agents_certificate_names_node_cluster_and_role() {
-        let folder = tempfile::tempdir().unwrap();
-        let ca = open(&folder.path().join("ca.key")).unwrap();
+        let ca = open(&disk()).unwrap();
         let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
         let requested = Requested::parse(&request(&key)).unwrap();
         let (node, cluster) = (NodeId::from_bytes([1; 16]), ClusterId::from_bytes([2; 16]));

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use portolan_sources::ByteStream;
 use portolan_wire::{JOIN_PATH, MAX_AGENT_FRAME, MAX_JOIN_FRAME, STREAM_PATH};
 use rustls::pki_types::CertificateDer;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -16,6 +17,9 @@ use tokio_tungstenite::tungstenite::{self, Bytes, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use super::pki::{self, Identity};
+
+/// How long a connection may say nothing: it takes no handshake's place meanwhile.
+pub(super) const FIRST_WORD: Duration = Duration::from_secs(3);
 
 /// How long the handshakes of TLS and WebSocket may take together.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -68,14 +72,29 @@ pub(super) enum Incoming {
     Alive,
 }
 
+/// A connection that has begun to talk.
+pub(super) struct Talking(BufReader<Box<dyn ByteStream>>);
+
+impl Talking {
+    /// Waits for the first byte of a peer's.
+    pub(super) async fn heard(stream: Box<dyn ByteStream>) -> Result<Self, SocketError> {
+        // A byte is all that is kept: whoever reads more than that at once is given it past the buffer.
+        let mut stream = BufReader::with_capacity(1, stream);
+        match timeout(FIRST_WORD, stream.fill_buf()).await {
+            Ok(Ok([_, ..])) => Ok(Self(stream)),
+            _ => Err(SocketError::Slow("first word")),
+        }
+    }
+}
+
 /// An accepted WebSocket.
-pub(super) struct Socket(WebSocketStream<TlsStream<TcpStream>>);
+pub(super) struct Socket(WebSocketStream<TlsStream<BufReader<Box<dyn ByteStream>>>>);
 
 impl Socket {
     /// Both handshakes. A peer without a certificate can only join.
-    pub(super) async fn accept(acceptor: &TlsAcceptor, tcp: TcpStream) -> Result<(Self, Asked), SocketError> {
+    pub(super) async fn accept(acceptor: &TlsAcceptor, stream: Talking) -> Result<(Self, Asked), SocketError> {
         let handshakes = async {
-            let tls = acceptor.accept(tcp).await.map_err(SocketError::Tls)?;
+            let tls = acceptor.accept(stream.0).await.map_err(SocketError::Tls)?;
             let certificates = tls.get_ref().1.peer_certificates();
             let mut identity = certificates
                 .and_then(<[CertificateDer<'_>]>::first)

@@ -13,25 +13,16 @@ const MOST_WAITING: usize = 65_536;
 /// Most objects that one batch makes, so that its neighbours do not wait for long.
 const MOST_OBJECTS: usize = 2_048;
 
+/// Who waits for a request's outcome.
+type Answer = oneshot::Sender<Result<Outcome, Refusal>>;
+
 /// A request, and who waits for its outcome.
-pub(crate) struct Job {
-    pub(crate) request: Request,
-    answer: Option<oneshot::Sender<Result<Outcome, Refusal>>>,
+struct Job {
+    request: Request,
+    answer: Answer,
 }
 
 impl Job {
-    /// A request of the writer's own.
-    pub(crate) fn unanswered(request: Request) -> Self {
-        Self { request, answer: None }
-    }
-
-    pub(crate) fn answer(self, outcome: Result<Outcome, Refusal>) {
-        if let Some(answer) = self.answer {
-            // Whoever asked may be gone.
-            let _ = answer.send(outcome);
-        }
-    }
-
     /// How many objects it touches, about. What may take thousands along fills a batch by itself.
     fn weight(&self) -> usize {
         match &self.request.command {
@@ -74,12 +65,14 @@ impl Job {
 }
 
 /// What the writer does next.
-pub(crate) struct Work {
-    pub(crate) jobs: Vec<Job>,
+pub(super) struct Work {
+    pub(super) requests: Vec<Request>,
+    /// Who waits for their outcomes, one each.
+    pub(super) answers: Vec<Answer>,
     /// Those who want the view at the head as it is now.
-    pub(crate) waiting: Vec<oneshot::Sender<Result<(), Refusal>>>,
+    pub(super) waiting: Vec<oneshot::Sender<Result<(), Refusal>>>,
     /// Nothing comes after this.
-    pub(crate) closing: bool,
+    pub(super) closing: bool,
 }
 
 #[derive(Default)]
@@ -124,10 +117,7 @@ impl Queue {
                 reason: format!("{MOST_WAITING} requests are waiting already"),
             });
         }
-        state.jobs.push_back(Job {
-            request,
-            answer: Some(answer),
-        });
+        state.jobs.push_back(Job { request, answer });
         drop(state);
         self.wake.notify_one();
         Ok(outcome)
@@ -170,27 +160,30 @@ impl Queue {
         !*self.ended.borrow()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         let state = self.state.lock();
         state.jobs.is_empty() && state.waiting.is_empty()
     }
 
     /// What waits, at most a batch; waits for it, at most `patience`.
-    pub(crate) fn take(&self, patience: Duration) -> Work {
+    pub(super) fn take(&self, patience: Duration) -> Work {
         let mut state = self.state.lock();
         if state.jobs.is_empty() && state.waiting.is_empty() && !state.closing {
             self.wake.wait_for(&mut state, patience);
         }
-        let mut jobs = Vec::with_capacity(state.jobs.len().min(self.batch));
+        let most = state.jobs.len().min(self.batch);
+        let (mut requests, mut answers) = (Vec::with_capacity(most), Vec::with_capacity(most));
         let mut objects = 0;
-        while jobs.len() < self.batch && objects < MOST_OBJECTS {
+        while requests.len() < self.batch && objects < MOST_OBJECTS {
             let Some(job) = state.jobs.pop_front() else { break };
             objects += job.weight();
-            jobs.push(job);
+            requests.push(job.request);
+            answers.push(job.answer);
         }
         let closing = state.closing && state.jobs.is_empty();
         Work {
-            jobs,
+            requests,
+            answers,
             waiting: std::mem::take(&mut state.waiting),
             closing,
         }
@@ -204,7 +197,7 @@ fn closing() -> Refusal {
 }
 
 /// While it lives, the writer does; nobody waits for one that is gone.
-pub(crate) struct Running(pub(crate) std::sync::Arc<Queue>);
+pub(super) struct Running(pub(super) std::sync::Arc<Queue>);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -232,7 +225,7 @@ mod tests {
         ask(Command::DeleteCluster(ClusterId::from_bytes([2; 16])));
         ask(Command::DeleteCluster(ClusterId::from_bytes([3; 16])));
         ask(Command::DeleteSubnet(SubnetId::from_bytes([4; 16])));
-        let batches: Vec<usize> = (0..3).map(|_| queue.take(Duration::ZERO).jobs.len()).collect();
+        let batches: Vec<usize> = (0..3).map(|_| queue.take(Duration::ZERO).requests.len()).collect();
         assert_eq!(batches, [2, 1, 1]);
     }
 }

@@ -13,10 +13,11 @@ use portolan_control::api::{Api, router};
 use portolan_control::control::{Control, OpenOptions};
 use portolan_control::identity::password::{Cost, Passwords};
 use portolan_control::identity::seed::seed;
+use portolan_control::machine::Sources;
 use portolan_control::nodes::Tokens;
 use portolan_core::model::Role;
 use portolan_core::quotas::Quotas;
-use portolan_sources::{Clock, SystemClock, SystemRandom, SystemStopwatch};
+use portolan_sources::{Clock, SystemClock};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -112,12 +113,16 @@ impl Server {
     pub(crate) async fn with(with: With) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(Later::default());
-        let mut options = OpenOptions::new(format!("sqlite:{}", folder.path().join("p.db").display()));
-        options.clock = Arc::new(Shifted(Arc::clone(&clock)));
+        let sources = Sources {
+            clock: Arc::new(Shifted(Arc::clone(&clock))),
+            ..Sources::system()
+        };
+        let database = format!("sqlite:{}", folder.path().join("p.db").display());
+        let mut options = OpenOptions::new(database, sources.clone());
         options.quotas = with.quotas.unwrap_or(Quotas::NONE);
         let control = Control::open(options).unwrap();
-        let random = Arc::new(SystemRandom::default());
-        let passwords = Passwords::new(Cost::TESTS, 4, 64, random.clone());
+        let (random, workers) = (sources.random, sources.workers);
+        let passwords = Passwords::new(Cost::TESTS, 4, 64, Arc::clone(&random), workers.clone());
         seed(&control, &passwords, Some(PASSWORD)).await.unwrap();
         let (end, ending) = watch::channel(false);
         let api = Api {
@@ -129,7 +134,8 @@ impl Server {
             metrics: Metrics::default(),
             streams: Streams::default(),
             ending,
-            stopwatch: Arc::new(SystemStopwatch::default()),
+            stopwatch: sources.stopwatch,
+            workers,
         };
         Self {
             app: router(Arc::new(api)),

@@ -4,16 +4,18 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use portolan_control::http;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use portolan_sources::{ByteStream, Net as _, Opening, PeerListener, SystemNet};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::net::TcpStream;
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::kit::{PATIENCE, Server};
 
 async fn listen(server: &Server) -> (SocketAddr, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = SystemNet.listen(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = listener.address().unwrap();
     (
         address,
         tokio::spawn(http::serve(listener, server.app.clone(), server.end.subscribe())),
@@ -41,6 +43,37 @@ async fn send(address: SocketAddr, text: &[u8]) -> String {
         }
     }
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Takes connections that are pipes in memory.
+struct Pipes(Mutex<mpsc::Receiver<DuplexStream>>);
+
+impl PeerListener for Pipes {
+    fn accept(&self) -> Opening<'_, (Box<dyn ByteStream>, SocketAddr)> {
+        Box::pin(async move {
+            let pipe = self.0.lock().await.recv().await.expect("a client");
+            Ok((Box::new(pipe) as Box<dyn ByteStream>, self.address()?))
+        })
+    }
+
+    fn address(&self) -> std::io::Result<SocketAddr> {
+        Ok(([192, 0, 2, 1], 443).into())
+    }
+}
+
+#[tokio::test]
+async fn any_stream_of_bytes_is_a_connection() {
+    let server = Server::new().await;
+    let (connect, pipes) = mpsc::channel(1);
+    let listener = Box::new(Pipes(Mutex::new(pipes)));
+    let _served = tokio::spawn(http::serve(listener, server.app.clone(), server.end.subscribe()));
+    let (mut client, end) = duplex(4096);
+    connect.send(end).await.unwrap();
+    let ask = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    client.write_all(ask).await.unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("ok"), "{answer}");
 }
 
 #[tokio::test]

@@ -7,10 +7,12 @@ pub mod postgres;
 pub mod property;
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use portolan_control::control::{Control, OpenOptions};
+use portolan_control::machine::Sources;
 use portolan_core::access::Scope;
 use portolan_core::command::{
     Actor, Command, FixedIpRequest, NewCluster, NewNetwork, NewPort, NewShadowRequest, NewSubnet, Outcome, Request,
@@ -23,6 +25,8 @@ use portolan_shared::cluster::check as cluster_check;
 use portolan_shared::ids::{NetworkId, ProjectId, SubnetId};
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::{CreateCluster, Side};
+use portolan_sources::{SystemFiles, SystemThreads};
+use portolan_store::SqliteOptions;
 
 /// A control plane with a project, on a store of its own.
 pub struct Kit {
@@ -35,8 +39,13 @@ pub struct Kit {
 pub fn options(database: &str) -> OpenOptions {
     OpenOptions {
         quotas: Quotas::NONE,
-        ..OpenOptions::new(database)
+        ..OpenOptions::new(database, Sources::system())
     }
+}
+
+/// How to open this file by itself.
+pub fn sqlite(path: impl Into<PathBuf>, store_id: [u8; 16]) -> SqliteOptions {
+    SqliteOptions::new(path, store_id, Arc::new(SystemFiles), Arc::new(SystemThreads))
 }
 
 impl Kit {

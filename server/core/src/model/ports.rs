@@ -233,3 +233,60 @@ fn places(port: &Port, op: Op, before: Option<&Port>) -> Option<Vec<SubnetId>> {
     }
     Some(subnets)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: SubnetId = SubnetId::from_bytes([1; 16]);
+    const TWO: SubnetId = SubnetId::from_bytes([2; 16]);
+
+    fn port(subnet: SubnetId, revision_number: u64) -> Port {
+        Port {
+            id: PortId::from_bytes([3; 16]),
+            meta: Meta {
+                project: ProjectId::from_bytes([4; 16]),
+                revision: 1,
+                revision_number,
+                created_at: 0,
+                updated_at: 0,
+            },
+            network: NetworkId::from_bytes([5; 16]),
+            name: "".into(),
+            description: "".into(),
+            mac: MacAddress::new([2; 6]),
+            fixed_ips: Box::new([FixedIp {
+                subnet,
+                address: [10, 0, 0, 2].into(),
+            }]),
+            admin_state_up: true,
+            device_owner: "".into(),
+            device_id: "".into(),
+            node: None,
+            host: "".into(),
+            pod: None,
+            port_security_enabled: true,
+        }
+    }
+
+    #[test]
+    fn a_port_is_told_where_it_is_and_was_or_nowhere() {
+        let told = |op, port: Port, before: Option<Port>| {
+            let event = port.event(op, before.as_ref()).unwrap();
+            (event.network.is_some(), event.subnets)
+        };
+        assert_eq!(told(Op::Put, port(ONE, 0), None), (true, vec![ONE]), "made");
+        assert_eq!(
+            told(Op::Put, port(TWO, 1), Some(port(ONE, 0))),
+            (true, vec![TWO, ONE]),
+            "moved"
+        );
+        assert_eq!(told(Op::Delete, port(TWO, 1), None), (true, vec![TWO]), "gone");
+        let unknown = told(Op::Put, port(TWO, 1), None);
+        assert_eq!(
+            unknown,
+            (false, vec![]),
+            "read back after a restart: it may have been anywhere"
+        );
+    }
+}

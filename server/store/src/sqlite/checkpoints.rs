@@ -1,7 +1,9 @@
 //! Checkpoints off the writer's path.
 
-use std::sync::mpsc;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use portolan_sources::Threads;
 use rusqlite::Connection;
 
 use super::{SqliteOptions, failed, open};
@@ -12,16 +14,16 @@ pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
 
-/// Copies the log into the file on a thread of its own.
+/// Copies the log into the file, each time on a thread of its own.
 pub(super) struct Checkpointer {
-    ask: Option<mpsc::SyncSender<()>>,
-    done: mpsc::Receiver<()>,
-    asked: bool,
-    thread: Option<std::thread::JoinHandle<()>>,
+    threads: Arc<dyn Threads>,
+    connection: Arc<Mutex<Connection>>,
+    /// Told when the one that runs has ended.
+    running: Option<Receiver<()>>,
 }
 
 impl Checkpointer {
-    pub(super) fn start(options: &SqliteOptions) -> Result<Self, StoreError> {
+    pub(super) fn new(options: &SqliteOptions) -> Result<Self, StoreError> {
         let connection = open(options)?;
         connection
             .busy_timeout(std::time::Duration::from_secs(5))
@@ -29,58 +31,54 @@ impl Checkpointer {
         connection
             .pragma_update(None, "synchronous", options.synchronous)
             .map_err(failed)?;
-        let (ask, asked) = mpsc::sync_channel::<()>(1);
-        let (tell, done) = mpsc::sync_channel::<()>(1);
-        let run = move || {
-            while asked.recv().is_ok() {
-                if let Err(error) = checkpoint(&connection) {
-                    tracing::warn!(%error, "a checkpoint failed; the log goes on growing");
-                }
-                let _ = tell.try_send(());
-            }
-        };
-        let thread = std::thread::Builder::new()
-            .name("checkpoints".to_owned())
-            .spawn(run)
-            .map_err(|e| StoreError::Failed(e.to_string()))?;
         Ok(Self {
-            ask: Some(ask),
-            done,
-            asked: false,
-            thread: Some(thread),
+            threads: Arc::clone(&options.threads),
+            connection: Arc::new(Mutex::new(connection)),
+            running: None,
         })
     }
 
     /// Starts one, unless one runs.
     pub(super) fn ask(&mut self) {
-        if !self.asked
-            && let Some(ask) = &self.ask
-        {
-            self.asked = ask.try_send(()).is_ok();
+        if self.running.is_some() {
+            return;
+        }
+        let (done, running) = sync_channel(1);
+        let connection = Arc::clone(&self.connection);
+        let run = move || {
+            let held = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(error) = checkpoint(&held) {
+                tracing::warn!(%error, "a checkpoint failed; the log goes on growing");
+            }
+            drop(held);
+            // Whoever waits for the end may close the file at once.
+            drop(connection);
+            // Nobody may wait.
+            let _ = done.send(());
+        };
+        match self.threads.start("checkpoint", Box::new(run)) {
+            Ok(()) => self.running = Some(running),
+            Err(error) => tracing::warn!(%error, "a checkpoint did not start; the log goes on growing"),
         }
     }
 
     /// Waits for the end of the one that runs, if one does.
     pub(super) fn wait(&mut self) {
-        if std::mem::take(&mut self.asked) {
-            // The thread that would say so ends only with this.
-            let _ = self.done.recv();
+        if let Some(running) = self.running.take() {
+            // An error says that it has ended without a word, which is an end.
+            let _ = running.recv();
         }
     }
 
     /// Whether one has ended since it was asked for.
     pub(super) fn finished(&mut self) -> bool {
-        let finished = self.asked && self.done.try_recv().is_ok();
-        self.asked &= !finished;
-        finished
+        let ended = |running: &Receiver<()>| !matches!(running.try_recv(), Err(TryRecvError::Empty));
+        self.running.take_if(|running| ended(running)).is_some()
     }
 }
 
 impl Drop for Checkpointer {
     fn drop(&mut self) {
-        self.ask = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.wait();
     }
 }

@@ -22,6 +22,7 @@ use super::super::context::{Call, Desk};
 use super::super::error::{Answer, Failure};
 use super::super::outer::RequestId;
 use super::super::reply;
+use crate::api::Api;
 use crate::control::Control;
 
 /// Entries of a page, if nothing is said.
@@ -61,7 +62,7 @@ pub async fn of_project(call: Call, OriginalUri(uri): OriginalUri) -> Answer {
             Audience::Everyone
         },
     };
-    answer(call.control(), reader, params(&uri)?).await
+    answer(&call.caller.api, reader, params(&uri)?).await
 }
 
 /// `GET /portolan/v1/support/audit`.
@@ -79,7 +80,7 @@ pub async fn of_all(desk: Desk, OriginalUri(uri): OriginalUri) -> Answer {
         project,
         audience: Audience::Provider,
     };
-    answer(desk.control(), reader, params).await
+    answer(&desk.caller.api, reader, params).await
 }
 
 fn params(uri: &Uri) -> Result<Params, Refusal> {
@@ -98,18 +99,14 @@ fn params(uri: &Uri) -> Result<Params, Refusal> {
     Ok(params)
 }
 
-async fn answer(control: &Control, reader: Reader, params: Params) -> Answer {
+async fn answer(api: &Api, reader: Reader, params: Params) -> Answer {
+    let control = &api.control;
     let Some(asked) = asked(control, reader, params)? else {
         return list(control, Vec::new(), None);
     };
     let reading = control.clone();
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the API always has a runtime, and where the audit is read changes no answer"
-    )]
-    let page = tokio::task::spawn_blocking(move || reading.audit(&asked))
-        .await
-        .map_err(|_| Failure::Internal)??;
+    let page = api.workers.run(move || reading.audit(&asked));
+    let page = page.await.map_err(|_| Failure::Internal)??;
     let entries = control.read(|view| {
         page.entries
             .iter()

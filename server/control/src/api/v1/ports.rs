@@ -274,7 +274,7 @@ async fn page(call: Call, uri: &Uri, walk: Walk, total: u64) -> Answer {
         .control()
         .read(|view| PortFacts::of(view, chosen.iter().map(|(_, port)| port)));
     let total = if everything { matching } else { total };
-    let text = reply::heavy(chosen.len(), move || {
+    let text = reply::heavy(&call.caller.api.workers, chosen.len(), move || {
         let items: Vec<PortRow> = chosen.iter().map(|(_, port)| facts.row(port)).collect();
         reply::write(&List {
             revision,

@@ -7,7 +7,7 @@ use super::list::{Kind, Listed, Value};
 use portolan_shared::refusal::Refusal;
 
 /// An attribute of a resource.
-pub struct Attribute<R: Listed + ?Sized> {
+pub struct Attribute<R: Listed> {
     /// As on the wire.
     pub name: &'static str,
     /// Who sets it.

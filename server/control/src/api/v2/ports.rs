@@ -395,7 +395,8 @@ impl Resource for Ports {
             Way::These(ports) => ports.len(),
             Way::Walk(scope) => usize::try_from(view.port_count(scope)).unwrap_or(usize::MAX),
         });
-        let text = reply::heavy(query.looks_at(all), move || {
+        let api = Arc::clone(&call.caller.api);
+        let text = reply::heavy(&api.workers, query.looks_at(all), move || {
             let ports = gather(&call, &query, marked.as_ref().map(|port| port.id));
             let nodes = call.control().read(|view| Nodes::of(view, ports.iter().chain(&marked)));
             let items = ports.iter().map(|port| Item { port, nodes: &nodes });

@@ -10,7 +10,8 @@ use tokio_tungstenite::tungstenite;
 
 use super::client::{Agent, Host, config, connect, hello, join_frame, join_with};
 use super::world::{World, while_timers_stand};
-use crate::nodes::{FIRST_WORD, pki};
+use crate::nodes::pki;
+use crate::nodes::socket::FIRST_WORD;
 
 fn code(refused: Result<impl Sized, Refused>) -> String {
     refused.err().expect("a refusal").code

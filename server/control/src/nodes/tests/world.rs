@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::control::{Control, OpenOptions};
+use crate::machine::Sources;
 use crate::nodes::hub::Hub;
 use crate::nodes::{Endpoint, Listen, Options, Tokens};
 
@@ -63,8 +64,11 @@ impl World {
 
     fn on(folder: Arc<TempDir>, clock: Arc<Hands>) -> Self {
         let database = folder.path().join("portolan.db");
-        let mut options = OpenOptions::new(format!("sqlite:{}", database.display()));
-        options.clock = Arc::clone(&clock) as Arc<dyn Clock>;
+        let sources = Sources {
+            clock: Arc::<Hands>::clone(&clock),
+            ..Sources::system()
+        };
+        let options = OpenOptions::new(format!("sqlite:{}", database.display()), sources.clone());
         let control = Control::open(options).unwrap();
         // Clients of the tests connect to where it really listens; the name is what is verified.
         let options = Options {
@@ -72,7 +76,7 @@ impl World {
             advertise: "127.0.0.1:7443".to_owned(),
             ca_key: folder.path().join("portolan.db.ca.key"),
         };
-        let endpoint = Endpoint::open(control.clone(), &options).unwrap();
+        let endpoint = Endpoint::open(control.clone(), &options, &sources).unwrap();
         let (tokens, address, hub) = (endpoint.tokens(), endpoint.local_addr(), Arc::clone(&endpoint.hub));
         let (end, ended) = oneshot::channel::<()>();
         let serving = tokio::spawn(async move {

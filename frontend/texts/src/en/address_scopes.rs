@@ -1,0 +1,13 @@
+//! Address scopes.
+
+subject! { address_scopes;
+    AddressScopes: "Address scopes",
+    CountAddressScopes: "{n} address scope|{n} address scopes",
+    AddressScopesEmpty: "An address scope names ranges that must not overlap. Automation makes one: openstack address scope create.",
+    IpVersion: "IP version",
+    SharedWith: "Seen by",
+    SharedWithAll: "All projects",
+    SharedWithOwn: "This project",
+    SharedByOther: "Another project's",
+    ObjectAddressScope: "Address scope",
+}

@@ -1,0 +1,13 @@
+//! Области адресов.
+
+subject! { address_scopes;
+    AddressScopes: "Области адресов",
+    CountAddressScopes: "{n} область адресов|{n} области адресов|{n} областей адресов",
+    AddressScopesEmpty: "Область адресов объединяет диапазоны, которые не должны пересекаться. Её создаёт автоматика: openstack address scope create.",
+    IpVersion: "Версия IP",
+    SharedWith: "Кому видна",
+    SharedWithAll: "Всем проектам",
+    SharedWithOwn: "Этому проекту",
+    SharedByOther: "Другого проекта",
+    ObjectAddressScope: "Область адресов",
+}

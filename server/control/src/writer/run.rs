@@ -1,0 +1,80 @@
+//! The loop around the writer: takes what waits in the queue, and answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Writer;
+use super::queue::{Queue, Running, Work};
+
+/// How long the writer sleeps when nothing waits and nobody else writes to the store.
+const IDLE: Duration = Duration::from_secs(20);
+/// How often a store that others write to is looked at.
+const FOLLOW: Duration = Duration::from_millis(20);
+
+/// The writer with the queue it serves.
+pub struct WriterLoop {
+    /// Goes first: whoever waits for the end may open the store again at once.
+    writer: Writer,
+    queue: Running,
+}
+
+impl WriterLoop {
+    pub(crate) fn new(writer: Writer, queue: Arc<Queue>) -> Self {
+        Self {
+            writer,
+            queue: Running(queue),
+        }
+    }
+
+    /// Works until it is told to close; then says so.
+    pub fn run(mut self) {
+        let patience = if self.writer.store.shared() { FOLLOW } else { IDLE };
+        while self.turn(patience) {}
+    }
+
+    /// Does what waits, at most a batch of it; if nothing does, it waits for something for at most
+    /// `patience`. False when this was the last of all.
+    pub fn turn(&mut self, patience: Duration) -> bool {
+        let Self { writer, queue } = self;
+        let Work {
+            requests,
+            answers,
+            waiting,
+            closing,
+        } = queue.0.take(patience);
+        if !requests.is_empty() || !waiting.is_empty() || writer.store.shared() {
+            let mut waiting = waiting.into_iter();
+            // Whoever asked may be gone: then nobody hears it.
+            let done = writer.step(&requests, &mut || {
+                for at_head in waiting.by_ref() {
+                    let _ = at_head.send(Ok(()));
+                }
+            });
+            match done {
+                Ok(outcomes) => {
+                    for (answer, outcome) in answers.into_iter().zip(outcomes) {
+                        let _ = answer.send(outcome);
+                    }
+                }
+                Err(refusal) => {
+                    for answer in answers {
+                        let _ = answer.send(Err(refusal.clone()));
+                    }
+                    for at_head in waiting {
+                        let _ = at_head.send(Err(refusal.clone()));
+                    }
+                }
+            }
+        }
+        writer.housekeeping(&|| !queue.0.is_empty());
+        if closing {
+            writer.feed.close();
+        }
+        !closing
+    }
+
+    /// The writer by itself, for whoever asks it without the queue.
+    pub fn writer(&mut self) -> &mut Writer {
+        &mut self.writer
+    }
+}
