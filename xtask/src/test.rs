@@ -1,14 +1,16 @@
 //! `cargo xtask test`: all fast tests, counted together.
 
-use std::fs;
+use std::fs::{self, File};
+use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use serde_json::Value;
 
 use crate::bench;
 use crate::binaries::{self, Profile, SETS};
 use crate::console::{self, Compiler};
-use crate::process::{Failed, Steps, Stream, cargo, in_ci, program, read, root, run, succeeds};
+use crate::process::{Failed, Steps, Stream, cargo, in_ci, program, read, root, run, succeeds, target_dir};
 use crate::python::OPENSTACK;
 use crate::schemathesis::{Effort, schemathesis};
 use crate::tally::{Libtest, Nextest, Tally, playwright};
@@ -34,16 +36,29 @@ pub fn test(compiler: Compiler) -> Result<(), Failed> {
     if let Err(error) = built {
         step("build", Err(error));
     } else {
-        for (what, packages) in SETS {
-            steps.next(what);
-            step(what, cargo_tests(packages));
-        }
-        steps.next("the benchmarks, on little");
-        step("benchmarks", bench::small(&[]));
-        steps.next("the API by its description");
-        step("the API by its description", schemathesis(Effort::Short));
-        steps.next("the console in a browser");
-        step("browser tests", browser_tests());
+        let [(server, packages), others @ ..] = SETS;
+        steps.next(server);
+        step(server, cargo_tests(packages));
+        let lacks = tools::ensure(&[Tool::Node, Tool::Chromium, Tool::Curl]);
+        let log = target_dir().join("browser-tests.log");
+        // A browser waits more than it works: the others fill the second core.
+        thread::scope(|scope| {
+            let browser = scope.spawn(|| browser_tests(&lacks, &log));
+            for (what, packages) in others {
+                steps.next(what);
+                step(what, cargo_tests(packages));
+            }
+            steps.next("the benchmarks, on little");
+            step("benchmarks", bench::small(&[]));
+            steps.next("the API by its description");
+            step("the API by its description", schemathesis(Effort::Short));
+            steps.next("the console in a browser, begun before the last four");
+            let done = browser
+                .join()
+                .unwrap_or_else(|_| Err(Failed::Other("they panicked".into())));
+            eprintln!("{}", fs::read_to_string(&log).unwrap_or_default());
+            step("browser tests", done);
+        });
     }
     conclude(&sum)
 }
@@ -117,12 +132,12 @@ pub fn libtest(command: &mut Command) -> Result<Tally, Failed> {
     Ok(reader.end(succeeded))
 }
 
-/// The tests in a real browser, against the programs as just built.
-fn browser_tests() -> Result<Tally, Failed> {
+/// The tests in a real browser, against the programs as just built; what they print goes into `log`.
+fn browser_tests(lacks: &[Tool], log: &Path) -> Result<Tally, Failed> {
     if !root().join("frontend/dist/index.html").exists() {
         return Ok(skipped("the console was not built"));
     }
-    if !tools::ensure(&[Tool::Node, Tool::Chromium, Tool::Curl]).is_empty() {
+    if !lacks.is_empty() {
         return Ok(skipped("there is no Node.js, no Chromium or no curl"));
     }
     tools::node_packages()?;
@@ -139,7 +154,9 @@ fn browser_tests() -> Result<Tally, Failed> {
     if let Some(browser) = tools::browser() {
         npx.env("CHROMIUM", browser);
     }
-    let run = run(&mut npx);
+    let printed = File::create(log).and_then(|file| Ok((file.try_clone()?, file)));
+    let (out, err) = printed.map_err(|error| Failed::Other(format!("{}: {error}", log.display())))?;
+    let run = run(npx.stdout(out).stderr(err));
     let succeeded = run.is_ok();
     let text = fs::read(&report).map_err(|error| {
         Failed::Other(format!(

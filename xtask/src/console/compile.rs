@@ -122,22 +122,43 @@ pub(super) fn compile(
     compiler: Compiler,
     target_dir: &Path,
 ) -> Result<PathBuf, ConsoleError> {
-    recipe(root, profile.cargo(), profile == Profile::Release, compiler, target_dir)
+    let mut cargo = recipe(
+        root,
+        "rustc",
+        profile.cargo(),
+        profile == Profile::Release,
+        compiler,
+        target_dir,
+    )?;
+    ended(cargo.args(["--", RELOCATIONS]))?;
+    Ok(target_dir
+        .join(TARGET)
+        .join(profile.cargo())
+        .join("portolan-console.wasm"))
 }
 
-/// Compiles the console's crate with all flags of a release and none of its care, to know that a compiler takes them.
+/// Checks the console's crate, and the library under it, with all flags of a release: to know that a compiler takes them.
+/// It makes no code, which would take three times as long.
 pub fn tried(root: &Path, compiler: Compiler, target_dir: &Path) -> Result<(), ConsoleError> {
-    recipe(root, Profile::Dev.cargo(), true, compiler, target_dir).map(drop)
+    ended(&mut recipe(
+        root,
+        "check",
+        Profile::Dev.cargo(),
+        true,
+        compiler,
+        target_dir,
+    )?)
 }
 
 /// The one recipe: a cargo profile, and with `lean` a library for size, without the words of panics.
 fn recipe(
     root: &Path,
+    what: &str,
     profile: &str,
     lean: bool,
     compiler: Compiler,
     target_dir: &Path,
-) -> Result<PathBuf, ConsoleError> {
+) -> Result<Command, ConsoleError> {
     let Some(compiler) = compiler.found() else {
         return Err(ConsoleError::NoCompiler(
             "`rustup component add rust-src`, or on Debian `apt-get install rustc-web cargo-web rust-web-src`".into(),
@@ -157,7 +178,7 @@ fn recipe(
     cargo
         .current_dir(root)
         .args([
-            "rustc",
+            what,
             "--quiet",
             "--package",
             "portolan-console",
@@ -169,8 +190,11 @@ fn recipe(
             profile,
         ])
         .arg("--target-dir")
-        .arg(target_dir)
-        .args(["--", RELOCATIONS]);
+        .arg(target_dir);
+    Ok(cargo)
+}
+
+fn ended(cargo: &mut Command) -> Result<(), ConsoleError> {
     let program = "cargo build (wasm)";
     let status = cargo.status().map_err(at(Path::new(program)))?;
     if !status.success() {
@@ -179,7 +203,7 @@ fn recipe(
             code: status.code(),
         });
     }
-    Ok(target_dir.join(TARGET).join(profile).join("portolan-console.wasm"))
+    Ok(())
 }
 
 #[cfg(test)]
