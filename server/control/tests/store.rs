@@ -475,6 +475,10 @@ fn an_older_store_is_brought_up_and_its_feed_goes_on() {
     drop(store);
     // As version 1 left it.
     let old = rusqlite::Connection::open(&path).unwrap();
+    for kind in ObjectKind::ALL {
+        let drop = format!("ALTER TABLE {} DROP COLUMN body_version", kind.table());
+        old.execute_batch(&drop).unwrap();
+    }
     old.execute_batch(
         "DROP INDEX changes_project; DROP INDEX changes_object; \
          ALTER TABLE changes DROP COLUMN audited; ALTER TABLE changes DROP COLUMN made; \

@@ -10,8 +10,8 @@ use portolan_core::model::{Micros, Object, ObjectKind, Revision};
 use portolan_shared::ids::ProjectId;
 use portolan_shared::v1::{AuditOp, Through};
 
-use super::StoreError;
 use super::rows::{self, position, revision_at};
+use super::{StoreError, upgrade};
 
 /// Most objects of an entry that are read.
 pub const OBJECTS: usize = 100;
@@ -122,7 +122,9 @@ pub(super) struct AuditRow {
     pub(super) at: i64,
     pub(super) request: Option<Vec<u8>>,
     pub(super) body: Vec<u8>,
+    pub(super) body_version: i64,
     pub(super) before: Option<Vec<u8>>,
+    pub(super) before_version: Option<i64>,
 }
 
 /// Columns of a [`Head`], in order.
@@ -292,12 +294,19 @@ fn entry<E: Engine>(engine: &mut E, asked: &Asked, revision: Revision) -> Result
             format!("CASE WHEN c.id = {id} THEN 0 ELSE 1 END, c.position")
         }
     };
-    let before = E::by_index("changes_object", "b");
+    let before = |column: &str| {
+        let from = E::by_index("changes_object", "b");
+        format!(
+            "CASE WHEN c.op = 0 AND c.made = 0 THEN \
+             (SELECT b.{column} FROM {from} WHERE b.id = c.id AND b.kind = c.kind AND b.audited > 0 \
+             AND b.position < c.position ORDER BY b.position DESC LIMIT 1) END"
+        )
+    };
     let sql = format!(
-        "SELECT {HEAD}, c.at, c.request, c.body, CASE WHEN c.op = 0 AND c.made = 0 THEN \
-         (SELECT b.body FROM {before} WHERE b.id = c.id AND b.kind = c.kind AND b.audited > 0 \
-         AND b.position < c.position ORDER BY b.position DESC LIMIT 1) END \
-         FROM changes c WHERE {condition} ORDER BY {order} LIMIT {OBJECTS}"
+        "SELECT {HEAD}, c.at, c.request, c.body, c.body_version, {}, {} \
+         FROM changes c WHERE {condition} ORDER BY {order} LIMIT {OBJECTS}",
+        before("body"),
+        before("body_version")
     );
     let rows = engine.rows(&sql, &wanted.params)?;
     let total = if rows.len() < OBJECTS {
@@ -325,15 +334,15 @@ fn entry<E: Engine>(engine: &mut E, asked: &Asked, revision: Revision) -> Result
 
 fn changed(row: &AuditRow) -> Result<Changed, StoreError> {
     let kind = &row.head.kind;
-    let object = |body: &[u8]| {
-        let known = ObjectKind::of_table(kind).ok_or_else(|| StoreError::Corrupt(format!("kind {kind}")))?;
-        Object::from_body(known, body).map_err(|e| StoreError::Corrupt(format!("{kind}: {e}")))
-    };
+    let kind = ObjectKind::of_table(kind).ok_or_else(|| StoreError::Corrupt(format!("kind {kind}")))?;
+    let before = row.before.as_deref().zip(row.before_version);
     let project = row.head.project.as_deref().and_then(|id| <[u8; 16]>::try_from(id).ok());
     Ok(Changed {
         op: op_of(&row.head),
         project: project.map(ProjectId::from_bytes),
-        object: object(&row.body)?,
-        before: row.before.as_deref().map(object).transpose()?,
+        object: upgrade::object(kind, row.body_version, &row.body)?,
+        before: before
+            .map(|(body, version)| upgrade::object(kind, version, body))
+            .transpose()?,
     })
 }

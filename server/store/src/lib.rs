@@ -14,6 +14,7 @@ mod postgres;
 mod rows;
 mod schema;
 mod sqlite;
+mod upgrade;
 
 use portolan_core::change::Commit;
 use portolan_core::model::{Micros, Object, Revision};
@@ -56,6 +57,19 @@ pub enum StoreError {
     #[error("the store has schema version {found}, this program knows up to {known}; use a newer program")]
     Newer {
         /// In the store.
+        found: i64,
+        /// Known.
+        known: i64,
+    },
+    /// A row was written by a version that this one does not know.
+    #[error(
+        "a row of {table} was written by a newer Portolan (its body has version {found}, this one reads up to \
+         {known}); start that one"
+    )]
+    NewerBody {
+        /// Whose row.
+        table: &'static str,
+        /// In the row.
         found: i64,
         /// Known.
         known: i64,

@@ -6,19 +6,22 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use portolan_core::model::{Object, ObjectKind};
 use portolan_sources::Threads;
 
-use super::StoreError;
+use super::{StoreError, upgrade};
 
 /// Bodies handed over at once.
 const CHUNK: usize = 2048;
 /// Chunks on their way at most: what is read ahead stays small.
 const AHEAD: usize = 4;
 
+/// A body, and its version.
+type Body = (i64, Vec<u8>);
+
 /// Takes bodies, and hands out the objects in the same order.
 pub(super) struct Parser<'e> {
     each: &'e mut dyn FnMut(Object),
     threads: &'e dyn Threads,
     kind: ObjectKind,
-    bodies: Vec<Vec<u8>>,
+    bodies: Vec<Body>,
     /// What comes of the chunks that were handed over, oldest first.
     ahead: VecDeque<Receiver<Result<Vec<Object>, StoreError>>>,
 }
@@ -45,13 +48,13 @@ pub(super) fn beside<R>(
 }
 
 impl Parser<'_> {
-    /// The next body.
-    pub(super) fn push(&mut self, kind: ObjectKind, body: &[u8]) -> Result<(), StoreError> {
+    /// The next body, of this version.
+    pub(super) fn push(&mut self, kind: ObjectKind, version: i64, body: &[u8]) -> Result<(), StoreError> {
         if self.kind != kind || self.bodies.len() == CHUNK {
             self.send()?;
             self.kind = kind;
         }
-        self.bodies.push(body.to_vec());
+        self.bodies.push((version, body.to_vec()));
         Ok(())
     }
 
@@ -85,10 +88,8 @@ impl Parser<'_> {
     }
 }
 
-fn parse(kind: ObjectKind, bodies: &[Vec<u8>]) -> Result<Vec<Object>, StoreError> {
-    let object = |body: &Vec<u8>| {
-        Object::from_body(kind, body).map_err(|e| StoreError::Corrupt(format!("{}: {e}", kind.table())))
-    };
+fn parse(kind: ObjectKind, bodies: &[Body]) -> Result<Vec<Object>, StoreError> {
+    let object = |(version, body): &Body| upgrade::object(kind, *version, body);
     bodies.iter().map(object).collect()
 }
 

@@ -198,14 +198,15 @@ impl Store for PostgresStore {
                 .map_err(|_| StoreError::Corrupt("the store's id".to_owned()))?;
             let revision = Revision::try_from(head.get::<_, i64>(0)).unwrap_or(0);
             for kind in ObjectKind::ALL {
-                let sql = format!("SELECT body FROM {} ORDER BY id", kind.table());
+                let sql = format!("SELECT body, body_version FROM {} ORDER BY id", kind.table());
                 let rows = client
                     .query_raw(&sql, std::iter::empty::<i64>())
                     .await
                     .map_err(failed)?;
                 pin_mut!(rows);
                 while let Some(row) = rows.try_next().await.map_err(failed)? {
-                    parser.push(*kind, row.try_get(0).map_err(failed)?)?;
+                    let version = row.try_get(1).map_err(failed)?;
+                    parser.push(*kind, version, row.try_get(0).map_err(failed)?)?;
                 }
             }
             client.batch_execute("COMMIT").await.map_err(failed)?;
@@ -419,9 +420,10 @@ fn read_row(row: &tokio_postgres::Row) -> Result<ReadRow, tokio_postgres::Error>
         op: row.try_get(5)?,
         actor: row.try_get(6)?,
         body: row.try_get(7)?,
-        through: row.try_get(8)?,
-        by_provider: row.try_get(9)?,
-        request: row.try_get(10)?,
+        body_version: row.try_get(8)?,
+        through: row.try_get(9)?,
+        by_provider: row.try_get(10)?,
+        request: row.try_get(11)?,
     })
 }
 

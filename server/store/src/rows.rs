@@ -11,14 +11,12 @@ use portolan_shared::ids::{ClusterId, NodeId, ProjectId, UserId};
 use portolan_shared::v1::Through;
 use uuid::Uuid;
 
-use super::{StoreError, Trim};
+use super::{StoreError, Trim, upgrade};
 
 /// Bits of a position in the change table that number a commit's changes.
 const N_BITS: u32 = 20;
 /// Most changes of one commit.
 pub const MAX_CHANGES: usize = 1 << N_BITS;
-/// Version of the bodies this program writes.
-pub(super) const BODY_VERSION: i64 = 1;
 
 /// Position of the first change of a revision; changes of a commit follow each other.
 pub(super) fn position(revision: Revision) -> i64 {
@@ -277,13 +275,15 @@ pub(super) struct ReadRow {
     pub(super) op: i64,
     pub(super) actor: Vec<u8>,
     pub(super) body: Vec<u8>,
+    pub(super) body_version: i64,
     pub(super) through: i64,
     pub(super) by_provider: i64,
     pub(super) request: Option<Vec<u8>>,
 }
 
 /// Columns of a [`ReadRow`], in order.
-pub(super) const READ: &str = "position, at, kind, project, cluster, op, actor, body, through, by_provider, request";
+pub(super) const READ: &str =
+    "position, at, kind, project, cluster, op, actor, body, body_version, through, by_provider, request";
 
 /// Rows newest first, at most `limit`: in order, without the oldest commit if it may be cut.
 pub(super) fn whole(mut rows: Vec<ReadRow>, limit: usize) -> Vec<ReadRow> {
@@ -329,7 +329,7 @@ pub(super) fn commits_of(rows: Vec<ReadRow>) -> Result<Vec<Commit>, StoreError> 
 
 fn change_of(row: &ReadRow) -> Result<Change, StoreError> {
     let kind = ObjectKind::of_table(&row.kind).ok_or_else(|| StoreError::Corrupt(format!("kind {}", row.kind)))?;
-    let object = Object::from_body(kind, &row.body).map_err(|e| StoreError::Corrupt(format!("{}: {e}", row.kind)))?;
+    let object = upgrade::object(kind, row.body_version, &row.body)?;
     let op = match row.op {
         0 => Op::Put,
         1 => Op::Delete,

@@ -1,12 +1,15 @@
 //! The tables, as migrations. What has shipped never changes; what is new is appended.
 //!
 //! `{bytes}`, `{int}` and `{text}` stand for the engine's types; everything else is SQL that SQLite,
-//! PostgreSQL and CockroachDB share. Each is a transaction of its own, since CockroachDB wants a new
-//! column committed before an index goes by it.
+//! PostgreSQL and CockroachDB share. On PostgreSQL each is a transaction of its own, since CockroachDB
+//! wants a new column committed before an index goes by it; on SQLite all that a store lacks are one
+//! transaction.
 //!
 //! The change table is feed and audit: rows after the revision `head.floor` are the feed's, all of
 //! them; of those up to it, only audited rows are left. `audited` says who may read a row in the audit
 //! (0: nobody), `made` that the object was not there before. `head.change_rows` counts the feed's.
+//!
+//! `body_version` says how a body is made, see `upgrade`.
 //!
 //! An address is 17 bytes: 4 or 6, then 16 bytes, so that it sorts.
 
@@ -66,7 +69,25 @@ CREATE INDEX changes_project ON changes (project, position) WHERE audited > 0;
 CREATE INDEX changes_object ON changes (id, position) WHERE audited > 0;
 ",
     r"
-CREATE TABLE address_scopes (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL);
+ALTER TABLE projects ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
+ALTER TABLE users ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
+ALTER TABLE assignments ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
+ALTER TABLE sessions ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
+ALTER TABLE idempotency ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
+ALTER TABLE networks ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
+ALTER TABLE subnets ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
+ALTER TABLE clusters ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
+ALTER TABLE nodes ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
+ALTER TABLE blocks ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
+ALTER TABLE ports ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
+ALTER TABLE node_statuses ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
+ALTER TABLE join_tokens ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
+ALTER TABLE shadow_requests ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
+ALTER TABLE request_messages ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
+",
+    r"
+CREATE TABLE address_scopes (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL,
+    body_version {int} NOT NULL);
 ",
 ];
 

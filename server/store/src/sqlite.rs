@@ -20,6 +20,7 @@ use rusqlite::{Connection, OpenFlags, params};
 
 use super::rows::{self, Net, ObjectRow, ReadRow};
 use super::schema::{self, MIGRATIONS, Types};
+use super::upgrade::BODY_VERSION;
 use super::{History, Loaded, Store, StoreError, Trim, parse};
 use checkpoints::{Checkpointer, checkpoint};
 
@@ -186,7 +187,7 @@ impl SqliteStore {
             }
             if !rows.updates.is_empty() {
                 let mut update = db.prepare_cached(&format!(
-                    "UPDATE {} SET project = ?2, revision = ?3, body = ?4 WHERE id = ?1",
+                    "UPDATE {} SET project = ?2, revision = ?3, body = ?4, body_version = {BODY_VERSION} WHERE id = ?1",
                     kind.table()
                 ))?;
                 for row in &rows.updates {
@@ -228,7 +229,7 @@ impl SqliteStore {
                 c.op,
                 &c.actor[..],
                 c.body,
-                rows::BODY_VERSION,
+                BODY_VERSION,
                 c.audited,
                 c.made,
                 c.through,
@@ -271,12 +272,12 @@ impl Store for SqliteStore {
     fn load(&mut self, each: &mut dyn FnMut(Object)) -> Result<Loaded, StoreError> {
         parse::beside(&*self.options.threads, each, |parser| {
             for kind in ObjectKind::ALL {
-                let sql = format!("SELECT body FROM {} ORDER BY rowid", kind.table());
+                let sql = format!("SELECT body, body_version FROM {} ORDER BY rowid", kind.table());
                 let mut read = self.connection.prepare(&sql).map_err(failed)?;
                 let mut rows = read.query([]).map_err(failed)?;
                 while let Some(row) = rows.next().map_err(failed)? {
                     let body = row.get_ref(0).and_then(|value| Ok(value.as_blob()?)).map_err(failed)?;
-                    parser.push(*kind, body)?;
+                    parser.push(*kind, row.get(1).map_err(failed)?, body)?;
                 }
             }
             Ok(())
@@ -439,7 +440,7 @@ fn insert_sql(kind: ObjectKind) -> String {
     let names: String = extra.iter().map(|(name, _)| format!(", {name}")).collect();
     let marks: String = (0..extra.len()).map(|n| format!(", ?{}", n + 5)).collect();
     format!(
-        "INSERT INTO {} (id, project, revision, body{names}) VALUES (?1, ?2, ?3, ?4{marks})",
+        "INSERT INTO {} (id, project, revision, body, body_version{names}) VALUES (?1, ?2, ?3, ?4, {BODY_VERSION}{marks})",
         kind.table()
     )
 }
@@ -477,9 +478,10 @@ fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<ReadRow> {
         op: row.get(5)?,
         actor: row.get(6)?,
         body: row.get(7)?,
-        through: row.get(8)?,
-        by_provider: row.get(9)?,
-        request: row.get(10)?,
+        body_version: row.get(8)?,
+        through: row.get(9)?,
+        by_provider: row.get(10)?,
+        request: row.get(11)?,
     })
 }
 

@@ -83,6 +83,27 @@ impl Postgres {
         format!("postgres://portolan@127.0.0.1:{port}/{name}")
     }
 
+    /// Runs SQL in a database, and gives what it prints: values alone.
+    pub fn sql(&self, database: &str, sql: &str) -> String {
+        let psql = Command::new(self.bin.join("psql"))
+            .args([
+                "-X",
+                "-q",
+                "-A",
+                "-t",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-d",
+                database,
+                "-c",
+                sql,
+            ])
+            .output()
+            .unwrap();
+        assert!(psql.status.success(), "{}", String::from_utf8_lossy(&psql.stderr));
+        String::from_utf8(psql.stdout).unwrap().trim().to_owned()
+    }
+
     /// Stops it as a crash would (`immediate`), and starts it again.
     pub fn crash(&self) {
         let data = self.folder.path().join("data");

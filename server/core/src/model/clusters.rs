@@ -51,16 +51,13 @@ pub struct Cluster {
     pub block_prefix: u8,
     /// The last commit that changed what its agents are sent: the cluster, its nodes, its blocks.
     /// Changing it is no change of the cluster.
-    #[serde(default)]
     pub feed_revision: Revision,
     /// Its address for the outside; `None`: none was asked for.
-    #[serde(default)]
     pub external_ip: Option<ExternalIp>,
     /// Where its nodes come from.
-    #[serde(default, with = "super::words::nodes_from")]
+    #[serde(with = "super::words::nodes_from")]
     pub nodes_from: NodesFrom,
     /// How many nodes are wanted; 0: nobody said.
-    #[serde(default)]
     pub nodes_wanted: u32,
 }
 
@@ -82,7 +79,6 @@ pub struct Node {
     /// When its agent joined; `None`: expected.
     pub joined_at: Option<Micros>,
     /// SHA-256 of the public key its certificates are for.
-    #[serde(default)]
     pub key_hash: Option<[u8; 32]>,
 }
 
@@ -140,10 +136,8 @@ pub struct NodeStatus {
     /// Newest pod sequence number stored for it.
     pub pod_seq: u64,
     /// Which of several replicas of the control plane holds its agent's stream, or held it last.
-    #[serde(default)]
     pub held_by: Option<[u8; 16]>,
     /// When that replica last said that it lives: it says so of one of its nodes.
-    #[serde(default)]
     pub beat: Micros,
 }
 

@@ -45,7 +45,6 @@ pub struct User {
     /// Where a log-in without a project goes.
     pub default_project: Option<ProjectId>,
     /// The console's language, one of [`portolan_shared::v1::LANGUAGES`].
-    #[serde(default)]
     pub language: Option<String>,
 }
 
@@ -131,10 +130,8 @@ pub struct Idempotency {
     /// When it may be forgotten.
     pub expires_at: Micros,
     /// In whose quota of keys it counts; `None`: recorded by a version that counted none.
-    #[serde(default)]
     pub project: Option<ProjectId>,
     /// What was answered; `None`: nobody was answered yet, or it is too long to be kept.
-    #[serde(default)]
     pub answer: Option<KeptAnswer>,
 }
 

@@ -1,8 +1,8 @@
 //! What is stored: a file a resource, and [`Object`] over all kinds.
 //!
 //! These shapes are the store's and the change table's bodies (JSON); they never go on a wire: API
-//! answers are made from them. New fields carry `#[serde(default)]`, so that an older row still
-//! reads. Times are microseconds since the epoch, UTC.
+//! answers are made from them. A field that is new needs an upgrade of the bodies that lack it
+//! (`store/src/upgrade.rs`). Times are microseconds since the epoch, UTC.
 
 mod clusters;
 mod identity;

@@ -39,14 +39,11 @@ pub struct Network {
     /// The cluster it was made for and goes with.
     pub owner: Option<ClusterId>,
     /// Whether its machines are to reach the internet: what the customer asked for.
-    #[serde(default)]
     pub internet_access: bool,
     /// Whether it is the provider's way to the outside: everybody sees it, only administrators
     /// change anything in it.
-    #[serde(default)]
     pub external: bool,
     /// The hidden port of the provider's, if it was switched on: then for good.
-    #[serde(default)]
     pub shadow_port: Option<PortId>,
 }
 
@@ -91,7 +88,6 @@ pub struct Subnet {
     pub purpose: Purpose,
     /// The address given last, from which allocation walks on. Written once a batch; changing it is
     /// no change of the subnet.
-    #[serde(default)]
     pub cursor: Option<IpAddr>,
 }
 

@@ -50,7 +50,6 @@ pub struct Port {
     /// May be empty.
     pub name: Box<str>,
     /// May be empty.
-    #[serde(default)]
     pub description: Box<str>,
     /// Unique in its network.
     pub mac: MacAddress,
@@ -61,16 +60,12 @@ pub struct Port {
     /// Who uses it, as OpenStack writes it; see [`owner`]. Empty for a reservation.
     pub device_owner: Box<str>,
     /// What uses it; free text of the owner's.
-    #[serde(default)]
     pub device_id: Box<str>,
     /// The node it is bound to.
-    #[serde(default)]
     pub node: Option<NodeId>,
     /// `binding:host_id` as a client set it, when it names no node of ours.
-    #[serde(default)]
     pub host: Box<str>,
     /// The pod behind it.
-    #[serde(default)]
     pub pod: Option<Box<Pod>>,
     /// Whether filters apply.
     pub port_security_enabled: bool,

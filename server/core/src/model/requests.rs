@@ -57,7 +57,7 @@ pub struct ShadowRequest {
     /// An earlier request that it answers.
     pub quotes: Option<ShadowRequestId>,
     /// Whose answer it waits for, while it is open.
-    #[serde(default, with = "super::words::side_or_none")]
+    #[serde(with = "super::words::side_or_none")]
     pub awaits: Option<Side>,
     /// Who of support has taken it.
     pub taken_by: Option<Person>,

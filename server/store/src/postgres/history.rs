@@ -93,7 +93,9 @@ impl Engine for Reading {
                 at: row.try_get(8)?,
                 request: row.try_get(9)?,
                 body: row.try_get(10)?,
-                before: row.try_get(11)?,
+                body_version: row.try_get(11)?,
+                before: row.try_get(12)?,
+                before_version: row.try_get(13)?,
             })
         };
         let rows = self.all(sql, params)?;

@@ -8,6 +8,7 @@ use tokio_postgres::{Client, Statement};
 use super::failed;
 use crate::StoreError;
 use crate::rows::{self, KindRows, Net};
+use crate::upgrade::BODY_VERSION;
 
 /// A connection with what is prepared on it.
 pub(super) struct Session {
@@ -36,13 +37,15 @@ pub(super) async fn prepare(client: Client) -> Result<Session, StoreError> {
         .map_err(failed)?;
     let insert_changes = client
         .prepare_typed(
-            "INSERT INTO changes (position, at, kind, id, project, cluster, op, actor, body, body_version, \
+            &format!(
+                "INSERT INTO changes (position, at, kind, id, project, cluster, op, actor, body, body_version, \
              audited, made, through, by_provider, request) \
-             SELECT position, at, kind, id, project, cluster, op, actor, body, 1, \
+             SELECT position, at, kind, id, project, cluster, op, actor, body, {BODY_VERSION}, \
              audited, made, through, by_provider, request \
              FROM UNNEST($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
              AS u (position, at, kind, id, project, cluster, op, actor, body, \
-             audited, made, through, by_provider, request)",
+             audited, made, through, by_provider, request)"
+            ),
             &[
                 ints.clone(),
                 ints.clone(),
@@ -91,7 +94,8 @@ pub(super) async fn prepare(client: Client) -> Result<Session, StoreError> {
         let update = client
             .prepare_typed(
                 &format!(
-                    "UPDATE {table} SET project = u.project, revision = u.revision, body = u.body \
+                    "UPDATE {table} SET project = u.project, revision = u.revision, body = u.body, \
+                     body_version = {BODY_VERSION} \
                      FROM UNNEST($1, $2, $3, $4) AS u (id, project, revision, body) WHERE {table}.id = u.id"
                 ),
                 &[bytes.clone(), bytes.clone(), ints.clone(), bytes.clone()],
@@ -110,8 +114,8 @@ pub(super) async fn prepare(client: Client) -> Result<Session, StoreError> {
         let insert = client
             .prepare_typed(
                 &format!(
-                    "INSERT INTO {table} (id, project, revision, body{names}) \
-                     SELECT id, project, revision, body{names} FROM UNNEST($1, $2, $3, $4{marks}) \
+                    "INSERT INTO {table} (id, project, revision, body, body_version{names}) \
+                     SELECT id, project, revision, body, {BODY_VERSION}{names} FROM UNNEST($1, $2, $3, $4{marks}) \
                      AS u (id, project, revision, body{names})"
                 ),
                 &types,

@@ -95,7 +95,9 @@ impl Engine for Reading<'_> {
                 at: row.get(8)?,
                 request: row.get(9)?,
                 body: row.get(10)?,
-                before: row.get(11)?,
+                body_version: row.get(11)?,
+                before: row.get(12)?,
+                before_version: row.get(13)?,
             })
         })
     }
