@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 use crate::addr::{BadCidr, BadRange, Cidr, Family, IpRange};
+use crate::holder::{At, Holder, Named};
 use crate::ids::{NetworkId, SubnetId};
 use crate::refusal::{Refusal, Unusable};
 
@@ -418,6 +419,17 @@ pub struct UsedRange {
     pub subnet_id: Option<SubnetId>,
 }
 
+impl UsedRange {
+    /// What uses it: a subnet, or a cluster's services.
+    pub fn holder(&self) -> Holder {
+        let (kind, at) = match self.subnet_id {
+            Some(id) => (Named::Subnet, Some(At::Subnet(id))),
+            None => (Named::Services, None),
+        };
+        Holder::Named(kind, self.name.clone(), at)
+    }
+}
+
 /// The first range of `network` that `cidr` overlaps, as the refusal that names it.
 pub fn overlap(cidr: Cidr, network: NetworkId, used: &[UsedRange]) -> Option<Refusal> {
     used.iter()
@@ -426,7 +438,7 @@ pub fn overlap(cidr: Cidr, network: NetworkId, used: &[UsedRange]) -> Option<Ref
             let shared = cidr.range().intersection(&range.cidr.range())?;
             Some(Refusal::Overlap {
                 cidr,
-                other: range.name.clone(),
+                what: Box::new(range.holder()),
                 other_cidr: range.cidr,
                 network: range.network.clone(),
                 shared,

@@ -24,6 +24,12 @@ macro_rules! as_written {
     })* };
 }
 
+impl<T: Param> Param for Box<T> {
+    fn param(&self) -> String {
+        (**self).param()
+    }
+}
+
 as_written! { String u8 u32 u64 usize i64 IpAddr Cidr IpRange MacAddress }
 
 /// Why a range of addresses can be no subnet.
@@ -204,8 +210,8 @@ refusals! {
     Invalid "subnet.route_to_itself" RouteToItself { destination: Cidr }
         "The destination {destination} is the subnet itself.";
     /// Same network (or same router): an error; Neutron answers 400 InvalidInput.
-    Invalid "subnet.overlap" Overlap { cidr: Cidr, other: String, other_cidr: Cidr, network: String, shared: IpRange }
-        "{cidr} overlaps {other} ({other_cidr}) in network {network}: {shared}.";
+    Invalid "subnet.overlap" Overlap { cidr: Cidr, what: Box<Holder>, other_cidr: Cidr, network: String, shared: IpRange }
+        "{cidr} overlaps {what} ({other_cidr}) in network {network}: {shared}.";
     Conflict "subnet.in_use" SubnetInUse { subnet: String, holders: Holders }
         "Addresses of subnet {subnet} are in use by {holders}. Delete what uses them first.";
     Conflict "subnet.owned" SubnetOwned { subnet: String, owner: Holder }
@@ -328,6 +334,8 @@ refusals! {
         "The request lacks the CSRF header of this session.";
     Forbidden "auth.forbidden" NotAllowed { action: String, needs: String }
         "You may not {action}; that needs the role {needs}.";
+    Forbidden "auth.no_project" NoProject {}
+        "This is asked in a project, and none was named. Scope the token to one, or name one in X-Portolan-Project.";
     Unavailable "auth.busy" AuthBusy {}
         "Too many log-ins at once. Try again in a second.";
 

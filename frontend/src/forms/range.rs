@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use portolan_shared::addr::{BadCidr, Cidr, Family, next_free_block};
 use portolan_shared::check::{self, UsedRange};
 use portolan_shared::ids::NetworkId;
-use portolan_shared::refusal::Refusal;
+use portolan_shared::refusal::{Param, Refusal};
 
 use crate::api::Failure;
 use crate::components::field::Message;
-use crate::i18n::{Key, tp};
+use crate::i18n::{Key, params, tp};
 
 /// Another range that is in the way, or that one should know of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,12 +52,12 @@ pub struct Said {
 /// What overlaps first: in the same network it forbids, elsewhere in the project one should know.
 pub fn overlap(mine: Cidr, network: Option<NetworkId>, space: &[UsedRange]) -> Option<Overlap> {
     if let Some(refusal) = network.and_then(|network| check::overlap(mine, network, space))
-        && let Refusal::Overlap { other, other_cidr, .. } = &refusal
+        && let Refusal::Overlap { what, other_cidr, .. } = &refusal
     {
         return Some(Overlap {
             mine,
             theirs: *other_cidr,
-            name: other.clone(),
+            name: params::holder(&what.param()),
             forbidden: true,
             said: Failure::from_refusal(&refusal).sentence(),
         });
@@ -68,13 +68,13 @@ pub fn overlap(mine: Cidr, network: Option<NetworkId>, space: &[UsedRange]) -> O
     Some(Overlap {
         mine,
         theirs: theirs.cidr,
-        name: theirs.name.clone(),
+        name: params::holder(&theirs.holder().param()),
         forbidden: false,
         said: tp(
             Key::OverlapElsewhere,
             &[
                 ("cidr", &mine.to_string()),
-                ("name", &theirs.name),
+                ("name", &params::holder(&theirs.holder().param())),
                 ("other", &theirs.cidr.to_string()),
                 ("network", &theirs.network),
                 ("shared", &shared.to_string()),
@@ -173,7 +173,7 @@ pub(crate) mod tests {
             name: name.into(),
             network_id: network.parse().unwrap(),
             network: if network == NETWORK { "shop" } else { "lab" }.into(),
-            subnet_id: None,
+            subnet_id: OTHER.parse().ok(),
         }
     }
 
@@ -185,10 +185,13 @@ pub(crate) mod tests {
     fn the_same_network_forbids_and_comes_first() {
         let space = [used("10.0.0.0/16", "far", OTHER), used("10.0.0.0/23", "db", NETWORK)];
         let found = overlap(cidr("10.0.1.0/24"), NETWORK.parse().ok(), &space).unwrap();
-        assert_eq!((found.name.as_str(), found.theirs), ("db", cidr("10.0.0.0/23")));
+        assert_eq!((found.name.as_str(), found.theirs), ("subnet db", cidr("10.0.0.0/23")));
         assert_eq!(found.message().weight, Weight::Error);
         let found = overlap(cidr("10.0.1.0/24"), None, &space).unwrap();
-        assert_eq!((found.name.as_str(), found.message().weight), ("far", Weight::Warning));
+        assert_eq!(
+            (found.name.as_str(), found.message().weight),
+            ("subnet far", Weight::Warning)
+        );
         for part in ["10.0.1.0/24", "far", "lab", "10.0.1.0-10.0.1.255"] {
             assert!(found.said.contains(part), "{part} in {}", found.said);
         }

@@ -54,7 +54,7 @@ fn holders(lines: &str) -> String {
 }
 
 /// A holder: a number and a word, or a word with or without a name. What this console does not know stays.
-fn holder(line: &str) -> String {
+pub fn holder(line: &str) -> String {
     let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
     let (first, _) = first.split_once('@').unwrap_or((first, ""));
     let key = |list: &[(&str, Key)], word: &str| list.iter().find(|(known, _)| *known == word).map(|(_, key)| *key);

@@ -91,6 +91,7 @@ pub const ERRORS: &[(&str, Key)] = &[
     ("auth.expired", Key::ErrorAuthExpired),
     ("auth.csrf", Key::ErrorCsrf),
     ("auth.forbidden", Key::ErrorNotAllowed),
+    ("auth.no_project", Key::ErrorNoProject),
     ("auth.busy", Key::ErrorAuthBusy),
     ("not_found", Key::ErrorNotFound),
     ("name.taken", Key::ErrorNameTaken),

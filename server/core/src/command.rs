@@ -4,6 +4,7 @@
 //! writer from its own sources, so the same commands on the same view give the same outcome.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use portolan_shared::addr::IpRange;
 use portolan_shared::check::{HostRoute, SubnetSpec};
@@ -19,7 +20,7 @@ use uuid::Uuid;
 
 use crate::access::Scope;
 use crate::kinds::KindCommand;
-use crate::model::{Assignment, Exception, KeptAnswer, Micros, Object, Pod, Revision, Session, User};
+use crate::model::{Assignment, Exception, KeptAnswer, Micros, Object, Pod, Revision, Session, Stored, User};
 
 /// Who asks, for the change table and for rights that depend on objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +127,13 @@ pub struct Outcome {
     pub declined: Vec<(PortId, Refusal)>,
     /// True when an idempotency key was seen before and nothing was done.
     pub replayed: bool,
+}
+
+impl Outcome {
+    /// The first object of a kind that was made or changed: the one asked for, where that is of this kind.
+    pub fn made<K: Stored>(self) -> Option<Arc<K>> {
+        self.objects.into_iter().find_map(K::of)
+    }
 }
 
 /// A new network.

@@ -230,10 +230,7 @@ impl FromRequestParts<Arc<Api>> for Call {
         };
         let id: ProjectId = match given {
             Some(given) => given.parse().map_err(|_| not_found(given))?,
-            None => caller.session.project.ok_or_else(|| Refusal::NotAllowed {
-                action: "call this without a project".to_owned(),
-                needs: "of a project: scope the token or send X-Portolan-Project".to_owned(),
-            })?,
+            None => caller.session.project.ok_or(Refusal::NoProject {})?,
         };
         let (project, rights) = api
             .control

@@ -171,6 +171,7 @@ pub const NEUTRON: &[(&str, u16, &str)] = &[
     ("auth.expired", 401, "HTTPUnauthorized"),
     ("auth.csrf", 403, "HTTPForbidden"),
     ("auth.forbidden", 403, "PolicyNotAuthorized"),
+    ("auth.no_project", 403, "HTTPForbidden"),
     ("auth.busy", 503, "ServiceUnavailable"),
     ("not_found", 404, "HTTPNotFound"),
     ("name.taken", 409, "Conflict"),

@@ -8,7 +8,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use portolan_core::command::{Command, Outcome, Repetition, Request};
-use portolan_core::model::{KeptAnswer, Object};
+use portolan_core::model::{Idempotency, KeptAnswer};
 use portolan_shared::check;
 use portolan_shared::ids::ProjectId;
 use portolan_shared::refusal::Refusal;
@@ -173,10 +173,7 @@ impl Caller {
             }
             _ => None,
         };
-        let kept = kept.and_then(|outcome| match outcome.objects.into_iter().next() {
-            Some(Object::Idempotency(record)) => record.answer.as_ref().map(again),
-            _ => None,
-        });
+        let kept = kept.and_then(|outcome| outcome.made::<Idempotency>()?.answer.as_ref().map(again));
         Ok(kept.unwrap_or_else(|| Response::from_parts(parts, Body::from(bytes))))
     }
 }

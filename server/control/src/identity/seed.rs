@@ -1,7 +1,7 @@
 //! The first start: project and user `admin` are made.
 
 use portolan_core::command::{Actor, Command};
-use portolan_core::model::{Assignment, Object, Role, User};
+use portolan_core::model::{Assignment, Project, Role, User};
 use portolan_shared::refusal::Refusal;
 
 use super::login::request;
@@ -52,14 +52,10 @@ pub async fn seed(control: &Control, passwords: &Passwords, password: Option<&st
                 description: "Made at the first start.".to_owned(),
             };
             let made = control.write(request(Actor::System, command)).await?;
-            match made.objects.first() {
-                Some(Object::Project(project)) => project.id,
-                _ => {
-                    return Err(Refusal::StoreUnavailable {
-                        reason: "the project was not made".to_owned(),
-                    });
-                }
-            }
+            let made = made.made::<Project>().ok_or_else(|| Refusal::StoreUnavailable {
+                reason: "the project was not made".to_owned(),
+            })?;
+            made.id
         }
     };
     let before = control.read(|view| view.user_by_name(ADMIN).cloned());

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use portolan_core::command::{Command, Request};
-use portolan_core::model::{Object, Revision};
+use portolan_core::model::{Node, Revision};
 use portolan_core::view::View;
 use portolan_shared::check;
 use portolan_shared::ids::{ClusterId, JoinTokenId, NodeId};
@@ -78,14 +78,12 @@ async fn join(hub: &Hub, request: &JoinRequest) -> Result<Joined, Refused> {
         key_hash,
     };
     let (node, cluster) = match hub.control.write(Request::host(command)).await {
-        Ok(outcome) => outcome
-            .objects
-            .iter()
-            .find_map(|object| match object {
-                Object::Node(node) => Some((node.id, node.cluster)),
-                _ => None,
-            })
-            .ok_or_else(|| malformed("the join made no node"))?,
+        Ok(outcome) => {
+            let node = outcome
+                .made::<Node>()
+                .ok_or_else(|| malformed("the join made no node"))?;
+            (node.id, node.cluster)
+        }
         // The answer to the first request was lost on its way: the same key may ask again.
         Err(Refusal::TokenSpent {}) => hub
             .control

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use portolan_shared::addr::{Cidr, IpRange};
-use portolan_shared::holder::Holder;
+use portolan_shared::holder::{At, Holder, Named};
 use portolan_shared::ids::{NetworkId, SubnetId};
 use portolan_shared::refusal::Refusal;
 
@@ -47,21 +47,26 @@ pub(super) fn create(draft: &mut Draft<'_>, request: &Request, new: &[NewSubnet]
 
 /// No two ranges of a network share an address: subnets, and service ranges of its clusters.
 fn check_overlap(draft: &Draft<'_>, network: &Network, cidr: Cidr) -> Result<(), Refusal> {
-    let refuse = |other: String, other_cidr: Cidr| match cidr.range().intersection(&other_cidr.range()) {
+    let refuse = |what: Holder, other_cidr: Cidr| match cidr.range().intersection(&other_cidr.range()) {
         None => Ok(()),
         Some(shared) => Err(Refusal::Overlap {
             cidr,
-            other,
+            what: Box::new(what),
             other_cidr,
             network: display_name(&network.name, network.id),
             shared,
         }),
     };
     if let Some(other) = draft.overlapping(network.id, cidr) {
-        refuse(display_name(&other.name, other.id), other.cidr)?;
+        let name = display_name(&other.name, other.id);
+        refuse(
+            Holder::Named(Named::Subnet, name, Some(At::Subnet(other.id))),
+            other.cidr,
+        )?;
     }
     for cluster in draft.of::<Cluster>(network.id) {
-        refuse(format!("services of {}", cluster.name), cluster.service_range)?;
+        let what = Holder::Named(Named::Services, cluster.name.clone(), Some(At::Cluster(cluster.id)));
+        refuse(what, cluster.service_range)?;
     }
     Ok(())
 }

@@ -308,7 +308,7 @@ impl View {
             .collect();
         ranges.extend(self.clusters(Some(project)).map(|cluster| UsedRange {
             cidr: cluster.service_range,
-            name: format!("services of {}", cluster.name),
+            name: cluster.name.clone(),
             network_id: cluster.network,
             network: named(cluster.network),
             subnet_id: None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{OriginalUri, Query};
 use axum::response::Response;
 use portolan_core::command::{Command, NewCluster, Outcome};
-use portolan_core::model::{Cluster, Object};
+use portolan_core::model::Cluster;
 use portolan_core::view::View;
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::{ClusterRow, CreateCluster, List, NodesFrom, One, ProjectCluster};
@@ -104,11 +104,8 @@ pub async fn create(call: Call, body: Body) -> Answer {
         Ok(Command::CreateCluster(NewCluster { project, spec }))
     };
     let answer = |outcome: Outcome| {
-        let made = outcome.objects.iter().find_map(|object| match object {
-            Object::Cluster(cluster) => Some(cluster),
-            _ => None,
-        });
-        reply::created(&row(&call, made.ok_or(Failure::Internal)?)?)
+        let made = outcome.made::<Cluster>().ok_or(Failure::Internal)?;
+        reply::created(&row(&call, &made)?)
     };
     call.create(&body.0, command, answer).await
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use portolan_core::command::Command;
-use portolan_core::model::{Cluster, Object};
+use portolan_core::model::{self, Cluster, Node};
 use portolan_shared::check;
 use portolan_shared::ids::NodeId;
 use portolan_shared::refusal::Refusal;
@@ -43,11 +43,7 @@ async fn issue(call: &Call, cluster: &Arc<Cluster>, node: Option<NodeId>) -> Ans
     let tokens = tokens(call)?;
     let (command, secret) = tokens.issue(cluster.id, node, call.caller.now);
     let outcome = call.write(command).await?;
-    let made = outcome.objects.iter().find_map(|object| match object {
-        Object::JoinToken(token) => Some(token),
-        _ => None,
-    });
-    let made = made.ok_or(Failure::Internal)?;
+    let made = outcome.made::<model::JoinToken>().ok_or(Failure::Internal)?;
     let (facts, prefix, mtu) = call.control().read(|view| {
         let facts = node.and_then(|id| view.node(id)).map(|node| NodeFacts::of(view, node));
         let prefix = view.subnet(cluster.node_subnet).map(|subnet| subnet.cidr.prefix());
@@ -58,7 +54,7 @@ async fn issue(call: &Call, cluster: &Arc<Cluster>, node: Option<NodeId>) -> Ans
         )
     });
     reply::created(&JoinToken {
-        token: tokens.text(made, &secret),
+        token: tokens.text(&made, &secret),
         expires_at: moment(made.expires_at),
         node: facts.map(|facts| facts.row(call.caller.now)),
         prefix,
@@ -80,11 +76,8 @@ pub async fn create(call: Call, path: Segments, body: Body) -> Answer {
         address: None,
     };
     let outcome = call.create_with_secret(&body.0, command).await?;
-    let made = outcome.objects.iter().find_map(|object| match object {
-        Object::Node(node) => Some(node.id),
-        _ => None,
-    });
-    issue(&call, &cluster, Some(made.ok_or(Failure::Internal)?)).await
+    let made = outcome.made::<Node>().ok_or(Failure::Internal)?;
+    issue(&call, &cluster, Some(made.id)).await
 }
 
 /// `POST …/clusters/{id}/join-tokens`: for any host that has an address of the node subnet.

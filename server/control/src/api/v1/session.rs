@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use portolan_core::command::{Command, Proof};
-use portolan_core::model::{Object, Role, Session, User};
+use portolan_core::model::{Role, Session, User};
 use portolan_core::view::View;
 use portolan_shared::check::shortened;
 use portolan_shared::refusal::Refusal;
@@ -128,10 +128,8 @@ pub async fn update(caller: Caller, body: Body) -> Answer {
     }
     let user = caller.user.id;
     let outcome = caller.write(Command::SetLanguage { user, language }).await?;
-    match outcome.objects.first() {
-        Some(Object::User(user)) => reply::ok(&answer(&caller.api, user, &caller.session)?),
-        _ => Err(Failure::Internal),
-    }
+    let user = outcome.made::<User>().ok_or(Failure::Internal)?;
+    reply::ok(&answer(&caller.api, &user, &caller.session)?)
 }
 
 /// `DELETE /portolan/v1/session`.

@@ -6,7 +6,7 @@ use axum::extract::OriginalUri;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_core::command::{Command, Outcome};
-use portolan_core::model::{Object, Project};
+use portolan_core::model::Project;
 use portolan_shared::check::NAME_MAX;
 use portolan_shared::ids::{ProjectId, UserId};
 use portolan_shared::refusal::Refusal;
@@ -172,11 +172,11 @@ pub async fn create(caller: Caller, headers: HeaderMap, body: Body) -> Answer {
         .into());
     }
     let command = Command::CreateProject { name, description };
-    let made = |outcome: Outcome| match outcome.objects.into_iter().next() {
-        Some(Object::Project(project)) => reply::created(&One {
+    let made = |outcome: Outcome| {
+        let project = outcome.made::<Project>().ok_or(Failure::Internal)?;
+        reply::created(&One {
             project: wire(&caller.api, &headers, &project),
-        }),
-        _ => Err(Failure::Internal),
+        })
     };
     caller.create(&body.0, || Ok(command), made).await
 }

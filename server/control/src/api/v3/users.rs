@@ -6,7 +6,7 @@ use axum::extract::OriginalUri;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use portolan_core::command::{Command, NewPassword, Outcome, UserChange};
-use portolan_core::model::{Object, User};
+use portolan_core::model::User;
 use portolan_shared::check::NAME_MAX;
 use portolan_shared::ids::{ProjectId, UserId};
 use portolan_shared::refusal::Refusal;
@@ -151,11 +151,11 @@ pub async fn create(caller: Caller, headers: HeaderMap, body: Body) -> Answer {
     };
     // Not the body: a fast hash of a password must be nowhere.
     let name = user.name.clone();
-    let made = |outcome: Outcome| match outcome.objects.into_iter().next() {
-        Some(Object::User(user)) => reply::created(&One {
+    let made = |outcome: Outcome| {
+        let user = outcome.made::<User>().ok_or(Failure::Internal)?;
+        reply::created(&One {
             user: wire(&caller.api, &headers, &user),
-        }),
-        _ => Err(Failure::Internal),
+        })
     };
     caller
         .create(name.as_bytes(), || Ok(Command::CreateUser(user)), made)
@@ -189,12 +189,10 @@ pub async fn update(caller: Caller, headers: HeaderMap, path: Segments, body: Bo
         });
     }
     let outcome = caller.write(Command::ChangeUser(before.id, change)).await?;
-    match outcome.objects.first() {
-        Some(Object::User(user)) => reply::ok(&One {
-            user: wire(&caller.api, &headers, user),
-        }),
-        _ => Err(Failure::Internal),
-    }
+    let user = outcome.made::<User>().ok_or(Failure::Internal)?;
+    reply::ok(&One {
+        user: wire(&caller.api, &headers, &user),
+    })
 }
 
 /// `POST /v3/users/{id}/password`: by whoever knows the old one. Whatever the old one began ends, this
