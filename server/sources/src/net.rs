@@ -76,7 +76,7 @@ pub trait PeerListener: Send + Sync + 'static {
     fn address(&self) -> io::Result<SocketAddr>;
 }
 
-/// The machine's network: TCP and unix sockets.
+/// The machine's network: TCP and unix sockets. To be used within a runtime.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemNet;
 
