@@ -6,9 +6,9 @@ use portolan_shared::holder::{Holder, Plain};
 use portolan_shared::ids::NetworkId;
 use portolan_shared::refusal::Refusal;
 
-use super::super::range::{self, Overlap, Said, next_free};
 use super::{Context, Typed, refused};
 use crate::api::Failure;
+use crate::forms::range::{self, Overlap, Said, next_free};
 use crate::i18n::{Key, format, t, tp};
 
 /// Prefix lengths (IPv4, IPv6) of what is offered: 254 nodes; 1,024 blocks; 4,096 services. The server's own.

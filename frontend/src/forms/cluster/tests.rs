@@ -3,9 +3,9 @@
 use portolan_shared::status::PortStatus;
 use portolan_shared::v1::{Quota, Ref};
 
-use super::super::quota;
-use super::super::range::tests::{NETWORK, used};
 use super::*;
+use crate::forms::quota;
+use crate::forms::range::tests::{NETWORK, used};
 
 /// A network of the project's.
 pub(super) fn network(internet: bool, services: bool) -> NetworkRow {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use portolan_shared::v1::{NetworkRow, NodesFrom, PathKind, SubnetRow};
 
-use super::super::words;
 use crate::components::choice::{Choice, Note, choices_field};
 use crate::components::facts::link;
 use crate::components::field::{LINE, Look, Message, text_field};
@@ -17,6 +16,7 @@ use crate::forms::cluster::{Barred, Checked, Context, ExternalIpOptions, GrantSt
 use crate::forms::range::Said;
 use crate::i18n::{Key, format, t, tp};
 use crate::paths;
+use crate::screens::words;
 use crate::session::use_session;
 
 /// Paths between nodes, as the form lists them.

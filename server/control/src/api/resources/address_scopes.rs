@@ -12,17 +12,17 @@ use portolan_shared::kinds::address_scopes::{self as wire, AddressScopeId};
 use portolan_shared::v1::List;
 use uuid::Uuid;
 
-use super::super::context::Call;
-use super::super::error::{Answer, Failure};
-use super::super::fields::{Fields, required};
-use super::super::reply;
-use super::super::route::get;
-use super::super::v1::operation::{Operation, Tag, Who, chapter};
-use super::super::v1::rows::moment;
-use super::super::v2::attributes::{Attribute, attributes};
-use super::super::v2::list::{Listed, Query, Value};
-use super::super::v2::resource::{Names, Resource};
-use super::super::v2::{Described, owner};
+use crate::api::context::Call;
+use crate::api::error::{Answer, Failure};
+use crate::api::fields::{Fields, required};
+use crate::api::reply;
+use crate::api::route::get;
+use crate::api::v1::operation::{Operation, Tag, Who, chapter};
+use crate::api::v1::rows::moment;
+use crate::api::v2::attributes::{Attribute, attributes};
+use crate::api::v2::list::{Listed, Query, Value};
+use crate::api::v2::resource::{Names, Resource};
+use crate::api::v2::{Described, owner};
 use crate::identity::rights::Rights;
 
 /// The resource.

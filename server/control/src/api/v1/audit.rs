@@ -18,11 +18,11 @@ use portolan_shared::v1::{AuditEntry, AuditKind, AuditObject, AuditOp, List, Thr
 use portolan_store::AuditAsked;
 use serde::de::DeserializeOwned;
 
-use super::super::context::{Call, Desk};
-use super::super::error::{Answer, Failure};
-use super::super::outer::RequestId;
-use super::super::reply;
 use crate::api::Api;
+use crate::api::context::{Call, Desk};
+use crate::api::error::{Answer, Failure};
+use crate::api::outer::RequestId;
+use crate::api::reply;
 use crate::control::Control;
 
 /// Entries of a page, if nothing is said.

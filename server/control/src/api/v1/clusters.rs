@@ -11,12 +11,12 @@ use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::{ClusterRow, CreateCluster, List, NodesFrom, One, ProjectCluster};
 use portolan_shared::{check, cluster};
 
-use super::super::context::{Call, Caller, Segments};
-use super::super::error::{Answer, Failure};
-use super::super::fields::Body;
-use super::super::reply;
 use super::find;
 use super::rows::ClusterFacts;
+use crate::api::context::{Call, Caller, Segments};
+use crate::api::error::{Answer, Failure};
+use crate::api::fields::Body;
+use crate::api::reply;
 
 /// Rows of some clusters.
 fn rows<'a>(view: &View, clusters: impl Iterator<Item = &'a Arc<Cluster>>) -> Vec<(Arc<Cluster>, ClusterFacts)> {

@@ -12,10 +12,10 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::super::context::COOKIE;
-use super::super::error::status_of;
 use super::operation::{Form, Gives, Operation, Tag, Who};
 use super::tidy;
+use crate::api::context::COOKIE;
+use crate::api::error::status_of;
 
 /// Where all of it is, from the document's own address.
 pub const SERVER: &str = "/portolan/v1";

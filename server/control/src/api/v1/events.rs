@@ -30,10 +30,10 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::super::Api;
-use super::super::context::{Caller, alive};
-use super::super::error::Failure;
-use super::super::v2::not_found;
+use crate::api::Api;
+use crate::api::context::{Caller, alive};
+use crate::api::error::Failure;
+use crate::api::v2::not_found;
 use crate::feed::{Next, Subscription};
 use crate::identity::rights::{overall, rights};
 use crate::places::{Full, Place, Places};

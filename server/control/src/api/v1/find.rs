@@ -7,9 +7,9 @@ use portolan_core::model::hidden;
 use portolan_core::model::{Cluster, Meta, Network, Node, Port, Subnet};
 use portolan_core::view::View;
 
-use super::super::context::{Call, Segments};
-use super::super::error::Failure;
-use super::super::v2::not_found;
+use crate::api::context::{Call, Segments};
+use crate::api::error::Failure;
+use crate::api::v2::not_found;
 
 fn here<T>(call: &Call, found: Option<&Arc<T>>, meta: impl Fn(&T) -> &Meta) -> Option<Arc<T>> {
     found.filter(|object| meta(object).project == call.project.id).cloned()

@@ -3,11 +3,11 @@
 use axum::extract::OriginalUri;
 use portolan_shared::v1::{AddressSpace, List, NetworkRow, One};
 
-use super::super::context::{Call, Segments};
-use super::super::error::{Answer, Failure};
-use super::super::reply;
 use super::find;
 use super::rows::NetworkFacts;
+use crate::api::context::{Call, Segments};
+use crate::api::error::{Answer, Failure};
+use crate::api::reply;
 
 /// `GET …/networks`: all of the project's, by name, and then the provider's external ones.
 pub async fn list(call: Call, _: OriginalUri) -> Answer {

@@ -10,13 +10,13 @@ use portolan_shared::ids::NodeId;
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::{CreateNode, JoinToken, List, NodeRow};
 
-use super::super::context::{Call, Segments};
-use super::super::error::{Answer, Failure};
-use super::super::fields::Body;
-use super::super::reply;
 use super::clusters::tokens;
 use super::find;
 use super::rows::{NodeFacts, moment};
+use crate::api::context::{Call, Segments};
+use crate::api::error::{Answer, Failure};
+use crate::api::fields::Body;
+use crate::api::reply;
 
 /// `GET …/clusters/{id}/nodes`: by name, numbers in their order.
 pub async fn list(call: Call, path: Segments) -> Answer {

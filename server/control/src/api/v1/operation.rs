@@ -8,7 +8,7 @@ use portolan_shared::ids::{ClusterId, NetworkId, NodeId, PortId, ProjectId, Shad
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
-use super::super::route::Route;
+use crate::api::route::Route;
 
 /// Makes a type's schema, or a reference to it.
 pub type MakeSchema = fn(&mut SchemaGenerator) -> Schema;

@@ -11,10 +11,10 @@ use portolan_shared::stages::Because;
 use portolan_shared::status::Reason;
 use portolan_shared::v1::{DeletePlan, PlanItem, PlanKind};
 
-use super::super::context::{Call, Segments};
-use super::super::error::{Answer, Failure};
-use super::super::reply;
 use super::find;
+use crate::api::context::{Call, Segments};
+use crate::api::error::{Answer, Failure};
+use crate::api::reply;
 
 /// Most names of an item.
 const NAMED: usize = 10;

@@ -14,12 +14,12 @@ use portolan_shared::refusal::Refusal;
 use portolan_shared::status::chain;
 use portolan_shared::v1::{List, One, PortRow, WhyStep};
 
-use super::super::context::{Call, Segments};
-use super::super::error::{Answer, Failure};
-use super::super::reply;
-use super::super::status::reason;
 use super::find;
 use super::rows::PortFacts;
+use crate::api::context::{Call, Segments};
+use crate::api::error::{Answer, Failure};
+use crate::api::reply;
+use crate::api::status::reason;
 
 /// Ports of a page when nothing is said.
 const LIMIT: usize = 1_000;

@@ -5,9 +5,9 @@ use portolan_core::quotas::Quotas;
 use portolan_core::view::{PortScope, View};
 use portolan_shared::v1::{List, Quota};
 
-use super::super::context::Call;
-use super::super::error::Answer;
-use super::super::reply;
+use crate::api::context::Call;
+use crate::api::error::Answer;
+use crate::api::reply;
 use crate::identity::rights::Rights;
 
 /// `GET …/quotas`.

@@ -13,9 +13,9 @@ use portolan_shared::v1::{
     Decision, Grant, Message, One, PostMessage, Ref, RequestState, ShadowRequest as Wire, Side, TEXT_MAX, TEXT_MIN,
 };
 
-use super::super::error::Failure;
-use super::super::v2::not_found;
 use super::rows::moment;
+use crate::api::error::Failure;
+use crate::api::v2::not_found;
 
 /// Most characters of a message that a list shows.
 const BEGINNING: usize = 120;

@@ -12,10 +12,10 @@ use portolan_shared::v1::{
 };
 use serde_json::{Value, json};
 
-use super::super::resources::RESOURCES;
-use super::super::route::{Route, delete, get, post, put};
 use super::operation::{Gives, Nothing, Operation, Tag, Who, chapter};
 use super::{audit, clusters, description, events, networks, nodes, plans, ports, quotas, session, subnets};
+use crate::api::resources::RESOURCES;
+use crate::api::route::{Route, delete, get, post, put};
 
 /// Every operation, chapter by chapter.
 pub fn operations() -> Vec<Operation> {

@@ -18,7 +18,7 @@ use portolan_shared::v1::{Attached, FixedIp, NetworkRow, PortKind, PortRow, Ref,
 
 pub use clusters::{ClusterFacts, NodeFacts};
 
-use super::super::status::{NodeState, Nodes, reason};
+use crate::api::status::{NodeState, Nodes, reason};
 use crate::identity::rights::Rights;
 
 /// A moment as rows have it.

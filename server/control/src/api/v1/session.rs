@@ -15,11 +15,11 @@ use portolan_shared::check::shortened;
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::{ChangeSession, LANGUAGES, LogIn, ProjectRef, Session as Answered, UserRef};
 
-use super::super::Api;
-use super::super::context::{COOKIE, Caller, Peer};
-use super::super::error::{Answer, Failure};
-use super::super::fields::Body;
-use super::super::reply;
+use crate::api::Api;
+use crate::api::context::{COOKIE, Caller, Peer};
+use crate::api::error::{Answer, Failure};
+use crate::api::fields::Body;
+use crate::api::reply;
 use crate::identity::login::{Kind, SESSION_LIFETIME, begin, by_password};
 use crate::identity::rights::everywhere;
 

@@ -8,12 +8,12 @@ use portolan_shared::ids::ShadowRequestId;
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::{FileRequest, NODES_MAX, One, PostMessage, ShadowportPage, Side, TEXT_MAX, TEXT_MIN};
 
-use super::super::context::{Call, Segments};
-use super::super::error::{Answer, Failure};
-use super::super::fields::Body;
-use super::super::reply;
-use super::super::v2::not_found;
 use super::requests::{self, RequestFacts};
+use crate::api::context::{Call, Segments};
+use crate::api::error::{Answer, Failure};
+use crate::api::fields::Body;
+use crate::api::reply;
+use crate::api::v2::not_found;
 
 /// What a caller may know.
 fn audience(call: &Call) -> Audience {

@@ -2,11 +2,11 @@
 
 use portolan_shared::v1::{List, One, SubnetRow};
 
-use super::super::context::{Call, Segments};
-use super::super::error::{Answer, Failure};
-use super::super::reply;
 use super::find;
 use super::rows::SubnetFacts;
+use crate::api::context::{Call, Segments};
+use crate::api::error::{Answer, Failure};
+use crate::api::reply;
 
 /// `GET …/networks/{id}/subnets`: by address.
 pub async fn of_network(call: Call, path: Segments) -> Answer {

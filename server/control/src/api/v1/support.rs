@@ -12,14 +12,14 @@ use portolan_shared::v1::{
     GrantRequest, List, PostMessage, ProjectRow, QueueRow, Ref, RequestState, Side, SupportRequest, TEXT_MAX, Verdict,
 };
 
-use super::super::context::{Desk, Segments};
-use super::super::error::{Answer, Failure};
-use super::super::fields::Body;
-use super::super::reply;
-use super::super::v2::not_found;
 use super::quotas;
 use super::requests::{self, RequestFacts};
 use super::rows::{ClusterFacts, NetworkFacts};
+use crate::api::context::{Desk, Segments};
+use crate::api::error::{Answer, Failure};
+use crate::api::fields::Body;
+use crate::api::reply;
+use crate::api::v2::not_found;
 
 /// Most rows of the queue in one answer.
 const QUEUE_MAX: usize = 500;

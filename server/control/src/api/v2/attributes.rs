@@ -2,8 +2,8 @@
 
 use serde_json::{Value as Json, json};
 
-use super::super::fields::Fields;
 use super::list::{Kind, Listed, Value};
+use crate::api::fields::Fields;
 use portolan_shared::refusal::Refusal;
 
 /// An attribute of a resource.

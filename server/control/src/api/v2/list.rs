@@ -20,9 +20,9 @@ use portolan_shared::refusal::Refusal;
 use portolan_shared::v2::Link;
 use uuid::Uuid;
 
-use super::super::Api;
-use super::super::fields::flag_text;
 use super::attributes::{Attribute, Getter};
+use crate::api::Api;
+use crate::api::fields::flag_text;
 
 pub use filters::FixedIps;
 use filters::{Filter, Wanted, moment};

@@ -5,12 +5,12 @@ use portolan_shared::v2::Link;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use uuid::Uuid;
 
-use super::super::Api;
-use super::super::error::Failure;
-use super::super::reply;
 use super::list::{Listed, Query};
 use super::resource::Resource;
 use super::select::Selected;
+use crate::api::Api;
+use crate::api::error::Failure;
+use crate::api::reply;
 use crate::identity::rights::Rights;
 
 /// Bytes that an object takes in a list, about.

@@ -14,16 +14,16 @@ use portolan_shared::time::Time;
 use portolan_shared::v2;
 use uuid::Uuid;
 
-use super::super::context::Call;
-use super::super::error::Failure;
-use super::super::fields::Fields;
-use super::super::v1::operation::Operation;
-use super::super::v1::routes;
 use super::Described;
 use super::attributes::{Attribute, attributes};
 use super::list::{Listed, Query, Value};
 use super::owner;
 use super::resource::{Names, Resource, visible};
+use crate::api::context::Call;
+use crate::api::error::Failure;
+use crate::api::fields::Fields;
+use crate::api::v1::operation::Operation;
+use crate::api::v1::routes;
 use crate::identity::rights::Rights;
 
 /// The resource.

@@ -20,13 +20,6 @@ use portolan_shared::time::Time;
 use portolan_shared::v2;
 use uuid::Uuid;
 
-use super::super::context::Call;
-use super::super::error::{Answer, Failure};
-use super::super::fields::{self, Fields, Said, required};
-use super::super::reply;
-use super::super::status::{Nodes, networking_word};
-use super::super::v1::operation::Operation;
-use super::super::v1::routes;
 use super::Described;
 use super::attributes::{Attribute, attributes};
 use super::list::{Listed, Query, Value};
@@ -34,6 +27,13 @@ use super::many::Asked;
 use super::networks;
 use super::resource::{Names, Resource, marked};
 use super::subnets::same_project;
+use crate::api::context::Call;
+use crate::api::error::{Answer, Failure};
+use crate::api::fields::{self, Fields, Said, required};
+use crate::api::reply;
+use crate::api::status::{Nodes, networking_word};
+use crate::api::v1::operation::Operation;
+use crate::api::v1::routes;
 use crate::identity::rights::Rights;
 
 /// The resource.

@@ -15,15 +15,15 @@ use portolan_core::view::View;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::super::context::{Call, Segments};
-use super::super::error::{Answer, Failure};
-use super::super::fields::{Body, Fields};
-use super::super::reply;
-use super::super::route::{Route, delete, get, post, put};
-use super::super::v1::operation::Operation;
 use super::list::{Listed, Query};
 use super::many::{Asked, Many, One};
 use super::{Described, attributes, not_found};
+use crate::api::context::{Call, Segments};
+use crate::api::error::{Answer, Failure};
+use crate::api::fields::{Body, Fields};
+use crate::api::reply;
+use crate::api::route::{Route, delete, get, post, put};
+use crate::api::v1::operation::Operation;
 use crate::identity::rights::Rights;
 
 /// Names of a resource.

@@ -13,13 +13,13 @@ use portolan_shared::refusal::Refusal;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use super::super::Api;
-use super::super::context::{Caller, Segments};
-use super::super::error::{Answer, Failure};
-use super::super::fields::{Body, required};
-use super::super::reply;
-use super::super::v2::not_found;
 use super::{DOMAIN_ID, Filters, Listing, Nothing, SelfLink, in_domain, url};
+use crate::api::Api;
+use crate::api::context::{Caller, Segments};
+use crate::api::error::{Answer, Failure};
+use crate::api::fields::{Body, required};
+use crate::api::reply;
+use crate::api::v2::not_found;
 
 #[derive(Serialize)]
 struct Wire {

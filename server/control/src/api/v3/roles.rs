@@ -8,12 +8,12 @@ use portolan_core::model::{Assignment, Role};
 use portolan_shared::ids::{ProjectId, RoleId, UserId};
 use serde::Serialize;
 
-use super::super::Api;
-use super::super::context::{Caller, Segments};
-use super::super::error::{Answer, Failure};
-use super::super::reply;
-use super::super::v2::not_found;
 use super::{DOMAIN, DOMAIN_ID, DOMAIN_NAME, DomainRef, Filters, Listing, Nothing, SelfLink, url};
+use crate::api::Api;
+use crate::api::context::{Caller, Segments};
+use crate::api::error::{Answer, Failure};
+use crate::api::reply;
+use crate::api::v2::not_found;
 
 #[derive(Serialize)]
 struct RoleWire {

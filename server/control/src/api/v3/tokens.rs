@@ -15,12 +15,12 @@ use portolan_shared::refusal::Refusal;
 use portolan_shared::time::Time;
 use serde::{Deserialize, Serialize};
 
-use super::super::Api;
-use super::super::context::{Caller, Peer, live};
-use super::super::error::{Answer, Failure};
-use super::super::fields::Body;
-use super::super::reply;
 use super::{DOMAIN, DOMAIN_ID, DOMAIN_NAME, DomainRef, Service, services};
+use crate::api::Api;
+use crate::api::context::{Caller, Peer, live};
+use crate::api::error::{Answer, Failure};
+use crate::api::fields::Body;
+use crate::api::reply;
 use crate::control::Control;
 use crate::identity::login::{Kind, begin, by_password};
 

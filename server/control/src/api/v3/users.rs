@@ -12,13 +12,13 @@ use portolan_shared::ids::{ProjectId, UserId};
 use portolan_shared::refusal::Refusal;
 use serde::Serialize;
 
-use super::super::Api;
-use super::super::context::{Caller, Peer, Segments};
-use super::super::error::{Answer, Failure};
-use super::super::fields::{Body, Fields, Said, required, wrong_type};
-use super::super::reply;
-use super::super::v2::not_found;
 use super::{DOMAIN_ID, Filters, Listing, Nothing, SelfLink, in_domain, url};
+use crate::api::Api;
+use crate::api::context::{Caller, Peer, Segments};
+use crate::api::error::{Answer, Failure};
+use crate::api::fields::{Body, Fields, Said, required, wrong_type};
+use crate::api::reply;
+use crate::api::v2::not_found;
 use crate::identity::password;
 
 #[derive(Serialize)]

@@ -6,10 +6,10 @@ use portolan_shared::v1::{
 };
 use serde_json::json;
 
-use super::super::super::route::{get, post};
-use super::super::operation::{Nothing, Operation, Tag, Who, chapter};
-use super::super::{shadowport, support};
 use super::one_or_all;
+use crate::api::route::{get, post};
+use crate::api::v1::operation::{Nothing, Operation, Tag, Who, chapter};
+use crate::api::v1::{shadowport, support};
 
 /// The customer's side.
 pub(super) fn shadowport() -> impl Iterator<Item = Operation> {

@@ -8,8 +8,8 @@ use portolan_shared::stages;
 use portolan_shared::status::{Cause, derive};
 use portolan_shared::v1::{BlockRow, ClusterRow, ExternalIp, NodeRow, NodeState as NodeWord, Ref};
 
-use super::super::super::status::{NodeState, reason};
 use super::{moment, subnet_ref};
+use crate::api::status::{NodeState, reason};
 
 /// What a cluster's row is made of.
 pub struct ClusterFacts {

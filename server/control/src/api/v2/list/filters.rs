@@ -8,9 +8,9 @@ use portolan_shared::refusal::Refusal;
 use portolan_shared::time::Time;
 use uuid::Uuid;
 
-use super::super::super::fields::flag_text;
-use super::super::attributes::Getter;
 use super::{Kind, Listed, Value, wrong};
+use crate::api::fields::flag_text;
+use crate::api::v2::attributes::Getter;
 
 /// A value that a filter asks for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,7 +1,7 @@
 //! Tests of lists.
 
-use super::super::attributes::attributes;
 use super::*;
+use crate::api::v2::attributes::attributes;
 
 #[derive(Debug, Clone, PartialEq)]
 struct Thing {
