@@ -125,6 +125,11 @@ fn bodies() -> Vec<(ObjectKind, Value, &'static [&'static str])> {
             }),
             &[],
         ),
+        (
+            ObjectKind::AddressScope,
+            json!({"id": id, "meta": meta, "name": "inner", "ip_version": 4, "shared": false}),
+            &[],
+        ),
     ]
 }
 
