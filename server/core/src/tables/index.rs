@@ -1,4 +1,4 @@
-//! Ways to find objects besides their id. A kind declares its own with [`indexes!`]; a table keeps them.
+//! Ways to find objects besides their id. A kind declares its own with `indexes!`; a table keeps them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;

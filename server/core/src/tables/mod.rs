@@ -1,4 +1,4 @@
-//! Where a view keeps objects: a table a kind, each with the indexes that the kind declares ([`indexes!`]).
+//! Where a view keeps objects: a table a kind, each with the indexes that the kind declares (`indexes!`).
 //!
 //! [`Table`] does for all kinds but ports, of which there may be a million ([`Ports`]).
 
