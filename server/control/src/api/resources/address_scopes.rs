@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::OriginalUri;
+use axum::http::HeaderMap;
 use portolan_core::command;
 use portolan_core::kinds::address_scopes::{AddressScope, AddressScopeChange, Command, NewAddressScope};
 use portolan_core::view::View;
@@ -21,7 +22,7 @@ use crate::api::v1::operation::{Operation, Tag, Who, chapter};
 use crate::api::v1::rows::moment;
 use crate::api::v2::attributes::{Attribute, attributes};
 use crate::api::v2::list::{Listed, Query, Value};
-use crate::api::v2::resource::{Names, Resource};
+use crate::api::v2::resource::{Few, Names, Resource, list};
 use crate::api::v2::{Described, owner};
 use crate::identity::rights::Rights;
 
@@ -69,16 +70,6 @@ impl Resource for AddressScopes {
         "Names for ranges that must not overlap; there are no subnet pools yet to be in one",
     ));
     const BULK: bool = false;
-
-    fn found<'a>(call: &Call, view: &'a View, _: &Query<Self>) -> Box<dyn Iterator<Item = &'a Arc<AddressScope>> + 'a> {
-        let Some(project) = call.listed() else {
-            return view.list(None);
-        };
-        let others = view
-            .shared_address_scopes()
-            .filter(move |scope| scope.meta.project != project);
-        Box::new(view.list(Some(project)).chain(others))
-    }
 
     fn beside<'a>(_: &View, _: impl Iterator<Item = &'a Arc<AddressScope>>) {}
 
@@ -135,6 +126,22 @@ impl Resource for AddressScopes {
             )
             .gives::<List<wire::AddressScopeRow>>();
         chapter(TAG, [list]).collect()
+    }
+
+    async fn list(call: Call, headers: HeaderMap, uri: OriginalUri) -> Answer {
+        list::<Self>(call, headers, uri).await
+    }
+}
+
+impl Few for AddressScopes {
+    fn found<'a>(call: &Call, view: &'a View, _: &Query<Self>) -> Box<dyn Iterator<Item = &'a Arc<AddressScope>> + 'a> {
+        let Some(project) = call.listed() else {
+            return view.list(None);
+        };
+        let others = view
+            .shared_address_scopes()
+            .filter(move |scope| scope.meta.project != project);
+        Box::new(view.list(Some(project)).chain(others))
     }
 }
 

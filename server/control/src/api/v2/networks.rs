@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use axum::extract::OriginalUri;
+use axum::http::HeaderMap;
 use portolan_core::command::{Command, NetworkChange, NewNetwork};
 use portolan_core::model::Network;
 use portolan_core::view::View;
@@ -18,9 +20,9 @@ use super::Described;
 use super::attributes::{Attribute, attributes};
 use super::list::{Listed, Query, Value};
 use super::owner;
-use super::resource::{Names, Resource, visible};
+use super::resource::{Few, Names, Resource, list, visible};
 use crate::api::context::Call;
-use crate::api::error::Failure;
+use crate::api::error::{Answer, Failure};
 use crate::api::fields::Fields;
 use crate::api::v1::operation::Operation;
 use crate::api::v1::routes;
@@ -145,17 +147,6 @@ impl Resource for Networks {
     const EXTENSION: Option<Described> = None;
     const BULK: bool = true;
 
-    /// The project's, and external ones.
-    fn found<'a>(call: &Call, view: &'a View, _: &Query<Self>) -> Box<dyn Iterator<Item = &'a Arc<Network>> + 'a> {
-        let Some(project) = call.listed() else {
-            return view.networks(None);
-        };
-        let provided = view
-            .external_networks()
-            .filter(move |network| network.meta.project != project);
-        Box::new(view.networks(Some(project)).chain(provided))
-    }
-
     fn beside<'a>(view: &View, networks: impl Iterator<Item = &'a Arc<Network>>) -> Self::Beside {
         let subnets = |network: &Arc<Network>| view.subnets_of(network.id).map(|subnet| subnet.id).collect();
         networks.map(|network| (network.id, subnets(network))).collect()
@@ -241,5 +232,22 @@ impl Resource for Networks {
 
     fn delete(id: NetworkId) -> Command {
         Command::DeleteNetwork(id)
+    }
+
+    async fn list(call: Call, headers: HeaderMap, uri: OriginalUri) -> Answer {
+        list::<Self>(call, headers, uri).await
+    }
+}
+
+impl Few for Networks {
+    /// The project's, and external ones.
+    fn found<'a>(call: &Call, view: &'a View, _: &Query<Self>) -> Box<dyn Iterator<Item = &'a Arc<Network>> + 'a> {
+        let Some(project) = call.listed() else {
+            return view.networks(None);
+        };
+        let provided = view
+            .external_networks()
+            .filter(move |network| network.meta.project != project);
+        Box::new(view.networks(Some(project)).chain(provided))
     }
 }

@@ -282,13 +282,6 @@ impl Resource for Ports {
     const EXTENSION: Option<Described> = None;
     const BULK: bool = true;
 
-    fn found<'a>(call: &Call, view: &'a View, query: &Query<Self>) -> Box<dyn Iterator<Item = &'a Arc<Port>> + 'a> {
-        match way(call, view, query) {
-            Way::These(ports) => Box::new(ports.into_iter().filter_map(|port| view.port(port.id))),
-            Way::Walk(scope) => view.ports(scope, None),
-        }
-    }
-
     fn beside<'a>(view: &View, ports: impl Iterator<Item = &'a Arc<Port>>) -> Nodes {
         Nodes::of(view, ports)
     }

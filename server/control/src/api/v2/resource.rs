@@ -65,13 +65,6 @@ pub trait Resource: Listed {
     /// Whether a create may make several.
     const BULK: bool;
 
-    /// Objects that a list may be of: those of the narrowest index there is for its filters.
-    fn found<'a>(
-        call: &Call,
-        view: &'a View,
-        query: &Query<Self>,
-    ) -> Box<dyn Iterator<Item = &'a Arc<Self::Kind>> + 'a>;
-
     /// Takes out of the view what the answers about these objects need.
     fn beside<'a>(view: &View, objects: impl Iterator<Item = &'a Arc<Self::Kind>>) -> Self::Beside;
 
@@ -105,10 +98,18 @@ pub trait Resource: Listed {
     /// What `/portolan/v1` has of it.
     fn operations() -> Vec<Operation>;
 
-    /// `GET` of a list. A resource of which there are very many has its own.
-    fn list(call: Call, headers: HeaderMap, uri: OriginalUri) -> impl Future<Output = Answer> + Send {
-        list::<Self>(call, headers, uri)
-    }
+    /// `GET` of a list: [`list`], but for what there may be a million of.
+    fn list(call: Call, headers: HeaderMap, uri: OriginalUri) -> impl Future<Output = Answer> + Send;
+}
+
+/// A resource of which there are so few that a list looks at all that may be in it, under one lock.
+pub trait Few: Resource {
+    /// Objects that a list may be of: those of the narrowest index there is for its filters.
+    fn found<'a>(
+        call: &Call,
+        view: &'a View,
+        query: &Query<Self>,
+    ) -> Box<dyn Iterator<Item = &'a Arc<Self::Kind>> + 'a>;
 }
 
 /// A resource in the list of all.
@@ -203,7 +204,11 @@ fn one<'a, R: Resource>(call: &Call, item: &R::Item<'a>, fields: &'a [String]) -
     }
 }
 
-async fn list<R: Resource>(call: Call, headers: HeaderMap, OriginalUri(uri): OriginalUri) -> Answer {
+/// A list of what there is little of.
+///
+/// # Errors
+/// If the query is wrong.
+pub async fn list<R: Few>(call: Call, headers: HeaderMap, OriginalUri(uri): OriginalUri) -> Answer {
     let query = Query::<R>::read(&uri)?;
     let marked = marked(&call, &query)?;
     let (objects, beside) = call.control().read(|view| {

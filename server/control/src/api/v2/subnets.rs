@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use axum::extract::OriginalUri;
+use axum::http::HeaderMap;
 use portolan_core::command::{Command, NewSubnet, SubnetChange};
 use portolan_core::model::Subnet;
 use portolan_core::view::View;
@@ -17,9 +19,9 @@ use super::Described;
 use super::attributes::{Attribute, attributes};
 use super::list::{Listed, Query, Value};
 use super::networks;
-use super::resource::{Names, Resource};
+use super::resource::{Few, Names, Resource, list};
 use crate::api::context::Call;
-use crate::api::error::Failure;
+use crate::api::error::{Answer, Failure};
 use crate::api::fields::{Fields, Said, required};
 use crate::api::v1::operation::Operation;
 use crate::api::v1::routes;
@@ -106,13 +108,6 @@ impl Resource for Subnets {
     };
     const EXTENSION: Option<Described> = None;
     const BULK: bool = true;
-
-    fn found<'a>(call: &Call, view: &'a View, query: &Query<Self>) -> Box<dyn Iterator<Item = &'a Arc<Subnet>> + 'a> {
-        match query.one_id("network_id") {
-            Some(network) => Box::new(view.subnets_of(network.into())),
-            None => view.subnets(call.listed()),
-        }
-    }
 
     fn beside<'a>(_: &View, _: impl Iterator<Item = &'a Arc<Subnet>>) {}
 
@@ -223,5 +218,18 @@ impl Resource for Subnets {
 
     fn delete(id: SubnetId) -> Command {
         Command::DeleteSubnet(id)
+    }
+
+    async fn list(call: Call, headers: HeaderMap, uri: OriginalUri) -> Answer {
+        list::<Self>(call, headers, uri).await
+    }
+}
+
+impl Few for Subnets {
+    fn found<'a>(call: &Call, view: &'a View, query: &Query<Self>) -> Box<dyn Iterator<Item = &'a Arc<Subnet>> + 'a> {
+        match query.one_id("network_id") {
+            Some(network) => Box::new(view.subnets_of(network.into())),
+            None => view.subnets(call.listed()),
+        }
     }
 }
