@@ -77,7 +77,7 @@ test("an overlapping subnet is refused while typing, the offered one is taken, a
   await expect(cidr).not.toHaveValue("");
   await cidr.fill(nodes.cidr);
   await expect(cidr).toHaveAttribute("aria-invalid", "true");
-  await expect(panel).toContainText(`overlaps ${name}`);
+  await expect(panel).toContainText(`overlaps subnet ${name}`);
   await app.inspect("add-subnet-overlap");
   const offer = panel.getByRole("button", { name: /^Use .* instead$/ });
   const offered = (await offer.innerText()).split(" ")[1];

@@ -55,7 +55,7 @@ test("a cluster in a network of the project's: an overlap is named, the offer ta
   const free = await pods.inputValue();
   await pods.fill("10.20.0.0/16");
   await expect(pods).toHaveAttribute("aria-invalid", "true");
-  await expect(page.getByText("10.20.0.0/16 overlaps harbour-a (10.20.0.0/24) in network harbour")).toBeVisible();
+  await expect(page.getByText("10.20.0.0/16 overlaps subnet harbour-a (10.20.0.0/24) in network harbour")).toBeVisible();
   await app.inspect("create-cluster-overlap");
   await page.getByRole("button", { name: /^Use .* instead$/ }).click();
   await expect(pods).toHaveValue(free);

@@ -146,6 +146,7 @@ test.describe("a browser that prefers Russian", () => {
     await expect(app.rows("subnet").first()).toBeVisible();
     const network = new URL(page.url()).pathname;
     await visit(app, {
+      "address-scopes": `/p/${project}/address-scopes`,
       "create-network": `/p/${project}/networks/new`,
       "network-history": `${network}/audit`,
       "create-cluster": `/p/${project}/clusters/new`,
