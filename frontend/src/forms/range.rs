@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use portolan_shared::addr::{BadCidr, Cidr, Family, next_free_block};
 use portolan_shared::check::{self, UsedRange};
+use portolan_shared::holder::{Holder, Named};
 use portolan_shared::ids::NetworkId;
 use portolan_shared::refusal::{Param, Refusal};
 
@@ -49,6 +50,14 @@ pub struct Said {
     pub size: Option<String>,
 }
 
+/// What a range is called where there is little room: a subnet by its name alone.
+fn label(holder: &Holder) -> String {
+    match holder {
+        Holder::Named(Named::Subnet, name, _) => name.clone(),
+        other => params::holder(&other.param()),
+    }
+}
+
 /// What overlaps first: in the same network it forbids, elsewhere in the project one should know.
 pub fn overlap(mine: Cidr, network: Option<NetworkId>, space: &[UsedRange]) -> Option<Overlap> {
     if let Some(refusal) = network.and_then(|network| check::overlap(mine, network, space))
@@ -57,7 +66,7 @@ pub fn overlap(mine: Cidr, network: Option<NetworkId>, space: &[UsedRange]) -> O
         return Some(Overlap {
             mine,
             theirs: *other_cidr,
-            name: params::holder(&what.param()),
+            name: label(what),
             forbidden: true,
             said: Failure::from_refusal(&refusal).sentence(),
         });
@@ -68,7 +77,7 @@ pub fn overlap(mine: Cidr, network: Option<NetworkId>, space: &[UsedRange]) -> O
     Some(Overlap {
         mine,
         theirs: theirs.cidr,
-        name: params::holder(&theirs.holder().param()),
+        name: label(&theirs.holder()),
         forbidden: false,
         said: tp(
             Key::OverlapElsewhere,
@@ -185,13 +194,10 @@ pub(crate) mod tests {
     fn the_same_network_forbids_and_comes_first() {
         let space = [used("10.0.0.0/16", "far", OTHER), used("10.0.0.0/23", "db", NETWORK)];
         let found = overlap(cidr("10.0.1.0/24"), NETWORK.parse().ok(), &space).unwrap();
-        assert_eq!((found.name.as_str(), found.theirs), ("subnet db", cidr("10.0.0.0/23")));
+        assert_eq!((found.name.as_str(), found.theirs), ("db", cidr("10.0.0.0/23")));
         assert_eq!(found.message().weight, Weight::Error);
         let found = overlap(cidr("10.0.1.0/24"), None, &space).unwrap();
-        assert_eq!(
-            (found.name.as_str(), found.message().weight),
-            ("subnet far", Weight::Warning)
-        );
+        assert_eq!((found.name.as_str(), found.message().weight), ("far", Weight::Warning));
         for part in ["10.0.1.0/24", "far", "lab", "10.0.1.0-10.0.1.255"] {
             assert!(found.said.contains(part), "{part} in {}", found.said);
         }

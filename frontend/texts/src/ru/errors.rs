@@ -43,7 +43,7 @@ subject! { errors;
     ErrorDnsDuplicate: "{address} указан дважды.",
     ErrorHopOutside: "Следующий переход {next_hop} не входит в {cidr}.",
     ErrorRouteToItself: "Назначение {destination} — это сама подсеть.",
-    ErrorOverlap: "{cidr} пересекается с {what} ({other_cidr}) в сети {network}: {shared}.",
+    ErrorOverlap: "{cidr} пересекается с {other_cidr} ({what}) в сети {network}: {shared}.",
     ErrorSubnetInUse: "Адреса подсети {subnet} заняты: {holders}. Сначала удалите то, что их занимает.",
     ErrorSubnetOwned: "Подсеть {subnet} принадлежит: {owner}. Она удаляется вместе с владельцем.",
     ErrorNetworkInUse: "Сеть {network} используется: {holders}. Сначала удалите то, что её использует.",
