@@ -20,7 +20,7 @@ test("address scopes come with the openstack client, and the page says so", asyn
     });
   await app.page.getByRole("navigation", { name: "Main navigation" }).getByRole("link", { name: "Address scopes" }).click();
   await expect(app.heading("Address scopes")).toBeVisible();
-  await expect(app.page.getByText("openstack address scope create")).toBeVisible();
+  await expect(app.page.getByText("/v2.0/address-scopes")).toBeVisible();
   await app.inspect("address-scopes-empty");
 
   openstack("create --ip-version 6 inner -f value -c id");
