@@ -47,7 +47,7 @@ pub fn lazy(part: LazyPart) -> AnyView {
         let loading = load();
         leptos::task::spawn_local(async move {
             let loaded = loading.await;
-            // Whoever wanted it may have gone on.
+            // The reader may have left the page while its file was on the way; then its signal is gone.
             state.try_set(loaded.map_or(State::Failed, State::Loaded));
         });
     });

@@ -10,7 +10,7 @@ use portolan_shared::v1::Kind;
 pub struct Event {
     /// What kind of thing.
     pub kind: Kind,
-    /// Its id.
+    /// The id of the thing, as the API writes it; a node's, where it tells how the node is doing.
     pub id: String,
     /// The network it is in.
     pub network: Option<NetworkId>,

@@ -23,7 +23,7 @@ pub const MAX: u64 = 100;
 pub struct AddressScope<'a> {
     /// Drawn by the server.
     pub id: AddressScopeId,
-    /// May be empty.
+    /// The name that its owner gave it, at most 255 characters; may be empty.
     pub name: Cow<'a, str>,
     /// The project.
     pub tenant_id: ProjectId,
@@ -41,7 +41,7 @@ pub struct AddressScope<'a> {
 pub struct AddressScopeRow {
     /// Drawn by the server.
     pub id: AddressScopeId,
-    /// May be empty.
+    /// The name that its owner gave it, at most 255 characters; may be empty.
     pub name: String,
     /// 4 or 6.
     pub ip_version: u8,

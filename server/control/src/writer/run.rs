@@ -44,7 +44,7 @@ impl WriterLoop {
         } = queue.0.take(patience);
         if !requests.is_empty() || !waiting.is_empty() || writer.store.shared() {
             let mut waiting = waiting.into_iter();
-            // Whoever asked may be gone: then nobody hears it.
+            // A caller that gave up waiting does not receive its answer, and that is no error.
             let done = writer.step(&requests, &mut || {
                 for at_head in waiting.by_ref() {
                     let _ = at_head.send(Ok(()));

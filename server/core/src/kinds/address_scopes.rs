@@ -28,7 +28,7 @@ pub struct AddressScope {
     pub id: AddressScopeId,
     /// Owner, revision, times.
     pub meta: Meta,
-    /// May be empty.
+    /// The name that its owner gave it, at most 255 characters; may be empty.
     pub name: String,
     /// 4 or 6. Never changes.
     pub ip_version: u8,
@@ -126,7 +126,7 @@ impl View {
 pub struct NewAddressScope {
     /// Whose it will be.
     pub project: ProjectId,
-    /// May be empty.
+    /// The name that its owner gave it, at most 255 characters; may be empty.
     pub name: String,
     /// 4 or 6.
     pub ip_version: u8,

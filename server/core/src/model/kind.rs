@@ -106,7 +106,7 @@ pub trait Kind: Sized + 'static {
     /// Whether the agents of an object's cluster are sent something of it.
     const FOR_AGENTS: bool;
 
-    /// Its id.
+    /// The id that the writer drew for it, or what stands for one (an assignment is its own). It never changes.
     fn id(&self) -> Self::Id;
 
     /// Whose it is; `None` for users and the like.

@@ -9,6 +9,7 @@ use axum::extract::{OriginalUri, Query};
 use axum::http::Uri;
 use portolan_core::audience::Audience;
 use portolan_core::command::Actor;
+use portolan_core::fields::moment;
 use portolan_core::model::{Assignment, Key, ObjectKind, Role};
 use portolan_core::view::View;
 use portolan_shared::check;
@@ -162,6 +163,13 @@ fn kinds() -> String {
 /// What the store is asked; `None` if nothing can fit.
 fn asked(control: &Control, reader: Reader, params: Params) -> Result<Option<AuditAsked>, Refusal> {
     let kind: Option<AuditKind> = word("kind", &params.kind, &kinds())?;
+    let kind = match kind {
+        None => None,
+        Some(kind) => match ObjectKind::ALL.iter().find(|known| known.audit() == Some(kind)) {
+            Some(known) => Some(*known),
+            None => return Ok(None),
+        },
+    };
     let op: Option<AuditOp> = word("op", &params.op, "create, update, delete")?;
     let through: Option<Through> = word("through", &params.through, "console, api, agent, system")?;
     let object = match params.object.as_deref() {
@@ -177,12 +185,7 @@ fn asked(control: &Control, reader: Reader, params: Params) -> Result<Option<Aud
         project: reader.project,
         audience: reader.audience,
         object,
-        kind: kind.and_then(|kind| {
-            ObjectKind::ALL
-                .iter()
-                .copied()
-                .find(|known| known.audit() == Some(kind))
-        }),
+        kind,
         op,
         actor: None,
         by_provider: None,
@@ -279,7 +282,7 @@ fn written(view: &View, entry: &portolan_store::AuditEntry, reader: Reader) -> O
     };
     Some(AuditEntry {
         revision: entry.revision,
-        at: super::rows::moment(entry.at),
+        at: moment(entry.at),
         project: match reader.audience {
             Audience::Everyone => reader.project,
             Audience::Provider => entry.changes.iter().find_map(|change| change.project),

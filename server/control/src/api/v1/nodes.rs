@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use portolan_core::command::Command;
+use portolan_core::fields::moment;
 use portolan_core::model::{self, Cluster, Node};
 use portolan_shared::check;
 use portolan_shared::ids::NodeId;
@@ -12,7 +13,7 @@ use portolan_shared::v1::{CreateNode, JoinToken, List, NodeRow};
 
 use super::clusters::tokens;
 use super::find;
-use super::rows::{NodeFacts, moment};
+use super::rows::NodeFacts;
 use crate::api::context::{Call, Segments};
 use crate::api::error::{Answer, Failure};
 use crate::api::fields::Body;

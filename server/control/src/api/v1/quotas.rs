@@ -1,7 +1,7 @@
 //! What a project has and may have.
 
 use portolan_core::model::Project;
-use portolan_core::quotas::Quotas;
+use portolan_core::quotas::{Counted, Quotas};
 use portolan_core::view::{PortScope, View};
 use portolan_shared::v1::{List, Quota};
 
@@ -25,27 +25,25 @@ pub async fn list(call: Call) -> Answer {
 
 /// What there is of each resource, and what there may be; hidden ports count for those who see them.
 pub fn rows(view: &View, project: &Project, quotas: Quotas, rights: Rights) -> Vec<Quota> {
-    let scope = PortScope::Project(project.id);
-    let pods = view.pod_count(scope);
-    let hidden = if rights.sees_everything() {
-        0
-    } else {
-        view.hidden_count(scope)
-    };
-    let ports = view.port_count(scope).saturating_sub(pods).saturating_sub(hidden);
     let limits = quotas.of(project);
-    [
-        ("network", view.network_count(project.id), limits.networks),
-        ("subnet", view.subnet_count(project.id), limits.subnets),
-        ("port", ports, limits.ports),
-        ("pod", pods, limits.pods),
-        ("cluster", view.cluster_count(project.id), limits.clusters),
-    ]
-    .into_iter()
-    .map(|(resource, used, limit)| Quota {
-        resource: resource.to_owned(),
-        used,
-        limit: (limit != u64::MAX).then_some(limit),
-    })
-    .collect()
+    let quota = |counted: Counted| {
+        let seen = match counted {
+            Counted::Ports if rights.sees_everything() => view.hidden_count(PortScope::Project(project.id)),
+            _ => 0,
+        };
+        let limit = limits.limit(counted);
+        Quota {
+            resource: counted.word().to_owned(),
+            used: view.counted(project.id, counted) + seen,
+            limit: (limit != u64::MAX).then_some(limit),
+        }
+    };
+    let shown = [
+        Counted::Networks,
+        Counted::Subnets,
+        Counted::Ports,
+        Counted::Pods,
+        Counted::Clusters,
+    ];
+    shown.map(quota).into()
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use portolan_core::audience::Audience;
 use portolan_core::command::Step;
+use portolan_core::fields::moment;
 use portolan_core::model::{Decided, Micros, Network, Object, Person, Project, RequestMessage, ShadowRequest};
 use portolan_core::view::View;
 use portolan_shared::check;
@@ -13,7 +14,6 @@ use portolan_shared::v1::{
     Decision, Grant, Message, One, PostMessage, Ref, RequestState, ShadowRequest as Wire, Side, TEXT_MAX, TEXT_MIN,
 };
 
-use super::rows::moment;
 use crate::api::error::Failure;
 use crate::api::v2::not_found;
 

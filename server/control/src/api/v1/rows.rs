@@ -7,24 +7,19 @@ mod clusters;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use portolan_core::model::{Cluster, Micros, Network, Node, Port, Purpose, Subnet, owner};
+use portolan_core::fields::moment;
+use portolan_core::model::{Cluster, Network, Node, Port, Purpose, Subnet, owner};
 use portolan_core::model::{customers_kind, hidden, port_kind};
 use portolan_core::view::{PortScope, SubnetUse, View};
 use portolan_shared::addr::IpRange;
 use portolan_shared::ids::{ClusterId, NetworkId, SubnetId};
 use portolan_shared::status::{Cause, Reason};
-use portolan_shared::time::Time;
 use portolan_shared::v1::{Attached, FixedIp, NetworkRow, PortKind, PortRow, Ref, SubnetPurpose, SubnetRef, SubnetRow};
 
 pub use clusters::{ClusterFacts, NodeFacts};
 
 use crate::api::status::{NodeState, Nodes, reason};
 use crate::identity::rights::Rights;
-
-/// A moment as rows have it.
-pub fn moment(micros: Micros) -> String {
-    Time(micros).to_string()
-}
 
 /// Addresses in pools, saturated.
 fn capacity(pools: &[IpRange]) -> u64 {

@@ -261,7 +261,7 @@ async fn create<R: Resource>(call: Call, body: Body) -> Answer {
         let (objects, beside) = made::<R>(&call, outcome, count);
         match objects.as_slice() {
             [object] if !bulk => reply::created(&one::<R>(&call, &R::item(object, &beside), &[])),
-            objects if bulk => reply::created(&Many::<_, _>::made(R::NAMES.many, objects, |object| {
+            objects if bulk => reply::created(&Many::made(R::NAMES.many, objects, |object| {
                 R::wire(&R::item(object, &beside), call.rights)
             })),
             _ => Err(Failure::Internal),

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use portolan_core::fields::moment;
 use portolan_core::model::{Block, Cluster, Micros, Network, Node, Subnet};
 use portolan_core::view::{PortScope, View};
 use portolan_shared::stages;
 use portolan_shared::status::{Cause, derive};
 use portolan_shared::v1::{BlockRow, ClusterRow, ExternalIp, NodeRow, NodeState as NodeWord, Ref};
 
-use super::{moment, subnet_ref};
+use super::subnet_ref;
 use crate::api::status::{NodeState, reason};
 
 /// What a cluster's row is made of.
