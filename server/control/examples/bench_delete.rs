@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use portolan_control::control::{Control, OpenOptions};
 use portolan_control::machine::Sources;
 use portolan_core::access::Scope;
-use portolan_core::command::{Actor, Command, NewCluster, NewNetwork, NewPort, NewSubnet, PodAllocation, Request, Via};
+use portolan_core::command::{
+    Actor, Command, Delete, NewCluster, NewNetwork, NewPort, NewSubnet, PodAllocation, Request, Via,
+};
 use portolan_core::model::{Object, Pod};
 use portolan_core::quotas::Quotas;
 use portolan_shared::addr::{from_bits, to_bits};
@@ -64,7 +66,9 @@ async fn main() -> Outcome<()> {
         });
         begun.await?;
         let start = Instant::now();
-        control.write(request(project, Command::DeleteCluster(cluster))).await?;
+        control
+            .write(request(project, Command::Delete(Delete::Cluster(cluster))))
+            .await?;
         let took = start.elapsed();
         end.send_replace(true);
         let longest = waits.await??;
@@ -109,7 +113,10 @@ async fn refused(sizes: &[u64]) -> Outcome<()> {
             made += count;
         }
         let mut took = Vec::new();
-        for command in [Command::DeleteNetwork(network), Command::DeleteSubnet(subnet)] {
+        for command in [
+            Command::Delete(Delete::Network(network)),
+            Command::Delete(Delete::Subnet(subnet)),
+        ] {
             let mut best = Duration::MAX;
             for _ in 0..10 {
                 let start = Instant::now();

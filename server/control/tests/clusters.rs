@@ -5,7 +5,7 @@ mod common;
 
 use common::{Kit, cluster, code, ip, new_subnet, node, port_at};
 use portolan_control::feed::Next;
-use portolan_core::command::{Command, NetworkChange, NewCluster, NodeReport, PodAllocation};
+use portolan_core::command::{Command, Delete, NetworkChange, NewCluster, NodeReport, PodAllocation};
 use portolan_core::model::{Key, Object, ObjectKind, Pod, Purpose};
 use portolan_core::view::{PortScope, View};
 use portolan_shared::cluster::check;
@@ -94,17 +94,20 @@ async fn a_cluster_brings_its_network_and_takes_it_away() {
         "subnet.overlap"
     );
     assert_eq!(
-        code(kit.ask(Command::DeleteNetwork(made.network)).await),
+        code(kit.ask(Command::Delete(Delete::Network(made.network))).await),
         "network.owned"
     );
     assert_eq!(
-        code(kit.ask(Command::DeleteSubnet(made.pod_subnet)).await),
+        code(kit.ask(Command::Delete(Delete::Subnet(made.pod_subnet))).await),
         "subnet.owned"
     );
     let first = joined(&kit, id, "node-1", "10.0.1.11").await;
     let node_port = kit.control.read(|view| view.node(first).unwrap().port);
-    assert_eq!(code(kit.ask(Command::DeletePort(node_port)).await), "port.owned");
-    kit.ask(Command::DeleteCluster(id)).await.unwrap();
+    assert_eq!(
+        code(kit.ask(Command::Delete(Delete::Port(node_port))).await),
+        "port.owned"
+    );
+    kit.ask(Command::Delete(Delete::Cluster(id))).await.unwrap();
     kit.control.read(|view| {
         assert!(view.network(made.network).is_none() && view.node(first).is_none() && view.port(node_port).is_none());
         assert_eq!(view.port_count(PortScope::Project(kit.project)), 0);
@@ -146,7 +149,7 @@ async fn nodes_join_once_and_lease_blocks_that_rest() {
         "nor does it drain the range by saying what it has"
     );
     let before = kit.control.read(|view| view.cluster_revision(id));
-    kit.ask(Command::DeleteNode(first)).await.unwrap();
+    kit.ask(Command::Delete(Delete::Node(first))).await.unwrap();
     let (after, head) = kit.control.read(|view| (view.cluster_revision(id), view.head()));
     assert!(after > before && after == head);
     let second = joined(&kit, id, "node-2", "10.0.0.12").await;
@@ -259,7 +262,7 @@ async fn pods_are_reported_idempotently_and_inside_of_leases() {
         ))
         .await;
     assert_eq!(code(free), "port.pod_range");
-    assert_eq!(code(kit.ask(Command::DeletePort(two.id)).await), "port.owned");
+    assert_eq!(code(kit.ask(Command::Delete(Delete::Port(two.id))).await), "port.owned");
     assert_eq!(kit.control.read(|view| view.node_status(node).unwrap().pod_seq), 8);
 }
 

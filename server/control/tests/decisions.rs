@@ -9,7 +9,7 @@ use portolan_control::control::{Control, OpenOptions};
 use portolan_control::feed::Next;
 use portolan_core::change::Op;
 use portolan_core::command::{
-    Command, FixedIpRequest, NetworkChange, NewPort, Outcome, PortChange, Repetition, Request, SubnetChange,
+    Command, Delete, FixedIpRequest, NetworkChange, NewPort, Outcome, PortChange, Repetition, Request, SubnetChange,
 };
 use portolan_core::model::{KeptAnswer, Object, ObjectKind};
 use portolan_core::quotas::Quotas;
@@ -108,14 +108,14 @@ async fn freed_last_is_given_last_and_the_only_free_address_at_once() {
     for _ in 0..4 {
         ports.push(kit.any_port(network).await.unwrap());
     }
-    kit.ask(Command::DeletePort(ports[2].id)).await.unwrap();
-    kit.ask(Command::DeletePort(ports[0].id)).await.unwrap();
+    kit.ask(Command::Delete(Delete::Port(ports[2].id))).await.unwrap();
+    kit.ask(Command::Delete(Delete::Port(ports[0].id))).await.unwrap();
     let mut given = Vec::new();
     while let Ok(port) = kit.any_port(network).await {
         given.extend(addresses(&port));
     }
     assert_eq!(given, ["10.0.0.6", "10.0.0.4", "10.0.0.2"]);
-    kit.ask(Command::DeletePort(ports[1].id)).await.unwrap();
+    kit.ask(Command::Delete(Delete::Port(ports[1].id))).await.unwrap();
     assert_eq!(addresses(&kit.any_port(network).await.unwrap()), ["10.0.0.3"]);
 }
 
@@ -127,7 +127,7 @@ async fn the_walk_goes_on_after_a_restart() {
     let network = kit.network().await;
     kit.subnet(network, "10.0.0.0/24").await;
     let first = kit.any_port(network).await.unwrap();
-    kit.ask(Command::DeletePort(first.id)).await.unwrap();
+    kit.ask(Command::Delete(Delete::Port(first.id))).await.unwrap();
     kit.control.close().await;
     let control = Control::open(common::options(&database)).unwrap();
     let made = control
@@ -210,7 +210,7 @@ async fn others_see_nothing_and_are_named_as_such() {
     let other = kit.control.write(admin(kit.project, other)).await.unwrap();
     let other = common::project(&other.objects[0]).id;
     let ask = |command| kit.control.write(user(other, command));
-    assert_eq!(code(ask(Command::DeleteNetwork(network)).await), "not_found");
+    assert_eq!(code(ask(Command::Delete(Delete::Network(network))).await), "not_found");
     assert_eq!(
         code(ask(Command::CreatePorts(vec![new_port(other, network)])).await),
         "not_found"
@@ -220,7 +220,7 @@ async fn others_see_nothing_and_are_named_as_such() {
         .write(admin(kit.project, Command::CreatePorts(vec![new_port(other, network)])))
         .await
         .unwrap();
-    let refusal = kit.ask(Command::DeleteNetwork(network)).await.unwrap_err();
+    let refusal = kit.ask(Command::Delete(Delete::Network(network))).await.unwrap_err();
     assert_eq!(
         refusal.to_string(),
         "Network web is in use by a port of another project. Delete what uses it first."

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use common::{Kit, new_port, options, port, user};
 use portolan_control::control::Control;
-use portolan_core::command::Command;
+use portolan_core::command::{Command, Delete};
 use portolan_core::view::PortScope;
 
 /// Names the database to the process that is killed.
@@ -159,7 +159,10 @@ fn serve_until_killed() {
                     if n % 3 == 2 {
                         let id = mine.swap_remove(0);
                         say(&format!("deleting {id}"));
-                        control.write(user(project, Command::DeletePort(id))).await.unwrap();
+                        control
+                            .write(user(project, Command::Delete(Delete::Port(id))))
+                            .await
+                            .unwrap();
                     }
                 }
             });

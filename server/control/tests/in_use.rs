@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Kit, new_port, port_at};
-use portolan_core::command::{Command, NewPort};
+use portolan_core::command::{Command, Delete, NewPort};
 use portolan_core::view::PortScope;
 use portolan_shared::ids::PortId;
 
@@ -20,19 +20,18 @@ async fn what_is_in_use_is_not_deleted_and_says_by_what() {
         })
         .await
         .unwrap();
-    let refusal = kit.ask(Command::DeleteSubnet(id)).await.unwrap_err();
+    let refusal = kit.ask(Command::Delete(Delete::Subnet(id))).await.unwrap_err();
     assert_eq!(
         refusal.to_string(),
         format!("Addresses of subnet {id} are in use by port web-1. Delete what uses them first.")
     );
-    let refusal = kit.ask(Command::DeleteNetwork(network)).await.unwrap_err();
+    let refusal = kit.ask(Command::Delete(Delete::Network(network))).await.unwrap_err();
     assert_eq!(
         refusal.to_string(),
         "Network web is in use by port web-1. Delete what uses it first."
     );
-    kit.ask(Command::DeletePort(web.id)).await.unwrap();
-    let gone = kit.ask(Command::DeleteNetwork(network)).await.unwrap();
-    assert_eq!(gone.objects.len(), 2, "its subnets go with it");
+    kit.ask(Command::Delete(Delete::Port(web.id))).await.unwrap();
+    kit.ask(Command::Delete(Delete::Network(network))).await.unwrap();
     assert!(kit.control.read(|view| view.subnet(id).is_none()));
 }
 
@@ -61,28 +60,31 @@ async fn a_few_of_very_many_are_named_and_the_rest_counted() {
     let said = async |command| kit.ask(command).await.unwrap_err().to_string();
     let first = "port p0, port p1, port p2, port p3, port p4 and";
     assert_eq!(
-        by(&said(Command::DeleteNetwork(network)).await),
+        by(&said(Command::Delete(Delete::Network(network))).await),
         format!("{first} 295 more")
     );
-    assert_eq!(by(&said(Command::DeleteSubnet(one)).await), format!("{first} 195 more"));
     assert_eq!(
-        by(&said(Command::DeleteSubnet(two)).await),
+        by(&said(Command::Delete(Delete::Subnet(one))).await),
+        format!("{first} 195 more")
+    );
+    assert_eq!(
+        by(&said(Command::Delete(Delete::Subnet(two))).await),
         "port p200, port p201, port p202, port p203, port p204 and 95 more"
     );
 
     // What the same batch makes and deletes counts as it is then.
     let ids: Vec<PortId> = made.objects.iter().map(|object| common::port(object).id).collect();
-    let asked = ids[..297].iter().map(|id| kit.ask(Command::DeletePort(*id)));
+    let asked = ids[..297].iter().map(|id| kit.ask(Command::Delete(Delete::Port(*id))));
     let gone = futures_util::future::join_all(asked);
     let (gone, added, refused) = tokio::join!(
         gone,
         kit.ask(Command::CreatePorts(vec![named(7)])),
-        kit.ask(Command::DeleteNetwork(network)),
+        kit.ask(Command::Delete(Delete::Network(network))),
     );
     assert!(gone.iter().all(Result::is_ok) && added.is_ok());
     assert_eq!(
         by(&refused.unwrap_err().to_string()),
         "port p297, port p298, port p299 and port p7"
     );
-    assert_eq!(by(&said(Command::DeleteSubnet(one)).await), "port p7");
+    assert_eq!(by(&said(Command::Delete(Delete::Subnet(one))).await), "port p7");
 }

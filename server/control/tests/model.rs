@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use common::{Kit, addresses, new_port, new_subnet, options, port, subnet, user};
 use portolan_control::control::Control;
-use portolan_core::command::{Command, FixedIpRequest, NewPort, PortChange};
+use portolan_core::command::{Command, Delete, FixedIpRequest, NewPort, PortChange};
 use portolan_core::model::Object;
 use portolan_core::view::PortScope;
 use portolan_shared::ids::{NetworkId, PortId, ProjectId, SubnetId};
@@ -248,7 +248,7 @@ async fn agree(steps: Vec<Step>) -> Result<(), TestCaseError> {
             }
             Step::RemoveSubnet(n) => {
                 let Some(n) = pick(&model.order, *n) else { continue };
-                let answer = real.ask(Command::DeleteSubnet(real.subnets[&n])).await;
+                let answer = real.ask(Command::Delete(Delete::Subnet(real.subnets[&n]))).await;
                 let expected = model.remove_subnet(n).err().map(str::to_owned);
                 prop_assert_eq!(answer.err(), expected);
                 continue;
@@ -263,7 +263,7 @@ async fn agree(steps: Vec<Step>) -> Result<(), TestCaseError> {
             }
             Step::Delete(n) => {
                 let Some(n) = pick(&known, *n) else { continue };
-                prop_assert!(real.ask(Command::DeletePort(real.ports[&n])).await.is_ok());
+                prop_assert!(real.ask(Command::Delete(Delete::Port(real.ports[&n]))).await.is_ok());
                 for address in model.ports.remove(&n).into_iter().flatten() {
                     model.free(address);
                 }

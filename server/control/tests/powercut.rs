@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 
 use common::{Kit, new_port, options, port, sqlite, user};
 use portolan_control::control::{Control, OpenError};
-use portolan_core::command::Command;
+use portolan_core::command::{Command, Delete};
 use portolan_core::view::PortScope;
 use portolan_shared::ids::{NetworkId, ProjectId};
 use portolan_store::{SqliteOptions, SqliteStore, Store};
@@ -96,7 +96,7 @@ async fn client(control: Control, project: ProjectId, network: NetworkId, load: 
         if load == Load::Delete {
             let id = mine.swap_remove(0);
             told.lock().unwrap().unsure.insert(id.to_string());
-            let Ok(_) = control.write(user(project, Command::DeletePort(id))).await else {
+            let Ok(_) = control.write(user(project, Command::Delete(Delete::Port(id)))).await else {
                 return;
             };
             told.lock().unwrap().deleted.insert(id.to_string());

@@ -8,7 +8,7 @@ use common::postgres::Postgres;
 use common::{Kit, new_port, options, port, user};
 use portolan_control::control::Control;
 use portolan_control::feed::Next;
-use portolan_core::command::{Command, NetworkChange};
+use portolan_core::command::{Command, Delete, NetworkChange};
 use portolan_core::model::Object;
 use portolan_core::view::PortScope;
 
@@ -43,7 +43,7 @@ async fn two_writers_never_give_an_address_twice_and_every_reader_is_complete() 
                 if n % 4 == 3 {
                     let gone: std::sync::Arc<_> = made.pop().unwrap();
                     replica
-                        .write(user(project, Command::DeletePort(gone.id)))
+                        .write(user(project, Command::Delete(Delete::Port(gone.id))))
                         .await
                         .unwrap();
                 }

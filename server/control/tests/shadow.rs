@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use common::{Kit, cluster, ip, new_network, new_port, new_subnet, options, port, port_at, subnet, user};
 use portolan_control::control::Control;
-use portolan_core::command::{Command, NetworkChange, NewCluster, NewNetwork};
+use portolan_core::command::{Command, Delete, NetworkChange, NewCluster, NewNetwork};
 use portolan_core::model::{Object, Purpose, Subnet, owner};
 use portolan_core::view::{PortScope, View};
 use portolan_shared::addr::Family;
@@ -166,7 +166,10 @@ impl World {
                 let Some((id, _)) = pick(&self.subnets(), *n) else {
                     return Ok(());
                 };
-                (Command::DeleteSubnet(id), &["subnet.in_use", "subnet.owned", "in_use"])
+                (
+                    Command::Delete(Delete::Subnet(id)),
+                    &["subnet.in_use", "subnet.owned", "in_use"],
+                )
             }
             Step::Port(n) => {
                 let Some(id) = pick(&self.networks(), *n) else {
@@ -190,13 +193,16 @@ impl World {
                 let Some(id) = pick(&self.ports(), *n) else {
                     return Ok(());
                 };
-                (Command::DeletePort(id), &[])
+                (Command::Delete(Delete::Port(id)), &[])
             }
             Step::DeleteNetwork(n) => {
                 let Some(id) = pick(&self.networks(), *n) else {
                     return Ok(());
                 };
-                (Command::DeleteNetwork(id), &["network.in_use", "network.owned"])
+                (
+                    Command::Delete(Delete::Network(id)),
+                    &["network.in_use", "network.owned"],
+                )
             }
             Step::Cluster(n) => {
                 let Some(place) = pick(&self.subnets(), *n) else {
@@ -213,7 +219,7 @@ impl World {
                 let Some(id) = pick(&self.clusters(), *n) else {
                     return Ok(());
                 };
-                (Command::DeleteCluster(id), &[])
+                (Command::Delete(Delete::Cluster(id)), &[])
             }
             Step::Restart => {
                 self.control.close().await;
@@ -230,13 +236,13 @@ impl World {
     /// Deletes everything of the project's.
     async fn clear(&self) -> Result<(), TestCaseError> {
         for id in self.clusters() {
-            prop_assert!(self.ask(Command::DeleteCluster(id)).await.is_ok());
+            prop_assert!(self.ask(Command::Delete(Delete::Cluster(id))).await.is_ok());
         }
         for id in self.ports() {
-            prop_assert!(self.ask(Command::DeletePort(id)).await.is_ok());
+            prop_assert!(self.ask(Command::Delete(Delete::Port(id))).await.is_ok());
         }
         for id in self.networks() {
-            prop_assert!(self.ask(Command::DeleteNetwork(id)).await.is_ok());
+            prop_assert!(self.ask(Command::Delete(Delete::Network(id))).await.is_ok());
         }
         Ok(())
     }
@@ -341,7 +347,7 @@ async fn an_address_that_a_shadow_port_leaves_is_given_again() {
     let kit = Kit::new().await;
     let quiet = kit.quiet_network().await;
     let first = kit.subnet(quiet, "10.0.0.0/30").await;
-    kit.ask(Command::DeleteSubnet(first)).await.unwrap();
+    kit.ask(Command::Delete(Delete::Subnet(first))).await.unwrap();
     let again = kit.subnet(quiet, "10.0.0.0/30").await;
     let held = kit
         .control
@@ -366,12 +372,12 @@ async fn an_address_that_a_shadow_port_leaves_is_given_again() {
         "10.9.0.5",
     )]));
     let made = port(&made.await.unwrap().objects[0]).id;
-    kit.ask(Command::DeleteCluster(own.id)).await.unwrap();
+    kit.ask(Command::Delete(Delete::Cluster(own.id))).await.unwrap();
     kit.control.read(|view| {
         assert!(view.subnet(own.node_subnet).is_none() && view.subnet(extra).is_some());
         check_view(view).unwrap();
     });
-    kit.ask(Command::DeletePort(made)).await.unwrap();
-    kit.ask(Command::DeleteNetwork(own.network)).await.unwrap();
+    kit.ask(Command::Delete(Delete::Port(made))).await.unwrap();
+    kit.ask(Command::Delete(Delete::Network(own.network))).await.unwrap();
     assert_eq!(kit.control.read(|view| view.hidden_count(PortScope::All)), 1);
 }

@@ -14,7 +14,7 @@ use portolan_control::control::{Control, OpenOptions};
 use portolan_control::feed::Next;
 use portolan_control::machine::Sources;
 use portolan_control::writer::WriterLoop;
-use portolan_core::command::{Command, Request};
+use portolan_core::command::{Command, Delete, Request};
 use portolan_core::view::View;
 use portolan_shared::ids::{NetworkId, ProjectId};
 use portolan_sources::testing::{MemoryFiles, OnTheSpot, SeededRandom, SetClock};
@@ -76,7 +76,7 @@ fn a_step_decides_commits_applies_and_publishes() {
     let of = project(&made[0].as_ref().unwrap().objects[0]).id;
     assert_eq!(heads, [0], "the view was at the head before anything was decided");
 
-    let missing = Command::DeleteNetwork(NetworkId::from_bytes([9; 16]));
+    let missing = Command::Delete(Delete::Network(NetworkId::from_bytes([9; 16])));
     let requests = [create_network(of, "web"), user(of, missing), create_network(of, "db")];
     let outcomes = running.writer().step(&requests, &mut || {}).unwrap();
     let (web, db) = (outcomes[0].as_ref().unwrap(), outcomes[2].as_ref().unwrap());

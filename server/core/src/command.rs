@@ -279,6 +279,28 @@ pub enum Step {
     },
 }
 
+/// What can be deleted that takes other things along, or that others may hold: each has a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delete {
+    /// A network with its subnets, unless ports are left in it.
+    Network(NetworkId),
+    /// A subnet, unless ports have addresses from it.
+    Subnet(SubnetId),
+    /// A port, unless something else owns it.
+    Port(PortId),
+    /// A cluster with its nodes, blocks, their ports, its pod subnet and external IP; its private network
+    /// too, unless others use that: then it becomes the project's own.
+    Cluster(ClusterId),
+    /// A node with its blocks and ports; its agent is refused from then on.
+    Node(NodeId),
+}
+
+impl From<Delete> for Command {
+    fn from(what: Delete) -> Self {
+        Self::Delete(what)
+    }
+}
+
 /// What can be asked.
 #[derive(Debug, Clone)]
 pub enum Command {
@@ -286,20 +308,17 @@ pub enum Command {
     CreateNetworks(Vec<NewNetwork>),
     /// Changes a network.
     UpdateNetwork(NetworkId, NetworkChange),
-    /// Deletes a network with its subnets, unless ports are left in it.
-    DeleteNetwork(NetworkId),
     /// All or none.
     CreateSubnets(Vec<NewSubnet>),
     /// Changes a subnet.
     UpdateSubnet(SubnetId, SubnetChange),
-    /// Deletes a subnet, unless ports have addresses from it.
-    DeleteSubnet(SubnetId),
     /// All or none.
     CreatePorts(Vec<NewPort>),
     /// Changes a port.
     UpdatePort(PortId, PortChange),
-    /// Deletes a port, unless something else owns it.
-    DeletePort(PortId),
+
+    /// Deletes one thing, with what goes with it.
+    Delete(Delete),
 
     /// Of a kind that brings its own commands.
     Kind(KindCommand),
@@ -307,9 +326,6 @@ pub enum Command {
     /// Makes a cluster with its pod subnet and external IP, and with a private network where it is
     /// in none of the project's.
     CreateCluster(NewCluster),
-    /// Deletes a cluster with its nodes, blocks, their ports, its pod subnet and external IP; its
-    /// private network too, unless others use that: then it becomes the project's own.
-    DeleteCluster(ClusterId),
     /// Makes a node that is expected to join, and its port in the node subnet. With an address: that
     /// one (a host that joins by itself), else the next free.
     CreateNode {
@@ -320,8 +336,6 @@ pub enum Command {
         /// The address the host has already.
         address: Option<IpAddr>,
     },
-    /// Removes a node with its blocks and ports; its agent is refused from then on.
-    DeleteNode(NodeId),
     /// Makes a join token; for one node, or for any host of the cluster.
     CreateJoinToken {
         /// Where to.

@@ -9,7 +9,6 @@ use std::net::IpAddr;
 use portolan_shared::ids::{ClusterId, NetworkId, NodeId, PortId, ProjectId, SubnetId};
 use portolan_shared::mac::MacAddress;
 use portolan_shared::refusal::Refusal;
-use portolan_shared::stages::Because;
 use uuid::Uuid;
 
 use crate::alloc::{Mark, Pools};
@@ -48,8 +47,6 @@ struct InCommand {
     undo: Vec<(Key, Option<Option<Object>>)>,
     /// Keys whose change is no news.
     quiet: HashSet<Key>,
-    /// What a delete leaves, and why.
-    stays: Vec<(Object, Because)>,
     /// Pods of a report that get no port, and why.
     declined: Vec<(PortId, Refusal)>,
     mark: Option<Mark>,
@@ -171,16 +168,6 @@ impl<'a> Draft<'a> {
             self.revision += 1;
         }
         changes
-    }
-
-    /// Notes that a delete leaves something, and why.
-    pub fn leaves(&mut self, object: impl Into<Object>, because: Because) {
-        self.command.stays.push((object.into(), because));
-    }
-
-    /// What the command being decided leaves, and why.
-    pub fn left(&mut self) -> Vec<(Object, Because)> {
-        std::mem::take(&mut self.command.stays)
     }
 
     /// Notes that a pod of a report gets no port, and why.

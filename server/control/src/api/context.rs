@@ -305,18 +305,6 @@ impl Call {
         self.caller.api.control.write(self.request(command)).await
     }
 
-    /// Asks the writer what would come of a command, and changes nothing.
-    ///
-    /// # Errors
-    /// Why it would be refused.
-    pub async fn try_out(&self, command: Command) -> Result<Outcome, Refusal> {
-        let request = Request {
-            dry_run: true,
-            ..self.request(command)
-        };
-        self.caller.api.control.write(request).await
-    }
-
     /// A request in the project, as far as the caller reaches.
     pub(super) fn request(&self, command: Command) -> Request {
         Request {

@@ -139,11 +139,6 @@ impl Writer {
                     draft.refuse();
                     Err(refusal)
                 }
-                Ok(mut outcome) if request.dry_run => {
-                    draft.refuse();
-                    outcome.revision = draft.head();
-                    Ok(outcome)
-                }
                 Ok(mut outcome) => {
                     let changes = draft.accept();
                     outcome.revision = draft.head();

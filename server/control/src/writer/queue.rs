@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use portolan_core::command::{Command, Outcome, Request};
+use portolan_core::command::{Command, Delete, Outcome, Request};
 use portolan_shared::refusal::Refusal;
 use tokio::sync::{oneshot, watch};
 
@@ -34,15 +34,13 @@ impl Job {
                 allocations, releases, ..
             } => allocations.len() + releases.len(),
             Command::ReportNodes(reports) => reports.len(),
-            Command::DeleteCluster(_) | Command::DeleteNode(_) | Command::DeleteUser(_) | Command::Expire => {
+            Command::Delete(Delete::Cluster(_) | Delete::Node(_)) | Command::DeleteUser(_) | Command::Expire => {
                 MOST_OBJECTS
             }
             Command::UpdateNetwork(..)
-            | Command::DeleteNetwork(_)
             | Command::UpdateSubnet(..)
-            | Command::DeleteSubnet(_)
             | Command::UpdatePort(..)
-            | Command::DeletePort(_)
+            | Command::Delete(Delete::Network(_) | Delete::Subnet(_) | Delete::Port(_))
             | Command::CreateCluster(_)
             | Command::CreateNode { .. }
             | Command::CreateJoinToken { .. }
@@ -221,10 +219,10 @@ mod tests {
     fn what_may_take_thousands_along_ends_its_batch() {
         let queue = Queue::new(1024);
         let ask = |command| drop(queue.write(Request::system(command)));
-        ask(Command::DeleteSubnet(SubnetId::from_bytes([1; 16])));
-        ask(Command::DeleteCluster(ClusterId::from_bytes([2; 16])));
-        ask(Command::DeleteCluster(ClusterId::from_bytes([3; 16])));
-        ask(Command::DeleteSubnet(SubnetId::from_bytes([4; 16])));
+        ask(Command::Delete(Delete::Subnet(SubnetId::from_bytes([1; 16]))));
+        ask(Command::Delete(Delete::Cluster(ClusterId::from_bytes([2; 16]))));
+        ask(Command::Delete(Delete::Cluster(ClusterId::from_bytes([3; 16]))));
+        ask(Command::Delete(Delete::Subnet(SubnetId::from_bytes([4; 16]))));
         let batches: Vec<usize> = (0..3).map(|_| queue.take(Duration::ZERO).requests.len()).collect();
         assert_eq!(batches, [2, 1, 1]);
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use portolan_shared::ids::{NodeId, PortId, UserId};
 use portolan_shared::refusal::Refusal;
-use portolan_shared::stages::Because;
 use portolan_shared::v1::Through;
 use uuid::Uuid;
 
@@ -58,8 +57,6 @@ pub struct Request {
     pub if_match: Option<u64>,
     /// By what a repetition is known; only creates carry it.
     pub idempotency: Option<Repetition>,
-    /// Only to be told what would come of it: decided, and taken back.
-    pub dry_run: bool,
     /// What is asked.
     pub command: Command,
 }
@@ -73,7 +70,6 @@ impl Request {
             scope,
             if_match: None,
             idempotency: None,
-            dry_run: false,
             command,
         }
     }
@@ -108,11 +104,9 @@ pub struct Repetition {
 pub struct Outcome {
     /// The commit's revision; the head if nothing changed.
     pub revision: Revision,
-    /// The objects made or changed, those asked for first and in the order asked; for deletes, the
-    /// objects as they were.
+    /// The objects made or changed, those asked for first and in the order asked; of a delete, what was
+    /// asked for, as it was.
     pub objects: Vec<Object>,
-    /// What a delete might be expected to take along and leaves, and why.
-    pub stays: Vec<(Object, Because)>,
     /// Pods of a report that get no port, and why; the rest of the report stands.
     pub declined: Vec<(PortId, Refusal)>,
     /// True when an idempotency key was seen before and nothing was done.

@@ -1,5 +1,6 @@
 //! Clusters: in a network of the project's, or with a private network made for them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use portolan_shared::addr::{Cidr, Family, next_free_block};
@@ -8,18 +9,18 @@ use portolan_shared::cluster::{
     self, ClusterSpec, NODE_PREFIX, POD_PREFIX, Placement, SERVICE_PREFIX, block_prefix, picked_from,
 };
 use portolan_shared::holder::{At, Holder, Holders, Named};
-use portolan_shared::ids::{ClusterId, NetworkId, ProjectId, SubnetId};
+use portolan_shared::ids::{ClusterId, NetworkId, NodeId, ProjectId, SubnetId};
 use portolan_shared::refusal::Refusal;
 use portolan_shared::stages::Because;
 
 use super::{
-    check_quota, check_revision, external, name_clusters, name_ports, networks, nodes, not_found, shadow, subnets,
-    target_project, users, visible,
+    Goes, LOOKED_AT, Removal, Users, check_quota, check_revision, external, name_clusters, name_ports, networks,
+    not_found, shadow, shadow_in, subnets, target_project, visible,
 };
 use crate::command::{NewCluster, Request};
 use crate::draft::Draft;
 use crate::model::display_name;
-use crate::model::{Cluster, JoinToken, Key, Meta, Network, Node, Object, Project, Purpose, Subnet};
+use crate::model::{Cluster, JoinToken, Meta, Network, Node, Object, Port, Project, Purpose, Subnet};
 use crate::quotas::Counted;
 use crate::view::PortScope;
 
@@ -297,93 +298,138 @@ fn used_ranges(draft: &Draft<'_>, project: ProjectId) -> Vec<Cidr> {
     subnets.chain(clusters.map(|cluster| cluster.service_range)).collect()
 }
 
-pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: ClusterId) -> Result<Vec<Object>, Refusal> {
+pub(super) fn removal(draft: &Draft<'_>, request: &Request, id: ClusterId) -> Result<Removal, Refusal> {
     let cluster = visible(request, draft.cluster(id), "Cluster", id)?;
     check_revision(request, &cluster.meta, "Cluster", id)?;
-    let mut gone = vec![Object::Cluster(Arc::clone(&cluster))];
-    for token in draft.of::<JoinToken>(id) {
-        draft.delete(Key::JoinToken(token.id));
-    }
-    for node in draft.of::<Node>(id) {
-        gone.extend(nodes::take_away(draft, &node));
-    }
-    gone.extend(external::release(draft, &cluster));
-    draft.delete(Key::Cluster(id));
     let network = draft
         .network(cluster.network)
         .ok_or_else(|| not_found("Network", cluster.network))?;
-    if network.owner == Some(id) {
-        gone.extend(leave_private(draft, request, &cluster, network)?);
-    } else {
-        gone.extend(drop_subnet(draft, cluster.pod_subnet));
-        let because = || Because::NetworkCustomers(display_name(&network.name, network.id));
-        if let Some(subnet) = draft.subnet(cluster.node_subnet) {
-            draft.leaves(Object::Subnet(subnet), because());
-        }
-        draft.leaves(Object::Network(Arc::clone(&network)), because());
+    let mut removal = Removal::default();
+    removal.take(Arc::clone(&cluster));
+    removal.goes.extend(draft.of::<Node>(id).into_iter().map(Goes::Node));
+    if let Some(port) = cluster.external_ip.and_then(|ip| draft.port(ip.port)) {
+        removal.take(port);
     }
-    Ok(gone)
+    if network.owner == Some(id) {
+        leave_private(draft, request, &cluster, &network, &mut removal);
+    } else {
+        let because = || Because::NetworkCustomers(display_name(&network.name, network.id));
+        if let Some(pods) = draft.subnet(cluster.pod_subnet) {
+            subnets::alone(draft, pods, &mut removal);
+        }
+        if let Some(subnet) = draft.subnet(cluster.node_subnet) {
+            removal.stays.push((Object::Subnet(subnet), because()));
+        }
+        removal.stays.push((Object::Network(Arc::clone(&network)), because()));
+    }
+    for token in draft.of::<JoinToken>(id) {
+        removal.take(token);
+    }
+    Ok(removal)
 }
 
-/// Takes a private network away with its cluster, or leaves it to the project if others use it.
+/// A private network goes with its cluster, or becomes the project's if others use it.
 fn leave_private(
-    draft: &mut Draft<'_>,
+    draft: &Draft<'_>,
     request: &Request,
     cluster: &Cluster,
-    network: Arc<Network>,
-) -> Result<Vec<Object>, Refusal> {
-    let of_network = holders(draft, request, PortScope::Network(network.id), |_| true);
+    network: &Arc<Network>,
+    removal: &mut Removal,
+) {
+    let of_network = holders(draft, request, cluster, PortScope::Network(network.id), |_| true);
     let Some(of_network) = of_network else {
-        return networks::take_away(draft, network.id);
+        return networks::whole(draft, network, removal);
     };
-    let mut gone: Vec<Object> = drop_subnet(draft, cluster.pod_subnet).into_iter().collect();
-    let node_subnet = cluster.node_subnet;
-    let of_subnet = holders(draft, request, PortScope::Subnet(node_subnet), |other| {
-        other.node_subnet == node_subnet
-    });
-    match of_subnet {
-        None => gone.extend(drop_subnet(draft, node_subnet)),
-        Some(holders) => {
-            if let Some(subnet) = draft.subnet(node_subnet) {
-                let meta = draft.changed(&subnet.meta);
-                let kept = draft.put(Subnet {
-                    meta,
+    if let Some(pods) = draft.subnet(cluster.pod_subnet) {
+        subnets::alone(draft, pods, removal);
+    }
+    let id = cluster.node_subnet;
+    if let Some(subnet) = draft.subnet(id) {
+        let of_subnet = holders(draft, request, cluster, PortScope::Subnet(id), |other| {
+            other.node_subnet == id
+        });
+        match of_subnet {
+            None => subnets::alone(draft, subnet, removal),
+            Some(holders) => {
+                let kept = Object::from(Subnet {
+                    meta: draft.changed(&subnet.meta),
                     purpose: Purpose::General,
                     ..(*subnet).clone()
                 });
-                draft.leaves(kept, Because::SubnetStillUsed(holders));
+                removal.becomes.push(kept.clone());
+                removal.stays.push((kept, Because::SubnetStillUsed(holders)));
             }
         }
     }
-    let meta = draft.changed(&network.meta);
-    let kept = draft.put(Network {
-        meta,
+    let kept = Object::from(Network {
+        meta: draft.changed(&network.meta),
         owner: None,
-        ..(*network).clone()
+        ..(**network).clone()
     });
-    draft.leaves(kept, Because::NetworkStillUsed(of_network));
-    Ok(gone)
+    removal.becomes.push(kept.clone());
+    removal.stays.push((kept, Because::NetworkStillUsed(of_network)));
 }
 
-/// What still uses a network or a subnet of it: clusters and ports.
-fn holders(draft: &Draft<'_>, request: &Request, scope: PortScope, uses: impl Fn(&Cluster) -> bool) -> Option<Holders> {
-    let network = match scope {
-        PortScope::Network(id) => Some(id),
-        PortScope::Subnet(id) => draft.subnet(id).map(|subnet| subnet.network),
-        _ => None,
-    };
-    let clusters = network.map(|id| draft.of::<Cluster>(id)).unwrap_or_default();
-    let mut found = name_clusters(clusters.iter().filter(|cluster| uses(cluster)));
-    found.0.extend(name_ports(request, &users(draft, scope)).0);
+/// Who uses a cluster's private network, or a subnet of it, besides that cluster: other clusters, and ports.
+fn holders(
+    draft: &Draft<'_>,
+    request: &Request,
+    cluster: &Cluster,
+    scope: PortScope,
+    uses: impl Fn(&Cluster) -> bool,
+) -> Option<Holders> {
+    let clusters = draft.of::<Cluster>(cluster.network);
+    let others = clusters.iter().filter(|other| other.id != cluster.id && uses(other));
+    let mut found = name_clusters(others);
+    found
+        .0
+        .extend(name_ports(request, &other_users(draft, cluster, scope)).0);
     (!found.0.is_empty()).then_some(found)
 }
 
-/// Deletes a subnet that nobody but the provider has addresses of.
-fn drop_subnet(draft: &mut Draft<'_>, id: SubnetId) -> Option<Object> {
-    let subnet = draft.subnet(id)?;
-    shadow::subnet_goes(draft, &subnet);
-    draft.delete(Key::Subnet(id));
-    Some(Object::Subnet(subnet))
+/// Whose ports are in a cluster's private network, or in a subnet of it, besides that cluster's nodes and pods.
+fn other_users(draft: &Draft<'_>, cluster: &Cluster, scope: PortScope) -> Users {
+    let nodes = draft.of::<Node>(cluster.id);
+    let own = match scope {
+        // Its pods have addresses of its pod subnet alone.
+        PortScope::Subnet(id) => {
+            let ports = nodes.iter().filter_map(|node| draft.port(node.port));
+            ports
+                .filter(|port| port.fixed_ips.iter().any(|ip| ip.subnet == id))
+                .count() as u64
+        }
+        _ => draft.port_count(PortScope::Cluster(cluster.id)),
+    };
+    let shadow = shadow_in(draft, scope).map(|port| port.id);
+    let count = draft
+        .port_count(scope)
+        .saturating_sub(own + u64::from(shadow.is_some()));
+    if count == 0 {
+        return Users {
+            some: Vec::new(),
+            count,
+        };
+    }
+    let ids: HashSet<NodeId> = nodes.iter().map(|node| node.id).collect();
+    let other = |port: &Port| Some(port.id) != shadow && port.node.is_none_or(|node| !ids.contains(&node));
+    // By the addresses outside of the pod subnet, which may hold very many: few others are soon found.
+    let mut some = match scope {
+        PortScope::Network(id) => {
+            let mut subnets = draft.of::<Subnet>(id);
+            subnets.retain(|subnet| subnet.id != cluster.pod_subnet);
+            let some = subnets.iter();
+            some.flat_map(|subnet| draft.first_ports(PortScope::Subnet(subnet.id), LOOKED_AT, other))
+                .collect()
+        }
+        _ => Vec::new(),
+    };
+    if some.is_empty() {
+        some = draft.first_ports(scope, LOOKED_AT, other);
+    }
+    some.sort_unstable_by_key(|port| port.id);
+    some.dedup_by_key(|port| port.id);
+    some.truncate(LOOKED_AT);
+    Users { some, count }
 }
 
 /// Stamps the clusters whose agents are sent something because of this command.

@@ -8,7 +8,7 @@ use portolan_shared::refusal::Refusal;
 
 use super::provider;
 use crate::draft::Draft;
-use crate::model::{Cluster, ExternalIp, FixedIp, Key, Object, Port, Purpose, Subnet, owner};
+use crate::model::{ExternalIp, FixedIp, Port, Purpose, Subnet, owner};
 
 /// Takes the next free address for a cluster: IPv4 before IPv6, external networks and their subnets
 /// in the order they were made.
@@ -48,11 +48,4 @@ pub(super) fn allocate(draft: &mut Draft<'_>, cluster: ClusterId, name: &str) ->
     let id = port.id;
     draft.put(port);
     Ok(ExternalIp { port: id, address })
-}
-
-/// Gives a cluster's address back.
-pub(super) fn release(draft: &mut Draft<'_>, cluster: &Cluster) -> Option<Object> {
-    let port = cluster.external_ip.and_then(|ip| draft.port(ip.port))?;
-    draft.delete(Key::Port(port.id));
-    Some(Object::Port(port))
 }

@@ -12,9 +12,12 @@ mod nodes;
 mod once;
 mod pods;
 mod ports;
+mod removal;
 mod requests;
 mod shadow;
 mod subnets;
+
+pub use removal::{Goes, Removal};
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -45,7 +48,6 @@ pub fn decide(draft: &mut Draft<'_>, request: &Request) -> Result<Outcome, Refus
     Ok(Outcome {
         revision: draft.revision(),
         objects,
-        stays: draft.left(),
         declined: draft.declined(),
         replayed: false,
     })
@@ -55,18 +57,14 @@ fn command(draft: &mut Draft<'_>, request: &Request) -> Result<Vec<Object>, Refu
     match &request.command {
         Command::CreateNetworks(new) => networks::create(draft, request, new),
         Command::UpdateNetwork(id, change) => networks::update(draft, request, *id, change),
-        Command::DeleteNetwork(id) => networks::delete(draft, request, *id),
         Command::CreateSubnets(new) => subnets::create(draft, request, new),
         Command::UpdateSubnet(id, change) => subnets::update(draft, request, *id, change),
-        Command::DeleteSubnet(id) => subnets::delete(draft, request, *id),
         Command::CreatePorts(new) => ports::create(draft, request, new),
         Command::UpdatePort(id, change) => ports::update(draft, request, *id, change),
-        Command::DeletePort(id) => ports::delete(draft, request, *id),
+        Command::Delete(what) => Ok(Removal::decide(draft, request, *what)?.carry_out(draft)),
         Command::Kind(command) => command.decide(draft, request),
         Command::CreateCluster(new) => clusters::create(draft, request, new),
-        Command::DeleteCluster(id) => clusters::delete(draft, request, *id),
         Command::CreateNode { cluster, name, address } => nodes::create(draft, request, *cluster, name, *address),
-        Command::DeleteNode(id) => nodes::delete(draft, request, *id),
         Command::CreateJoinToken {
             cluster,
             node,
@@ -190,21 +188,23 @@ struct Users {
 }
 
 fn users(draft: &Draft<'_>, scope: PortScope) -> Users {
-    let (mut some, mut count) = draft.first_ports(scope, LOOKED_AT);
-    let (network, inside) = match scope {
-        PortScope::Network(id) => (Some(id), None),
-        PortScope::Subnet(id) => (draft.subnet(id).map(|subnet| subnet.network), Some(id)),
-        _ => (None, None),
-    };
-    let shadow = network.and_then(|id| draft.network(id)?.shadow_port);
-    if let Some(shadow) = shadow.and_then(|id| draft.port(id)) {
-        let here = |subnet| shadow.fixed_ips.iter().any(|ip| ip.subnet == subnet);
-        if inside.is_none_or(here) {
-            count = count.saturating_sub(1);
-        }
-        some.retain(|port| port.id != shadow.id);
+    let shadow = shadow_in(draft, scope).map(|port| port.id);
+    Users {
+        some: draft.first_ports(scope, LOOKED_AT, |port| Some(port.id) != shadow),
+        count: draft.port_count(scope).saturating_sub(u64::from(shadow.is_some())),
     }
-    Users { some, count }
+}
+
+/// The shadow port of a network, or of a subnet's network if it has an address there.
+fn shadow_in(draft: &Draft<'_>, scope: PortScope) -> Option<Arc<Port>> {
+    let (network, inside) = match scope {
+        PortScope::Network(id) => (id, None),
+        PortScope::Subnet(id) => (draft.subnet(id)?.network, Some(id)),
+        _ => return None,
+    };
+    let port = draft.network(network)?.shadow_port.and_then(|id| draft.port(id))?;
+    let here = |subnet| port.fixed_ips.iter().any(|ip| ip.subnet == subnet);
+    inside.is_none_or(here).then_some(port)
 }
 
 /// Ports as holders: those the caller may see by name, others as whose they are; those that were not

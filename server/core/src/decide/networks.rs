@@ -7,13 +7,14 @@ use portolan_shared::ids::NetworkId;
 use portolan_shared::refusal::Refusal;
 
 use super::{
-    Users, check_quota, check_revision, name_clusters, name_ports, not_found, shadow, target_project, users, visible,
+    Removal, Users, check_quota, check_revision, name_clusters, name_ports, not_found, shadow, target_project, users,
+    visible,
 };
 use crate::access::Access;
 use crate::command::{NetworkChange, NewNetwork, Request};
 use crate::draft::Draft;
 use crate::model::display_name;
-use crate::model::{Cluster, Key, Network, Object, Subnet, owner};
+use crate::model::{Cluster, Network, Object, Subnet, owner};
 use crate::quotas::Counted;
 use crate::view::PortScope;
 
@@ -206,7 +207,7 @@ fn tell_clusters(draft: &mut Draft<'_>, network: NetworkId) {
     }
 }
 
-pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: NetworkId) -> Result<Vec<Object>, Refusal> {
+pub(super) fn removal(draft: &Draft<'_>, request: &Request, id: NetworkId) -> Result<Removal, Refusal> {
     let network = to_change(draft, request, id, "delete")?;
     check_revision(request, &network.meta, "Network", id)?;
     let name = display_name(&network.name, id);
@@ -227,19 +228,18 @@ pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: NetworkId) ->
             holders: name_ports(request, &users),
         });
     }
-    take_away(draft, id)
+    let mut removal = Removal::default();
+    whole(draft, &network, &mut removal);
+    Ok(removal)
 }
 
-/// Deletes a network with its subnets and its shadow port; nothing else may have ports in it any more.
-pub(super) fn take_away(draft: &mut Draft<'_>, id: NetworkId) -> Result<Vec<Object>, Refusal> {
-    let network = draft.network(id).ok_or_else(|| not_found("Network", id))?;
-    let shadow = shadow::network_goes(draft, &network);
-    let mut gone = vec![Object::Network(network)];
-    for subnet in draft.of::<Subnet>(id) {
-        draft.delete(Key::Subnet(subnet.id));
-        gone.push(Object::Subnet(subnet));
+/// A network goes with its subnets and its shadow port; nothing else has ports in it.
+pub(super) fn whole(draft: &Draft<'_>, network: &Arc<Network>, removal: &mut Removal) {
+    removal.take(Arc::clone(network));
+    for subnet in draft.of::<Subnet>(network.id) {
+        removal.take(subnet);
     }
-    draft.delete(Key::Network(id));
-    gone.extend(shadow);
-    Ok(gone)
+    if let Some(shadow) = network.shadow_port.and_then(|id| draft.port(id)) {
+        removal.take(shadow);
+    }
 }

@@ -8,7 +8,7 @@ use portolan_shared::holder::{Holder, Plain};
 use portolan_shared::ids::{ClusterId, JoinTokenId, NodeId, PortId};
 use portolan_shared::refusal::Refusal;
 
-use super::{addresses, check_quota, check_revision, not_found, visible};
+use super::{Goes, Removal, addresses, check_quota, check_revision, not_found, visible};
 use crate::command::{NodeReport, Request};
 use crate::draft::Draft;
 use crate::model::display_name;
@@ -117,44 +117,40 @@ fn node_address(draft: &mut Draft<'_>, cluster: &Cluster, asked: Option<IpAddr>)
     })
 }
 
-pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: NodeId) -> Result<Vec<Object>, Refusal> {
+pub(super) fn removal(draft: &Draft<'_>, request: &Request, id: NodeId) -> Result<Removal, Refusal> {
     let node = visible(request, draft.node(id), "Node", id)?;
     check_revision(request, &node.meta, "Node", id)?;
-    for token in draft.of::<JoinToken>(node.cluster) {
-        if token.node == Some(id) {
-            draft.delete(Key::JoinToken(token.id));
-        }
-    }
     let nodes = u32::try_from(draft.of::<Node>(node.cluster).len()).unwrap_or(u32::MAX);
-    let gone = take_away(draft, &node);
+    let mut removal = Removal::default();
     // One that is removed is not wanted any more; nodes beyond what was wanted do not count.
     if let Some(cluster) = draft.cluster(node.cluster).filter(|c| nodes <= c.nodes_wanted) {
-        let meta = draft.changed(&cluster.meta);
-        draft.put(Cluster {
-            meta,
+        removal.becomes.push(Object::from(Cluster {
+            meta: draft.changed(&cluster.meta),
             nodes_wanted: cluster.nodes_wanted - 1,
             ..(*cluster).clone()
-        });
+        }));
     }
-    Ok(gone)
+    removal.goes.push(Goes::Node(Arc::clone(&node)));
+    for token in draft.of::<JoinToken>(node.cluster) {
+        if token.node == Some(id) {
+            removal.take(token);
+        }
+    }
+    Ok(removal)
 }
 
 /// Deletes a node with its blocks, its own port and its pods' ports.
-pub(super) fn take_away(draft: &mut Draft<'_>, node: &Arc<Node>) -> Vec<Object> {
-    let mut gone = vec![Object::Node(Arc::clone(node))];
+pub(super) fn take_away(draft: &mut Draft<'_>, node: &Node) {
     for port in draft.ports(PortScope::Node(node.id)) {
         draft.delete(Key::Port(port.id));
-        gone.push(Object::Port(port));
     }
     for block in draft.of::<Block>(node.id) {
         draft.delete(Key::Block(block.id));
-        gone.push(Object::Block(block));
     }
     if draft.node_status(node.id).is_some() {
         draft.delete(Key::NodeStatus(node.id));
     }
     draft.delete(Key::Node(node.id));
-    gone
 }
 
 pub(super) fn create_token(

@@ -69,7 +69,6 @@ pub(super) fn replay(draft: &Draft<'_>, request: &Request) -> Result<Option<Outc
     Ok(Some(Outcome {
         revision: draft.head(),
         objects,
-        stays: Vec::new(),
         declined: Vec::new(),
         replayed: true,
     }))

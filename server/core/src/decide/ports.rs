@@ -6,11 +6,11 @@ use portolan_shared::refusal::Refusal;
 
 use super::addresses::{self, Chooser};
 use super::networks::{check_inside, to_change};
-use super::{check_quota, check_revision, target_project, visible};
+use super::{Removal, check_quota, check_revision, target_project, visible};
 use crate::command::{NewPort, PortChange, Request};
 use crate::draft::Draft;
 use crate::model::display_name;
-use crate::model::{Key, Object, Port, owner};
+use crate::model::{Object, Port, owner};
 use crate::quotas::Counted;
 
 /// Device owners beginning so are for the provider: Neutron's, of routers and the like.
@@ -130,7 +130,7 @@ pub(super) fn update(
     Ok(vec![draft.put(Port { meta, ..new })])
 }
 
-pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: PortId) -> Result<Vec<Object>, Refusal> {
+pub(super) fn removal(draft: &Draft<'_>, request: &Request, id: PortId) -> Result<Removal, Refusal> {
     let port = visible(request, draft.port(id), "Port", id)?;
     check_inside(draft, request, port.network, "delete ports of")?;
     check_revision(request, &port.meta, "Port", id)?;
@@ -140,8 +140,9 @@ pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: PortId) -> Re
             owner,
         });
     }
-    draft.delete(Key::Port(id));
-    Ok(vec![Object::Port(port)])
+    let mut removal = Removal::default();
+    removal.take(port);
+    Ok(removal)
 }
 
 /// What of Portolan's a port goes with, in words.

@@ -11,7 +11,7 @@ use portolan_shared::refusal::Refusal;
 use super::{provider, requests};
 use crate::draft::Draft;
 use crate::model::display_name;
-use crate::model::{FixedIp, Key, Network, Object, Port, Project, Purpose, Subnet, owner};
+use crate::model::{FixedIp, Network, Port, Project, Purpose, Subnet, owner};
 
 /// Whether a project may have one.
 pub(super) fn check_grant(draft: &Draft<'_>, project: &Project) -> Result<(), Refusal> {
@@ -88,31 +88,17 @@ pub(super) fn subnet_added(draft: &mut Draft<'_>, network: &Network, subnet: &Su
     Ok(())
 }
 
-/// Takes its address in a subnet that is about to go.
-pub(super) fn subnet_goes(draft: &mut Draft<'_>, subnet: &Subnet) {
-    let network = draft.network(subnet.network);
-    let Some(port) = network.and_then(|n| n.shadow_port).and_then(|id| draft.port(id)) else {
-        return;
-    };
-    let rest: Box<[FixedIp]> = port
-        .fixed_ips
-        .iter()
-        .filter(|ip| ip.subnet != subnet.id)
-        .copied()
-        .collect();
-    if rest.len() < port.fixed_ips.len() {
-        let meta = draft.changed(&port.meta);
-        draft.put(Port {
-            meta,
-            fixed_ips: rest,
-            ..(*port).clone()
-        });
-    }
-}
-
-/// Takes it away with its network.
-pub(super) fn network_goes(draft: &mut Draft<'_>, network: &Network) -> Option<Object> {
-    let port = network.shadow_port.and_then(|id| draft.port(id))?;
-    draft.delete(Key::Port(port.id));
-    Some(Object::Port(port))
+/// The port of a subnet's network, if it has an address there, without that address.
+pub(super) fn without(draft: &Draft<'_>, subnet: &Subnet) -> Option<Port> {
+    let port = draft
+        .network(subnet.network)?
+        .shadow_port
+        .and_then(|id| draft.port(id))?;
+    let elsewhere = |ip: &&FixedIp| ip.subnet != subnet.id;
+    let fixed_ips: Box<[FixedIp]> = port.fixed_ips.iter().filter(elsewhere).copied().collect();
+    (fixed_ips.len() < port.fixed_ips.len()).then(|| Port {
+        meta: draft.changed(&port.meta),
+        fixed_ips,
+        ..(*port).clone()
+    })
 }

@@ -1,6 +1,7 @@
 //! Subnets.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use portolan_shared::addr::{Cidr, IpRange};
 use portolan_shared::holder::{At, Holder, Named};
@@ -8,11 +9,13 @@ use portolan_shared::ids::{NetworkId, SubnetId};
 use portolan_shared::refusal::Refusal;
 
 use super::networks::{check_inside, to_change};
-use super::{check_quota, check_revision, holder, name_ports, not_found, shadow, target_project, users, visible};
+use super::{
+    Removal, check_quota, check_revision, holder, name_ports, not_found, shadow, target_project, users, visible,
+};
 use crate::command::{NewSubnet, Request, SubnetChange};
 use crate::draft::Draft;
 use crate::model::display_name;
-use crate::model::{Cluster, Key, Network, Object, Purpose, Subnet};
+use crate::model::{Cluster, Network, Object, Purpose, Subnet};
 use crate::quotas::Counted;
 use crate::view::PortScope;
 
@@ -160,7 +163,7 @@ fn check_gateway(draft: &Draft<'_>, request: &Request, subnet: &Subnet, gateway:
     }
 }
 
-pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: SubnetId) -> Result<Vec<Object>, Refusal> {
+pub(super) fn removal(draft: &Draft<'_>, request: &Request, id: SubnetId) -> Result<Removal, Refusal> {
     let subnet = visible(request, draft.subnet(id), "Subnet", id)?;
     check_inside(draft, request, subnet.network, "delete subnets of")?;
     check_revision(request, &subnet.meta, "Subnet", id)?;
@@ -182,9 +185,17 @@ pub(super) fn delete(draft: &mut Draft<'_>, request: &Request, id: SubnetId) -> 
             holders: Holder::cluster(&cluster.name, cluster.id).into(),
         });
     }
-    shadow::subnet_goes(draft, &subnet);
-    draft.delete(Key::Subnet(id));
-    Ok(vec![Object::Subnet(subnet)])
+    let mut removal = Removal::default();
+    alone(draft, subnet, &mut removal);
+    Ok(removal)
+}
+
+/// A subnet goes and its network stays; nobody but the provider has addresses of it.
+pub(super) fn alone(draft: &Draft<'_>, subnet: Arc<Subnet>, removal: &mut Removal) {
+    removal
+        .becomes
+        .extend(shadow::without(draft, &subnet).map(Object::from));
+    removal.take(subnet);
 }
 
 fn owned(draft: &Draft<'_>, subnet: &Subnet, cluster: portolan_shared::ids::ClusterId) -> Refusal {
@@ -203,7 +214,7 @@ pub(super) fn in_network(
     request: &Request,
     id: SubnetId,
     network: NetworkId,
-) -> Result<std::sync::Arc<Subnet>, Refusal> {
+) -> Result<Arc<Subnet>, Refusal> {
     let subnet = draft.subnet(id).ok_or_else(|| not_found("Subnet", id))?;
     if subnet.network == network {
         return Ok(subnet);

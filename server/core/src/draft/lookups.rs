@@ -62,50 +62,35 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Ports in a scope, in id order; all of them, so only for what deletes or names them.
+    /// Ports in a scope, in id order; all of them, so only for what deletes them.
     pub fn ports(&self, scope: PortScope) -> Vec<Arc<Port>> {
-        let inside = |port: &Port| match scope {
-            PortScope::All => true,
-            PortScope::Project(id) => port.meta.project == id,
-            PortScope::Network(id) => port.network == id,
-            PortScope::Subnet(id) => port.fixed_ips.iter().any(|ip| ip.subnet == id),
-            PortScope::Node(id) => port.node == Some(id),
-            PortScope::Cluster(id) => port
-                .node
-                .and_then(|node| self.node(node))
-                .is_some_and(|node| node.cluster == id),
-        };
         let stored = self.view.ports(scope, None).map(|port| Key::Port(port.id));
         self.merged(stored, ObjectKind::Port, |object| match object {
-            Object::Port(port) if inside(&port) => Some(port),
+            Object::Port(port) if self.inside(scope, &port) => Some(port),
             _ => None,
         })
     }
 
-    /// Up to `most` ports of a network or subnet, the first by id (of a subnet, by address), in id order;
-    /// and how many there are in all. Cost grows with `most` and the batch, not with the ports.
-    pub fn first_ports(&self, scope: PortScope, most: usize) -> (Vec<Arc<Port>>, u64) {
-        let inside = |port: &Port| match scope {
-            PortScope::Subnet(id) => port.fixed_ips.iter().any(|ip| ip.subnet == id),
-            PortScope::Network(id) => port.network == id,
-            _ => false,
-        };
-        let mut touched: Vec<PortId> = Vec::new();
-        for key in self.touched.get(&ObjectKind::Port).into_iter().flatten() {
-            if let Key::Port(id) = key {
-                touched.push(*id);
-            }
+    /// How many ports there are in a scope. Cost grows with the batch, not with the ports.
+    pub fn port_count(&self, scope: PortScope) -> u64 {
+        let (mut were, mut are) = (0, 0);
+        for id in self.touched_ports() {
+            let of_stored = |node| self.view.node(node).map(|node| node.cluster);
+            let was = self.view.port(id).is_some_and(|port| holds(scope, port, of_stored));
+            let is = self.port(id).is_some_and(|port| self.inside(scope, &port));
+            were += u64::from(was);
+            are += u64::from(is);
         }
-        touched.sort_unstable();
-        touched.dedup();
-        let were = touched
-            .iter()
-            .filter(|id| self.view.port(**id).is_some_and(|port| inside(port)));
-        let stored = self.view.port_count(scope).saturating_sub(were.count() as u64);
+        (self.view.port_count(scope) + are).saturating_sub(were)
+    }
+
+    /// Up to `most` ports in a scope that are wanted, the first by id (of a subnet, by address), in id order.
+    /// Cost grows with `most`, with those that are passed over and with the batch, not with the ports.
+    pub fn first_ports(&self, scope: PortScope, most: usize, wanted: impl Fn(&Port) -> bool) -> Vec<Arc<Port>> {
+        let touched = self.touched_ports();
         let mut ports: Vec<Arc<Port>> = touched.iter().filter_map(|id| self.port(*id)).collect();
-        ports.retain(|port| inside(port));
-        let all = stored + ports.len() as u64;
-        let same = |port: &&Arc<Port>| touched.binary_search(&port.id).is_err();
+        ports.retain(|port| self.inside(scope, port) && wanted(port));
+        let same = |port: &&Arc<Port>| touched.binary_search(&port.id).is_err() && wanted(port);
         match scope {
             PortScope::Subnet(id) => {
                 let by_address = self.view.ports_by_address(id, None).map(|(_, port)| port);
@@ -116,7 +101,25 @@ impl<'a> Draft<'a> {
         ports.sort_unstable_by_key(|port| port.id);
         ports.dedup_by_key(|port| port.id);
         ports.truncate(most);
-        (ports, all)
+        ports
+    }
+
+    /// Ports that this batch put or deleted, in id order.
+    fn touched_ports(&self) -> Vec<PortId> {
+        let mut touched: Vec<PortId> = Vec::new();
+        for key in self.touched.get(&ObjectKind::Port).into_iter().flatten() {
+            if let Key::Port(id) = key {
+                touched.push(*id);
+            }
+        }
+        touched.sort_unstable();
+        touched.dedup();
+        touched
+    }
+
+    /// Whether a port is in a scope, with the nodes as they are now.
+    fn inside(&self, scope: PortScope, port: &Port) -> bool {
+        holds(scope, port, |node| self.node(node).map(|node| node.cluster))
     }
 
     /// An object.
@@ -227,6 +230,18 @@ impl<'a> Draft<'a> {
         concerned.sort_unstable();
         concerned.dedup();
         concerned
+    }
+}
+
+/// Whether a port is in a scope; `cluster` says in which cluster a node is.
+fn holds(scope: PortScope, port: &Port, cluster: impl Fn(NodeId) -> Option<ClusterId>) -> bool {
+    match scope {
+        PortScope::All => true,
+        PortScope::Project(id) => port.meta.project == id,
+        PortScope::Network(id) => port.network == id,
+        PortScope::Subnet(id) => port.fixed_ips.iter().any(|ip| ip.subnet == id),
+        PortScope::Node(id) => port.node == Some(id),
+        PortScope::Cluster(id) => port.node.and_then(cluster) == Some(id),
     }
 }
 

@@ -285,7 +285,13 @@ macro_rules! objects {
             }
         })*
 
-        $(impl From<$name> for Object {
+        $(impl From<Arc<$name>> for Object {
+            fn from(object: Arc<$name>) -> Self {
+                Self::$name(object)
+            }
+        }
+
+        impl From<$name> for Object {
             fn from(object: $name) -> Self {
                 Self::$name(Arc::new(object))
             }

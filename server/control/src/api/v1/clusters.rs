@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{OriginalUri, Query};
 use axum::response::Response;
-use portolan_core::command::{Command, NewCluster, Outcome};
+use portolan_core::command::{Command, Delete, NewCluster, Outcome};
 use portolan_core::model::Cluster;
 use portolan_core::view::View;
 use portolan_shared::refusal::Refusal;
@@ -114,7 +114,7 @@ pub async fn create(call: Call, body: Body) -> Answer {
 pub async fn delete(call: Call, path: Segments) -> Result<Response, Failure> {
     let cluster = call.control().read(|view| find::cluster(&call, view, &path))?;
     call.to_write("delete clusters")?;
-    call.write(Command::DeleteCluster(cluster.id)).await?;
+    call.write(Command::Delete(Delete::Cluster(cluster.id))).await?;
     Ok(reply::nothing())
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use portolan_core::command::Command;
+use portolan_core::command::{Command, Delete};
 use portolan_core::fields::moment;
 use portolan_core::model::{self, Cluster, Node};
 use portolan_shared::check;
@@ -117,6 +117,6 @@ fn nothing_in(body: &Body) -> Result<(), Failure> {
 pub async fn delete(call: Call, path: Segments) -> Result<Response, Failure> {
     let node = call.control().read(|view| find::node(&call, view, &path))?;
     call.to_write("remove nodes")?;
-    call.write(Command::DeleteNode(node.id)).await?;
+    call.write(Command::Delete(Delete::Node(node.id))).await?;
     Ok(reply::nothing())
 }

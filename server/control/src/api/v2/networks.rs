@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::OriginalUri;
 use axum::http::HeaderMap;
-use portolan_core::command::{Command, NetworkChange, NewNetwork};
+use portolan_core::command::{Command, Delete, NetworkChange, NewNetwork};
 use portolan_core::model::Network;
 use portolan_core::view::View;
 use portolan_shared::check::{MTU_DEFAULT, MTU_MAX, MTU_MIN, NAME_MAX};
@@ -231,7 +231,7 @@ impl Resource for Networks {
     }
 
     fn delete(id: NetworkId) -> Command {
-        Command::DeleteNetwork(id)
+        Command::Delete(Delete::Network(id))
     }
 
     async fn list(call: Call, headers: HeaderMap, uri: OriginalUri) -> Answer {

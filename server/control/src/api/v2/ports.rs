@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::extract::OriginalUri;
 use axum::http::{HeaderMap, StatusCode};
-use portolan_core::command::{Command, FixedIpRequest, NewPort, PortChange};
+use portolan_core::command::{Command, Delete, FixedIpRequest, NewPort, PortChange};
 use portolan_core::model::{Port, owner};
 use portolan_core::view::{PortScope, View};
 use portolan_shared::check::{self, FIXED_IPS_MAX, NAME_MAX, shortened};
@@ -378,7 +378,7 @@ impl Resource for Ports {
     }
 
     fn delete(id: PortId) -> Command {
-        Command::DeletePort(id)
+        Command::Delete(Delete::Port(id))
     }
 
     async fn list(call: Call, headers: HeaderMap, OriginalUri(uri): OriginalUri) -> Answer {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::OriginalUri;
 use axum::http::HeaderMap;
-use portolan_core::command::{Command, NewSubnet, SubnetChange};
+use portolan_core::command::{Command, Delete, NewSubnet, SubnetChange};
 use portolan_core::model::Subnet;
 use portolan_core::view::View;
 use portolan_shared::check::{self, GatewayInput, NAME_MAX, SubnetInput};
@@ -217,7 +217,7 @@ impl Resource for Subnets {
     }
 
     fn delete(id: SubnetId) -> Command {
-        Command::DeleteSubnet(id)
+        Command::Delete(Delete::Subnet(id))
     }
 
     async fn list(call: Call, headers: HeaderMap, uri: OriginalUri) -> Answer {

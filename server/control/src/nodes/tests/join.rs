@@ -1,4 +1,4 @@
-use portolan_core::command::Command;
+use portolan_core::command::{Command, Delete};
 use portolan_shared::ids::NodeId;
 use portolan_wire::agent::Refused;
 use portolan_wire::token::{JoinToken, Secret};
@@ -105,7 +105,7 @@ async fn a_token_of_a_deleted_cluster_is_unknown() {
     let world = World::new().await;
     let cluster = world.cluster("shop").await;
     let token = world.token(cluster, None).await;
-    world.write(Command::DeleteCluster(cluster)).await;
+    world.write(Command::Delete(Delete::Cluster(cluster))).await;
     let refused = Host::new("node-1", [10, 0, 0, 11]).join(&world, &token).await;
     assert_eq!(code(refused), "token.unknown");
 }

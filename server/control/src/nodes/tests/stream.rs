@@ -1,6 +1,6 @@
 use futures_util::SinkExt as _;
 use futures_util::future::join_all;
-use portolan_core::command::{Command, NetworkChange};
+use portolan_core::command::{Command, Delete, NetworkChange};
 use portolan_shared::ids::ClusterId;
 use portolan_wire::MAX_AGENT_FRAME;
 use portolan_wire::agent::{from_agent, to_agent::Message as In};
@@ -33,7 +33,7 @@ async fn an_empty_agent_gets_a_snapshot_and_then_changes() {
     };
     assert_eq!(change.put_nodes[0].id, node.id.as_bytes());
     assert_eq!(change.revision, node.meta.revision);
-    world.write(Command::DeleteNode(node.id)).await;
+    world.write(Command::Delete(Delete::Node(node.id))).await;
     let Some(In::Change(change)) = stream.news().await else {
         panic!()
     };
@@ -75,8 +75,8 @@ async fn an_agent_that_is_current_gets_nothing_and_one_that_is_behind_only_chang
     assert_eq!(two.put_nodes[0].id, second.id.as_bytes());
 
     // Changed and changed back is current, whatever the revision.
-    world.write(Command::DeleteNode(first.id)).await;
-    world.write(Command::DeleteNode(second.id)).await;
+    world.write(Command::Delete(Delete::Node(first.id))).await;
+    world.write(Command::Delete(Delete::Node(second.id))).await;
     let (back, frames) = agent.stream(&world, has.clone()).await.begin().await;
     assert!(back.resumed && frames.is_empty(), "{frames:?}");
 
@@ -134,7 +134,7 @@ async fn a_removed_node_is_told_at_once_and_does_not_come_back() {
     let two = Agent::joined(&world, cluster, "node-2", [10, 0, 0, 12]).await;
     let (mut stream, ..) = one.fresh(&world).await;
     let (mut other, ..) = two.fresh(&world).await;
-    world.write(Command::DeleteNode(one.id)).await;
+    world.write(Command::Delete(Delete::Node(one.id))).await;
     let refused = stream.refused().await.unwrap();
     assert_eq!((refused.code.as_str(), refused.retry), ("node.removed", false));
     assert!(stream.next().await.is_none(), "closed");
@@ -147,7 +147,7 @@ async fn a_removed_node_is_told_at_once_and_does_not_come_back() {
     assert_eq!(change.drop_nodes, [one.id.as_bytes().to_vec()]);
     assert_eq!(change.drop_blocks.len(), 1, "its routes go with it");
 
-    world.write(Command::DeleteCluster(cluster)).await;
+    world.write(Command::Delete(Delete::Cluster(cluster))).await;
     assert_eq!(other.refused().await.unwrap().code, "node.removed");
 }
 
@@ -182,7 +182,7 @@ async fn an_agent_that_comes_back_resumes_its_tls_session_and_is_looked_at_all_t
     let (second, ..) = agent.fresh(&world).await;
     assert_eq!(kind(&second), Some(HandshakeKind::Resumed));
     drop(second);
-    world.write(Command::DeleteNode(agent.id)).await;
+    world.write(Command::Delete(Delete::Node(agent.id))).await;
     let mut third = agent.stream(&world, hello()).await;
     assert_eq!(kind(&third), Some(HandshakeKind::Resumed));
     assert_eq!(third.refused().await.unwrap().code, "node.removed");
@@ -269,7 +269,7 @@ async fn an_agent_that_does_not_read_is_let_go_when_its_node_is_removed() {
     while_timers_stand(async {
         // The peer takes little of it: the stream waits in a write, which is not given up.
         many_changes(&world, cluster).await;
-        world.write(Command::DeleteNode(agent.id)).await;
+        world.write(Command::Delete(Delete::Node(agent.id))).await;
         tokio::time::advance(LOOK_EVERY * 2).await;
         while !world.hub.online().is_empty() {
             tokio::task::yield_now().await;
