@@ -1,5 +1,5 @@
-//! How long the writer stands still while a cluster is deleted with its pods, and to say what uses a
-//! network.
+//! How long it takes to plan the delete of a cluster, how long the writer stands still while it is deleted with its
+//! pods, and to say what uses a network.
 //!
 //! `cargo run --release -p portolan-control --example bench_delete [PODS,…]`
 
@@ -15,6 +15,7 @@ use portolan_core::access::Scope;
 use portolan_core::command::{
     Actor, Command, Delete, NewCluster, NewNetwork, NewPort, NewSubnet, PodAllocation, Request, Via,
 };
+use portolan_core::decide::Removal;
 use portolan_core::model::{Object, Pod};
 use portolan_core::quotas::Quotas;
 use portolan_shared::addr::{from_bits, to_bits};
@@ -38,7 +39,7 @@ async fn main() -> Outcome<()> {
         .unwrap_or_else(|| "1000,10000,100000".to_owned());
     let sizes: Vec<u64> = sizes.split(',').map(str::parse).collect::<Result<_, _>>()?;
     refused(&sizes).await?;
-    println!("| pods | delete, ms | longest wait of another write, ms |\n|---|---|---|");
+    println!("| pods | plan, ms | delete, ms | longest wait of another write, ms |\n|---|---|---|---|");
     for pods in sizes {
         let folder = tempfile::tempdir()?;
         let control = Control::open(OpenOptions {
@@ -49,6 +50,7 @@ async fn main() -> Outcome<()> {
             )
         })?;
         let (project, cluster) = filled(&control, pods).await?;
+        let plan = planned(&control, project, cluster)?;
         let (other, ended) = (control.clone(), tokio::sync::watch::channel(false));
         let (end, ending) = ended;
         let (writes, begun) = tokio::sync::oneshot::channel();
@@ -72,10 +74,30 @@ async fn main() -> Outcome<()> {
         let took = start.elapsed();
         end.send_replace(true);
         let longest = waits.await??;
-        println!("| {pods} | {} | {} |", took.as_millis(), longest.as_millis());
+        println!(
+            "| {pods} | {:.2} | {} | {} |",
+            plan.as_secs_f64() * 1e3,
+            took.as_millis(),
+            longest.as_millis()
+        );
         control.close().await;
     }
     Ok(())
+}
+
+/// How long readers take to plan the delete: the best of ten.
+fn planned(control: &Control, project: ProjectId, cluster: ClusterId) -> Outcome<Duration> {
+    let what = Delete::Cluster(cluster);
+    let mut best = Duration::MAX;
+    for _ in 0..10 {
+        let start = Instant::now();
+        let plan = control.read(|view| Removal::planned(view, &request(project, what.into()), what, 0))?;
+        best = best.min(start.elapsed());
+        if plan.goes.is_empty() {
+            return Err("the plan is empty".into());
+        }
+    }
+    Ok(best)
 }
 
 /// How long it takes to say by what a network and its subnet are used.

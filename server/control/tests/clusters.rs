@@ -1,65 +1,15 @@
 //! What the writer decides about clusters, nodes, blocks and pods, through the handle, on SQLite.
-#![expect(clippy::unwrap_used, reason = "tests, and helpers of tests")]
 
 mod common;
 
-use common::{Kit, cluster, code, ip, new_subnet, node, port_at};
+use common::clusters::{hash, joined, pod, shop};
+use common::{Kit, cluster, code, ip, new_subnet, port_at};
 use portolan_control::feed::Next;
 use portolan_core::command::{Command, Delete, NetworkChange, NewCluster, NodeReport, PodAllocation};
-use portolan_core::model::{Key, Object, ObjectKind, Pod, Purpose};
+use portolan_core::model::{Key, ObjectKind, Purpose};
 use portolan_core::view::{PortScope, View};
 use portolan_shared::cluster::check;
-use portolan_shared::ids::{ClusterId, NodeId};
 use portolan_shared::v1::CreateCluster;
-
-/// A cluster that the nodes of these tests join.
-async fn shop(kit: &Kit) -> ClusterId {
-    kit.internet("203.0.113.0/24").await;
-    kit.cluster("shop").await.id
-}
-
-async fn joined(kit: &Kit, cluster: ClusterId, name: &str, address: &str) -> NodeId {
-    let token = Command::CreateJoinToken {
-        cluster,
-        node: None,
-        secret_hash: hash(name),
-        expires_at: i64::MAX,
-    };
-    let token = kit.ask(token).await.unwrap();
-    let Object::JoinToken(token) = &token.objects[0] else {
-        panic!()
-    };
-    let join = Command::Join {
-        token: token.id,
-        secret_hash: hash(name),
-        name: name.into(),
-        address: ip(address),
-        key_hash: hash(name),
-    };
-    let made = kit.ask(join).await.unwrap();
-    assert!(matches!(made.objects[1], Object::Block(_)));
-    node(&made.objects[0]).id
-}
-
-fn hash(text: &str) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash[..text.len()].copy_from_slice(text.as_bytes());
-    hash
-}
-
-fn pod(kit: &Kit, seq: u64, address: &str, mac: u64) -> PodAllocation {
-    PodAllocation {
-        id: kit.control.new_id().into(),
-        pod: Pod {
-            namespace: "default".into(),
-            name: format!("web-{seq}"),
-            container_id: format!("c{seq}"),
-            seq,
-        },
-        addresses: vec![ip(address)],
-        mac: portolan_shared::mac::MacAddress::from_u64(0x0200_0000_0000 + mac),
-    }
-}
 
 #[tokio::test]
 async fn a_cluster_brings_its_network_and_takes_it_away() {

@@ -5,6 +5,7 @@ use portolan_shared::v1::{DeletePlan, PlanKind};
 use serde_json::json;
 
 use super::kit::{Server, User, id};
+use super::pod_ports::with_pods;
 
 async fn plan(user: &User<'_>, thing: &str) -> DeletePlan {
     let head = user.server.head();
@@ -102,6 +103,24 @@ async fn a_plan_takes_no_address() {
     plan(&ann, &format!("networks/{network}")).await;
     let third = ann.make("port", json!({ "network_id": network })).await;
     assert_eq!(third["fixed_ips"][0]["ip_address"], "10.0.0.4");
+}
+
+#[tokio::test]
+async fn pods_are_counted_and_a_few_of_them_named() {
+    let server = Server::new().await;
+    let ann = server.user("ann", "alpha", Role::Member).await;
+    let node = with_pods(&server, &ann, 12).await;
+    let cluster = server.control.read(|view| view.node(node).unwrap().cluster);
+    for (thing, kinds) in [
+        (format!("clusters/{cluster}/nodes/{node}"), 2),
+        (format!("clusters/{cluster}"), 6),
+    ] {
+        let plan = plan(&ann, &thing).await;
+        assert_eq!(plan.goes.len(), kinds, "{plan:?}");
+        let pods = plan.goes.iter().find(|item| item.kind == PlanKind::Pod).unwrap();
+        assert_eq!((pods.count, pods.names.len()), (12, 10));
+        assert_eq!(pods.names[0], "default/web-1");
+    }
 }
 
 #[tokio::test]
