@@ -89,7 +89,7 @@ fn main() -> ExitCode {
     let done = match verb {
         Verb::Up { listen } => up::up(wasm_compiler, listen),
         Verb::Build => binaries::ship(wasm_compiler),
-        Verb::Test => test::test(wasm_compiler),
+        Verb::Test => test::test(wasm_compiler, None),
         Verb::Bench { names, small: true } => bench::bench_small(&names),
         Verb::Bench { names, small: false } => bench::bench(&names),
         Verb::Console { release } => console(wasm_compiler, release),

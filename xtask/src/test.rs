@@ -16,9 +16,12 @@ use crate::schemathesis::{Effort, schemathesis};
 use crate::tally::{Libtest, Nextest, Tally, playwright};
 use crate::tools::{self, Tool};
 
-/// Runs them all, prints the sum as the last line, and fails if any failed. In CI a skip is a failure too: there,
-/// everything must be able to run.
-pub fn test(compiler: Compiler) -> Result<(), Failed> {
+/// A check with a name.
+pub type Check = (&'static str, fn() -> Result<Tally, Failed>);
+
+/// Runs them all, and `more`, prints the sum as the last line, and fails if any failed. In CI a skip is a failure too:
+/// there, everything must be able to run.
+pub fn test(compiler: Compiler, more: Option<Check>) -> Result<(), Failed> {
     let mut sum = Tally::default();
     let mut step = |what: &str, done: Result<Tally, Failed>| {
         let tally = done.unwrap_or_else(|error| {
@@ -28,7 +31,7 @@ pub fn test(compiler: Compiler) -> Result<(), Failed> {
         eprintln!("{what}: {tally}");
         sum.add(tally);
     };
-    let mut steps = Steps::of(SETS.len() + 4);
+    let mut steps = Steps::of(SETS.len() + 4 + usize::from(more.is_some()));
     steps.next("programs, tests and console (about 10 minutes the first time, on two cores)");
     tools::ensure(&[Tool::Iproute2, Tool::Postgres]);
     let (console, built) = binaries::beside_console(compiler, binaries::dev_with_tests)?;
@@ -52,7 +55,11 @@ pub fn test(compiler: Compiler) -> Result<(), Failed> {
             step("benchmarks", bench::small(&[]));
             steps.next("the API by its description");
             step("the API by its description", schemathesis(Effort::Short));
-            steps.next("the console in a browser, begun before the last four");
+            if let Some((what, check)) = more {
+                steps.next(what);
+                step(what, check());
+            }
+            steps.next("the console in a browser, begun after the first two");
             let done = browser
                 .join()
                 .unwrap_or_else(|_| Err(Failed::Other("they panicked".into())));
