@@ -6,8 +6,9 @@
 //! change is refused with the reason.
 
 use portolan_shared::ids::ProjectId;
+use portolan_shared::refusal::Refusal;
 
-use crate::model::{Cluster, JoinToken, Network, Node, Port, ShadowRequest, Subnet, hidden};
+use crate::model::{Cluster, JoinToken, Network, Node, Port, Role, ShadowRequest, Subnet, hidden};
 
 /// What may be done with an object; each includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -157,6 +158,14 @@ impl Owned for Port {
 
     fn reach(&self) -> Reach {
         if hidden(self) { Reach::Hidden } else { Reach::Own }
+    }
+}
+
+/// The refusal of what only a role may do: `action` goes on after "You may not".
+pub fn needs(role: Role, action: impl Into<String>) -> Refusal {
+    Refusal::NotAllowed {
+        action: action.into(),
+        needs: role.name().to_owned(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What roles allow: `admin` everything everywhere, `support` reads everywhere, `member` writes and
 //! `reader` reads in its project.
 
-use portolan_core::access::{Access, Scope};
+use portolan_core::access::{Access, Scope, needs};
 use portolan_core::model::{Role, Session};
 use portolan_core::view::View;
 use portolan_shared::ids::{ProjectId, UserId};
@@ -39,7 +39,7 @@ impl Rights {
 
     /// Whether other projects' objects are seen too.
     pub fn sees_everything(self) -> bool {
-        self.admin || self.support
+        self.elsewhere() >= Access::Read
     }
 
     /// How far a call in `project` reaches.
@@ -69,7 +69,7 @@ impl Rights {
         if self.write {
             Ok(())
         } else {
-            Err(needs(action, Role::Member))
+            Err(needs(Role::Member, action))
         }
     }
 
@@ -81,7 +81,7 @@ impl Rights {
         if self.sees_everything() {
             Ok(())
         } else {
-            Err(needs(action, Role::Support))
+            Err(needs(Role::Support, action))
         }
     }
 
@@ -93,15 +93,8 @@ impl Rights {
         if self.admin {
             Ok(())
         } else {
-            Err(needs(action, Role::Admin))
+            Err(needs(Role::Admin, action))
         }
-    }
-}
-
-fn needs(action: &str, role: Role) -> Refusal {
-    Refusal::NotAllowed {
-        action: action.to_owned(),
-        needs: role.name().to_owned(),
     }
 }
 

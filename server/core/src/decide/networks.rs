@@ -10,11 +10,11 @@ use super::{
     Removal, Users, check_quota, check_revision, name_clusters, name_ports, not_found, shadow, target_project, users,
     visible,
 };
-use crate::access::Access;
+use crate::access::{Access, needs};
 use crate::command::{NetworkChange, NewNetwork, Request};
 use crate::draft::Draft;
 use crate::model::display_name;
-use crate::model::{Cluster, Network, Object, Subnet, owner};
+use crate::model::{Cluster, Network, Object, Role, Subnet, owner};
 use crate::quotas::Counted;
 use crate::view::PortScope;
 
@@ -49,10 +49,7 @@ pub(super) fn create(draft: &mut Draft<'_>, request: &Request, new: &[NewNetwork
 /// Only administrators make external networks.
 fn check_external(request: &Request, external: bool) -> Result<(), Refusal> {
     if external && !request.scope.writes_everything() {
-        return Err(Refusal::NotAllowed {
-            action: "set router:external".to_owned(),
-            needs: "admin".to_owned(),
-        });
+        return Err(needs(Role::Admin, "set router:external"));
     }
     Ok(())
 }
@@ -88,10 +85,7 @@ pub(super) fn to_change(
 /// Refuses changes of what is in an external network to all but administrators.
 pub(super) fn check_open(request: &Request, network: &Network, action: &str) -> Result<(), Refusal> {
     if network.external && request.scope.access(network) < Access::Use {
-        return Err(Refusal::NotAllowed {
-            action: format!("{action} external networks"),
-            needs: "admin".to_owned(),
-        });
+        return Err(needs(Role::Admin, format!("{action} external networks")));
     }
     Ok(())
 }

@@ -7,10 +7,11 @@ use portolan_shared::refusal::Refusal;
 use super::addresses::{self, Chooser};
 use super::networks::{check_inside, to_change};
 use super::{Removal, check_quota, check_revision, target_project, visible};
+use crate::access::needs;
 use crate::command::{NewPort, PortChange, Request};
 use crate::draft::Draft;
 use crate::model::display_name;
-use crate::model::{Object, Port, owner};
+use crate::model::{Object, Port, Role, owner};
 use crate::quotas::Counted;
 
 /// Device owners beginning so are for the provider: Neutron's, of routers and the like.
@@ -53,10 +54,7 @@ pub(super) fn create(draft: &mut Draft<'_>, request: &Request, new: &[NewPort]) 
 /// Whether a caller may say that this uses a port: Neutron's own owners are an administrator's to set, Portolan's nobody's.
 fn check_device_owner(request: &Request, given: &str) -> Result<(), Refusal> {
     if given.starts_with(NETWORK_PREFIX) && !request.scope.writes_everything() {
-        return Err(Refusal::NotAllowed {
-            action: format!("set device_owner to '{given}'"),
-            needs: "admin".to_owned(),
-        });
+        return Err(needs(Role::Admin, format!("set device_owner to '{given}'")));
     }
     if owner::ours(given) {
         return Err(Refusal::DeviceOwnerReserved {

@@ -8,7 +8,7 @@ use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::{self, AuditKind};
 use serde::{Deserialize, Serialize};
 
-use crate::access::{Access, Owned, Reach};
+use crate::access::{Access, Owned, Reach, needs};
 use crate::audience::Audience;
 use crate::change::Op;
 use crate::command::Request;
@@ -16,7 +16,7 @@ use crate::decide::{check_revision, target_project, visible};
 use crate::draft::Draft;
 use crate::event::Event;
 use crate::fields::Fields;
-use crate::model::{Clusters, Column, Key, Kind, Meta, Object, PROVIDER_PROJECT, Revision};
+use crate::model::{Clusters, Column, Key, Kind, Meta, Object, PROVIDER_PROJECT, Revision, Role};
 use crate::quotas::Counted;
 use crate::tables::{Sorted, Table, indexes};
 use crate::view::View;
@@ -230,10 +230,7 @@ fn update(
 /// Only administrators share.
 fn check_shared(request: &Request, shared: bool) -> Result<(), Refusal> {
     if shared && !request.scope.writes_everything() {
-        return Err(Refusal::NotAllowed {
-            action: "share address scopes".to_owned(),
-            needs: "admin".to_owned(),
-        });
+        return Err(needs(Role::Admin, "share address scopes"));
     }
     Ok(())
 }
@@ -247,10 +244,7 @@ fn to_change(
 ) -> Result<Arc<AddressScope>, Refusal> {
     let scope = visible(request, draft.get::<AddressScope>(id), AddressScope::WORD, id)?;
     if request.scope.access(&*scope) < Access::Write {
-        return Err(Refusal::NotAllowed {
-            action: format!("{action} another project's address scopes"),
-            needs: "admin".to_owned(),
-        });
+        return Err(needs(Role::Admin, format!("{action} another project's address scopes")));
     }
     check_revision(request, &scope.meta, AddressScope::WORD, id)?;
     Ok(scope)

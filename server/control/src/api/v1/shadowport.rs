@@ -1,8 +1,10 @@
 //! The customer's side of shadowport requests.
 
 use axum::response::Response;
+use portolan_core::access::needs;
 use portolan_core::audience::Audience;
 use portolan_core::command::{Command, NewShadowRequest, Outcome, Step};
+use portolan_core::model::Role;
 use portolan_shared::check;
 use portolan_shared::ids::ShadowRequestId;
 use portolan_shared::refusal::Refusal;
@@ -97,11 +99,7 @@ pub async fn message(call: Call, path: Segments, body: Body) -> Answer {
     call.to_write("write in requests")?;
     let asked: PostMessage = body.read()?;
     if asked.internal {
-        return Err(Refusal::NotAllowed {
-            action: "write internal notes here".to_owned(),
-            needs: "support".to_owned(),
-        }
-        .into());
+        return Err(needs(Role::Support, "write internal notes here").into());
     }
     let command = on(&call, facts.request.id, requests::message(&asked)?);
     let said = |outcome: Outcome| reply::ok(&answer(&call, &outcome)?);
