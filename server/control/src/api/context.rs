@@ -20,11 +20,13 @@ use portolan_shared::v1::Through;
 
 use super::Api;
 use super::error::Failure;
-use super::once;
-use super::outer::RequestId;
+use super::request_id::RequestId;
 use crate::identity::password::Asker;
 use crate::identity::rights::{Rights, overall, rights};
 use crate::identity::secret;
+
+/// Most characters of an `Idempotency-Key`.
+const KEY_MAX: usize = 64;
 
 /// Name of the console's cookie.
 pub const COOKIE: &str = "portolan_session";
@@ -130,7 +132,7 @@ impl Caller {
         {
             return Err(Refusal::Csrf {});
         }
-        let key = once::key(headers)?;
+        let key = idempotency_key(headers)?;
         let via = Via {
             through: if session.csrf.is_some() {
                 Through::Console
@@ -252,6 +254,37 @@ impl FromRequestParts<Arc<Api>> for Call {
     }
 }
 
+/// The idempotency key of a call.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let field = || "Idempotency-Key".to_owned();
+    let key = value.to_str().unwrap_or("");
+    if key.len() != value.len() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Refusal::NotOneOf {
+            field: field(),
+            given: portolan_shared::check::shortened(&String::from_utf8_lossy(value.as_bytes())),
+            allowed: "visible ASCII characters without spaces".to_owned(),
+        });
+    }
+    if key.is_empty() {
+        return Err(Refusal::TooShort {
+            field: field(),
+            min: 1,
+            length: 0,
+        });
+    }
+    if key.len() > KEY_MAX {
+        return Err(Refusal::TooLong {
+            field: field(),
+            max: KEY_MAX,
+            length: key.len(),
+        });
+    }
+    Ok(Some(key.to_owned()))
+}
+
 /// `If-Match: revision_number=N`, as Neutron has it; anything else there is refused.
 fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
     let Some(value) = headers.get(header::IF_MATCH) else {
@@ -351,7 +384,7 @@ impl Segments {
     /// What is no id is not found.
     pub fn id<T: std::str::FromStr>(&self, name: &str, kind: &str) -> Result<T, Failure> {
         let text = self.text(name);
-        text.parse().map_err(|_| super::v2::not_found(kind, text))
+        text.parse().map_err(|_| Failure::not_found(kind, text))
     }
 }
 

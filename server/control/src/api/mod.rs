@@ -2,12 +2,13 @@
 //!
 //! [`router`] is the whole of it. [`outer`] is around everything: request id, panics, error bodies,
 //! security headers, counters. [`once`] answers repeated creates. [`context`] is the one extractor that says who calls, in which
-//! project and with what rights. [`fields`] reads bodies attribute by attribute; [`error`] writes
+//! project and with what rights. [`fields`] reads bodies attribute by attribute; [`bodies`] writes
 //! refusals in each API's shape. Handlers are short: extract, authorise, read the view or ask the
 //! writer, convert.
 //!
 //! Never here: a decision about objects (the writer's), SQL, or a cache.
 
+pub mod bodies;
 pub mod context;
 pub mod error;
 pub mod fields;
@@ -15,6 +16,7 @@ pub mod metrics;
 pub mod once;
 pub mod outer;
 pub mod reply;
+pub mod request_id;
 pub mod resources;
 pub mod route;
 pub mod status;

@@ -5,11 +5,10 @@
 //! in bulk) is not kept, nor one with a secret in it: those are made anew of what was made then.
 
 use axum::body::{Body, to_bytes};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use portolan_core::command::{Command, Outcome, Repetition, Request};
 use portolan_core::model::{Idempotency, KeptAnswer};
-use portolan_shared::check;
 use portolan_shared::ids::ProjectId;
 use portolan_shared::refusal::Refusal;
 
@@ -18,41 +17,8 @@ use super::error::{Answer, Failure};
 use super::reply;
 use crate::identity::secret;
 
-/// Most characters of an `Idempotency-Key`.
-const KEY_MAX: usize = 64;
 /// Longest answer that is kept, in bytes.
 const ANSWER_MAX: usize = 16 * 1024;
-
-/// The idempotency key of a call.
-pub(super) fn key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
-    let Some(value) = headers.get("idempotency-key") else {
-        return Ok(None);
-    };
-    let field = || "Idempotency-Key".to_owned();
-    let key = value.to_str().unwrap_or("");
-    if key.len() != value.len() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Refusal::NotOneOf {
-            field: field(),
-            given: check::shortened(&String::from_utf8_lossy(value.as_bytes())),
-            allowed: "visible ASCII characters without spaces".to_owned(),
-        });
-    }
-    if key.is_empty() {
-        return Err(Refusal::TooShort {
-            field: field(),
-            min: 1,
-            length: 0,
-        });
-    }
-    if key.len() > KEY_MAX {
-        return Err(Refusal::TooLong {
-            field: field(),
-            max: KEY_MAX,
-            length: key.len(),
-        });
-    }
-    Ok(Some(key.to_owned()))
-}
 
 impl Call {
     /// Creates in the project and answers, once: a repetition with the same key makes nothing and is answered as the first

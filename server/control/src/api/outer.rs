@@ -8,29 +8,11 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use uuid::Uuid;
 
 use super::Api;
-use super::error::{Failure, Shape};
-
-/// The id of a request, in its extensions, in the answer and in the log.
-#[derive(Debug, Clone)]
-pub struct RequestId(pub Arc<str>);
-
-/// What the id of a request begins with.
-const REQUEST: &str = "req-";
-
-impl RequestId {
-    /// The id of this UUID.
-    pub fn of(uuid: Uuid) -> Self {
-        Self(format!("{REQUEST}{uuid}").into())
-    }
-
-    /// The UUID in it, as the audit stores it.
-    pub fn uuid(&self) -> Option<Uuid> {
-        self.0.strip_prefix(REQUEST)?.parse().ok()
-    }
-}
+use super::bodies::Shape;
+use super::error::Failure;
+use super::request_id::RequestId;
 
 /// What the console may load and talk to: itself. Leptos needs `wasm-unsafe-eval`.
 pub const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \

@@ -13,7 +13,6 @@ use tokio_tungstenite::tungstenite::Bytes;
 
 use super::hub::Hub;
 use super::state::frame;
-use super::stream::{pod_ack, shortened};
 
 /// Most exceptions kept of a node; how many there are beyond is one more.
 const MOST_EXCEPTIONS: usize = 50;
@@ -155,10 +154,10 @@ pub(super) async fn record_pods(hub: &Hub, node: NodeId, report: Pods) -> Option
     match hub.control.write(Request::agent(node, command)).await {
         Ok(outcome) => {
             let refused = outcome.declined.iter().map(|(id, because)| refused_pod(*id, because));
-            Some(pod_ack(PodAck {
+            Some(frame(Out::PodAck(PodAck {
                 seq,
                 refused: refused.collect(),
-            }))
+            })))
         }
         Err(refusal) => {
             tracing::warn!(%node, %refusal, "cannot record a node's pods");
@@ -190,6 +189,11 @@ pub(super) async fn lease_block(hub: &Hub, node: NodeId, have: u32) -> Option<By
             Some(frame(Out::BlockRefused(BlockRefused { code, sentence })))
         }
     }
+}
+
+/// At most `most` characters of what an agent says.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
 }
 
 #[cfg(test)]

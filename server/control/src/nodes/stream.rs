@@ -12,7 +12,7 @@ use portolan_core::change::{Commit, Op};
 use portolan_core::model::{Key, Micros, Revision};
 use portolan_shared::ids::{ClusterId, NodeId};
 use portolan_shared::refusal::Refusal;
-use portolan_wire::agent::{FromAgent, Hello, PodAck, Progress, Refused, Renewed, Welcome};
+use portolan_wire::agent::{FromAgent, Hello, Progress, Refused, Renewed, Welcome};
 use portolan_wire::agent::{from_agent::Message as In, to_agent::Message as Out};
 use portolan_wire::{DEAD_SECONDS, OLDEST_PROTOCOL, PING_SECONDS, POD_REPORT_PART, PROTOCOL, digest::Digest};
 use prost::Message as _;
@@ -69,7 +69,7 @@ pub(super) async fn run(hub: &Arc<Hub>, mut socket: Socket, identity: Identity, 
     let ended = match greet(hub, &mut socket, &identity).await {
         Err(ended) => ended,
         Ok(hello) => {
-            let place = hub.connected(node, &shortened(&hello.agent_version, 64));
+            let place = hub.connected(node, &reports_in::shortened(&hello.agent_version, 64));
             let mut stream = Stream::new(hub, &mut socket, identity);
             let Err(ended) = stream.serve(&hello, &place, end).await;
             let heard = stream.heard;
@@ -445,11 +445,6 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// The frame that tells how a report of pods was taken.
-pub(super) fn pod_ack(ack: PodAck) -> Bytes {
-    frame(Out::PodAck(ack))
-}
-
 /// Done when the control plane ends, or whoever would say so is gone.
 async fn over(end: &mut watch::Receiver<bool>) {
     let _ = end.wait_for(|end| *end).await;
@@ -460,11 +455,6 @@ async fn finished(pending_write: &mut Option<Pending>) -> Option<Bytes> {
         Some(write) => write.await,
         None => pending().await,
     }
-}
-
-/// At most `most` characters.
-pub(super) fn shortened(text: &str, most: usize) -> String {
-    text.chars().take(most).collect()
 }
 
 #[cfg(test)]

@@ -22,8 +22,8 @@ use serde::de::DeserializeOwned;
 use crate::api::Api;
 use crate::api::context::{Call, Desk};
 use crate::api::error::{Answer, Failure};
-use crate::api::outer::RequestId;
 use crate::api::reply;
+use crate::api::request_id::RequestId;
 use crate::control::Control;
 
 /// Entries of a page, if nothing is said.

@@ -33,7 +33,6 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use crate::api::Api;
 use crate::api::context::{Caller, alive};
 use crate::api::error::Failure;
-use crate::api::v2::not_found;
 use crate::feed::{Next, Subscription};
 use crate::identity::rights::{overall, rights};
 use crate::places::{Full, Place, Places};
@@ -124,13 +123,13 @@ pub async fn stream(caller: Caller, headers: HeaderMap, OriginalUri(uri): Origin
             caller.overall.to_support("follow every project")?;
             None
         }
-        Some(id) => Some(id.parse().map_err(|_| not_found("project", &id))?),
+        Some(id) => Some(id.parse().map_err(|_| Failure::not_found("project", &id))?),
     };
     let Caller { api, session, now, .. } = caller;
     if let Some(id) = project {
         let seen = |view: &View| view.project(id).is_some() && allowed(view, &session, project, now).is_some();
         if !api.control.read(seen) {
-            return Err(not_found("project", &id.to_string()));
+            return Err(Failure::not_found("project", &id.to_string()));
         }
     }
     let last = headers

@@ -9,7 +9,6 @@ use portolan_core::view::View;
 
 use crate::api::context::{Call, Segments};
 use crate::api::error::Failure;
-use crate::api::v2::not_found;
 
 fn here<T>(call: &Call, found: Option<&Arc<T>>, meta: impl Fn(&T) -> &Meta) -> Option<Arc<T>> {
     found.filter(|object| meta(object).project == call.project.id).cloned()
@@ -23,7 +22,7 @@ macro_rules! finders {
         /// If it is not there.
         pub fn $name(call: &Call, view: &View, path: &Segments) -> Result<Arc<$type>, Failure> {
             let id = path.id($param, $word)?;
-            here(call, view.$get(id), |object| &object.meta).ok_or_else(|| not_found($word, path.text($param)))
+            here(call, view.$get(id), |object| &object.meta).ok_or_else(|| Failure::not_found($word, path.text($param)))
         })*
     };
 }
@@ -60,7 +59,9 @@ pub fn port(call: &Call, view: &View, path: &Segments) -> Result<Arc<Port>, Fail
     };
     let found = view.port(path.id("id", "port")?).filter(here);
     let found = found.filter(|port| call.reads(&***port));
-    found.cloned().ok_or_else(|| not_found("port", path.text("id")))
+    found
+        .cloned()
+        .ok_or_else(|| Failure::not_found("port", path.text("id")))
 }
 
 /// The node in the path, of the cluster in the path.
@@ -72,5 +73,7 @@ pub fn node(call: &Call, view: &View, path: &Segments) -> Result<Arc<Node>, Fail
     let found = view
         .node(path.id("node", "node")?)
         .filter(|node| node.cluster == cluster.id);
-    found.cloned().ok_or_else(|| not_found("node", path.text("node")))
+    found
+        .cloned()
+        .ok_or_else(|| Failure::not_found("node", path.text("node")))
 }

@@ -15,7 +15,6 @@ use portolan_shared::v1::{
 };
 
 use crate::api::error::Failure;
-use crate::api::v2::not_found;
 
 /// Most characters of a message that a list shows.
 const BEGINNING: usize = 120;
@@ -165,7 +164,9 @@ pub fn answer(view: &View, objects: &[Object], audience: Audience, now: Micros) 
         _ => None,
     });
     let id = id.ok_or(Failure::Internal)?;
-    let request = view.request(id).ok_or_else(|| not_found("request", &id.to_string()))?;
+    let request = view
+        .request(id)
+        .ok_or_else(|| Failure::not_found("request", &id.to_string()))?;
     Ok(One {
         revision: view.head(),
         item: RequestFacts::whole(view, request, audience).wire(now),

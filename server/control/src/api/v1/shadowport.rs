@@ -15,7 +15,6 @@ use crate::api::context::{Call, Segments};
 use crate::api::error::{Answer, Failure};
 use crate::api::fields::Body;
 use crate::api::reply;
-use crate::api::v2::not_found;
 
 /// What a caller may know.
 fn audience(call: &Call) -> Audience {
@@ -35,7 +34,7 @@ fn found(call: &Call, path: &Segments) -> Result<(u64, RequestFacts), Failure> {
             .filter(|request| request.meta.project == call.project.id)?;
         Some((view.head(), RequestFacts::whole(view, request, audience(call))))
     });
-    facts.ok_or_else(|| not_found("request", path.text("id")))
+    facts.ok_or_else(|| Failure::not_found("request", path.text("id")))
 }
 
 /// `GET …/shadowport`.

@@ -19,7 +19,6 @@ use crate::api::context::{Desk, Segments};
 use crate::api::error::{Answer, Failure};
 use crate::api::fields::Body;
 use crate::api::reply;
-use crate::api::v2::not_found;
 
 /// Most rows of the queue in one answer.
 const QUEUE_MAX: usize = 500;
@@ -183,7 +182,7 @@ pub async fn show(desk: Desk, path: Segments) -> Answer {
         Some((view.head(), facts, networks, clusters, lives_on, earlier, quotas))
     });
     let (revision, facts, networks, clusters, lives_on, earlier, quotas) =
-        page.ok_or_else(|| not_found("request", path.text("id")))?;
+        page.ok_or_else(|| Failure::not_found("request", path.text("id")))?;
     reply::ok(&SupportRequest {
         revision,
         request: facts.wire(now),

@@ -214,19 +214,10 @@ async fn extension(_: Call, path: Segments) -> Answer {
         extension: Extension,
     }
     let found = all().into_iter().find(|(known, ..)| *known == path.text("alias"));
-    let found = found.ok_or_else(|| not_found("Extension", path.text("alias")))?;
+    let found = found.ok_or_else(|| Failure::not_found("Extension", path.text("alias")))?;
     reply::ok(&One {
         extension: extension_of(found),
     })
-}
-
-/// An object that is not there, or not the caller's to see.
-pub(crate) fn not_found(kind: &str, id: &str) -> Failure {
-    Refusal::NotFound {
-        kind: kind.to_owned(),
-        id: portolan_shared::check::shortened(id),
-    }
-    .into()
 }
 
 /// The project a new object will be in: the call's, or the one an administrator names.

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::list::{Listed, Query};
 use super::many::{Asked, Many, One};
-use super::{Described, attributes, not_found};
+use super::{Described, attributes};
 use crate::api::context::{Call, Segments};
 use crate::api::error::{Answer, Failure};
 use crate::api::fields::{Body, Fields};
@@ -161,7 +161,9 @@ fn action<R: Resource>(verb: &str) -> String {
 /// If not.
 pub fn visible<R: Resource>(call: &Call, view: &View, id: R::Id) -> Result<Arc<R::Kind>, Failure> {
     let found = view.get::<R::Kind>(id).filter(|object| call.reads(&***object));
-    found.cloned().ok_or_else(|| not_found(R::Kind::WORD, &id.to_string()))
+    found
+        .cloned()
+        .ok_or_else(|| Failure::not_found(R::Kind::WORD, &id.to_string()))
 }
 
 /// The object that a list goes on after, if one is named.
@@ -170,7 +172,7 @@ pub fn visible<R: Resource>(call: &Call, view: &View, id: R::Id) -> Result<Arc<R
 /// If there is no such object.
 pub fn marked<R: Resource>(call: &Call, query: &Query<R>) -> Result<Option<Arc<R::Kind>>, Failure> {
     let Some(marker) = &query.marker else { return Ok(None) };
-    let id = marker.parse().map_err(|_| not_found(R::Kind::WORD, marker))?;
+    let id = marker.parse().map_err(|_| Failure::not_found(R::Kind::WORD, marker))?;
     call.control().read(|view| visible::<R>(call, view, id)).map(Some)
 }
 

@@ -19,7 +19,6 @@ use crate::api::context::{Caller, Segments};
 use crate::api::error::{Answer, Failure};
 use crate::api::fields::{Body, required};
 use crate::api::reply;
-use crate::api::v2::not_found;
 
 #[derive(Serialize)]
 struct Wire {
@@ -110,7 +109,7 @@ pub async fn of_user(caller: Caller, headers: HeaderMap, path: Segments) -> Answ
         .control
         .read(|view| view.user(user).is_some())
         .then_some(())
-        .ok_or_else(|| not_found("user", &user.to_string()))?;
+        .ok_or_else(|| Failure::not_found("user", &user.to_string()))?;
     listing(
         &caller,
         &headers,
@@ -126,7 +125,7 @@ pub(super) fn find(caller: &Caller, path: &Segments) -> Result<Arc<Project>, Fai
         let sees = caller.overall.admin || !view.roles(caller.user.id, id).is_empty();
         view.project(id).filter(|_| sees).cloned()
     });
-    found.ok_or_else(|| not_found("project", &id.to_string()))
+    found.ok_or_else(|| Failure::not_found("project", &id.to_string()))
 }
 
 /// `GET /v3/projects/{id}`.

@@ -13,7 +13,6 @@ use crate::api::Api;
 use crate::api::context::{Caller, Segments};
 use crate::api::error::{Answer, Failure};
 use crate::api::reply;
-use crate::api::v2::not_found;
 
 #[derive(Serialize)]
 struct RoleWire {
@@ -62,7 +61,7 @@ fn role(path: &Segments, name: &str) -> Result<Role, Failure> {
     Role::ALL
         .into_iter()
         .find(|role| role.id() == id)
-        .ok_or_else(|| not_found("role", &id.to_string()))
+        .ok_or_else(|| Failure::not_found("role", &id.to_string()))
 }
 
 /// `GET /v3/roles/{id}`.
@@ -126,7 +125,7 @@ pub async fn domain(caller: Caller, headers: HeaderMap, path: Segments) -> Answe
         DOMAIN_ID => reply::ok(&One {
             domain: domain_wire(&caller.api, &headers),
         }),
-        other => Err(not_found("domain", other)),
+        other => Err(Failure::not_found("domain", other)),
     }
 }
 
@@ -145,8 +144,9 @@ fn in_project(caller: &Caller, path: &Segments) -> Result<(ProjectId, UserId), F
     let (project, user): (ProjectId, UserId) = (path.id("id", "project")?, path.id("user", "user")?);
     caller.api.control.read(|view| {
         view.project(project)
-            .ok_or_else(|| not_found("project", &project.to_string()))?;
-        view.user(user).ok_or_else(|| not_found("user", &user.to_string()))?;
+            .ok_or_else(|| Failure::not_found("project", &project.to_string()))?;
+        view.user(user)
+            .ok_or_else(|| Failure::not_found("user", &user.to_string()))?;
         Ok((project, user))
     })
 }
@@ -166,7 +166,7 @@ fn has(caller: &Caller, assignment: Assignment) -> bool {
 }
 
 fn no_such(assignment: Assignment) -> Failure {
-    not_found("role assignment", &assignment.role.id().to_string())
+    Failure::not_found("role assignment", &assignment.role.id().to_string())
 }
 
 /// `HEAD` and `GET /v3/projects/{id}/users/{user}/roles/{role}`.

@@ -18,7 +18,6 @@ use crate::api::context::{Caller, Peer, Segments};
 use crate::api::error::{Answer, Failure};
 use crate::api::fields::{Body, Fields, Said, required, wrong_type};
 use crate::api::reply;
-use crate::api::v2::not_found;
 use crate::identity::password;
 
 #[derive(Serialize)]
@@ -80,7 +79,7 @@ fn find(caller: &Caller, path: &Segments, id: &str) -> Result<Arc<User>, Failure
     let found = caller.api.control.read(|view| view.user(id).cloned());
     found
         .filter(|user| caller.overall.admin || user.id == caller.user.id)
-        .ok_or_else(|| not_found("user", &id.to_string()))
+        .ok_or_else(|| Failure::not_found("user", &id.to_string()))
 }
 
 /// `GET /v3/users/{id}`.
