@@ -9,8 +9,8 @@ export default defineConfig({
   testDir: "tests",
   outputDir: "test-results/files",
   globalSetup: "./global-setup.ts",
-  // One lab, one database: tests make their own data in it and run one after the other.
-  workers: 1,
+  // Each worker has a lab and a database of its own; tests of a file make their own data in it, one after the other.
+  workers: 2,
   fullyParallel: false,
   retries: 0,
   forbidOnly: !!process.env.CI,

@@ -43,7 +43,7 @@ const COLUMNS: &[Column] = &[
     Column::new("cidr", Key::Cidr, Align::Tight),
     Column::spare("gateway", Key::Gateway, Align::Tight),
     Column::spare("dhcp", Key::Dhcp, Align::Start),
-    Column::spare("dns", Key::Dns, Align::Tight),
+    Column::spare("dns", Key::Dns, Align::Start),
     Column::spare("pools", Key::Pools, Align::Tight),
     Column::new("used", Key::Used, Align::Tight),
     Column::new("ports", Key::Ports, Align::End),

@@ -46,7 +46,7 @@ subject! { requests;
     NextInReview: "Support is looking at it. Questions and the decision come here without a reload.",
     NextAnswer: "Answer the question in the thread; then support goes on.",
     NextGranted: "You can create clusters without an external IP, and networks with access to the provider's services.",
-    NextDeclined: "You can ask again. The new request quotes this one, so that nothing must be said twice.",
+    NextDeclined: "You can ask again. The new request quotes this one, so you need not say anything twice.",
     NextWithdrawn: "Nothing more happens to it. You can file a new request at any time.",
     NextNoGrant: "Clusters that live on it go on. New ones need a new grant: file a new request.",
     NextTake: "Take it, so that others of support know who looks at it.",
