@@ -69,11 +69,15 @@ impl Removal {
         for object in self.becomes {
             draft.put(object);
         }
-        // What is in something goes before it.
+        // What is in something goes before it: ports of nodes before their subnets.
+        for goes in &self.goes {
+            if let Goes::Node(node) = goes {
+                nodes::take_away(draft, node);
+            }
+        }
         for goes in self.goes.iter().rev() {
-            match goes {
-                Goes::Object(object) => draft.delete(object.key()),
-                Goes::Node(node) => nodes::take_away(draft, node),
+            if let Goes::Object(object) = goes {
+                draft.delete(object.key());
             }
         }
         let first = self.goes.into_iter().next();
