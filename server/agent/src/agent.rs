@@ -45,7 +45,7 @@ pub enum RunError {
     State {
         /// The file or folder.
         path: PathBuf,
-        /// Why not.
+        /// The operating system's error.
         source: io::Error,
     },
     /// The host.
@@ -60,9 +60,9 @@ pub enum RunError {
     /// The socket of the CNI plugin.
     #[error("cannot listen on {}", path.display())]
     Socket {
-        /// Where.
+        /// The socket's path.
         path: PathBuf,
-        /// Why not.
+        /// The operating system's error.
         source: io::Error,
     },
     /// The identity.

@@ -41,9 +41,9 @@ pub enum ServeError {
     /// The address for clients.
     #[error("cannot listen on {address}")]
     Listen {
-        /// Where.
+        /// The address, as given.
         address: SocketAddr,
-        /// Why.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// The operating system refuses something that is always there.

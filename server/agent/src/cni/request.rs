@@ -63,7 +63,7 @@ pub(super) enum Command {
 pub(super) struct Checked {
     /// One of [`VERSIONS`].
     pub(super) version: &'static str,
-    /// What is asked.
+    /// The command, with what it needs.
     pub(super) command: Command,
 }
 

@@ -54,7 +54,7 @@ pub enum AttachError {
     /// The pod has an interface of that name that is not ours.
     #[error("the pod already has an interface {ifname}")]
     InterfaceExists {
-        /// The name.
+        /// The interface's name in the pod, as the runtime asked for it.
         ifname: String,
     },
     /// The kernel refused a step; what had been made was taken away.

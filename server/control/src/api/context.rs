@@ -34,9 +34,9 @@ pub const COOKIE: &str = "portolan_session";
 pub struct Caller {
     /// Everything handlers share.
     pub api: Arc<Api>,
-    /// Who.
+    /// The user who is logged in.
     pub user: Arc<User>,
-    /// By which session or token.
+    /// The session or token that let the user in.
     pub session: Arc<Session>,
     /// What it may do in every project.
     pub overall: Rights,
@@ -53,7 +53,7 @@ pub struct Caller {
 /// Somebody who calls in a project.
 #[derive(Clone)]
 pub struct Call {
-    /// Who.
+    /// The user, and the session or token that was shown.
     pub caller: Caller,
     /// The project: of the path, of the header or of the token.
     pub project: Arc<Project>,
@@ -66,7 +66,7 @@ pub struct Call {
 /// Somebody of support, or an administrator, wherever they call from.
 #[derive(Clone)]
 pub struct Desk {
-    /// Who.
+    /// The user, and the session or token that was shown.
     pub caller: Caller,
 }
 

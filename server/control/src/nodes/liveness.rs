@@ -47,7 +47,7 @@ impl Holders {
 enum Presence {
     /// By the stream of this number.
     Connected(u64),
-    /// Not now.
+    /// Not connected; silent from `until` on if it does not come back.
     Away { until: Micros, last_contact: Micros },
 }
 

@@ -80,9 +80,9 @@ pub enum EndpointError {
     /// The address is taken, or the descriptor is no listening socket.
     #[error("cannot listen for agents on {listen}")]
     Listen {
-        /// Where.
+        /// The address or descriptor, as given.
         listen: Listen,
-        /// Why.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// Not `HOST:PORT`.

@@ -49,7 +49,7 @@ pub enum PkiError {
         attempt: &'static str,
         /// Which file.
         path: PathBuf,
-        /// Why not.
+        /// The operating system's error.
         source: io::Error,
     },
     /// Others than its owner may read the key.
@@ -79,7 +79,7 @@ pub enum PkiError {
 /// Whom an agent's certificate names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The node.
+    /// The node whose agent shows it.
     pub node: NodeId,
     /// Its cluster.
     pub cluster: ClusterId,

@@ -37,7 +37,7 @@ const FIXED_IPS_MAX: usize = 64;
 /// What kind of value an attribute has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Text.
+    /// A text, such as a name.
     Text,
     /// True or false.
     Flag,
@@ -62,7 +62,7 @@ pub enum Kind {
 pub enum Value<'a> {
     /// Nothing; sorts first.
     Null,
-    /// Text.
+    /// A text, borrowed from the object where it holds it.
     Text(Cow<'a, str>),
     /// True or false.
     Flag(bool),

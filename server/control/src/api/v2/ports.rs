@@ -112,7 +112,7 @@ fn device_id(port: &Port) -> Cow<'_, str> {
 
 /// What the ports of a list can be found by.
 enum Way {
-    /// These.
+    /// These ports, found one by one.
     These(Vec<Arc<Port>>),
     /// All of an index.
     Walk(PortScope),
