@@ -152,7 +152,7 @@ pub fn check(typed: &Typed, context: &Context) -> Checked {
     checked
 }
 
-/// The addresses typed, with what is to be said of them; or what is wrong.
+/// The typed addresses and a message about them; or what is wrong.
 fn addresses(text: &str, context: &Context) -> Result<(Vec<IpAddr>, Option<Message>), Message> {
     let refused = |refusal: Refusal| Message::error(Failure::from_refusal(&refusal).sentence());
     let words = words(text);

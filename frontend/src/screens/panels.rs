@@ -1,4 +1,4 @@
-//! Panels that add or delete something. They come in the file of the pages that make something.
+//! Panels that add or delete something. They are in the same lazily loaded file as the pages that make something.
 
 use std::sync::Arc;
 

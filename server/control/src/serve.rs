@@ -142,7 +142,7 @@ async fn serve(options: Serve, control: Control, sources: &Sources) -> Result<()
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
-        // Whoever runs this starts it again; half of a control plane helps nobody.
+        // End as a whole, so that the service manager starts it again: half a control plane helps nobody.
         () = control.ended() => return Err(ServeError::Writer),
     }
     tracing::info!("ending");

@@ -109,8 +109,8 @@ impl PodNamespace {
     }
 }
 
-/// Runs `work` on a thread of its own inside `namespace`. The thread ends with the work: there is no
-/// way back to forget.
+/// Runs `work` on a thread of its own inside `namespace`. The thread ends with the work, so nobody can forget to switch
+/// its namespace back.
 pub(super) fn inside<T: Send>(namespace: impl AsFd + Sync, work: impl FnOnce() -> T + Send) -> io::Result<T> {
     thread::scope(|scope| {
         let enter = || {

@@ -20,9 +20,9 @@ pub enum Failure {
     Refused(Vec<Refusal>),
     /// There is no such URL.
     NoRoute,
-    /// There is, but not with this method.
+    /// The URL is known, but not with this method.
     Method,
-    /// A defect of ours: logged, never told.
+    /// A defect of the server: it is logged, and the client learns nothing of it.
     Internal,
 }
 
@@ -198,10 +198,10 @@ pub fn neutron(refusal: &Refusal) -> (StatusCode, &'static str) {
     (status, kind)
 }
 
-/// Clients look for some of Neutron's words in its messages: they come before ours.
+/// Puts Neutron's words before ours where clients look for them in messages.
 fn neutron_words(refusal: &Refusal, message: String) -> String {
     match refusal {
-        // tempest tries the next range while it reads this.
+        // tempest tries another range when the message has these words.
         Refusal::Overlap { .. } => format!("The requested subnet overlaps with another subnet: {message}"),
         _ => message,
     }
@@ -243,7 +243,7 @@ struct NeutronError<'a> {
     more: More<'a>,
 }
 
-/// What our errors carry beyond the peers'.
+/// What errors carry beyond Neutron's and Keystone's own fields.
 #[derive(Serialize)]
 struct More<'a> {
     code: &'a str,
@@ -271,7 +271,7 @@ struct KeystoneError<'a> {
 }
 
 impl Failure {
-    /// The status, but for where Neutron has another.
+    /// The status outside of `/v2.0`, where Neutron may have another.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Refused(refusals) => refusals
