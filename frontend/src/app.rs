@@ -27,8 +27,8 @@ pub fn app(missing: Option<Lang>) -> impl IntoView {
     let session = Session::provide();
     Live::provide(session);
     let language = Language::provide(session, toasts, missing);
-    // With another language the pages are mounted anew, where they are; what is above goes on. The old
-    // ones are taken down first: two routers would both answer to a click.
+    // When the language changes, the pages are mounted again at the same address; the state above them is kept. The old
+    // ones are removed first: two routers would both answer a click.
     maybe(move || language.shown().map(|_| pages()))
 }
 

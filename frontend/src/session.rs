@@ -17,9 +17,9 @@ pub enum State {
     Unknown,
     /// Asked, and no answer came.
     Failed(Failure),
-    /// Nobody.
+    /// Nobody is logged in.
     Out,
-    /// This user.
+    /// This user is logged in.
     In(v1::Session),
 }
 

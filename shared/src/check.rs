@@ -176,7 +176,7 @@ pub struct SubnetInput {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HostRoute {
-    /// Where to.
+    /// The addresses it leads to: not the subnet itself.
     pub destination: Cidr,
     /// Through which address of the subnet.
     #[serde(rename = "nexthop")]
@@ -186,21 +186,21 @@ pub struct HostRoute {
 /// A checked subnet: right in itself; whether it fits beside others is the writer's question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubnetSpec {
-    /// Trimmed.
+    /// At most [`NAME_MAX`] characters, trimmed; may be empty.
     pub name: String,
-    /// Trimmed.
+    /// At most [`NAME_MAX`] characters, trimmed; may be empty.
     pub description: String,
-    /// The network.
+    /// Its range of addresses, one that hosts can use.
     pub cidr: Cidr,
     /// Inside the CIDR and in no pool; `None` for no gateway.
     pub gateway: Option<IpAddr>,
     /// Disjoint, inside the host addresses, sorted, without the gateway. May be empty.
     pub pools: Vec<IpRange>,
-    /// No duplicates.
+    /// At most [`DNS_MAX`], without duplicates.
     pub dns: Vec<IpAddr>,
-    /// In the order given.
+    /// At most [`ROUTES_MAX`], in the order given.
     pub routes: Vec<HostRoute>,
-    /// As asked for.
+    /// Recorded for clients that ask; Portolan serves no DHCP.
     pub enable_dhcp: bool,
 }
 

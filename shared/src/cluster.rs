@@ -44,9 +44,9 @@ pub enum Placement {
 /// A checked new cluster: right in itself; whether it fits beside others is the writer's question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterSpec {
-    /// A label.
+    /// A DNS label, as [`label`] reads it.
     pub name: String,
-    /// Where.
+    /// Where its nodes are.
     pub placement: Placement,
     /// `None`: the next free.
     pub pod_range: Option<Cidr>,

@@ -30,19 +30,20 @@ pub type Nothing = [(); 0];
 /// A network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network<'a> {
-    /// Its id.
+    /// Drawn by the server; never changes.
     pub id: NetworkId,
-    /// May be empty.
+    /// At most [`NAME_MAX`](crate::check::NAME_MAX) characters, trimmed; not unique. Empty if none was given.
     pub name: Cow<'a, str>,
-    /// The project.
+    /// The same as `project_id`, under Neutron's older name.
     pub tenant_id: ProjectId,
-    /// The project, under its newer name.
+    /// The project it is in; never changes.
     pub project_id: ProjectId,
-    /// Switched on.
+    /// False: `status` is `DOWN`. Nodes' agents are not told of it.
     pub admin_state_up: bool,
-    /// Bytes.
+    /// In bytes, [`MTU_MIN`](crate::check::MTU_MIN)..=[`MTU_MAX`](crate::check::MTU_MAX);
+    /// [`MTU_DEFAULT`](crate::check::MTU_DEFAULT) if the client names none.
     pub mtu: u32,
-    /// `ACTIVE` or `DOWN`.
+    /// `ACTIVE`, or `DOWN` while `admin_state_up` is false.
     pub status: Cow<'a, str>,
     /// Its subnets.
     pub subnets: Vec<SubnetId>,
@@ -63,11 +64,11 @@ pub struct Network<'a> {
     pub ipv4_address_scope: Option<String>,
     /// Always null.
     pub ipv6_address_scope: Option<String>,
-    /// May be empty.
+    /// Free text, at most [`NAME_MAX`](crate::check::NAME_MAX) characters, trimmed.
     pub description: Cow<'a, str>,
-    /// Default for its ports.
+    /// What its new ports have if their client says nothing. Recorded; agents are not told of it.
     pub port_security_enabled: bool,
-    /// May be empty.
+    /// A DNS name, or empty. Recorded for clients that ask; Portolan serves no DNS.
     pub dns_domain: Cow<'a, str>,
     /// Always empty.
     pub tags: Nothing,
@@ -75,20 +76,20 @@ pub struct Network<'a> {
     pub created_at: Time,
     /// When it last changed.
     pub updated_at: Time,
-    /// For `If-Match`.
+    /// Counts changes, from 0. Sent as `If-Match: revision_number=N`, it makes a write fail if another was first.
     pub revision_number: u64,
 }
 
 /// A subnet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subnet<'a> {
-    /// Its id.
+    /// Drawn by the server; never changes.
     pub id: SubnetId,
-    /// May be empty.
+    /// At most [`NAME_MAX`](crate::check::NAME_MAX) characters, trimmed; not unique. Empty if none was given.
     pub name: Cow<'a, str>,
-    /// The project.
+    /// The same as `project_id`, under Neutron's older name.
     pub tenant_id: ProjectId,
-    /// The project, under its newer name.
+    /// The project it is in; never changes.
     pub project_id: ProjectId,
     /// The network it is in.
     pub network_id: NetworkId,
@@ -96,23 +97,23 @@ pub struct Subnet<'a> {
     pub ip_version: u8,
     /// Always null.
     pub subnetpool_id: Option<String>,
-    /// Recorded only.
+    /// Recorded for clients that ask; Portolan serves no DHCP.
     pub enable_dhcp: bool,
     /// Always null.
     pub ipv6_ra_mode: Option<String>,
     /// Always null.
     pub ipv6_address_mode: Option<String>,
-    /// `null`: none.
+    /// The first host address if the client says nothing; `null` if it asked for none.
     pub gateway_ip: Option<IpAddr>,
-    /// Its addresses.
+    /// Its range of addresses; never changes.
     pub cidr: Cidr,
-    /// Sorted, disjoint.
+    /// Where ports get addresses from that name none: sorted, disjoint, without the gateway.
     pub allocation_pools: Cow<'a, [IpRange]>,
-    /// Routes told to hosts.
+    /// Routes for the subnet's hosts. Recorded for clients that ask.
     pub host_routes: Cow<'a, [HostRoute]>,
-    /// DNS servers told to hosts.
+    /// DNS servers for the subnet's hosts, without duplicates. Recorded for clients that ask.
     pub dns_nameservers: Cow<'a, [IpAddr]>,
-    /// May be empty.
+    /// Free text, at most [`NAME_MAX`](crate::check::NAME_MAX) characters, trimmed.
     pub description: Cow<'a, str>,
     /// Always empty.
     pub service_types: Nothing,
@@ -122,7 +123,7 @@ pub struct Subnet<'a> {
     pub created_at: Time,
     /// When it last changed.
     pub updated_at: Time,
-    /// For `If-Match`.
+    /// Counts changes, from 0. Sent as `If-Match: revision_number=N`, it makes a write fail if another was first.
     pub revision_number: u64,
 }
 
@@ -159,27 +160,27 @@ pub struct Binding<'a> {
 /// A port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Port<'a> {
-    /// Its id.
+    /// Drawn by the server, a pod's by its node's agent; never changes.
     pub id: PortId,
-    /// May be empty.
+    /// At most [`NAME_MAX`](crate::check::NAME_MAX) characters, trimmed; not unique. Empty if none was given.
     pub name: Cow<'a, str>,
     /// The network it is in.
     pub network_id: NetworkId,
-    /// The project.
+    /// The same as `project_id`, under Neutron's older name.
     pub tenant_id: ProjectId,
-    /// The project, under its newer name.
+    /// The project it is in; never changes.
     pub project_id: ProjectId,
     /// Unique in the network.
     pub mac_address: MacAddress,
-    /// Switched on.
+    /// False: `status` is `DOWN`. Nodes' agents are not told of it.
     pub admin_state_up: bool,
     /// `ACTIVE`, `BUILD`, `DOWN` or `ERROR`; derived when read.
     pub status: Cow<'a, str>,
-    /// What uses it.
+    /// What uses it: `namespace/name` of a pod, the id of a node, else what the client said.
     pub device_id: Cow<'a, str>,
-    /// Who uses it.
+    /// What kind of thing uses it, such as `compute:nova`: set by the client, or `portolan:…` by Portolan alone.
     pub device_owner: Cow<'a, str>,
-    /// Its addresses.
+    /// In the order asked for, at most [`FIXED_IPS_MAX`](crate::check::FIXED_IPS_MAX).
     pub fixed_ips: Vec<FixedIp>,
     /// Always empty.
     pub allowed_address_pairs: Nothing,
@@ -187,7 +188,7 @@ pub struct Port<'a> {
     pub extra_dhcp_opts: Nothing,
     /// Always empty.
     pub security_groups: Nothing,
-    /// May be empty.
+    /// Free text, at most [`NAME_MAX`](crate::check::NAME_MAX) characters, trimmed.
     pub description: Cow<'a, str>,
     /// Always `normal`.
     #[serde(rename = "binding:vnic_type")]
@@ -195,7 +196,7 @@ pub struct Port<'a> {
     /// Absent for all but administrators.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub binding: Option<Binding<'a>>,
-    /// Whether filters apply.
+    /// Recorded for clients that ask; agents are not told of it.
     pub port_security_enabled: bool,
     /// Always empty.
     pub tags: Nothing,
@@ -203,6 +204,6 @@ pub struct Port<'a> {
     pub created_at: Time,
     /// When it last changed.
     pub updated_at: Time,
-    /// For `If-Match`.
+    /// Counts changes, from 0. Sent as `If-Match: revision_number=N`, it makes a write fail if another was first.
     pub revision_number: u64,
 }

@@ -162,9 +162,9 @@ pub enum ConsoleError {
     TooLarge(Box<Report>),
     /// A file could not be read or written.
     Io {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The operating system's error.
         source: io::Error,
     },
 }

@@ -1,5 +1,5 @@
-//! A write that a button starts: never twice at once, what went wrong stays for the page to say, and
-//! pressing again what may have arrived is no second one.
+//! A write that a button starts. It never runs twice at once; the page can show why it failed; and pressing again after
+//! an unclear failure repeats the same write, not a second one.
 
 use gloo_net::http::Method;
 use leptos::prelude::*;
@@ -16,9 +16,9 @@ pub struct Act {
     session: Session,
     /// It is on its way.
     pub busy: RwSignal<bool>,
-    /// Why the last one did nothing.
+    /// Why the last one failed.
     pub failure: RwSignal<Option<Failure>>,
-    /// Address and body of the last one, and its key: pressed again, it is the same one.
+    /// Address, body and idempotency key of the last one: pressed again unchanged, it is sent with the same key.
     again: StoredValue<Option<(String, Option<String>, String)>>,
 }
 
@@ -41,7 +41,7 @@ impl Act {
         }
     }
 
-    /// Posts nothing but the wish itself.
+    /// Posts without a body.
     pub fn call(self, project: String, url: String, done: Callback<String>) {
         self.run(project, url, None, done);
     }
@@ -59,7 +59,7 @@ impl Act {
         self.again.set_value(Some((url.clone(), body.clone(), key.clone())));
         leptos::task::spawn_local(async move {
             let answer = send_text(self.session, &project, Method::POST, &url, body, &key).await;
-            // The page may be gone meanwhile; then nobody waits for the answer.
+            // The page may be gone by now; then nobody waits for the answer.
             if self.busy.try_set(false).is_some() {
                 return;
             }

@@ -85,11 +85,11 @@ struct FixedIp<'a> {
 /// What a new port is to be, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortSpec {
-    /// May be empty.
+    /// At most 255 characters, trimmed; may be empty.
     pub name: String,
-    /// May be empty.
+    /// At most 255 characters, trimmed; may be empty.
     pub description: String,
-    /// `admin_state_up`.
+    /// Becomes `admin_state_up`.
     pub enabled: bool,
     /// Addresses asked for; none: any free one of the subnet.
     pub addresses: Vec<IpAddr>,
@@ -146,9 +146,9 @@ struct Network<'a> {
 pub struct NetworkSpec {
     /// Not empty.
     pub name: String,
-    /// May be empty.
+    /// At most 255 characters, trimmed; may be empty.
     pub description: String,
-    /// `internet_access`.
+    /// Becomes `internet_access`.
     pub internet: bool,
     /// `enable_shadow_port`: the provider's services; never with internet access.
     pub services: bool,
@@ -206,9 +206,9 @@ pub struct Made {
 /// Id and name of a new object.
 #[derive(serde::Deserialize)]
 pub struct MadeObject {
-    /// Its id.
+    /// Drawn by the server.
     pub id: String,
-    /// Its name; may be empty.
+    /// Empty if it has none.
     #[serde(default)]
     pub name: String,
 }

@@ -1,7 +1,7 @@
 //! A read model that a page shows, kept up to date.
 //!
-//! Asked for when its address is known, again when a change concerns it, and again by itself after
-//! a failure that passes. Old data stays while new data is on its way or cannot be had.
+//! It is asked for when its address is known, again when a change concerns it, and again after a failure that may pass.
+//! Old data stays while new data is on its way or cannot be had.
 
 use std::sync::Arc;
 
@@ -131,7 +131,7 @@ where
             },
             Err(failed) => failed,
         };
-        // What is gone is gone: old rows of it would be a lie.
+        // It is gone, so old data of it is not shown any more.
         if failed.status == 404 || failed.status == 403 {
             data.try_set(None);
         }
@@ -161,7 +161,7 @@ fn older(revision: Option<u64>, started: Option<u64>) -> bool {
     matches!((revision, started), (Some(revision), Some(started)) if revision < started)
 }
 
-/// What of a running read is not data.
+/// The state of a running read, besides its data.
 #[derive(Clone, Copy, Default)]
 struct Flight {
     /// A request is out.

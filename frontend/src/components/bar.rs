@@ -4,12 +4,12 @@ use leptos::prelude::*;
 
 use crate::i18n::{Key, format, t, tp};
 
-/// From this share on, in percent, it is amber.
+/// The bar is amber from this share on, in percent.
 const WARN_FROM: u8 = 75;
-/// From this share on, in percent, it is red.
+/// The bar is red from this share on, in percent.
 const FULL_FROM: u8 = 90;
 
-/// What the bar says besides its length.
+/// What the bar says by its colour and a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fill {
     /// Room enough.

@@ -16,7 +16,7 @@ pub enum Look {
     Primary,
     /// It takes something away.
     Danger,
-    /// Among words.
+    /// For a place in running text.
     Link,
 }
 
@@ -42,13 +42,13 @@ pub fn button(look: Look, label: Key, press: Callback<()>) -> AnyView {
     .into_any()
 }
 
-/// A button that sends: while it does, it says so.
+/// A button that sends something, and says so while it does.
 pub fn sending_button(look: Look, label: Key, busy: RwSignal<bool>, press: Callback<()>) -> AnyView {
     let label = Signal::derive(move || t(label).to_owned());
     guarded_button(look, label, busy, Signal::stored(None), press)
 }
 
-/// A button that sends, unless something stands against it; that it then says.
+/// A button that sends something, unless `barred` has a reason not to; it then shows the reason.
 pub fn guarded_button(
     look: Look,
     label: Signal<String>,
@@ -85,7 +85,7 @@ pub fn guarded_button(
     .into_any()
 }
 
-/// A button that asks once more before it sends: the second press means it, leaving it takes the first back.
+/// A button that asks before it sends: only the second press sends, and moving the focus away cancels the first.
 pub fn sure_button(label: Key, sure: Key, busy: RwSignal<bool>, press: Callback<()>) -> AnyView {
     let asked = RwSignal::new(false);
     let click = move |_| {
@@ -127,7 +127,7 @@ pub fn create_button(label: Key, press: Callback<()>) -> AnyView {
 pub fn head_button(label: Key, create: bool, reason: Option<String>, press: Callback<()>) -> AnyView {
     let toasts = use_toasts();
     let disabled = reason.is_some();
-    // Touch has no pointer to rest on it.
+    // On a touch screen nothing can hover to show the reason.
     let said = StoredValue::new(reason.clone());
     let id = unique_id("reason");
     let look = if create { Look::Primary } else { Look::Plain };

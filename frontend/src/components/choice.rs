@@ -7,7 +7,7 @@ use leptos::prelude::*;
 use super::{dynamic, unique_id};
 use crate::i18n::{Key, t};
 
-/// What stands under a choice, drawn again as it changes.
+/// Draws the note under a choice, again whenever it changes.
 pub type Note = Arc<dyn Fn() -> AnyView + Send + Sync>;
 
 /// A note that never changes.
@@ -27,7 +27,7 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// One that says all by its name.
+    /// A choice whose name says enough, without a note.
     pub fn plain(label: Key) -> Self {
         Self {
             label,
@@ -45,7 +45,7 @@ impl Choice {
     }
 }
 
-/// One of a few, by its place among them. `value` is the one made; `choose` is told of another.
+/// A group of radio buttons. `value` is the index of the chosen one; `choose` is called with another.
 pub fn choices_field(legend: Key, choices: Vec<Choice>, value: Signal<usize>, choose: Callback<usize>) -> AnyView {
     let name = unique_id("choice");
     let radios: Vec<AnyView> = choices
@@ -89,7 +89,8 @@ struct Control {
     turn: Callback<bool>,
 }
 
-/// The control with its label and note. Out of reach it keeps the focus, so that the note is read.
+/// The control with its label and note. One that cannot be chosen can still have the focus, so that its note is read
+/// out.
 fn control_view(choice: Choice, control: Control) -> AnyView {
     let id = unique_id(control.kind);
     let note_id = format!("{id}-note");

@@ -56,7 +56,7 @@ pub fn show_as_code(tools: &'static [Tool], samples: Signal<Vec<Sample>>) -> Any
     .into_any()
 }
 
-/// What a tool needs to know besides: who runs it, and where.
+/// The note beside the code: how the tool logs in, and where.
 fn note(tool: Tool, project: &str) -> String {
     let url = format!("{}{}", browser::origin(), url::IDENTITY);
     match tool.client() {
@@ -68,8 +68,8 @@ fn note(tool: Tool, project: &str) -> String {
     }
 }
 
-/// Hands over what is shown now. What was shown before goes, and if it had the focus, the tool gets it: keys typed
-/// nowhere would not reach the panel.
+/// Passes on what is shown next. If the focus is in the code that is replaced, it moves to the choice of tools;
+/// otherwise keys would no longer reach the panel.
 fn hold_focus(sample: Option<Sample>) -> Option<Sample> {
     let inside = |element: HtmlElement| matches!(element.closest(".code__frame"), Ok(Some(_)));
     if browser::focused().is_some_and(inside) {

@@ -1,4 +1,4 @@
-//! What is to be known of a thing: names and values, one under the other.
+//! The facts of a thing: names and values, one under the other.
 
 use leptos::prelude::*;
 
@@ -10,7 +10,7 @@ pub fn fact(name: Key, value: AnyView) -> AnyView {
     named_fact(t(name).to_owned(), value)
 }
 
-/// One line whose name is no text of ours.
+/// One line whose name is not one of the translated texts.
 pub fn named_fact(name: String, value: AnyView) -> AnyView {
     view! {
         <dt>{name}</dt>
@@ -30,7 +30,7 @@ pub fn words(text: impl Into<String>) -> AnyView {
     text.into_any()
 }
 
-/// A value in words, or that there is none.
+/// A value in words, or a word that says that there is none.
 pub fn words_or_none(text: &str) -> AnyView {
     words(if text.is_empty() { t(Key::None) } else { text })
 }
@@ -40,7 +40,7 @@ pub fn noted(value: AnyView, note: AnyView) -> AnyView {
     view! { {value} <span class="facts__note">{note}</span> }.into_any()
 }
 
-/// Values to copy, or what it means that there are none.
+/// Values to copy; if there are none, a sentence that says what that means.
 pub fn codes(all: Vec<String>, none: Key) -> AnyView {
     if all.is_empty() {
         return words(t(none));

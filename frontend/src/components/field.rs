@@ -12,16 +12,16 @@ use crate::i18n::{Key, t};
 pub enum Weight {
     /// It cannot be sent like this.
     Error,
-    /// It can, and one should know.
+    /// It can be sent, with a warning.
     Warning,
-    /// It is right, and here is how.
+    /// It is right; the sentence shows how it was understood.
     Good,
 }
 
-/// What stands under a field.
+/// A message under a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// How it is meant.
+    /// Whether it forbids sending, warns, or confirms.
     pub weight: Weight,
     /// The sentence.
     pub text: String,
@@ -36,7 +36,7 @@ impl Message {
         }
     }
 
-    /// It can, and one should know.
+    /// It can be sent, with a warning.
     pub fn warning(text: impl Into<String>) -> Self {
         Self {
             weight: Weight::Warning,
@@ -44,7 +44,7 @@ impl Message {
         }
     }
 
-    /// It is right, and here is how.
+    /// It is right; the sentence shows how it was understood.
     pub fn good(text: impl Into<String>) -> Self {
         Self {
             weight: Weight::Good,
@@ -56,9 +56,9 @@ impl Message {
 /// How a field looks and behaves besides its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
-    /// For addresses.
+    /// Monospace, as for addresses.
     pub mono: bool,
-    /// More than one: a text area.
+    /// Its height in lines; more than one makes it a text area.
     pub lines: u32,
     /// May be left empty, and says so.
     pub optional: bool,
@@ -94,7 +94,7 @@ pub fn text_field(
     named_text_field(name, t(label).to_owned(), look, value, message, hint)
 }
 
-/// As [`text_field`], with a label that is no text of ours alone.
+/// As [`text_field`], with a label that is not just a translated text.
 pub fn named_text_field(
     name: &'static str,
     label: String,
@@ -152,7 +152,7 @@ pub fn named_text_field(
     }
 }
 
-/// What a control is called, and what is to be known before one uses it.
+/// The label of a control, and its hint.
 pub(super) struct Label {
     /// The words.
     pub(super) text: String,
@@ -217,7 +217,7 @@ pub(super) fn labelled(
     .into_any()
 }
 
-/// The message alone, where no control of its own carries it.
+/// The message alone, for something that is not a single control.
 pub fn message_view(message: &Message) -> AnyView {
     let (class, mark) = match message.weight {
         Weight::Error => ("field__message field__message--error", Icon::Warning),

@@ -1,5 +1,5 @@
-//! What is around every page: navigation, live mark, theme, account; and, for support in a project of
-//! somebody else, the bar that says so.
+//! The frame of every page: navigation, live mark, theme, account. Support in somebody else's project also sees a bar
+//! that says so.
 
 use leptos::prelude::*;
 use leptos_router::components::Outlet;
@@ -90,7 +90,7 @@ pub fn frame(menu: Menu) -> AnyView {
         live.follow(follower, scope);
     });
     on_cleanup(move || live.follow(follower, Scope::Nothing));
-    // A project that is newer than the log-in has no name yet.
+    // A project that was made after the log-in has no name here yet.
     Effect::new(move |_| {
         let project = project.get();
         let unknown = untrack(|| session.project_name(&project)) == project;

@@ -1,4 +1,4 @@
-//! Links to whoever stands in the way: what a refusal names, the reader can open.
+//! Links to the things that a refusal names as being in the way.
 
 use leptos::prelude::*;
 

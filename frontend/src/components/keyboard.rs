@@ -43,7 +43,7 @@ pub fn listen(menu: Menu, project: Signal<String>) {
         }
         let shortcut = shortcut(menu, &event.key(), go.get_value());
         go.set_value(matches!(shortcut, Some(Shortcut::Go)));
-        // Over a panel the page's own keys rest.
+        // While a panel is open, the page's own keys do nothing.
         if document().query_selector(".panel").is_ok_and(|panel| panel.is_some()) {
             return;
         }

@@ -1,8 +1,8 @@
-//! What the first download leaves out: pages and panels that come when they are first wanted.
+//! Pages and panels that are not in the first download; each is loaded when it is first needed.
 //!
 //! Parts come in groups. A group is one file beside the console's, and the functions of its name that `wasm_split`
-//! marks are in that file. What only such functions reach goes with them; what two groups reach is a file that both
-//! bring.
+//! marks are in that file. Code that only such functions reach is in the same file; code that two groups reach is in a
+//! file that both load.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ enum State {
     Failed,
 }
 
-/// The part as soon as its file is there; or that it could not be loaded, and *Try again*.
+/// Shows the part as soon as its file is loaded, or an error with *Try again*.
 pub fn lazy(part: LazyPart) -> AnyView {
     let LazyPart { load, panel } = part;
     let state = RwSignal::new(State::Loading);
@@ -62,7 +62,7 @@ pub fn lazy(part: LazyPart) -> AnyView {
     })
 }
 
-/// Stands where the part would, and says that it could not be loaded.
+/// Shown in place of the part when it could not be loaded.
 fn failed(of_panel: Option<(String, Callback<()>)>, again: Callback<()>) -> AnyView {
     let said = error_block(&Failure::unreadable(t(Key::FailurePart)), Some(again));
     let Some((title, close)) = of_panel else {

@@ -1,4 +1,4 @@
-//! Whether what is on screen is true now, and since when not.
+//! Shows whether what is on screen is up to date, and if not, since when.
 
 use leptos::prelude::*;
 

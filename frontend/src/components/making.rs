@@ -24,7 +24,7 @@ pub struct Making {
     pub submit: Callback<()>,
     /// It is on its way.
     pub busy: RwSignal<bool>,
-    /// Why the last try did nothing.
+    /// Why the last try failed.
     pub failure: Signal<Option<Failure>>,
     /// Why nothing can be made at all.
     pub barred: Signal<Option<String>>,
@@ -32,7 +32,7 @@ pub struct Making {
     pub back: Signal<String>,
     /// What will be made, line by line.
     pub preview: Signal<Vec<(Key, String)>>,
-    /// How the quotas stand, and what is left afterwards.
+    /// The quotas: what is used, and what will be left.
     pub quotas: Signal<Vec<String>>,
     /// For which tools it is said as code.
     pub tools: &'static [Tool],

@@ -42,8 +42,8 @@ use leptos::prelude::*;
 
 /// A part of a page that is drawn again whenever what it reads has changed.
 ///
-/// Leptos would compile the drawing and redrawing of every closure anew; behind one type they share it,
-/// which is a third of what the console weighs.
+/// Leptos would compile drawing and redrawing for every closure. Behind one type all closures share that code, which
+/// saves a third of the console's size.
 pub fn dynamic(draw: impl FnMut() -> AnyView + Send + 'static) -> AnyView {
     let draw: Arc<Mutex<dyn FnMut() -> AnyView + Send>> = Arc::new(Mutex::new(draw));
     draw.into_any()

@@ -60,12 +60,12 @@ pub fn announce_title(title: Signal<String>) {
         document().set_title(&tp(Key::WindowTitle, &[("page", &title)]));
     });
     thread_local! {
-        /// The first page of a visit takes no focus: the browser's own place is right then.
+        /// Whether this is the first page of a visit, which leaves the focus where the browser has put it.
         static FIRST: std::cell::Cell<bool> = const { std::cell::Cell::new(true) };
     }
     if !FIRST.with(|first| first.replace(false)) {
         browser::soon(|| {
-            // A panel that opened with the page has the better claim.
+            // If a panel opened with the page, it gets the focus.
             if !browser::focus(".panel [data-first]") {
                 browser::focus("h1");
             }
@@ -96,7 +96,7 @@ pub fn page_head(
     .into_any()
 }
 
-/// What stands in place of a page's data while there is none and the last request failed.
+/// Shown in place of a page's data when there is none because the request failed.
 pub fn failed(failure: RwSignal<Option<Failure>>, nothing_yet: Signal<bool>, again: Callback<()>) -> AnyView {
     maybe(move || {
         let failure = failure.get().filter(|_| nothing_yet.get())?;

@@ -14,11 +14,11 @@ use crate::browser;
 use crate::i18n::{Key, t};
 
 thread_local! {
-    /// What had the focus before the panel that is open. One that takes its place gives it back there too.
+    /// What had the focus before a panel opened. A panel that replaces another gives the focus back there too.
     static OPENER: RefCell<Option<HtmlElement>> = const { RefCell::new(None) };
 }
 
-/// What gets the focus back when a panel that opens now closes.
+/// What gets the focus back when the panel that opens now is closed.
 fn opener() -> Option<HtmlElement> {
     let focused = browser::focused();
     let inside = |element: &HtmlElement| matches!(element.closest(".panel"), Ok(Some(_)));
@@ -48,7 +48,7 @@ impl Closing {
         }
     }
 
-    /// Takes the question back; the focus goes to the form again.
+    /// Withdraws the question and returns the focus to the form.
     fn keep(self) {
         self.asking.set(false);
         browser::soon(|| {
@@ -85,7 +85,7 @@ pub fn panel(title: Signal<String>, closing: Closing, body: AnyView, foot: Box<d
     on_cleanup(move || {
         if let Some(element) = before.try_get_value().flatten() {
             browser::soon(move || {
-                // Where it came from may be gone, or nowhere; then the page's heading is the next best place.
+                // That element may be gone, or may not take the focus; then the page's heading gets it.
                 if !(element.is_connected() && element.tab_index() >= 0 && browser::focus_element(&element)) {
                     browser::focus("h1");
                 }

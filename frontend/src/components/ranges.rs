@@ -1,4 +1,4 @@
-//! What is said of a range of addresses; two that overlap to scale, one under the other, with what they share.
+//! Messages about a range of addresses, and a drawing to scale of two that overlap, with what they share.
 
 use leptos::prelude::*;
 use portolan_shared::addr::{Cidr, to_bits};
@@ -31,7 +31,7 @@ pub struct Drawing {
     pub ends: (String, String),
 }
 
-/// Narrowest span drawn, as a share of the whole: less could not be seen.
+/// The narrowest span that is drawn, as a share of the whole; less could not be seen.
 const NARROWEST: f64 = 0.012;
 
 /// Where two networks that overlap lie on the larger one. They nest, as networks do.
@@ -60,7 +60,7 @@ pub fn draw(mine: Cidr, theirs: Cidr) -> Drawing {
     }
 }
 
-/// Under a range and what is said of it: how large it is, what is in the way, what would do instead.
+/// Shown under a range: how large it is, what is in its way, and a range to take instead.
 ///
 /// `name` is the field's, which gets the focus back when the offer is taken; `mine` names the range.
 pub fn range_remarks(said: Signal<Said>, value: RwSignal<String>, name: &'static str, mine: Key) -> AnyView {

@@ -19,7 +19,7 @@ pub fn select_field(
     checked_select(name, label, optional, choices, value, unsaid, hint)
 }
 
-/// As [`select_field`], with what is to be said of the choice under it.
+/// As [`select_field`], with a message under it.
 pub fn checked_select(
     name: &'static str,
     label: Key,

@@ -43,7 +43,7 @@ pub fn status(tone: Tone, word: Key, reason: Option<Reason>) -> AnyView {
     .into_any()
 }
 
-/// A reason that counts on by itself.
+/// A reason whose age keeps counting.
 pub fn reason_view(class: &'static str, reason: Reason, clock: Clock) -> AnyView {
     let code = reason.code.clone();
     view! {
@@ -57,7 +57,7 @@ pub fn reason_view(class: &'static str, reason: Reason, clock: Clock) -> AnyView
 /// A reason in the reader's language: by its code, else as the server says it.
 pub fn reason_text(reason: &Reason, now: i64, zone: i64) -> String {
     let Some((_, key)) = i18n::codes::REASONS.iter().find(|(code, _)| *code == reason.code) else {
-        // What would refuse a delete stands in its plan by the refusal's code.
+        // A delete's plan gives its reasons by the codes of refusals.
         let refused = Failure {
             code: reason.code.clone(),
             params: reason.params.clone(),
@@ -68,7 +68,7 @@ pub fn reason_text(reason: &Reason, now: i64, zone: i64) -> String {
     };
     let since = reason.since.as_deref().and_then(format::parse_time);
     let (clock, length) = match since {
-        // Of another day, the time alone would mislead.
+        // If it was another day, the time alone would mislead.
         Some(since) if now - since > 43_200_000 => (format::date(since, zone), format::duration(now - since)),
         Some(since) => (format::clock(since, zone), format::duration(now - since)),
         None => (String::new(), String::new()),

@@ -3,7 +3,7 @@
 use super::page::Figure;
 use crate::i18n::{Key, t};
 
-/// `counts` as they are; then what is `wrong`, else, if there is something to be well, that it is.
+/// Shows `counts`, then what is `wrong`; if nothing is, `well` in its place.
 pub fn summary(counts: Vec<String>, wrong: Option<String>, well: Option<Key>) -> Vec<Figure> {
     let mut figures: Vec<Figure> = counts.into_iter().map(Figure::plain).collect();
     figures.extend(match wrong {

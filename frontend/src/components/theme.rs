@@ -28,7 +28,7 @@ impl Theme {
         }
     }
 
-    /// To be kept, and for the root's attribute; `None` for the system's.
+    /// The word that is stored and set as the root's attribute; `None` for the system's theme.
     pub fn as_str(self) -> Option<&'static str> {
         match self {
             Theme::System => None,
@@ -37,7 +37,7 @@ impl Theme {
         }
     }
 
-    /// The next one, as the switch goes round.
+    /// The next theme in the order of the switch.
     pub fn next(self) -> Self {
         match self {
             Theme::System => Theme::Light,

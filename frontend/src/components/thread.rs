@@ -8,7 +8,7 @@ use super::time::time;
 use super::{maybe, nothing};
 use crate::i18n::{Key, t};
 
-/// Who wrote a message, and of which side: what the reader may know. `me` is the reader's name.
+/// Who wrote a message and on which side, as far as the reader may know. `me` is the reader's name.
 pub fn author(message: &Message, me: &str) -> (String, Option<Key>) {
     let side = match message.side {
         Side::Customer => Key::ThreadCustomer,
@@ -21,7 +21,8 @@ pub fn author(message: &Message, me: &str) -> (String, Option<Key>) {
     }
 }
 
-/// The messages, as somebody of `reader`'s side reads them. New ones are told to screen readers, for each stays the same element.
+/// The messages, as somebody of `reader`'s side reads them. Each message keeps its element, so that screen readers
+/// announce only new ones.
 pub fn thread(messages: Signal<Vec<Message>>, me: Signal<String>, reader: Side) -> AnyView {
     let message = move |message: Message| {
         let (name, side) = author(&message, &me.get_untracked());

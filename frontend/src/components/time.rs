@@ -1,4 +1,4 @@
-//! Times that go on by themselves.
+//! Relative times that update by themselves.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ impl Clock {
         });
     }
 
-    /// Milliseconds, UTC; what reads it is drawn again as it goes on.
+    /// Milliseconds, UTC; views that read it are drawn again at each tick.
     pub fn now(self) -> i64 {
         self.now.get()
     }

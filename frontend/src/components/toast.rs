@@ -12,7 +12,7 @@ use crate::i18n::Key;
 /// How long a message stays (milliseconds).
 const STAYS: i32 = 6_000;
 
-/// Between messages and the window's end, and as much above them (CSS pixels).
+/// Space below the messages, and above them (CSS pixels).
 const MARGIN: i32 = 16;
 
 /// The messages of this application.
@@ -52,7 +52,7 @@ impl Toasts {
 
     /// Tells screen readers alone.
     pub fn announce(self, text: &str) {
-        // The same words twice are told twice only if they differ.
+        // Screen readers announce the same words again only if the text differs.
         let again = self.spoken.with_untracked(|spoken| spoken == text);
         self.spoken.set(if again {
             format!("{text}\u{a0}")
@@ -79,7 +79,7 @@ pub fn toasts() -> AnyView {
         0 => toasts.shown.get(),
         _ => Vec::new(),
     });
-    // What is under them can be scrolled from there.
+    // Tells the page how much room they take, so that it can be scrolled to its end.
     Effect::new(move |_| {
         here.track();
         browser::soon(move || {
@@ -94,8 +94,7 @@ pub fn toasts() -> AnyView {
     .into_any()
 }
 
-/// Where they appear while a panel is open: in its flow, where they take room and hide nothing of it, and
-/// inside of what screen readers look at then.
+/// Shows the messages inside an open panel: in its flow, so that they hide nothing, and where screen readers look then.
 pub fn toasts_in_panel() -> AnyView {
     let toasts = use_toasts();
     toasts.panels.update(|panels| *panels += 1);

@@ -22,7 +22,7 @@ pub fn step_name(step: Step) -> Key {
     }
 }
 
-/// What one can do about a reason, by its code; `None` where there is nothing to say.
+/// What the reader can do about a reason, by its code; `None` where there is no advice.
 pub fn advice(code: &str) -> Option<Key> {
     Some(match code {
         "port.disabled" => Key::AdviceDisabled,

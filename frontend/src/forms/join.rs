@@ -4,7 +4,8 @@ use portolan_shared::v1::JoinToken;
 
 use super::code::shell;
 
-/// What to run as root on the host. The token goes by the environment: arguments are seen by everybody.
+/// What to run as root on the host. The token is passed in the environment, since everybody on the host can see
+/// arguments.
 pub fn command(token: &JoinToken) -> String {
     let mut run = vec!["portolan-agent run".to_owned()];
     if let Some(node) = &token.node {

@@ -10,9 +10,9 @@ use crate::i18n::{Key, t, tp};
 /// The form as typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Typed {
-    /// Name.
+    /// As typed; the form requires one.
     pub name: String,
-    /// Free text.
+    /// Free text, as typed; more than [`check::NAME_MAX`] characters are refused.
     pub description: String,
     /// Whether its machines may reach the internet.
     pub internet: bool,

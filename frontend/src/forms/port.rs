@@ -15,22 +15,22 @@ use crate::api::bodies::PortSpec;
 use crate::components::field::{Message, Weight};
 use crate::i18n::{Key, t, tn, tp};
 
-/// Which addresses.
+/// Where the port's addresses come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Addresses {
     /// Any free one of the subnet.
     #[default]
     Any,
-    /// These.
+    /// The ones typed.
     Fixed,
 }
 
 /// The form as typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Typed {
-    /// May be empty.
+    /// As typed; a port needs no name.
     pub name: String,
-    /// Which addresses.
+    /// Whether addresses were typed.
     pub choice: Addresses,
     /// The addresses, when they are fixed.
     pub addresses: String,
@@ -38,7 +38,7 @@ pub struct Typed {
     pub mac: String,
     /// `admin_state_up`.
     pub enabled: bool,
-    /// Free text.
+    /// Free text, as typed; more than [`check::NAME_MAX`] characters are refused.
     pub description: String,
 }
 
@@ -152,7 +152,7 @@ pub fn check(typed: &Typed, context: &Context) -> Checked {
     checked
 }
 
-/// The addresses typed, with what is to be said of them; or what is wrong.
+/// The typed addresses and a message about them; or what is wrong.
 fn addresses(text: &str, context: &Context) -> Result<(Vec<IpAddr>, Option<Message>), Message> {
     let refused = |refusal: Refusal| Message::error(Failure::from_refusal(&refusal).sentence());
     let words = words(text);

@@ -92,7 +92,7 @@ pub fn overlap(mine: Cidr, network: Option<NetworkId>, space: &[UsedRange]) -> O
     })
 }
 
-/// Why one may not want this range although one may have it: its addresses belong to others.
+/// A warning for a range that is allowed but whose addresses belong to others.
 pub fn foreign(cidr: Cidr) -> Option<Message> {
     let key = match cidr.first() {
         IpAddr::V4(_) => {

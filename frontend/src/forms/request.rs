@@ -9,9 +9,9 @@ use crate::i18n::{Key, format, t, tn, tp};
 /// The form as typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Typed {
-    /// What for.
+    /// What the shadow port is for.
     pub purpose: String,
-    /// Nodes expected.
+    /// How many nodes are expected, as typed.
     pub nodes: String,
     /// A network's id, or empty.
     pub network: String,

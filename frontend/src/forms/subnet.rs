@@ -22,7 +22,7 @@ const SIZES: std::ops::RangeInclusive<u8> = 16..=29;
 /// The form as typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Typed {
-    /// Name.
+    /// As typed; the form requires one.
     pub name: String,
     /// Network in CIDR form.
     pub cidr: String,
@@ -34,11 +34,11 @@ pub struct Typed {
     pub dhcp: bool,
     /// `a - b`, one a line; empty: everything but the gateway.
     pub pools: String,
-    /// Addresses.
+    /// Addresses of DNS servers, apart by blanks, commas or lines.
     pub dns: String,
     /// `CIDR - hop`, one a line.
     pub routes: String,
-    /// Free text.
+    /// Free text, as typed; more than [`check::NAME_MAX`] characters are refused.
     pub description: String,
 }
 

@@ -24,7 +24,7 @@ pub fn add_node_panel(project: Signal<String>, cluster: Signal<String>, close: C
     let toasts = use_toasts();
     let act = use_act();
     let name = RwSignal::new(String::new());
-    // The secret is here and nowhere else, and goes with the panel.
+    // Only this panel has the secret; it is gone once the panel is closed.
     let token = RwSignal::new(None::<JoinToken>);
     let said = Signal::derive(move || {
         let name = name.get();

@@ -33,7 +33,7 @@ pub fn add_port(
     let choice = RwSignal::new(0_usize);
     let fixed = move || choice.get() == 1;
     let (enabled, another) = (RwSignal::new(true), RwSignal::new(false));
-    // Errors of an empty field wait until one has tried.
+    // Errors of empty fields are shown only after the first try to send.
     let tried = RwSignal::new(false);
     let (busy, failure) = (RwSignal::new(false), RwSignal::new(None::<Failure>));
 
@@ -71,7 +71,7 @@ pub fn add_port(
     let said = move |pick: fn(&Checked) -> &Option<Message>| {
         Signal::derive(move || checked.with(|checked| pick(checked).clone()))
     };
-    // What the server says of the addresses stands under them, until they are changed.
+    // The server's message about the addresses is shown under them until they are changed.
     let refused = RwSignal::new(None::<(String, Message)>);
     let addresses_said = Signal::derive(move || {
         let now = addresses.get();

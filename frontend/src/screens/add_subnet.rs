@@ -1,4 +1,4 @@
-//! *Add subnet*: a panel that says while one types what the server would say.
+//! *Add subnet*: a panel that shows, while one types, what the server would answer.
 
 use gloo_net::http::Method;
 use leptos::prelude::*;
@@ -88,7 +88,7 @@ pub fn add_subnet(
                 .collect::<Vec<_>>()
         })
     };
-    // Filled in once both are known; what one typed meanwhile stays.
+    // Filled in once both are known; text that was typed by then is kept.
     Effect::new(move |_| {
         if start.with_untracked(Option::is_some) || network.with(Option::is_none) || space.with(Option::is_none) {
             return;

@@ -84,7 +84,7 @@ pub fn Cluster() -> impl IntoView {
         url: url::of_project(&project.get_untracked(), &tail()),
         tail: tail(),
     };
-    // Nobody adds nodes to what the lab makes.
+    // The lab adds the nodes of its clusters; people cannot.
     let of_lab = Memo::new(move |_| {
         let of_lab = |cluster: &ClusterRow| cluster.nodes_from == NodesFrom::Lab;
         cluster.with(|cluster| cluster.as_ref().is_some_and(of_lab))

@@ -14,7 +14,7 @@ use crate::session::use_project;
 use crate::table::cell::Align;
 use crate::table::{Cell, Column, Row, TableSpec};
 
-/// What a change must be of to show here.
+/// Changes of these kinds show here.
 pub const KINDS: &[Kind] = &[Kind::Cluster, Kind::Node, Kind::Block, Kind::Port];
 
 const COLUMNS: &[Column] = &[

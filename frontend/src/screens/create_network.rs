@@ -42,7 +42,7 @@ fn body() -> AnyView {
     let (quotas, shadowport) = (use_quotas(project), use_shadowport(project));
     let (name, description) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     let (internet, services) = (RwSignal::new(true), RwSignal::new(false));
-    // Errors of an empty name wait until it was filled in, or one has tried.
+    // The error of an empty name is shown only after it was filled in once, or after the first try to send.
     let started = RwSignal::new(false);
     let names = Memo::new(move |_| {
         let list = networks.data.read();

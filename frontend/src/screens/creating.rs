@@ -10,7 +10,7 @@ use crate::components::{dynamic, nothing};
 use crate::i18n::{Key, t};
 use crate::session::{use_project, use_session};
 
-/// What changes how quotas stand.
+/// Changes of these kinds change how much of the quotas is used.
 const QUOTAS: &[Kind] = &[Kind::Network, Kind::Subnet, Kind::Port, Kind::Cluster];
 
 /// What the project has and may have.
@@ -21,7 +21,7 @@ pub fn use_quotas(project: Signal<String>) -> Read<List<Quota>> {
     )
 }
 
-/// How the project stands with shadowport, live.
+/// The project's shadowport requests and grant, live.
 pub fn use_shadowport(project: Signal<String>) -> Read<ShadowportPage> {
     use_read(
         Signal::derive(move || url::of_project(&project.get(), "shadowport")),

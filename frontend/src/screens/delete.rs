@@ -1,4 +1,4 @@
-//! *Delete*: what goes with a thing, what stays, what stops it, by the server's own plan.
+//! *Delete*: shows the server's plan: what is deleted with a thing, what stays, and what stops it.
 
 use gloo_net::http::Method;
 use leptos::prelude::*;
@@ -66,7 +66,7 @@ pub fn delete_panel(project: Signal<String>, target: DeleteTarget, close: Callba
     let title = target.title();
     let (busy, failure) = (RwSignal::new(false), RwSignal::new(None::<Failure>));
     let tail = target.tail.clone();
-    // While it goes nobody asks for its plan any more: that would only say that it is gone.
+    // While it is being deleted the plan is not asked for: the answer would only be that it is gone.
     let read = use_read::<DeletePlan>(
         Signal::derive(move || match busy.get() {
             true => String::new(),
@@ -114,7 +114,7 @@ pub fn delete_panel(project: Signal<String>, target: DeleteTarget, close: Callba
                     toasts.show(tp(deleted, &[("name", &name)]));
                     done.run(());
                 }
-                // Somebody was faster: it is gone all the same.
+                // Somebody else has deleted it: done as well.
                 Err(error) if error.status == 404 => done.run(()),
                 Err(error) => {
                     busy.try_set(false);

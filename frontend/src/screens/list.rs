@@ -22,8 +22,8 @@ pub struct Create {
     pub needs: Vec<quota::Need>,
 }
 
-/// The page. `spec` makes its table, but for the button that stands in it while it is empty; `create` is `None` where only
-/// automation makes them.
+/// The page. `spec` makes its table, without the button that an empty table shows. `create` is `None` where only
+/// automation makes such things.
 pub fn list_page(
     title: Key,
     figures: Signal<Vec<Figure>>,

@@ -26,7 +26,7 @@ use crate::session::{use_param, use_project, use_session};
 use crate::table::cell::Align;
 use crate::table::{Cell, Column, Row, TableSpec, table};
 
-/// What a change must be of to show on the network's page.
+/// Changes of these kinds show on the network's page.
 const KINDS: &[Kind] = &[
     Kind::Network,
     Kind::Subnet,
@@ -35,7 +35,7 @@ const KINDS: &[Kind] = &[
     Kind::Node,
     Kind::Block,
 ];
-/// What changes which addresses are used.
+/// Changes of these kinds change which addresses are used.
 const SPACE: &[Kind] = &[Kind::Subnet, Kind::Cluster, Kind::Network];
 
 const COLUMNS: &[Column] = &[
@@ -126,7 +126,7 @@ pub fn Network() -> impl IntoView {
     let network = Signal::derive(move || read.data.with(|data| data.as_ref().map(|one| one.item.clone())));
     let panels = Panels::of_page();
     let open = panels.opener(NEW);
-    // What the provider provides, an administrator alone may change.
+    // Only an administrator may change what the provider provides.
     let provided = Memo::new(move |_| network.with(|network| network.as_ref().is_some_and(|network| network.external)));
     let may_write =
         Signal::derive(move || session.may_write(&project.get()) && (!provided.get() || session.is_admin()));

@@ -17,7 +17,7 @@ use crate::table::{Cell, Column, Fold, Row, TableSpec};
 /// Subnets named in a row before the rest is counted.
 const NAMED: usize = 2;
 
-/// What a change must be of to show here.
+/// Changes of these kinds show here.
 const KINDS: &[Kind] = &[
     Kind::Network,
     Kind::Subnet,
@@ -111,7 +111,7 @@ pub fn internet(network: &NetworkRow) -> Key {
     }
 }
 
-/// First glance: how many, and what is wrong. What the provider provides is not the project's.
+/// First glance: how many, and what is wrong. The provider's networks are not counted.
 pub fn figures(networks: &[NetworkRow]) -> Vec<Figure> {
     let own = || networks.iter().filter(|network| !network.external);
     let subnets: usize = own().map(|network| network.subnets.len()).sum();

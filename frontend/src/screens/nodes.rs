@@ -101,7 +101,7 @@ pub fn Nodes() -> impl IntoView {
     let may_write = page.may_write;
     let list = dynamic(move || {
         let remove = may_write.get();
-        // Nobody else needs the last column.
+        // Only readers who may remove nodes need the last column.
         let columns = if remove { COLUMNS } else { &COLUMNS[..COLUMNS.len() - 1] };
         table(TableSpec {
             name: Key::Nodes,

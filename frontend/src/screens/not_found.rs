@@ -1,4 +1,4 @@
-//! What is not there, or not for this reader.
+//! Pages for what is not there, or not for this reader.
 
 use leptos::prelude::*;
 

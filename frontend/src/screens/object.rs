@@ -1,4 +1,4 @@
-//! What the page of one thing has around its tabs: head, tabs, panels; or that there is no such thing.
+//! The page of one thing around its tabs: head, tabs, panels; or a page that says that there is no such thing.
 
 use std::sync::Arc;
 
@@ -140,7 +140,7 @@ pub fn object_page(page: ObjectPage) -> AnyView {
         if name != DELETE {
             return other.run(name);
         }
-        // Before it is known what it is called, nothing can be asked about it.
+        // *Delete* asks about the thing by its name, which is known only once it is loaded.
         (deletion.may.get() && known.get()).then(|| {
             Panel::Delete {
                 project,

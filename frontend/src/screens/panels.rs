@@ -1,4 +1,4 @@
-//! Panels that add or delete something. They come in the file of the pages that make something.
+//! Panels that add or delete something. They are in the same lazily loaded file as the pages that make something.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub enum Panel {
     AddSubnet {
         /// The project.
         project: Signal<String>,
-        /// Where to.
+        /// The network the subnet will be in.
         network: Signal<Option<NetworkRow>>,
         /// Which addresses are free.
         space: Signal<Option<AddressSpace>>,
@@ -38,7 +38,7 @@ pub enum Panel {
     AddPort {
         /// The project.
         project: Signal<String>,
-        /// Where to.
+        /// The subnet the port will be in.
         subnet: Signal<Option<SubnetRow>>,
         /// Those that are there.
         ports: Signal<Vec<PortRow>>,

@@ -28,7 +28,7 @@ use crate::paths;
 use crate::session::{use_param, use_project, use_session};
 use crate::table::seen::trail;
 
-/// What a change must be of to show here.
+/// Changes of these kinds show here.
 const KINDS: &[Kind] = &[Kind::Port, Kind::Node, Kind::Subnet, Kind::Block];
 
 /// The port and its chain, live.
@@ -245,7 +245,7 @@ fn port_facts(port: &PortRow, project: &str) -> AnyView {
     facts(lines)
 }
 
-/// What one may do with it. What one may not says why.
+/// The actions on it; one that is not allowed says why.
 fn actions(project: Signal<String>, port: Signal<Option<PortRow>>, ask: Callback<()>) -> AnyView {
     let session = use_session();
     let toasts = use_toasts();

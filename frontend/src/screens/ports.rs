@@ -18,7 +18,7 @@ use crate::session::{use_param, use_project};
 use crate::table::cell::Align;
 use crate::table::{Cell, Column, Fold, Row, TableSpec, table};
 
-/// What a change must be of to show here.
+/// Changes of these kinds show here.
 const KINDS: &[Kind] = &[Kind::Port, Kind::Node, Kind::Block];
 
 const COLUMNS: &[Column] = &[

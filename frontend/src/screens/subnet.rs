@@ -21,7 +21,7 @@ use crate::i18n::{Key, format, t, tn, tp};
 use crate::paths;
 use crate::session::{use_param, use_project, use_session};
 
-/// What a change must be of to show on the card.
+/// Changes of these kinds show on the card.
 const KINDS: &[Kind] = &[Kind::Subnet, Kind::Port, Kind::Network, Kind::Block];
 
 /// What the tabs of the card share.

@@ -1,5 +1,5 @@
-//! One agent, from its start to its end: what is on disk is made true first, then the control plane
-//! is looked for.
+//! One agent, from its start to its end: it first applies the state that is on disk, then connects to the control
+//! plane.
 //!
 //! Generic over the [`Machine`] it runs on.
 
@@ -31,7 +31,7 @@ use crate::stream::{self, SessionContext};
 /// The environment variable that a join token may be in, if it is not in a file.
 pub const TOKEN_VARIABLE: &str = "PORTOLAN_JOIN_TOKEN";
 
-/// How often is looked for sandboxes that are gone without a DEL.
+/// How often the agent looks for sandboxes that are gone without a DEL.
 const SANDBOXES_EVERY: Duration = Duration::from_secs(30);
 
 /// How often a node whose certificate has expired looks for a join token that lets it in.
@@ -45,7 +45,7 @@ pub enum RunError {
     State {
         /// The file or folder.
         path: PathBuf,
-        /// Why not.
+        /// The operating system's error.
         source: io::Error,
     },
     /// The host.
@@ -60,9 +60,9 @@ pub enum RunError {
     /// The socket of the CNI plugin.
     #[error("cannot listen on {}", path.display())]
     Socket {
-        /// Where.
+        /// The socket's path.
         path: PathBuf,
-        /// Why not.
+        /// The operating system's error.
         source: io::Error,
     },
     /// The identity.
@@ -123,8 +123,8 @@ impl Agent {
         })
     }
 
-    /// Runs until `shutdown` completes. CNI calls are answered from the first moment on; those under
-    /// way are answered still. The kernel is left as it is.
+    /// Runs until `shutdown` completes. CNI calls are answered from the first moment on, and those under way at the end
+    /// are still answered. The kernel is left as it is.
     ///
     /// # Errors
     /// If the socket cannot be had, or the control plane refuses to let the host join.
@@ -143,13 +143,13 @@ impl Agent {
             () = shutdown => Ok(()),
         };
         end.send_replace(true);
-        // Calls under way are answered; that the task has panicked changes nothing any more.
+        // Wait until the calls under way are answered. A panic of the task does not matter any more.
         let _ = answering.await;
         tracing::info!("ends; the kernel stays as it is");
         outcome
     }
 
-    /// As one node after another: a host that is let in as another node begins anew.
+    /// Runs as one node after another: a host that joins as another node begins anew.
     async fn live(&self) -> Result<(), RunError> {
         loop {
             let identity = self.identity().await?;
@@ -157,7 +157,7 @@ impl Agent {
         }
     }
 
-    /// As this node, until it is another.
+    /// Runs as this node, until the host becomes another.
     async fn live_as(&self, identity: Identity) -> Result<(), RunError> {
         let own = identity.node();
         tracing::info!(node = %own, cluster = %identity.cluster(), "this host is a node");
@@ -224,7 +224,7 @@ impl Agent {
         identity
     }
 
-    /// What the old node was to be is nothing to the new one.
+    /// The desired state of the old node means nothing to the new one.
     fn forget_desired(&self) -> Result<(), RunError> {
         let file = self.desired_file();
         file.remove().map_err(|source| state_error(&file, source))
@@ -234,7 +234,7 @@ impl Agent {
         DesiredFile::new(Arc::clone(&self.machine.sources.files), &self.options.state_dir)
     }
 
-    /// Who this host is; it joins if it is nobody yet.
+    /// The identity of this host; it joins if it has none yet.
     async fn identity(&self) -> Result<Identity, RunError> {
         match Identity::load(&self.machine.sources.files, &self.options.state_dir)? {
             Some(identity) if !identity.is_removed() => Ok(identity),
@@ -310,7 +310,7 @@ async fn answer(listener: Box<dyn Listener>, pods: Arc<Pods>, workers: Workers, 
     cni::serve(listener, pods, workers, shutdown).await;
 }
 
-/// Looks again and again for sandboxes that are gone without a DEL.
+/// Looks every [`SANDBOXES_EVERY`] for sandboxes that are gone without a DEL.
 async fn sandboxes(pods: &Arc<Pods>, workers: &Workers) {
     let mut ticks = interval(SANDBOXES_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -325,7 +325,7 @@ async fn sandboxes(pods: &Arc<Pods>, workers: &Workers) {
     }
 }
 
-/// One agent a state directory.
+/// Locks the state directory: only one agent may use it.
 fn lock(files: &dyn Files, options: &Run) -> Result<FileLock, RunError> {
     let state_dir = &options.state_dir;
     let failed = |source| RunError::State {

@@ -93,7 +93,7 @@ pub fn apply(kernel: &dyn Kernel, plan: &Plan) -> Outcome {
         key: *key,
         route: route.clone(),
     });
-    // What comes is put before what goes is dropped.
+    // New routes are added before old ones are removed.
     let changes: Vec<RouteChange> = puts.chain(drops).collect();
     let objects = plan
         .put

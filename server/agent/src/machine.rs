@@ -75,7 +75,7 @@ pub struct Machine {
     pub kernel: Arc<dyn HostKernel>,
     /// The name the host gives itself.
     pub host_name: String,
-    /// The kernel's release, for whoever looks at the node.
+    /// The kernel's release, reported for people who look at the node.
     pub kernel_release: String,
 }
 

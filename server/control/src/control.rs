@@ -87,7 +87,7 @@ struct Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // The writer ends after what it has taken; nobody is left to wait for it.
+        // The writer ends after what it has taken. This was the last handle, so nobody waits for it.
         drop(self.queue.close());
     }
 }
@@ -128,7 +128,7 @@ impl Control {
         opened.recv().map_err(|e| OpenError::Thread(e.to_string()))?
     }
 
-    /// The same on no thread: nothing is written but by whoever drives the writer.
+    /// The same without a thread: nothing is written until the caller runs the writer.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -172,7 +172,8 @@ impl Control {
         Ok((control, WriterLoop::new(writer, queue)))
     }
 
-    /// Asks the writer; the answer means durable. Safe to drop: the write may still happen.
+    /// Asks the writer. Once it answers, the write is durable. Dropping this before the answer is safe; the write may
+    /// still happen.
     ///
     /// # Errors
     /// Why it is refused; nothing was changed then, unless it is [`Refusal::StoreUnknown`].
@@ -250,8 +251,7 @@ impl Control {
         self.shared.store_id
     }
 
-    /// Done once the writer is gone, be it that it was closed or that it failed: from then on nothing
-    /// can be written.
+    /// Completes once the writer has ended, closed or failed: from then on nothing can be written.
     pub async fn ended(&self) {
         self.shared.queue.ended().await;
     }
@@ -268,7 +268,7 @@ impl Control {
 
     /// Ends feeds and the writer, after what it has taken is committed, and closes the store.
     pub async fn close(&self) {
-        // An error means that the writer is gone, which is what is waited for.
+        // An error means that the writer has ended, which is what this waits for.
         let _ = self.shared.queue.close().await;
     }
 }

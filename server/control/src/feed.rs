@@ -1,4 +1,4 @@
-//! Commits, told to whoever follows: readers hold a revision and pull what came after it.
+//! Tells readers about commits: a reader holds a revision and pulls what came after it.
 //!
 //! The ring keeps the newest commits in memory. Nobody waits for a reader: one that falls behind
 //! the ring is told [`Next::Reset`] and starts again from a snapshot of the view. A reader of one
@@ -14,12 +14,12 @@ use portolan_core::model::{Object, Revision};
 use portolan_shared::ids::{ClusterId, ProjectId};
 use tokio::sync::watch;
 
-/// What a reader follows that does not follow everything.
+/// What a reader follows if it does not follow everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Topic {
     /// What a cluster's agents are sent.
     Cluster(ClusterId),
-    /// What is a project's, and hidden ports in its networks.
+    /// A project's objects, and hidden ports in its networks.
     Project(ProjectId),
 }
 
@@ -49,7 +49,7 @@ pub enum Next {
     Commit(Arc<Commit>),
     /// What came after the cursor is gone: read the view anew; the cursor is at `head` now.
     Reset {
-        /// The head; a view read from now on is at least there.
+        /// The head; a view read from now on is at this revision or later.
         head: Revision,
     },
     /// The control plane is closing.
@@ -68,7 +68,7 @@ struct Shared {
     capacity: usize,
 }
 
-/// Bytes that a change may take of the ring on average, before fewer changes are kept.
+/// How many bytes a change may take on average; if changes are larger, the ring keeps fewer of them.
 const CHANGE_BYTES: usize = 1024;
 
 /// Bytes that a change holds in memory, about.
@@ -96,7 +96,7 @@ struct Ring {
 
 struct TopicRing {
     commits: VecDeque<Arc<Commit>>,
-    /// Nothing of the topic is missing after this: others' commits do not move it.
+    /// The ring has every commit of its topic after this revision. Commits of other topics do not move it.
     floor: Revision,
     wake: watch::Sender<Revision>,
 }
@@ -142,16 +142,15 @@ impl Feed {
         self.subscription(None, after)
     }
 
-    /// Follows the commits that change what a cluster's agents are sent, after `after`; from the
-    /// head on if `None`. Commits are whole: take out what is of the cluster
-    /// ([`Change::concerns_agents`], [`Change::cluster`]).
+    /// Follows the commits that change what a cluster's agents are sent, after `after`; from the head on if `None`. A
+    /// commit comes whole: pick out what is of the cluster ([`Change::concerns_agents`], [`Change::cluster`]).
     pub fn subscribe_cluster(&self, cluster: ClusterId, after: Option<Revision>) -> Subscription {
         self.subscription(Some(Topic::Cluster(cluster)), after)
     }
 
-    /// Follows the commits that change something of a project's, or a hidden port in its networks,
-    /// after `after`; from the head on if `None`. Commits are whole: take out what is of the project
-    /// ([`Change::project`], [`Change::inside`]).
+    /// Follows the commits that change something of a project's, or a hidden port in its networks, after `after`; from
+    /// the head on if `None`. A commit comes whole: pick out what is of the project ([`Change::project`],
+    /// [`Change::inside`]).
     pub fn subscribe_project(&self, project: ProjectId, after: Option<Revision>) -> Subscription {
         self.subscription(Some(Topic::Project(project)), after)
     }
@@ -239,7 +238,7 @@ impl Feed {
 }
 
 impl Ring {
-    /// A topic's ring; made if nobody has needed it.
+    /// A topic's ring; made at its first use.
     fn topic(&mut self, topic: Topic) -> &mut TopicRing {
         let floor = self.floor;
         self.topics.entry(topic).or_insert_with(|| TopicRing::new(floor))
@@ -287,7 +286,7 @@ impl Subscription {
         }
     }
 
-    /// What comes next if it is there already: take several, then flush once.
+    /// What comes next, if it is there already; does not wait. For readers that send several commits at once.
     pub fn try_next(&mut self) -> Option<Next> {
         let ring = self.shared.ring.read();
         if ring.closed {
@@ -295,7 +294,7 @@ impl Subscription {
         }
         let mine = self.topic.and_then(|topic| ring.topics.get(&topic));
         let floor = mine.map_or(ring.floor, |topic| topic.floor);
-        // Above the head: the reader comes from another store, or from one that was set back.
+        // Above the head: the reader followed another store, or this one was restored from a backup.
         if self.cursor < floor || self.cursor > ring.head {
             self.cursor = ring.head;
             return Some(Next::Reset { head: ring.head });
@@ -315,7 +314,8 @@ impl Subscription {
                 Some(Next::Commit(Arc::clone(commit)))
             }
             None => {
-                // Nothing more concerns this reader up to the head: it never falls behind the ring.
+                // Nothing up to the head concerns this reader. Its cursor moves along, so it never falls behind the
+                // ring.
                 self.cursor = ring.head;
                 None
             }

@@ -61,7 +61,7 @@ pub async fn serve(listener: Box<dyn PeerListener>, app: Router, mut ending: wat
                     });
                 }
                 Err(error) => {
-                    // Out of descriptors, as a rule: whoever is served now will give some back.
+                    // Usually out of descriptors: connections that end will free some.
                     tracing::warn!(%error, "cannot accept a connection");
                     sleep(Duration::from_millis(50)).await;
                 }
@@ -75,7 +75,7 @@ pub async fn serve(listener: Box<dyn PeerListener>, app: Router, mut ending: wat
 
 /// Waits for the end of the server.
 async fn ended(ending: &mut watch::Receiver<bool>) {
-    // Whoever could say it is gone: that is an end, too.
+    // An error means that the sender is gone, which counts as the end too.
     let _ = ending.wait_for(|ending| *ending).await;
 }
 

@@ -1,5 +1,5 @@
-//! Places of which there are only so many, each of several shares: of an address, a user, a project,
-//! of all. Whoever takes a share's last place leaves the others theirs.
+//! Limits how many of something run at once: per address, per user, per project, and in all. Each of these is a share;
+//! one that is used up leaves the others their places.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -22,7 +22,7 @@ impl<K> Default for Places<K> {
     }
 }
 
-/// A place that is held; given back when dropped, also when its holder goes away while waiting.
+/// A place that is held. Dropping it gives it back, also when its holder gives up waiting.
 pub(crate) struct Place<K: Eq + Hash> {
     places: Places<K>,
     shares: Vec<K>,
@@ -35,7 +35,7 @@ pub(crate) struct Full {
 }
 
 impl<K: Clone + Eq + Hash> Places<K> {
-    /// One place of each of these shares, which have so many at most; all of them or none.
+    /// Takes one place of each share, given with its limit; takes all of them or none.
     ///
     /// # Errors
     /// The first share that has none left.

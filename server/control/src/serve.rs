@@ -41,9 +41,9 @@ pub enum ServeError {
     /// The address for clients.
     #[error("cannot listen on {address}")]
     Listen {
-        /// Where.
+        /// The address, as given.
         address: SocketAddr,
-        /// Why.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// The operating system refuses something that is always there.
@@ -142,7 +142,7 @@ async fn serve(options: Serve, control: Control, sources: &Sources) -> Result<()
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
-        // Whoever runs this starts it again; half of a control plane helps nobody.
+        // End as a whole, so that the service manager starts it again: half a control plane helps nobody.
         () = control.ended() => return Err(ServeError::Writer),
     }
     tracing::info!("ending");

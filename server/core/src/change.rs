@@ -64,7 +64,7 @@ pub struct Commit {
     pub at: Micros,
     /// Who asked.
     pub actor: Actor,
-    /// Through what.
+    /// How the command that made it came in.
     pub via: Via,
     /// Whether whoever asked is the provider's: customers do not read their name.
     pub by_provider: bool,

@@ -26,17 +26,17 @@ pub use request::{Actor, Outcome, Repetition, Request, Via};
 pub struct NewNetwork {
     /// Whose it will be (an administrator may name another project).
     pub project: ProjectId,
-    /// May be empty.
+    /// At most [`NAME_MAX`](portolan_shared::check::NAME_MAX) characters, trimmed; not unique, may be empty.
     pub name: String,
-    /// May be empty.
+    /// Free text, at most [`NAME_MAX`](portolan_shared::check::NAME_MAX) characters, trimmed.
     pub description: String,
-    /// Switched on.
+    /// False shows it as `DOWN`; agents are not told.
     pub admin_state_up: bool,
-    /// Bytes.
+    /// In bytes, [`MTU_MIN`](portolan_shared::check::MTU_MIN)..=[`MTU_MAX`](portolan_shared::check::MTU_MAX).
     pub mtu: u32,
-    /// Default for its ports.
+    /// What its new ports have where [`NewPort::port_security_enabled`] is `None`.
     pub port_security_enabled: bool,
-    /// May be empty.
+    /// A DNS name, or empty: recorded for clients that ask.
     pub dns_domain: String,
     /// Whether its machines are to reach the internet.
     pub internet_access: bool,
@@ -64,11 +64,11 @@ pub struct NetworkChange {
 /// A new subnet.
 #[derive(Debug, Clone)]
 pub struct NewSubnet {
-    /// Whose it will be.
+    /// The project it will be in, for good.
     pub project: ProjectId,
-    /// Where.
+    /// The network it will be in, for good.
     pub network: NetworkId,
-    /// Checked in itself.
+    /// Checked by itself; whether it fits beside others is decided here.
     pub spec: SubnetSpec,
 }
 
@@ -99,25 +99,26 @@ pub enum FixedIpRequest {
 /// A new port.
 #[derive(Debug, Clone)]
 pub struct NewPort {
-    /// Whose it will be.
+    /// The project it will be in, for good.
     pub project: ProjectId,
-    /// Where.
+    /// The network it will be in, for good.
     pub network: NetworkId,
-    /// May be empty.
+    /// As a network's: at most [`NAME_MAX`](portolan_shared::check::NAME_MAX) characters, trimmed; not unique, may be
+    /// empty.
     pub name: Box<str>,
-    /// May be empty.
+    /// Free text, at most [`NAME_MAX`](portolan_shared::check::NAME_MAX) characters, trimmed.
     pub description: Box<str>,
     /// `None`: the next of the project's walk.
     pub mac: Option<MacAddress>,
     /// `None`: one address of each family, from the subnets with room; empty: none.
     pub fixed_ips: Option<Vec<FixedIpRequest>>,
-    /// Switched on.
+    /// False shows it as `DISABLED` (`DOWN` in the Networking API); agents are not told.
     pub admin_state_up: bool,
     /// Not one of Portolan's own ([`crate::model::owner`]).
     pub device_owner: Box<str>,
-    /// Free text.
+    /// What uses it, in the client's words; at most [`NAME_MAX`](portolan_shared::check::NAME_MAX) characters, trimmed.
     pub device_id: Box<str>,
-    /// Free text.
+    /// `binding:host_id`, which administrators alone may set; empty otherwise.
     pub host: Box<str>,
     /// `None`: as the network says.
     pub port_security_enabled: Option<bool>,
@@ -141,9 +142,9 @@ pub struct PortChange {
 /// A new cluster.
 #[derive(Debug, Clone)]
 pub struct NewCluster {
-    /// Whose it will be.
+    /// The project it will be in, for good.
     pub project: ProjectId,
-    /// Checked in itself.
+    /// Checked by itself; whether it fits beside others is decided here.
     pub spec: ClusterSpec,
 }
 
@@ -199,20 +200,20 @@ impl std::fmt::Debug for Proof {
 /// A pod address that an agent gave out.
 #[derive(Debug, Clone)]
 pub struct PodAllocation {
-    /// Made by the agent; the port's id.
+    /// Drawn by the agent; becomes the id of the pod's port.
     pub id: PortId,
     /// The pod, with the allocation's sequence number.
     pub pod: Pod,
     /// Inside the node's blocks.
     pub addresses: Vec<IpAddr>,
-    /// The pod's interface's.
+    /// Hardware address of the pod's interface.
     pub mac: MacAddress,
 }
 
 /// How one node is doing, as far as it changed.
 #[derive(Debug, Clone)]
 pub struct NodeReport {
-    /// Which node.
+    /// The node that is reported on.
     pub node: NodeId,
     /// Whether its agent is connected, and since when.
     pub online: Option<(bool, Micros)>,
@@ -229,11 +230,11 @@ pub struct NodeReport {
 /// A new shadowport request; texts are checked.
 #[derive(Debug, Clone)]
 pub struct NewShadowRequest {
-    /// Whose it will be.
+    /// The project that asks.
     pub project: ProjectId,
-    /// What for.
+    /// What the shadow port is for, in the customer's words.
     pub purpose: String,
-    /// Nodes expected.
+    /// How many nodes the customer expects: 1..=[`NODES_MAX`](portolan_shared::v1::NODES_MAX).
     pub nodes: u32,
     /// The network it is for.
     pub network: Option<NetworkId>,
@@ -246,35 +247,35 @@ pub struct NewShadowRequest {
 pub enum Step {
     /// Adds to the thread.
     Say {
-        /// What.
+        /// 1..=[`TEXT_MAX`](portolan_shared::v1::TEXT_MAX) characters.
         text: String,
         /// A note that customers never get.
         internal: bool,
     },
-    /// Takes it back; its customer's alone.
+    /// Takes the request back; support's routes have no such step.
     Withdraw,
     /// Takes it, also from a colleague.
     Take,
     /// Asks the customer something; the request waits for the answer.
     Ask {
-        /// What.
+        /// The question, as long as a message.
         text: String,
     },
     /// Lets the project make networks with a shadow port.
     Grant {
         /// Until when; `None`: until it is revoked.
         until: Option<Micros>,
-        /// For the customer.
+        /// What the customer is told, if anything.
         message: Option<String>,
     },
-    /// Does not.
+    /// Declines the request; the project may file another.
     Decline {
-        /// For the customer.
+        /// Why not: the customer is told.
         message: String,
     },
     /// Ends the grant; what was made by it stays.
     Revoke {
-        /// For the customer.
+        /// Why: the customer is told.
         message: String,
     },
 }
@@ -304,15 +305,15 @@ impl From<Delete> for Command {
 /// What can be asked.
 #[derive(Debug, Clone)]
 pub enum Command {
-    /// All or none.
+    /// Makes networks: all of them or none.
     CreateNetworks(Vec<NewNetwork>),
     /// Changes a network.
     UpdateNetwork(NetworkId, NetworkChange),
-    /// All or none.
+    /// Makes subnets: all of them or none.
     CreateSubnets(Vec<NewSubnet>),
     /// Changes a subnet.
     UpdateSubnet(SubnetId, SubnetChange),
-    /// All or none.
+    /// Makes ports: all of them or none.
     CreatePorts(Vec<NewPort>),
     /// Changes a port.
     UpdatePort(PortId, PortChange),
@@ -320,7 +321,7 @@ pub enum Command {
     /// Deletes one thing, with what goes with it.
     Delete(Delete),
 
-    /// Of a kind that brings its own commands.
+    /// A command of a kind that brings its own.
     Kind(KindCommand),
 
     /// Makes a cluster with its pod subnet and external IP, and with a private network where it is
@@ -329,18 +330,18 @@ pub enum Command {
     /// Makes a node that is expected to join, and its port in the node subnet. With an address: that
     /// one (a host that joins by itself), else the next free.
     CreateNode {
-        /// Where.
+        /// The cluster it will be a node of.
         cluster: ClusterId,
-        /// A label.
+        /// A DNS label, unique in the cluster.
         name: String,
         /// The address the host has already.
         address: Option<IpAddr>,
     },
     /// Makes a join token; for one node, or for any host of the cluster.
     CreateJoinToken {
-        /// Where to.
+        /// The cluster that a host joins by it.
         cluster: ClusterId,
-        /// The one node it is for.
+        /// The one node it is for; `None`: any host with an address of the node subnet.
         node: Option<NodeId>,
         /// SHA-256 of the secret.
         secret_hash: [u8; 32],
@@ -350,7 +351,7 @@ pub enum Command {
     /// Spends a token: the node it is for, or a new one of that name and address, has joined; leases
     /// it its first block.
     Join {
-        /// The token.
+        /// The token that the host showed.
         token: JoinTokenId,
         /// SHA-256 of the secret that was shown.
         secret_hash: [u8; 32],
@@ -363,21 +364,21 @@ pub enum Command {
     },
     /// Leases one more block to a node that says it has `have` of them; does nothing if it has more.
     LeaseBlock {
-        /// Who.
+        /// The node that asks.
         node: NodeId,
-        /// How many it knows of.
+        /// How many blocks its agent knows of.
         have: u32,
     },
     /// Makes and deletes pods' ports as the agent reports. Idempotent. Refused allocations (outside
     /// of the node's blocks) do not stop the others: they are left out of the outcome.
     ReportPods {
-        /// Who.
+        /// The node that reports.
         node: NodeId,
         /// True: the node's other pods are gone.
         full: bool,
         /// Newest sequence number covered.
         seq: u64,
-        /// Given out.
+        /// Pods that were given addresses.
         allocations: Vec<PodAllocation>,
         /// Taken back: port and the sequence number of its allocation.
         releases: Vec<(PortId, u64)>,
@@ -389,19 +390,19 @@ pub enum Command {
     FileRequest(NewShadowRequest),
     /// Goes on with a request.
     OnRequest {
-        /// Which.
+        /// The request; whether its state allows the step is decided here.
         request: ShadowRequestId,
         /// On whose side: support finds every project's.
         side: Side,
-        /// What is done.
+        /// What is done to it.
         step: Step,
     },
 
     /// Makes a project.
     CreateProject {
-        /// Unique.
+        /// Unique among projects, at most [`NAME_MAX`](portolan_shared::check::NAME_MAX) characters, trimmed.
         name: String,
-        /// May be empty.
+        /// Free text, at most [`NAME_MAX`](portolan_shared::check::NAME_MAX) characters, trimmed.
         description: String,
     },
     /// Deletes a project that holds nothing.
@@ -412,7 +413,7 @@ pub enum Command {
     ChangeUser(UserId, UserChange),
     /// Keeps a user's choice of the console's language.
     SetLanguage {
-        /// Whose.
+        /// The user whose choice it is.
         user: UserId,
         /// `None`: as the browser has it.
         language: Option<String>,
@@ -425,7 +426,7 @@ pub enum Command {
     Unassign(Assignment),
     /// Begins a session or token.
     BeginSession(Session, Proof),
-    /// Ends it.
+    /// Ends a session or token, found by the hash of its secret.
     DeleteSession([u8; 32]),
     /// Keeps what was answered to a create with an idempotency key, by the record's hash; the first
     /// answer stays. The outcome is the record, if it is there.

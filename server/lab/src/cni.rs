@@ -44,7 +44,7 @@ pub enum CniError {
     Late {
         /// ADD or DEL.
         verb: &'static str,
-        /// The pod.
+        /// Name of the pod.
         pod: String,
     },
     /// It refused.
@@ -52,7 +52,7 @@ pub enum CniError {
     Refused {
         /// ADD or DEL.
         verb: &'static str,
-        /// The pod.
+        /// Name of the pod.
         pod: String,
         /// The error it printed, in CNI's form.
         said: String,

@@ -14,11 +14,11 @@ use portolan_shared::v1::NodeState;
 /// A cluster that takes its nodes from the lab.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cluster {
-    /// Its id.
+    /// As the control plane has it; the name is not unique.
     pub id: ClusterId,
     /// Its name: unique in its project only.
     pub name: String,
-    /// Whose it is.
+    /// The project it is in.
     pub project: ProjectId,
     /// The network its nodes are plugged into.
     pub network: NetworkId,
@@ -35,7 +35,7 @@ pub struct Cluster {
 /// A node as the control plane has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// Its id.
+    /// As the control plane has it.
     pub id: NodeId,
     /// Its name: unique in its cluster.
     pub name: String,

@@ -49,7 +49,7 @@ pub enum Request {
         cluster: Option<String>,
         /// The host it must be on, if given.
         host: Option<String>,
-        /// The pod.
+        /// Name of the pod.
         name: String,
     },
     /// Kill a host's agent, as a crash would.
@@ -115,9 +115,9 @@ pub struct User {
 /// A cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cluster {
-    /// Its id.
+    /// As the control plane has it (UUID).
     pub id: String,
-    /// Its name.
+    /// Unique in its project only.
     pub name: String,
     /// The project it is in.
     pub project_id: String,

@@ -65,7 +65,7 @@ pub struct Entry {
     pub actor: Actor,
     /// Whether that is the provider's.
     pub by_provider: bool,
-    /// Through what.
+    /// How the command that made it came in.
     pub via: Via,
     /// What changed; the object that was asked for first.
     pub changes: Vec<Changed>,
@@ -78,7 +78,7 @@ pub struct Entry {
 pub struct Changed {
     /// What happened.
     pub op: AuditOp,
-    /// Whose it is.
+    /// The project the object is in; `None`: it is in none.
     pub project: Option<ProjectId>,
     /// How it is since; for a delete, how it was.
     pub object: Object,

@@ -58,7 +58,7 @@ pub enum StoreError {
     Newer {
         /// In the store.
         found: i64,
-        /// Known.
+        /// The newest version that this build knows.
         known: i64,
     },
     /// A row was written by a version that this one does not know.
@@ -71,7 +71,7 @@ pub enum StoreError {
         table: &'static str,
         /// In the row.
         found: i64,
-        /// Known.
+        /// The newest version that this build knows.
         known: i64,
     },
     /// A stored row cannot be read.

@@ -64,9 +64,9 @@ pub struct FieldChange {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditObject {
-    /// What kind.
+    /// What kind of object it is.
     pub kind: AuditKind,
-    /// Its id.
+    /// Its id; a role that somebody holds has `project/user/role`.
     pub id: String,
     /// Its name then; may be empty.
     pub name: String,
@@ -82,14 +82,14 @@ pub struct AuditObject {
 pub struct AuditEntry {
     /// The revision of its commit: the entry's id. Entries of one project are newest first.
     pub revision: u64,
-    /// When.
+    /// When the control plane decided it.
     #[cfg_attr(feature = "schema", schemars(with = "crate::time::Time"))]
     pub at: String,
-    /// Whose objects; absent for what is nobody's.
+    /// The project the objects are in; absent for what is in none, such as users.
     pub project: Option<ProjectId>,
-    /// Who.
+    /// Who asked for it, as far as the reader may know.
     pub who: Who,
-    /// Through what.
+    /// How it was asked for.
     pub through: Through,
     /// The request, as in the log and in error messages.
     pub request_id: Option<String>,

@@ -120,9 +120,9 @@ pub enum StageKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Stage {
-    /// Which.
+    /// Which stage it is; a cluster has `external_ip` or `services`, never both.
     pub stage: StageKind,
-    /// How it stands.
+    /// How far it is.
     pub state: StepState,
     /// When it was reached.
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::time::Time>"))]
@@ -152,11 +152,11 @@ pub enum ClusterState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClusterRow {
-    /// Its id.
+    /// Drawn by the server; never changes.
     pub id: ClusterId,
-    /// Its name.
+    /// A DNS label, unique in the project; never changes.
     pub name: String,
-    /// From its nodes' states.
+    /// Follows from the states of its nodes.
     pub state: ClusterState,
     /// Its network.
     pub network: Ref<NetworkId>,
@@ -168,7 +168,7 @@ pub struct ClusterRow {
     pub pod_subnet: SubnetRef,
     /// Addresses of services: reserved, in no subnet.
     pub service_range: Cidr,
-    /// As asked for.
+    /// How pods of two nodes reach each other, as asked for.
     pub path: PathKind,
     /// Its address for the outside; absent: none was asked for.
     #[serde(default)]
@@ -182,7 +182,7 @@ pub struct ClusterRow {
     /// Its creation, stage by stage.
     #[serde(default)]
     pub stages: Vec<Stage>,
-    /// Bytes.
+    /// MTU of its network, in bytes.
     pub mtu: u32,
     /// Nodes in all.
     pub nodes: u64,
@@ -234,9 +234,9 @@ pub enum NodeState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BlockRow {
-    /// Its id.
+    /// Drawn by the server; never changes.
     pub id: BlockId,
-    /// Its addresses.
+    /// Its 64 addresses: a /26 of the pod range, or a /122 for IPv6.
     pub cidr: Cidr,
     /// Of these, held by pods.
     pub used: u64,
@@ -246,9 +246,9 @@ pub struct BlockRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NodeRow {
-    /// Its id.
+    /// Drawn by the server; never changes.
     pub id: NodeId,
-    /// Its name.
+    /// A DNS label, unique in the cluster; never changes.
     pub name: String,
     /// Its state.
     pub state: NodeState,
@@ -302,6 +302,6 @@ pub struct JoinToken {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(range(max = 128)))]
     pub prefix: Option<u8>,
-    /// Bytes.
+    /// MTU of the cluster's network in bytes, to configure the host's link.
     pub mtu: u32,
 }

@@ -24,9 +24,9 @@ pub struct Changed {
     pub kind: Kind,
     /// What happened.
     pub op: Op,
-    /// Its id.
+    /// Its id, as other answers have it.
     pub id: String,
-    /// Whose it is; only in the stream of all projects.
+    /// The project it is in; only in the stream of all projects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<ProjectId>,
     /// The network it is in.
@@ -57,6 +57,6 @@ pub struct ChangeEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProgressEvent {
-    /// The head.
+    /// The newest revision there was when the event was sent.
     pub revision: u64,
 }

@@ -57,11 +57,11 @@ pub struct Problem {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "ListOf{T}"))]
 pub struct List<T> {
-    /// The view's revision.
+    /// The revision this was read at; a `change` event with a greater one may make it stale.
     pub revision: u64,
     /// How many match in all.
     pub total: u64,
-    /// Those of this page.
+    /// Those on this page, in the list's order.
     pub items: Vec<T>,
     /// Id to give as `marker` for the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,7 +72,7 @@ pub struct List<T> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "One{T}"))]
 pub struct One<T> {
-    /// The view's revision.
+    /// The revision this was read at; a `change` event with a greater one may make it stale.
     pub revision: u64,
     /// The thing.
     pub item: T,
@@ -82,8 +82,8 @@ pub struct One<T> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "RefBy{Id}"))]
 pub struct Ref<Id> {
-    /// Its id.
+    /// Id of the thing.
     pub id: Id,
-    /// Its name.
+    /// Name of the thing; empty if it has none.
     pub name: String,
 }

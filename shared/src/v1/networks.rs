@@ -14,11 +14,11 @@ use crate::status::{PortStatus, Reason};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NetworkRow {
-    /// Its id.
+    /// Drawn by the server; never changes.
     pub id: NetworkId,
-    /// Its name; may be empty.
+    /// At most 255 characters, not unique; empty if none was given.
     pub name: String,
-    /// Free text.
+    /// Free text, at most 255 characters.
     pub description: String,
     /// `ACTIVE`, or `DOWN` when switched off or a port in it is in error.
     pub status: PortStatus,
@@ -46,12 +46,12 @@ pub struct NetworkRow {
     /// `router:external`: the provider's, for addresses that are reached from outside.
     #[serde(default)]
     pub external: bool,
-    /// Bytes.
+    /// In bytes, 68..=9216. A pod's link gets this or the MTU of its node's link, whichever is less.
     pub mtu: u32,
     /// When it was made.
     #[cfg_attr(feature = "schema", schemars(with = "crate::time::Time"))]
     pub created_at: String,
-    /// For `If-Match`.
+    /// Counts changes, from 0. Sent as `If-Match: revision_number=N`, it makes a write fail if another was first.
     pub revision_number: u64,
 }
 
@@ -59,11 +59,11 @@ pub struct NetworkRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SubnetRef {
-    /// Its id.
+    /// Drawn by the server; never changes.
     pub id: SubnetId,
-    /// Its name.
+    /// Empty if none was given.
     pub name: String,
-    /// Its network.
+    /// Its range of addresses; never changes.
     pub cidr: Cidr,
 }
 
@@ -84,15 +84,15 @@ pub enum SubnetPurpose {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SubnetRow {
-    /// Its id.
+    /// Drawn by the server; never changes.
     pub id: SubnetId,
-    /// Its name; may be empty.
+    /// At most 255 characters, not unique; empty if none was given.
     pub name: String,
-    /// Free text.
+    /// Free text, at most 255 characters.
     pub description: String,
     /// The network it is in.
     pub network: Ref<NetworkId>,
-    /// Its addresses.
+    /// Its range of addresses; never changes.
     pub cidr: Cidr,
     /// `None`: no gateway.
     pub gateway: Option<IpAddr>,
@@ -121,7 +121,7 @@ pub struct SubnetRow {
     /// When it was made.
     #[cfg_attr(feature = "schema", schemars(with = "crate::time::Time"))]
     pub created_at: String,
-    /// For `If-Match`.
+    /// Counts changes, from 0. Sent as `If-Match: revision_number=N`, it makes a write fail if another was first.
     pub revision_number: u64,
 }
 
@@ -129,7 +129,7 @@ pub struct SubnetRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AddressSpace {
-    /// The view's revision.
+    /// The revision this was read at; a `change` event with a greater one may make it stale.
     pub revision: u64,
     /// Subnets (pod ranges are subnets) and service ranges.
     pub ranges: Vec<UsedRange>,

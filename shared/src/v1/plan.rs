@@ -26,9 +26,9 @@ pub struct DeletePlan {
 pub struct PlanItem {
     /// What kind of things.
     pub kind: PlanKind,
-    /// How many.
+    /// How many there are, of those the reader may see.
     pub count: u64,
-    /// Names of the first few (at most ten), those the reader may see.
+    /// Names of the first ten of them.
     pub names: Vec<String>,
     /// Why they stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]

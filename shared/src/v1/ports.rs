@@ -46,9 +46,9 @@ pub struct FixedIp {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Attached {
-    /// The cluster.
+    /// The cluster of that node, or the one whose external IP it holds.
     pub cluster: Option<Ref<ClusterId>>,
-    /// The node.
+    /// The node it is bound to: its own port, or a port of a pod on it.
     pub node: Option<Ref<NodeId>>,
     /// Namespace and name of the pod.
     pub pod: Option<(String, String)>,
@@ -60,11 +60,11 @@ pub struct Attached {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PortRow {
-    /// Its id.
+    /// Drawn by the server, a pod's by its node's agent; never changes.
     pub id: PortId,
-    /// Its name; may be empty.
+    /// At most 255 characters, not unique; a pod's port is made with the pod's name. Empty if none was given.
     pub name: String,
-    /// Free text.
+    /// Free text, at most 255 characters.
     pub description: String,
     /// The network it is in.
     pub network: Ref<NetworkId>,
@@ -74,13 +74,13 @@ pub struct PortRow {
     pub status: PortStatus,
     /// Why, when not active.
     pub reason: Option<Reason>,
-    /// Its addresses.
+    /// In the order asked for, at most 16.
     pub fixed_ips: Vec<FixedIp>,
-    /// Its hardware address.
+    /// Its hardware address, unique in the network.
     pub mac: MacAddress,
     /// What it is attached to.
     pub attached: Attached,
-    /// `admin_state_up`.
+    /// `admin_state_up` of the Networking API: false makes the status `DISABLED`.
     pub enabled: bool,
     /// Why it cannot be deleted here ("belongs to cluster shop"), if so.
     pub locked: Option<Reason>,
@@ -90,7 +90,7 @@ pub struct PortRow {
     /// When it last changed.
     #[cfg_attr(feature = "schema", schemars(with = "crate::time::Time"))]
     pub updated_at: String,
-    /// For `If-Match`.
+    /// Counts changes, from 0. Sent as `If-Match: revision_number=N`, it makes a write fail if another was first.
     pub revision_number: u64,
 }
 
@@ -98,9 +98,9 @@ pub struct PortRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WhyStep {
-    /// Which step.
+    /// What must hold.
     pub step: Step,
-    /// How it stands.
+    /// Whether it holds.
     pub state: StepState,
     /// Why it does not hold.
     pub reason: Option<Reason>,

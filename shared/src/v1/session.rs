@@ -65,7 +65,7 @@ pub struct ChangeSession {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserRef {
-    /// Its id.
+    /// Drawn by the server; never changes.
     pub id: UserId,
     /// Its name.
     pub name: String,

@@ -55,7 +55,7 @@ impl RequestState {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FileRequest {
-    /// What for: [`TEXT_MIN`]..=[`TEXT_MAX`] characters.
+    /// What the shadow port is for: [`TEXT_MIN`]..=[`TEXT_MAX`] characters.
     #[cfg_attr(feature = "schema", schemars(length(min = TEXT_MIN, max = TEXT_MAX), example = &"Nodes without internet access"))]
     pub purpose: String,
     /// Nodes expected, 1..=[`NODES_MAX`].
@@ -91,7 +91,7 @@ pub struct GrantRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::time::Time>"))]
     pub until: Option<String>,
-    /// For the customer, at most [`TEXT_MAX`] characters.
+    /// What the customer is told, at most [`TEXT_MAX`] characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(length(max = TEXT_MAX)))]
     pub message: Option<String>,
@@ -102,7 +102,7 @@ pub struct GrantRequest {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
-    /// For the customer: [`TEXT_MIN`]..=[`TEXT_MAX`] characters.
+    /// What the customer is told: [`TEXT_MIN`]..=[`TEXT_MAX`] characters.
     #[cfg_attr(feature = "schema", schemars(length(min = TEXT_MIN, max = TEXT_MAX), example = &"Until the end of the year, please."))]
     pub message: String,
 }
@@ -111,10 +111,10 @@ pub struct Verdict {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Decision {
-    /// Who; absent for customers, to whom it is "support".
+    /// Name of the user who decided. Customers read no names of support: absent for them where support decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// When.
+    /// When it was decided.
     #[cfg_attr(feature = "schema", schemars(with = "crate::time::Time"))]
     pub at: String,
     /// What the customer is told.
@@ -149,19 +149,19 @@ pub enum Side {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Message {
-    /// Its id.
+    /// Drawn by the server; never changes.
     pub id: MessageId,
-    /// When.
+    /// When it was written.
     #[cfg_attr(feature = "schema", schemars(with = "crate::time::Time"))]
     pub at: String,
-    /// Whose side.
+    /// Which side wrote it.
     pub side: Side,
-    /// Who; absent for customers where support wrote.
+    /// Name of the user who wrote it, as it was then; absent for customers where support wrote.
     pub author: Option<String>,
     /// A note of support's; customers never get one.
     #[serde(default)]
     pub internal: bool,
-    /// What.
+    /// 1..=[`TEXT_MAX`] characters; line breaks and tabs are kept.
     pub text: String,
 }
 
@@ -169,21 +169,21 @@ pub struct Message {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ShadowRequest {
-    /// Its id.
+    /// Drawn by the server; never changes.
     pub id: ShadowRequestId,
-    /// Whose.
+    /// The project that asks.
     pub project: Ref<ProjectId>,
     /// How far it is.
     pub state: RequestState,
-    /// What for.
+    /// What the shadow port is for, in the customer's words.
     pub purpose: String,
-    /// Nodes expected.
+    /// How many nodes the customer expects, as said when it was filed.
     pub nodes: u32,
     /// The network it is for; absent also when that is gone.
     pub network: Option<Ref<NetworkId>>,
-    /// Who asked.
+    /// Name of the user who filed it, as it was then.
     pub asked_by: String,
-    /// When.
+    /// When it was filed.
     #[cfg_attr(feature = "schema", schemars(with = "crate::time::Time"))]
     pub created_at: String,
     /// When anything of it last changed that the reader may see.
@@ -210,7 +210,7 @@ pub struct ShadowRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ShadowportPage {
-    /// The view's revision.
+    /// The revision this was read at; a `change` event with a greater one may make it stale.
     pub revision: u64,
     /// Whether networks with a shadow port can be made now.
     pub granted: bool,
@@ -236,7 +236,7 @@ pub struct QueueRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SupportRequest {
-    /// The view's revision.
+    /// The revision this was read at; a `change` event with a greater one may make it stale.
     pub revision: u64,
     /// The request with its thread, internal notes too.
     pub request: ShadowRequest,
@@ -256,7 +256,7 @@ pub struct SupportRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProjectRow {
-    /// Its id.
+    /// As in every URL of the project.
     pub id: ProjectId,
     /// Its name.
     pub name: String,

@@ -27,7 +27,7 @@ pub const LAB_NODES: &str = "3";
 /// The form as typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Typed {
-    /// Name.
+    /// As typed; a DNS label, so it cannot be empty.
     pub name: String,
     /// Id of a network of the project's; empty: a private one is made.
     pub network: String,

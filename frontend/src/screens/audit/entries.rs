@@ -30,8 +30,7 @@ pub struct AuditFilter {
 }
 
 impl AuditFilter {
-    /// Reads what was typed. A key that is none is a word; `project` is one only where the audit is of
-    /// all projects.
+    /// Reads what was typed. An unknown key counts as a word; `project` is a key only in the audit of all projects.
     pub fn parse(text: &str, everywhere: bool) -> Self {
         let mut filter = Self::default();
         for word in text.split_whitespace() {
@@ -110,9 +109,9 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// Takes in the first page, asked for anew. Entries never change: what is known stays the same
-    /// allocation. A page reaches down to where the next one begins, however few it holds; if that is
-    /// not down to what is known, that is let go: there would be a gap.
+    /// Takes in the first page, asked for anew. Entries never change: what is known stays the same allocation. A page
+    /// covers everything down to where the next one begins, even if it has few entries. If that does not reach the
+    /// known entries, those are dropped: there would be a gap.
     pub fn newest(&mut self, page: List<AuditEntry>) {
         let newest = self.entries.first().map(|entry| entry.revision);
         let reaches = page.next.as_ref().map_or(0, |next| next.parse().unwrap_or(u64::MAX));

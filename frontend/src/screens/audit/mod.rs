@@ -122,11 +122,11 @@ fn audit(scope: Scope) -> AnyView {
             false => url::of_project(&scope.project.get(), &tail),
         }
     });
-    // Whatever happens may be in the audit.
+    // Changes of all kinds may be in the audit.
     let read = use_read::<List<AuditEntry>>(address.into(), Interest::within(ALL_KINDS, scope.object));
 
     let pages = RwSignal::new(None::<Pages>);
-    // The newest entry on screen: what comes after it waits while somebody points at the list.
+    // The newest entry on screen. While the pointer is on the list, newer entries wait.
     let (head, held) = (RwSignal::new(0_u64), RwSignal::new(false));
     Effect::new(move |_| match read.data.get() {
         Some(list) => {
@@ -181,7 +181,7 @@ fn audit(scope: Scope) -> AnyView {
         leptos::task::spawn_local(async move {
             let answer = api::client::get(&format!("{asked}&marker={next}"), None).await;
             busy.try_set(false);
-            // Another filter meanwhile: these are of the old one.
+            // The filter has changed since: these entries are of the old one.
             if address.try_get_untracked() != Some(asked) {
                 return;
             }

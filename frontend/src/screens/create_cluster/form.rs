@@ -74,10 +74,10 @@ impl Fields {
     }
 }
 
-/// A refusal of the server's that has its place at a field, by the field's name.
+/// A refusal of the server that is shown at a field, with the field's name.
 pub(super) type Refused = RwSignal<Option<(String, Message)>>;
 
-/// Fields that say themselves what the server refused.
+/// Fields that show the server's refusal themselves.
 pub(super) const OWN: [&str; 7] = [
     "name",
     "network",
@@ -104,7 +104,7 @@ pub(super) struct Form {
 }
 
 impl Form {
-    /// What stands under a field: what the server said, else what is known here.
+    /// The message under a field: the server's, else the form's own.
     fn said(self, field: &'static str, pick: fn(&Checked) -> Option<Message>) -> Signal<Option<Message>> {
         Signal::derive(move || {
             let refused = self.refused.get().filter(|(of, _)| of == field);
@@ -117,7 +117,7 @@ impl Form {
 
     pub(super) fn name(self) -> AnyView {
         let said = self.said("name", |checked| checked.name.clone());
-        // Nobody is told off for a name not typed yet.
+        // No error yet for a name that was not typed.
         let said = Signal::derive(move || {
             let waits = !self.tried.get() && self.fields.name.with(String::is_empty);
             said.get().filter(|_| !waits)

@@ -1,4 +1,4 @@
-//! *Create cluster*: a page that says while one types what the server would say.
+//! *Create cluster*: a page that shows, while one types, what the server would answer.
 
 mod form;
 
@@ -22,7 +22,7 @@ use crate::session::use_project;
 /// How long after the last key the form is checked (milliseconds).
 const CHECK_AFTER: i32 = 50;
 
-/// What changes what the form is checked against.
+/// Changes of these kinds change what the form is checked against.
 const KINDS: &[Kind] = &[Kind::Network, Kind::Subnet, Kind::Port, Kind::Cluster];
 
 /// The page.
@@ -75,7 +75,7 @@ fn body() -> AnyView {
     let fields = Fields::new();
     let context = use_form_context(project, fields.network);
     let quotas = use_quotas(project);
-    // Filled in once it is known what is free; what one typed meanwhile stays.
+    // Filled in once it is known what is free; text that was typed by then is kept.
     let started = RwSignal::new(false);
     Effect::new(move |_| {
         if started.get_untracked() || context.with(Option::is_none) {
@@ -98,7 +98,7 @@ fn body() -> AnyView {
         let list = quotas.data.read();
         needed.with(|needs| quota::reached(&list.as_ref()?.items, needs))
     });
-    // What the server says of a field stands there until the form changes.
+    // The server's message about a field is shown there until the form changes.
     let refused = refusals(fields, act.failure);
     let made = Callback::new(move |text: String| {
         toasts.show(tp(Key::Created1, &[("name", fields.name.get_untracked().trim())]));
@@ -200,7 +200,7 @@ fn checked(fields: Fields, context: Memo<Option<Context>>) -> RwSignal<Checked> 
     checked
 }
 
-/// The only subnet that can be chosen is chosen by itself; one of another network never stays.
+/// If only one subnet can be chosen, chooses it; unsets a subnet of another network.
 fn suggest_subnet(fields: Fields, context: Memo<Option<Context>>) {
     Effect::new(move |_| {
         let chosen = fields.node_subnet.get_untracked();

@@ -22,7 +22,7 @@ use crate::session::{use_project, use_session};
 use crate::table::cell::Align;
 use crate::table::{Cell, Column, Row, TableSpec, table};
 
-/// What a change must be of to show here.
+/// Changes of these kinds show here.
 pub const KINDS: &[Kind] = &[Kind::Request];
 
 const COLUMNS: &[Column] = &[

@@ -67,7 +67,7 @@ pub fn NewRequest() -> impl IntoView {
         })
     });
 
-    // A second request opens the first: the one that was open already, and the one just sent.
+    // Only one request can be open: shows the page of the one that was open already, or of the one just sent.
     let opens = navigate.clone();
     let open_request = move |id: &str, said: Key| {
         toasts.show(t(said).to_owned());
@@ -80,7 +80,7 @@ pub fn NewRequest() -> impl IntoView {
     let to_open = open_request.clone();
     Effect::new(move |_| {
         let open = page.data.with(|page| page.as_ref().and_then(|page| page.open));
-        // What was just sent is open as well, and its answer says so itself.
+        // While sending, the open request may be the one just sent; `done` opens that.
         if let Some(open) = open
             && !act.busy.get_untracked()
         {

@@ -105,7 +105,7 @@ pub fn composer(of: Composer) -> AnyView {
     let (text, internal, tried) = (RwSignal::new(String::new()), RwSignal::new(false), RwSignal::new(false));
     let message = Signal::derive(move || {
         let message = text.with(|text| text_message(text, 1, Key::MessageEmpty));
-        // While one has not tried to send it, only too much is worth a word.
+        // Before the first try to send, only a text that is too long gets a message.
         message.filter(|_| tried.get() || text.with(|text| text.chars().count() > TEXT_MAX))
     });
     let send = move |url: Signal<String>, done: Key| {

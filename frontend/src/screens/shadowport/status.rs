@@ -141,7 +141,7 @@ pub fn telling(page: &ShadowportPage) -> Option<&ShadowRequest> {
     open().or_else(granting).or_else(|| page.items.first())
 }
 
-/// What the second of two who decide at once is told: who was first, and that nothing changed.
+/// The message for the second of two who decide at once: who was first, and that nothing changed.
 ///
 /// `zone` minutes east of UTC. `None` for any other refusal.
 pub fn decided_meanwhile(code: &str, params: &[(String, String)], zone: i64) -> Option<String> {
@@ -164,7 +164,7 @@ pub fn decided_meanwhile(code: &str, params: &[(String, String)], zone: i64) -> 
     Some(tp(key, &[("by", param("by")?), ("at", &at)]))
 }
 
-/// The same, from the request as it is now: what a dialog says that was open when it was decided.
+/// The same, made from the request as it is now: for a dialog that was open when somebody else decided.
 pub fn decided_by_now(request: &ShadowRequest, zone: i64) -> Option<String> {
     let revoked = request.grant.as_ref().and_then(|grant| grant.revoked.as_ref());
     let (word, decision) = match revoked {

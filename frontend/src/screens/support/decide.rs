@@ -98,7 +98,7 @@ pub fn decide_panel(
     let (until, tried) = (RwSignal::new(0_usize), RwSignal::new(false));
     let request = move || page.with(|page| page.as_ref().map(|page| page.request.clone()));
     let too_late = Memo::new(move |_| {
-        // What one just did oneself is not somebody else's.
+        // The reader's own decision is not reported as somebody else's.
         let late = page.with(|page| page.as_ref().and_then(|page| verdict.too_late(page, zone)));
         late.filter(|_| !act.busy.get())
     });

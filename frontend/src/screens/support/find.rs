@@ -15,7 +15,7 @@ use crate::paths;
 use crate::table::cell::Align;
 use crate::table::{Cell, Column, Row, TableSpec, table};
 
-/// What a change must be of to show here.
+/// Changes of these kinds show here.
 const KINDS: &[Kind] = &[Kind::Request, Kind::Network, Kind::Cluster];
 /// How long after the last key the server is asked (milliseconds).
 const ASK_AFTER: i32 = 150;
@@ -55,7 +55,7 @@ pub fn Find() -> impl IntoView {
     Effect::new(move |_| {
         let text = typed.get();
         browser::after(ASK_AFTER, move || {
-            // Typed on meanwhile: the next one asks.
+            // More was typed since: the later call asks.
             if typed.try_get_untracked().is_some_and(|now| now == text) {
                 asked.try_maybe_update(|asked| (std::mem::replace(asked, text.clone()) != text, ()));
             }
@@ -71,7 +71,7 @@ pub fn Find() -> impl IntoView {
         Signal::stored(Vec::new()),
         nothing(),
     );
-    // Who comes here wants to type.
+    // People come here to type: focus the field.
     browser::soon(|| {
         browser::focus("[data-hotkey=filter]");
     });

@@ -26,7 +26,7 @@ use crate::screens::shadowport::status::{self, GrantStatus};
 use crate::screens::words::name_or_id;
 use crate::session::{use_param, use_session};
 
-/// What a change must be of to show here.
+/// Changes of these kinds show here.
 const KINDS: &[Kind] = &[Kind::Request, Kind::Network, Kind::Subnet, Kind::Cluster];
 
 /// The page.
@@ -39,7 +39,7 @@ pub fn Request() -> impl IntoView {
     let act = use_act();
     let call =
         move |tail: &'static str| Signal::derive(move || url::of_support(&format!("requests/{}{tail}", id.get())));
-    // Of which project, one learns with the first answer.
+    // The project is known only with the first answer.
     let project = RwSignal::new(String::new());
     let read = use_read::<SupportRequest>(call(""), Interest::of_project(KINDS, project.into()));
     let request = Memo::new(move |_| read.data.with(|data| data.as_ref().map(|page| page.request.clone())));

@@ -33,7 +33,7 @@ pub(super) enum Command {
         /// `CNI_ARGS`.
         args: BTreeMap<String, String>,
     },
-    /// See whether it is as `previous` says.
+    /// Check that it is as `previous` says.
     Check {
         /// The interface to examine.
         interface: SandboxInterface,
@@ -63,7 +63,7 @@ pub(super) enum Command {
 pub(super) struct Checked {
     /// One of [`VERSIONS`].
     pub(super) version: &'static str,
-    /// What is asked.
+    /// The command, with what it needs.
     pub(super) command: Command,
 }
 
@@ -149,7 +149,7 @@ fn command(request: &Request<Value>) -> Result<Command, CniError> {
     }
 }
 
-/// Refuses what the configuration asks for and Portolan would silently not do.
+/// Refuses settings that Portolan would otherwise silently ignore.
 fn supported(config: &Value) -> Result<(), CniError> {
     let ipam = config.get("ipam").filter(|ipam| ipam.get("type").is_some());
     let Some(ipam) = ipam else { return Ok(()) };

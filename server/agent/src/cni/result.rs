@@ -1,4 +1,4 @@
-//! The result of an ADD, and how one handed back compares.
+//! The result of an ADD, and the comparison of one that the runtime hands back.
 
 use std::net::IpAddr;
 

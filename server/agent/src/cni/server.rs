@@ -29,8 +29,8 @@ const WAIT_FOR_BLOCK: Duration = Duration::from_secs(2);
 /// How long requests under way may take to end when the agent stops.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Serves until `shutdown` completes, then lets requests under way end. A connection's failure
-/// concerns nobody else.
+/// Serves until `shutdown` completes, then lets requests under way end. A failure of one connection does not affect
+/// others.
 pub async fn serve(listener: Box<dyn Listener>, pods: Arc<Pods>, workers: Workers, shutdown: impl Future<Output = ()>) {
     let turns = Arc::new(Semaphore::new(AT_ONCE));
     let (stopping, stop) = watch::channel(());
@@ -60,7 +60,7 @@ pub async fn serve(listener: Box<dyn Listener>, pods: Arc<Pods>, workers: Worker
             }
         }
     }
-    // Who has not asked yet may go.
+    // Connections that have not sent a request are closed.
     drop((listener, stopping));
     let ended = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(GRACE, ended).await.is_err() {
@@ -82,7 +82,7 @@ async fn converse(
     let answered = match request {
         Ok(Ok(Some(request))) => work_on(request, pods, &turns, &workers).await,
         Ok(Ok(None)) => broken("the request is too large"),
-        // Nobody is there to be told.
+        // The plugin is gone or too slow: there is nobody to answer.
         Ok(Err(_)) | Err(_) => return,
     };
     let write = async {
@@ -95,7 +95,7 @@ async fn converse(
     }
 }
 
-/// Works on a request, and on one that there is no address for again whenever there may be.
+/// Works on a request. If there is no address for it, tries again whenever there may be one, for [`WAIT_FOR_BLOCK`].
 async fn work_on(request: Vec<u8>, pods: Arc<Pods>, turns: &Semaphore, workers: &Workers) -> Vec<u8> {
     let end = tokio::time::Instant::now() + WAIT_FOR_BLOCK;
     let request = Arc::new(request);

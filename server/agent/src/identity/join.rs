@@ -26,9 +26,9 @@ pub enum JoinError {
     /// The control plane was not reached, or is not the one that the token names.
     #[error("cannot reach the agent endpoint {endpoint}")]
     Connect {
-        /// Where.
+        /// `HOST:PORT`, as the token names it.
         endpoint: String,
-        /// Why not.
+        /// Why the connection failed.
         source: ConnectError,
     },
     /// The control plane says no.

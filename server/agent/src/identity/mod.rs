@@ -40,7 +40,7 @@ pub enum IdentityError {
         attempt: &'static str,
         /// Which file.
         path: PathBuf,
-        /// Why not.
+        /// The operating system's error.
         source: io::Error,
     },
     /// A file is there and is not what it should be.

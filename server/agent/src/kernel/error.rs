@@ -20,7 +20,7 @@ pub enum KernelError {
     Talk {
         /// What was asked.
         what: String,
-        /// Why.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },
@@ -29,7 +29,7 @@ pub enum KernelError {
     Torn {
         /// What was read.
         what: String,
-        /// How often.
+        /// How many readings in a row were torn.
         times: u32,
     },
     /// A reply that does not have the shape the kernel's headers give it.

@@ -112,7 +112,7 @@ impl Netlink {
                 Err(error) if family == Family::V6 && no_such_family(&error) => continue,
                 Err(error) => return Err(error),
             };
-            // The kernel filters by protocol; filtered again, because a deletion hangs on it.
+            // The kernel filters by protocol. Filtered again, because routes in this list may be deleted.
             let ours = replies
                 .iter()
                 .filter_map(|r| decode::route(&r.payload))
@@ -266,7 +266,7 @@ impl Kernel for Netlink {
 }
 
 impl Netlink {
-    /// The request for a change; `None` if it is so already: a route goes with its link.
+    /// The request for a change; `None` if there is nothing to do: the kernel removes a link's routes with it.
     fn route_request(
         &self,
         change: &RouteChange,
@@ -288,7 +288,7 @@ impl Netlink {
             Target::Via(_) | Target::Unreachable | Target::Strange => None,
         };
         let Some(hop) = NextHop::of(route, link) else {
-            // Ours by its protocol, and nothing that we make: only its slot is known.
+            // It has our protocol but a shape that we never make: only its slot is known.
             return match change {
                 RouteChange::Drop { .. } => Ok(Some(messages::del_route(key))),
                 RouteChange::Put { .. } => Err(KernelError::Malformed { what: key.to_string() }),

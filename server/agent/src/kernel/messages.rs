@@ -239,7 +239,7 @@ fn route(key: &RouteKey, protocol: u8, scope: RouteScope, kind: RouteType) -> Ro
     message
 }
 
-/// A route. Without `replace` it is refused when its slot is taken, whoever has it.
+/// A route. Without `replace` it is refused when its slot is taken, by us or by others.
 pub(super) fn new_route(key: &RouteKey, protocol: u8, hop: &NextHop, replace: bool) -> Request {
     // A route out of a link reaches the link; IPv6 knows no scopes (rtnetlink(7)).
     let direct = hop.link.is_some() && hop.via.is_none() && !hop.unreachable;
@@ -264,14 +264,14 @@ pub(super) fn new_route(key: &RouteKey, protocol: u8, hop: &NextHop, replace: bo
     Request::new(RouteNetlinkMessage::NewRoute(message), key.to_string()).flags(flags)
 }
 
-/// The removal of a route of ours: the protocol number is part of what must match.
+/// The removal of a route of ours: it must have our protocol number to match.
 pub(super) fn del_route(key: &RouteKey) -> Request {
     // Scope "nowhere" matches any scope, type 0 any type (net/ipv4/fib_trie.c, fib_table_delete).
     let message = route(key, ROUTE_PROTOCOL, RouteScope::NoWhere, RouteType::Unspec);
     Request::new(RouteNetlinkMessage::DelRoute(message), format!("the removal of {key}"))
 }
 
-/// The same, only if it leads where it was seen to lead: another route may have its slot by now.
+/// The same, but only if the route still leads where it was seen to lead: another may have taken its slot.
 pub(super) fn del_seen_route(key: &RouteKey, hop: &NextHop) -> Request {
     let kind = if hop.unreachable {
         RouteType::Unreachable

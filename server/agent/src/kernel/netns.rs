@@ -28,27 +28,27 @@ pub enum NamespaceError {
     /// There is nothing at the path any more.
     #[error("there is no network namespace at {path}")]
     Gone {
-        /// As given.
+        /// The path, as the runtime gave it.
         path: String,
     },
     /// The path leads to something else.
     #[error("{path} is not a network namespace")]
     NotANamespace {
-        /// As given.
+        /// The path, as the runtime gave it.
         path: String,
     },
     /// The path leads to the namespace the agent itself is in.
     #[error("{path} is the host's own network namespace: a pod on the host's network needs no interface")]
     IsHost {
-        /// As given.
+        /// The path, as the runtime gave it.
         path: String,
     },
     /// It is there and cannot be opened or entered.
     #[error("the network namespace {path} cannot be used")]
     Unusable {
-        /// As given.
+        /// The path, as the runtime gave it.
         path: String,
-        /// Why.
+        /// The error of opening or entering it.
         #[source]
         source: io::Error,
     },
@@ -109,8 +109,8 @@ impl PodNamespace {
     }
 }
 
-/// Runs `work` on a thread of its own inside `namespace`. The thread ends with the work: there is no
-/// way back to forget.
+/// Runs `work` on a thread of its own inside `namespace`. The thread ends with the work, so nobody can forget to switch
+/// its namespace back.
 pub(super) fn inside<T: Send>(namespace: impl AsFd + Sync, work: impl FnOnce() -> T + Send) -> io::Result<T> {
     thread::scope(|scope| {
         let enter = || {

@@ -1,9 +1,8 @@
 //! Removing links without waiting for the kernel's memory to settle.
 //!
-//! `RTM_DELLINK` takes the link out of its namespace within a millisecond and tells everybody
-//! (`RTNLGRP_LINK`), but its sender then sleeps some 20 ms until all processors have passed by
-//! (`rcu_barrier` in `netdev_run_todo`, after the lock is let go). So the request is sent by a
-//! thread of its own, and whoever asked waits for the notification instead.
+//! `RTM_DELLINK` takes the link out of its namespace within a millisecond and tells everybody (`RTNLGRP_LINK`), but its
+//! sender then sleeps some 20 ms until all processors have passed by (`rcu_barrier` in `netdev_run_todo`, after the
+//! lock is let go). So a thread of its own sends the request, and the caller waits for the notification instead.
 
 #![expect(clippy::disallowed_methods, reason = "the kernel makes the thread sleep")]
 
@@ -99,7 +98,7 @@ impl Reaper {
     }
 }
 
-/// Counts a thread out when it ends, however it ends.
+/// Counts down when a thread ends, also by a panic.
 struct Leave(Arc<AtomicUsize>);
 
 impl Drop for Leave {

@@ -102,15 +102,15 @@ impl Socket {
         self.inner.add_membership(group)
     }
 
-    /// Sends requests in order and waits for the acknowledgement of each. The kernel goes on after
-    /// one it refuses, and so one result is given for each, in order.
+    /// Sends requests in order and waits for the acknowledgement of each. The kernel continues after one that it
+    /// refuses; the results are one for each, in order.
     pub(super) fn exchange(&mut self, requests: &[Request]) -> Vec<Result<Vec<Reply>, KernelError>> {
         let mut results = Vec::with_capacity(requests.len());
         for chunk in requests.chunks(CHUNK) {
             match self.exchange_chunk(chunk) {
                 Ok(mut chunk) => results.append(&mut chunk),
                 Err(error) => {
-                    // The conversation broke: what happened to these requests is not known.
+                    // The exchange broke off: whether these requests were carried out is unknown.
                     let talk = |request: &Request| Err(talk_error(&request.what, &error));
                     results.extend(chunk.iter().map(talk));
                 }

@@ -78,7 +78,7 @@ impl Sockets {
     }
 }
 
-/// Whether the conversation broke: answers to what was asked may come later, to somebody else.
+/// Whether the exchange broke off. Late answers may still come, so nobody else may use the socket.
 fn broke<T>(result: &Result<T, KernelError>) -> bool {
     matches!(result, Err(KernelError::Talk { .. }))
 }

@@ -48,13 +48,13 @@ pub struct Attachment<'a> {
 /// Why a pod has no link.
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
-    /// The namespace does not serve.
+    /// The namespace cannot be used.
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
     /// The pod has an interface of that name that is not ours.
     #[error("the pod already has an interface {ifname}")]
     InterfaceExists {
-        /// The name.
+        /// The interface's name in the pod, as the runtime asked for it.
         ifname: String,
     },
     /// The kernel refused a step; what had been made was taken away.
@@ -69,7 +69,7 @@ pub enum Sandbox {
     Alive(u64),
     /// There is no pod's namespace at the path.
     Gone,
-    /// Not to be told now.
+    /// It cannot be found out now.
     Unknown,
 }
 
@@ -176,8 +176,8 @@ impl Netlink {
         Ok(namespace)
     }
 
-    /// Both ends, by their numbers. A link of our own name is a remainder of an attempt that was cut
-    /// short, and goes first.
+    /// Makes the link; returns the numbers of both ends. A link that already has the name is left from an interrupted
+    /// attempt and is removed first.
     fn make_veth(
         &self,
         attachment: &Attachment<'_>,
@@ -257,8 +257,8 @@ impl Netlink {
         Ok(())
     }
 
-    /// A route to the pod's address is there already. If it is ours it is a leftover and is replaced
-    /// in place; a stranger's stays.
+    /// A route to the pod's address is there already. One of ours is a leftover and is replaced in place; a foreign one
+    /// stays.
     fn take_slot(&self, key: &RouteKey, hop: &NextHop, refusal: KernelError) -> Result<(), KernelError> {
         let dump = messages::dump_routes(key.prefix.family(), ROUTE_PROTOCOL);
         let replies = self.sockets.with(|socket| socket.dump(&dump))?;

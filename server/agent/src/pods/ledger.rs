@@ -1,4 +1,4 @@
-//! What has been given to whom, as a fold over the events of the log. Pure.
+//! Which pod has which addresses, computed from the events of the log. Pure.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::pool::Pool;
 use super::record::{Allocation, Release};
 
-/// Releases kept for who has not heard of them; older ones need a full listing.
+/// How many releases are kept for the control plane to hear of; older ones need a full listing.
 const KEPT_RELEASES: usize = 4096;
 
 /// One line of the log.
@@ -40,8 +40,7 @@ pub(super) struct Base {
 /// What came after a sequence number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Events {
-    /// All up to and including `seq`, each part in order. An allocation that has ended meanwhile is
-    /// named by its release only.
+    /// All up to and including `seq`, each part in order. An allocation that has ended since is only in the releases.
     Batch {
         /// The sequence number this covers.
         seq: u64,
@@ -50,7 +49,7 @@ pub enum Events {
         /// Allocations that have ended.
         releases: Vec<Release>,
     },
-    /// Too long ago: only a full listing tells.
+    /// Events since then are forgotten: a full listing is needed.
     Forgotten,
 }
 
@@ -116,8 +115,8 @@ impl Ledger {
         }
     }
 
-    /// Takes an event in. What contradicts what is known (which only a damaged log does) ends the
-    /// older allocation: an address has one holder.
+    /// Takes an event in. If it contradicts an older allocation, which happens only in a damaged log, the older one
+    /// ends: an address has one holder.
     pub(super) fn apply(&mut self, event: Event) {
         match event {
             Event::Base(base) => {
@@ -196,7 +195,7 @@ impl Ledger {
             .map(|r| (r.seq, None, Some(*r)));
         let mut events: Vec<_> = allocated.take(limit + 1).chain(released.take(limit + 1)).collect();
         events.sort_by_key(|(at, ..)| *at);
-        // Numbers of allocations that have ended are covered by what comes after them.
+        // The batch ends before the first event left out; numbers without an event count as covered.
         let covered = match events.get(limit) {
             Some((next, ..)) => next - 1,
             None => last,
@@ -215,7 +214,7 @@ impl Ledger {
         }
     }
 
-    /// Lets releases go that are known where they must be.
+    /// Forgets releases that the control plane has stored.
     pub(super) fn acknowledged(&mut self, seq: u64) {
         while self.releases.front().is_some_and(|release| release.seq <= seq) {
             self.forgotten = self
@@ -225,8 +224,8 @@ impl Ledger {
         }
     }
 
-    /// Counts on from `seq` if that is higher. Numbers in between say nothing, so who knows less
-    /// than `seq` needs a full listing.
+    /// Counts on from `seq` if that is higher. The numbers in between have no events, so a reader at less than `seq`
+    /// needs a full listing.
     pub(super) fn skip_past(&mut self, seq: u64) {
         if self.seq < seq {
             self.seq = seq;
@@ -234,12 +233,12 @@ impl Ledger {
         }
     }
 
-    /// The blocks to give from.
+    /// Sets the blocks to give addresses from.
     pub(super) fn set_blocks(&mut self, blocks: &[Cidr], ranges: &[Cidr]) {
         self.pool.set_blocks(blocks, ranges);
     }
 
-    /// The fewest events that lead here.
+    /// The fewest events that give this same state.
     pub(super) fn compacted(&self) -> Vec<Event> {
         let base = Base {
             seq: self.seq,

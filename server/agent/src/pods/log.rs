@@ -1,9 +1,8 @@
 //! The lines of the append-only file that pods' addresses survive in. Pure.
 //!
-//! A line an event: eight hex digits of CRC-32C over the rest, a space, JSON, a line feed. A power
-//! cut can tear only lines that nobody was answered for (an answer waits for the sync), so lines
-//! that do not hold together are left out; lines after them are still read, because to count an
-//! address as given that is not costs little, and the other way round is a duplicate. A log with
+//! A line an event: eight hex digits of CRC-32C over the rest, a space, JSON, a line feed. A power cut can tear only
+//! lines whose request was not answered yet (an answer waits for the sync), so damaged lines are left out. Lines after
+//! them are still read: to take a free address for given costs little, but to give one twice is a duplicate. A log with
 //! such lines is written anew before anything is added.
 
 use std::io::{self, Write as _};
@@ -14,11 +13,11 @@ use super::ledger::Event;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Contents {
     pub(super) events: Vec<Event>,
-    /// Lines, or a remainder of one, that do not hold together.
+    /// Damaged lines, a cut-off last one included.
     pub(super) damaged: usize,
 }
 
-/// Reads the lines that hold together.
+/// Reads all lines that are not damaged.
 pub(super) fn decode(bytes: &[u8]) -> Contents {
     let mut contents = Contents::default();
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {

@@ -1,9 +1,9 @@
 //! Pods of this node: addresses given out of the leased blocks, durably, and their links.
 //!
-//! [`Pods`] is what the CNI socket and the stream talk to. An allocation is decided by the pure
-//! ledger, written to the log, and synced to disk *while* the kernel makes the pod's link; it is
-//! answered when both are done. Giving back is the other way round: the route goes first, then the
-//! address is free. Nothing here needs the control plane to be there.
+//! [`Pods`] is what the CNI socket and the stream talk to. An allocation is decided by the pure ledger, written to the
+//! log, and synced to disk *while* the kernel makes the pod's link; it is answered when both are done. Giving back is
+//! the other way round: the route is removed first, then the address is free. Nothing here needs the control plane to
+//! be there.
 
 mod ledger;
 mod log;
@@ -64,7 +64,7 @@ impl Pods {
         sync_thread: Arc<dyn Blocking>,
     ) -> io::Result<Self> {
         let mut state = State::load(log)?;
-        // What was read from the disk may have been in the page cache only.
+        // What was read may be in the page cache only, and not on the disk yet.
         let seq = state.sync()?;
         let newest = watch::Sender::new(seq);
         let syncer = {
@@ -113,7 +113,7 @@ impl Pods {
             if existing.netns_inode == inode {
                 return self.mend(existing, pod);
             }
-            // The same name for another sandbox: what is left of the first one goes.
+            // Another sandbox has taken the name: release what the first one left.
             self.release(&existing).map_err(AttachError::from)?;
         }
         let (allocation, network, ticket) = self.allocate(pod, inode)?;
@@ -176,8 +176,8 @@ impl Pods {
         ))
     }
 
-    /// Takes back everything of a network that `keep` does not hold: sandbox id and interface. For
-    /// CNI's GC, which speaks of one network: what others made stays.
+    /// Takes back everything of a network that `keep` does not hold: sandbox id and interface. For CNI's GC, which is
+    /// about one network: allocations of other networks stay.
     pub fn retain(
         &self,
         network: &str,
@@ -192,9 +192,9 @@ impl Pods {
             .collect()
     }
 
-    /// Looks whether the sandboxes are still there, and takes back the allocations of those found
-    /// gone for the second time in a row: a DEL may never come. To be called every half minute or
-    /// so; returns what was freed. An agent just started has seen nothing yet.
+    /// Looks whether the sandboxes are still there, and takes back the allocations of those found gone for the second
+    /// time in a row: a DEL may never come. To be called every half minute or so; returns what was freed. The first
+    /// look after a start frees nothing.
     pub fn reconcile_sandboxes(&self) -> Vec<Arc<Allocation>> {
         let settled = self.state.lock().settled();
         let observed: Vec<(PortId, bool)> = settled
@@ -225,7 +225,7 @@ impl Pods {
         freed
     }
 
-    /// Pods whose link is made, before the kernel is observed: only these can be missed in it.
+    /// Pods whose link is made; to be read before the kernel is observed, since only their links must be in it.
     pub(crate) fn settled_ids(&self) -> BTreeSet<PortId> {
         self.state.lock().settled().iter().map(|a| a.id).collect()
     }
@@ -252,8 +252,8 @@ impl Pods {
         &self.starved
     }
 
-    /// What came after `seq`, at most `limit` events. Only what is durable is told: a number that a
-    /// power cut takes back is given again, to something else.
+    /// What came after `seq`, at most `limit` events. Only durable events are told: after a power cut a lost number is
+    /// used again, for another event.
     pub fn events_after(&self, seq: u64, limit: usize) -> Events {
         let durable = *self.newest.borrow();
         self.state.lock().ledger.events_between(seq, durable, limit)
@@ -268,7 +268,7 @@ impl Pods {
         Ok(state.ledger.listing())
     }
 
-    /// The control plane has stored everything up to `seq`: what ended until then may be forgotten.
+    /// The control plane has stored everything up to `seq`: releases up to it may be forgotten.
     pub fn acknowledged(&self, seq: u64) {
         self.state.lock().ledger.acknowledged(seq);
     }
@@ -355,7 +355,7 @@ impl Pods {
                 .map_err(AttachError::from)?;
             self.wiring.attach(&wanted)?;
         }
-        // The first answer may never have come; this one is as durable.
+        // The first answer may never have arrived. This one too is given only once the allocation is durable.
         let ticket = {
             let mut state = self.state.lock();
             self.announce(&mut state)
@@ -368,7 +368,7 @@ impl Pods {
         })
     }
 
-    /// The route and the link go, then the address is free.
+    /// Removes the route and the link, then frees the address.
     fn release(&self, allocation: &Allocation) -> Result<(), KernelError> {
         self.wiring.detach(&allocation.link, &allocation.addresses)?;
         self.give_back(allocation);
@@ -382,7 +382,7 @@ impl Pods {
         self.announce(&mut state);
     }
 
-    /// Has everything written so far synced; the ticket to wait with.
+    /// Starts a sync of everything written so far; returns the ticket to wait with.
     fn announce(&self, state: &mut State) -> u64 {
         self.syncer.announce(state.barrier(), state.ledger.seq())
     }

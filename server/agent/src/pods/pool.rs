@@ -1,8 +1,8 @@
 //! Which addresses a node may give out, and which comes next. Pure.
 //!
-//! Addresses never given come first, block by block and in order; after them those given back, the
-//! longest free first. So what was freed last is used again last, *and* is used again; the only
-//! free address is given at once. Cost of a take or a free: logarithmic.
+//! Addresses never given come first, block by block and in order; after them those given back, the longest free first.
+//! So an address rests as long as any other is free, and the only free address is given at once. Cost of a take or a
+//! free: logarithmic.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -21,7 +21,7 @@ struct Walked {
 }
 
 impl Walked {
-    /// All of a block but what its pod range gives to no host (network and broadcast address).
+    /// A block without the addresses that are for no host (network and broadcast address of its pod range).
     fn new(prefix: Cidr, ranges: &[Cidr]) -> Self {
         let (mut first, mut last) = (to_bits(prefix.first()), to_bits(prefix.last()));
         if let Some(range) = ranges.iter().find(|range| range.overlaps(&prefix)) {
@@ -62,7 +62,7 @@ impl Room {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pool {
     blocks: Vec<Walked>,
-    /// Given out, also outside of the blocks: a lease may end before its pods do.
+    /// Addresses that pods have, also outside of the blocks: a lease may end before its pods do.
     used: BTreeSet<IpAddr>,
     /// Given back, the longest free first.
     freed: VecDeque<IpAddr>,
@@ -70,8 +70,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// The blocks from now on, in the order of their use. What was walked of a block that stays
-    /// remains walked.
+    /// The blocks from now on, in the order of their use. A block that stays is walked on from where it was.
     pub(super) fn set_blocks(&mut self, blocks: &[Cidr], ranges: &[Cidr]) {
         let walked = |prefix: &Cidr| {
             let fresh = Walked::new(*prefix, ranges);
@@ -85,7 +84,7 @@ impl Pool {
         };
         let blocks: Vec<Walked> = blocks.iter().map(walked).collect();
         self.blocks = blocks;
-        // What lies in no block any more is somebody else's to rest.
+        // An address outside of all blocks is not this node's to give any more.
         self.freed
             .retain(|address| self.blocks.iter().any(|block| block.prefix.contains(*address)));
         self.freed_set = self.freed.iter().copied().collect();

@@ -9,9 +9,8 @@ use portolan_shared::ids::PortId;
 pub(super) struct Suspects(BTreeSet<PortId>);
 
 impl Suspects {
-    /// Takes in one observation, (allocation, gone), of everything alive; the allocations that are
-    /// to be freed: those gone now and the time before. One look may come at a bad moment, between
-    /// the runtime's removing and making a mount.
+    /// Takes in an observation of everything alive, as (allocation, gone). Returns the allocations to free: those gone
+    /// now and the last time. A single look may fall between the runtime's removing and making a mount.
     pub(super) fn observe(&mut self, observed: &[(PortId, bool)]) -> BTreeSet<PortId> {
         let gone: BTreeSet<PortId> = observed.iter().filter(|(_, gone)| *gone).map(|(id, _)| *id).collect();
         let twice = self.0.intersection(&gone).copied().collect();

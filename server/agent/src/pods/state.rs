@@ -25,7 +25,7 @@ pub(super) struct State {
     pub(super) suspects: Suspects,
     log: Box<dyn AppendLog>,
     lines: usize,
-    /// What is on disk is not what the ledger says: nothing is added before it is written anew.
+    /// The file differs from the ledger: it is written anew before anything is added.
     rewrite: bool,
     /// Allocations whose link is being made.
     unsettled: BTreeSet<PortId>,
@@ -71,8 +71,8 @@ impl State {
             .ok_or_else(|| io::Error::other("an allocation just made is not there"))
     }
 
-    /// Gives addresses back. A log that cannot be written does not stop that: it is written anew
-    /// before the next address is given.
+    /// Gives addresses back. This works also when the log cannot be written: it is written anew before the next address
+    /// is given.
     pub(super) fn release(&mut self, allocation: &Allocation) {
         self.unsettled.remove(&allocation.id);
         if self.ledger.get(allocation.id).is_none() {
@@ -172,7 +172,7 @@ impl State {
     }
 }
 
-/// Sandboxes that somebody is busy with: one at a time each.
+/// Lets one caller at a time work on a sandbox.
 #[derive(Default)]
 pub(super) struct Busy {
     entered: Mutex<BTreeSet<(String, String)>>,

@@ -1,4 +1,4 @@
-//! Syncs that are shared: whoever waits at the same time waits for the same `fdatasync`.
+//! Shares syncs: callers that wait at the same time wait for the same `fdatasync`.
 
 use std::collections::VecDeque;
 use std::io;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use portolan_sources::{Barrier, Blocking};
 
-/// Failed syncs that are remembered: who waited for one has asked long before as many more fail.
+/// How many failed syncs are remembered. A caller has asked for its result long before so many more fail.
 const KEPT_FAILURES: usize = 64;
 
 #[derive(Default)]
@@ -23,7 +23,7 @@ struct Queue {
     barrier: Option<Barrier>,
     /// A sync failed since it was last asked.
     distrust: bool,
-    /// Somebody syncs, and looks for more when done.
+    /// The thread is syncing; it looks for more when it is done.
     busy: bool,
 }
 
@@ -34,8 +34,7 @@ struct Shared {
     durable: Box<dyn Fn(u64) + Send + Sync>,
 }
 
-/// Makes appends durable. The sync begins when an append is announced, so that it and what the
-/// kernel is asked meanwhile go on side by side.
+/// Makes appends durable. A sync begins when its append is announced, so that it runs while the kernel makes the link.
 pub(super) struct Syncer {
     shared: Arc<Shared>,
     thread: Arc<dyn Blocking>,
@@ -74,7 +73,7 @@ impl Syncer {
         std::mem::take(&mut self.shared.queue.lock().distrust)
     }
 
-    /// Until the append of `ticket` is durable.
+    /// Waits until the append of `ticket` is durable.
     pub(super) fn wait(&self, ticket: u64) -> io::Result<()> {
         let mut queue = self.shared.queue.lock();
         while queue.tried < ticket {

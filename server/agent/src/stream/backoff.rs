@@ -1,4 +1,4 @@
-//! When to try again: soon at first, then ever later, never all agents at once.
+//! How long to wait before trying again: short at first, then longer, at random so that agents do not come all at once.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The wait after one more failure: twice the last, between half of it and all of it as `chance`
-    /// (any number) has it.
+    /// The wait after one more failure. It doubles each time; `chance` (any number) picks a time between half of it and
+    /// all of it.
     pub fn next(&mut self, chance: u32) -> Duration {
         let whole = FIRST.saturating_mul(1 << self.failures.min(16)).min(LONGEST);
         self.failures = self.failures.saturating_add(1);

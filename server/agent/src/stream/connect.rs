@@ -29,13 +29,13 @@ pub enum ConnectError {
     /// TCP.
     #[error("cannot connect")]
     Tcp(#[source] io::Error),
-    /// TLS: the peer is not whom the host trusts, or does not trust the host.
+    /// TLS failed: the host does not trust the peer, or the peer does not trust the host.
     #[error("the TLS handshake failed")]
     Tls(#[source] io::Error),
     /// TLS cannot be set up.
     #[error("cannot set up TLS")]
     Setup(#[from] rustls::Error),
-    /// The peer does not know a certificate that the stream needs.
+    /// The endpoint refused the WebSocket request, such as for want of a certificate that it accepts.
     #[error("the control plane answered {0} to the WebSocket request")]
     Status(StatusCode),
     /// WebSocket.
@@ -47,7 +47,7 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// Whether trying again may help: not if the peer is somebody else.
+    /// Whether trying again may help. It does not if the peer is not the control plane that the host trusts.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Endpoint(_) | Self::Setup(_) => false,
@@ -68,7 +68,7 @@ pub type Socket = WebSocketStream<TlsStream<Box<dyn ByteStream>>>;
 /// Connects to `path` at `endpoint` (`HOST:PORT`). Frames of more than `most` bytes end it.
 ///
 /// # Errors
-/// If that does not come about within 10 s.
+/// If there is no connection within 10 s.
 pub async fn connect(
     net: &dyn Net,
     endpoint: &str,

@@ -1,4 +1,4 @@
-//! The connection to the control plane: kept up for ever, resumed where it was lost.
+//! The connection to the control plane: kept up for ever, and resumed from where it broke off.
 //!
 //! [`run`] connects and connects again; `session` is one connection: desired state in, reports out.
 //! Everything it receives goes into the desired state and from there to [`crate::converge`]; nothing
@@ -33,10 +33,10 @@ use connect::connect;
 use session::Session;
 use shared::{PendingReports, SessionEnd};
 
-/// How long to wait after a refusal that asking again cannot help.
+/// How long to wait after a refusal that trying again will hardly change.
 const AFTER_REFUSAL: Duration = Duration::from_secs(60);
 
-/// The code of a refusal that means that this node is no more.
+/// The code of the refusal that means that this node was removed.
 const REMOVED: &str = "node.removed";
 
 /// What a connection works for and with.
@@ -49,7 +49,7 @@ pub struct SessionContext {
     pub standing: watch::Receiver<Standing>,
     /// The pods.
     pub pods: Arc<Pods>,
-    /// The kernel's release, for whoever looks at the node.
+    /// The kernel's release, reported for people who look at the node.
     pub kernel_release: String,
     /// Where time, randomness and connections come from.
     pub sources: Sources,
@@ -96,7 +96,7 @@ pub async fn run(context: &SessionContext, identity: Identity) {
     }
 }
 
-/// A TLS configuration and the certificate it is of. It is used again for its session tickets.
+/// A TLS configuration, with the number of the certificate in it. It is kept for its session tickets.
 type Tls = Option<(u64, Arc<ClientConfig>)>;
 
 /// One connection, from its beginning to its end.
@@ -133,7 +133,7 @@ async fn connection(
     ended
 }
 
-/// A number by which waits of many agents come to differ.
+/// A random number that makes the waits of many agents differ.
 fn chance(random: &dyn Random) -> u32 {
     let mut bytes = [0; 4];
     random.fill(&mut bytes);

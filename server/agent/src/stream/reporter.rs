@@ -1,8 +1,8 @@
 //! What this node tells the control plane: what its kernel holds, its pods, that it needs addresses
 //! or a new certificate.
 //!
-//! Nothing here is lost when the connection is: what is durable on this side is told again until it
-//! is acknowledged, what is a state is told anew.
+//! A lost connection loses nothing: durable events are reported again until they are acknowledged, and states are
+//! reported anew.
 
 use std::convert::Infallible;
 use std::io;
@@ -27,7 +27,7 @@ use crate::converge::{Exception, Subject};
 use crate::identity::{CERTIFICATE_LIFE, Identity};
 use crate::pods::{Allocation, Events, Release};
 
-/// Fewer free addresses than this, and one more block is asked for.
+/// When fewer addresses than this are free, the agent asks for one more block.
 const LOW_WATER: u64 = 16;
 
 /// Most pod events in one report.
@@ -42,7 +42,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// How long to wait before asking again after a block was refused.
 const AFTER_REFUSAL: Duration = Duration::from_secs(60);
 
-/// How often is looked whether something is due.
+/// How often the reporter checks whether something is due.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// A certificate is renewed at half its life.
@@ -148,10 +148,11 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// At the start: whether everything has to be told, by what the control plane has stored.
+    /// At the start, compares what the control plane has stored with this node: if this node knows less, all pods are
+    /// reported.
     async fn catch_up(&mut self, stored: u64, newest: u64) -> Result<(), SessionEnd> {
         if stored > newest {
-            // This node's log was lost. Its numbers must not begin again.
+            // This node's log was lost. Its numbers must not start again: go on after those that are stored.
             tracing::warn!(
                 stored,
                 newest,
@@ -164,8 +165,8 @@ impl<'a> Reporter<'a> {
         Ok(())
     }
 
-    /// The next report of pods, if there is something to say and nothing unanswered; a full one may
-    /// come in parts.
+    /// The next report of pods, if there is news and no earlier report waits for its answer. A full one may come in
+    /// parts.
     async fn pods(&mut self, stored: u64, newest: u64) -> Result<Vec<Message>, SessionEnd> {
         let acknowledged = self.received.acknowledged_reports.load(Ordering::Relaxed);
         match &self.unanswered {
@@ -222,7 +223,7 @@ impl<'a> Reporter<'a> {
         Ok(parts.into_iter().map(|part| frame(Out::Pods(part))).collect())
     }
 
-    /// A request for one more block, if addresses run low and all blocks there are are in use.
+    /// A request for one more block, if addresses run low and all leased blocks are in use already.
     fn block(&mut self) -> Option<Message> {
         let have = self.context.desired.borrow().own_blocks(self.context.own);
         let usage = self.context.pods.usage();

@@ -1,4 +1,4 @@
-//! One connection: reading never waits for writing, so that two full buffers cannot stop each other.
+//! One connection. Reading never waits for writing: otherwise two full buffers could block each other for ever.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -97,7 +97,7 @@ impl<'a> Session<'a> {
 
     fn take(&self, reading: &mut Reading, frame: Bytes) -> Result<(), SessionEnd> {
         let Ok(ToAgent { message: Some(message) }) = ToAgent::decode(frame) else {
-            // Something that a newer control plane says: nothing this version needs.
+            // An unknown message of a newer control plane: this version does not need it.
             return Ok(());
         };
         let welcome = self.was_welcome();
@@ -128,8 +128,8 @@ impl<'a> Session<'a> {
                 taken?;
             }
             In::Progress(progress) => {
-                // The first mark says that what was missed is here: the kernel's revision moves with
-                // it. Later ones only keep this node from falling behind.
+                // The first mark means that everything missed has come, so the revision is applied. Later marks only
+                // keep this node from falling behind in the feed.
                 let news = !std::mem::replace(&mut reading.marked, true);
                 self.context.desired.send_if_modified(|state| {
                     progress.head > state.revision() && Arc::make_mut(state).progress(progress.head) && news

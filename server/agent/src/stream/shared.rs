@@ -17,8 +17,7 @@ use super::connect::ConnectError;
 use crate::desired::Rejected;
 use crate::identity::IdentityError;
 
-/// How long to wait before pods that were refused are reported again: what stood in their way may be
-/// gone.
+/// How long to wait before refused pods are reported again: the reason may be gone by then.
 const REFUSED_AGAIN: Duration = Duration::from_secs(60);
 
 /// How a connection ends.
@@ -64,7 +63,7 @@ pub(super) enum ReportError {
     Identity(#[from] IdentityError),
 }
 
-/// What has come on this connection that the reporter goes by. The reader writes it.
+/// What the reader has received on this connection and the reporter needs.
 pub(super) struct Received {
     /// The newest pod event that the control plane has stored; `None` before the welcome.
     pub(super) stored_pod_seq: watch::Sender<Option<u64>>,
@@ -87,10 +86,10 @@ impl Default for Received {
     }
 }
 
-/// What this process has to report, whatever becomes of connections.
+/// What this process still has to report; it outlives connections.
 pub(super) struct PendingReports {
-    /// A report of all pods: the first of a process is one, and heals what was lost. Pending until one
-    /// is acknowledged.
+    /// Whether a report of all pods is due: at the start of the process, and to repair what was lost. It is due until
+    /// one is acknowledged.
     full: AtomicBool,
     refused: Mutex<RefusedPods>,
 }
@@ -98,7 +97,7 @@ pub(super) struct PendingReports {
 /// Pods that the control plane has refused.
 struct RefusedPods {
     ids: BTreeSet<Vec<u8>>,
-    /// Before then they are not reported again.
+    /// Not reported again before this moment.
     not_before: Instant,
 }
 
@@ -120,20 +119,20 @@ impl PendingReports {
         self.full.load(Ordering::Relaxed)
     }
 
-    /// All pods have to be reported, or no longer have to be.
+    /// Sets whether all pods have to be reported.
     pub(super) fn set_full(&self, full: bool) {
         self.full.store(full, Ordering::Relaxed);
     }
 
-    /// Pods were refused. A report of all says of each whether it still is.
+    /// Notes pods that were refused. The next report of all pods shows which of them still are.
     pub(super) fn refused(&self, ids: impl IntoIterator<Item = Vec<u8>>) {
         let mut refused = self.refused.lock();
         refused.ids.extend(ids);
         refused.not_before = Instant::now() + REFUSED_AGAIN;
     }
 
-    /// All pods have to be reported once those that were refused have rested: only in a report of all
-    /// does the control plane look at pods that it has heard of before.
+    /// Makes a report of all pods due once the refused ones have waited long enough. Only in such a report does the
+    /// control plane look again at pods that it has heard of.
     pub(super) fn report_refused_again(&self) {
         let mut refused = self.refused.lock();
         if !refused.ids.is_empty() && Instant::now() >= refused.not_before {
@@ -163,7 +162,7 @@ mod tests {
         tokio::time::advance(REFUSED_AGAIN).await;
         pending.report_refused_again();
         assert!(pending.full());
-        // Not refused again, they are reported no more.
+        // They were not refused again, so they are not reported again.
         pending.set_full(false);
         tokio::time::advance(REFUSED_AGAIN).await;
         pending.report_refused_again();

@@ -156,10 +156,10 @@ pub fn neutron(refusal: &Refusal) -> (StatusCode, &'static str) {
     (status, kind)
 }
 
-/// Clients look for some of Neutron's words in its messages: they come before ours.
+/// Puts Neutron's words before ours where clients look for them in messages.
 fn neutron_words(refusal: &Refusal, message: String) -> String {
     match refusal {
-        // tempest tries the next range while it reads this.
+        // tempest tries another range when the message has these words.
         Refusal::Overlap { .. } => format!("The requested subnet overlaps with another subnet: {message}"),
         _ => message,
     }
@@ -181,7 +181,7 @@ struct NeutronError<'a> {
     more: More<'a>,
 }
 
-/// What our errors carry beyond the peers'.
+/// What errors carry beyond Neutron's and Keystone's own fields.
 #[derive(Serialize)]
 struct More<'a> {
     code: &'a str,

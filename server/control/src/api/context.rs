@@ -1,5 +1,5 @@
-//! Who calls, in which project, with what rights: one extractor does the ceremony, so that a handler
-//! that has a [`Call`] is authorised to be there.
+//! Who calls, in which project, with what rights. One extractor checks all of it: a handler that gets a [`Call`] has an
+//! authorised caller.
 //!
 //! A caller shows a token (`X-Auth-Token`) or the console's session cookie. With the cookie, the
 //! project is in the path or in `X-Portolan-Project`, and everything that writes needs the
@@ -36,9 +36,9 @@ pub const COOKIE: &str = "portolan_session";
 pub struct Caller {
     /// Everything handlers share.
     pub api: Arc<Api>,
-    /// Who.
+    /// The user who is logged in.
     pub user: Arc<User>,
-    /// By which session or token.
+    /// The session or token that let the user in.
     pub session: Arc<Session>,
     /// What it may do in every project.
     pub overall: Rights,
@@ -55,7 +55,7 @@ pub struct Caller {
 /// Somebody who calls in a project.
 #[derive(Clone)]
 pub struct Call {
-    /// Who.
+    /// The user, and the session or token that was shown.
     pub caller: Caller,
     /// The project: of the path, of the header or of the token.
     pub project: Arc<Project>,
@@ -65,10 +65,10 @@ pub struct Call {
     if_match: Option<u64>,
 }
 
-/// Somebody of support, or an administrator, wherever they call from.
+/// A caller who is of support or an administrator, in any project or none.
 #[derive(Clone)]
 pub struct Desk {
-    /// Who.
+    /// The user, and the session or token that was shown.
     pub caller: Caller,
 }
 
@@ -121,7 +121,7 @@ impl Caller {
                 Some((session, user, overall))
             })
             .ok_or(Refusal::AuthExpired {})?;
-        // A token is no cookie and a cookie no token: each has its own rules.
+        // A token does not work as a cookie, nor a cookie as a token: each has its own rules.
         if by_cookie != session.csrf.is_some() {
             return Err(Refusal::AuthExpired {});
         }
@@ -154,10 +154,10 @@ impl Caller {
         })
     }
 
-    /// Lets only administrators on.
+    /// Refuses everybody but administrators.
     ///
     /// # Errors
-    /// If the caller is none.
+    /// If the caller is no administrator.
     pub fn to_administer(&self, action: &str) -> Result<(), Refusal> {
         self.overall.to_administer(action)
     }
@@ -317,7 +317,7 @@ impl Call {
         self.scope().reads(object)
     }
 
-    /// Lets only those on who may change what is in the project.
+    /// Refuses callers who may not change what is in the project.
     ///
     /// # Errors
     /// If the caller only reads.
@@ -381,7 +381,7 @@ impl Segments {
     /// An id of a `kind`.
     ///
     /// # Errors
-    /// What is no id is not found.
+    /// Text that is not an id is answered as not found.
     pub fn id<T: std::str::FromStr>(&self, name: &str, kind: &str) -> Result<T, Failure> {
         let text = self.text(name);
         text.parse().map_err(|_| Failure::not_found(kind, text))

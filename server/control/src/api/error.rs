@@ -15,9 +15,9 @@ pub enum Failure {
     Refused(Vec<Refusal>),
     /// There is no such URL.
     NoRoute,
-    /// There is, but not with this method.
+    /// The URL is known, but not with this method.
     Method,
-    /// A defect of ours: logged, never told.
+    /// A defect of the server: it is logged, and the client learns nothing of it.
     Internal,
 }
 
@@ -79,7 +79,7 @@ impl Failure {
         })
     }
 
-    /// The status, but for where Neutron has another.
+    /// The status outside of `/v2.0`, where Neutron may have another.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Refused(refusals) => refusals

@@ -51,7 +51,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 
 /// The whole body, said to be of `length` bytes.
 async fn whole(request: Request, length: usize) -> Result<Body, Failure> {
-    // Room is made for what has come, not for what is only announced.
+    // Memory is taken for what has arrived, not for what is only announced.
     let mut bytes = BytesMut::with_capacity(length.min(BODY_FIRST));
     let mut stream = request.into_body().into_data_stream();
     while let Some(chunk) = stream.next().await {
@@ -162,14 +162,14 @@ pub fn wrong_type(field: &str, expected: &str) -> Refusal {
     }
 }
 
-/// What an attribute says.
+/// What a request says of an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Said<T> {
     /// It is not there.
     Nothing,
     /// `null`.
     Null,
-    /// This.
+    /// This value.
     Value(T),
 }
 
@@ -183,7 +183,7 @@ impl<T> Said<T> {
     }
 }
 
-/// The attributes of an object in a request; each is taken once, what is left at the end is unknown.
+/// The attributes of an object in a request; each is taken out once, and what is left at the end is refused as unknown.
 #[derive(Debug)]
 pub struct Fields {
     map: Map<String, Value>,
@@ -339,10 +339,10 @@ impl Fields {
         Ok(Some(pairs))
     }
 
-    /// An attribute of something that is not there yet: it may say so, and nothing else.
+    /// Takes an attribute that Portolan does not implement. Only the value that it is always shown with is accepted.
     ///
     /// # Errors
-    /// If it says anything else.
+    /// If it has any other value.
     pub fn only(&mut self, field: &str, allowed: &Value) -> Result<(), Refusal> {
         let Some(given) = self.take(field) else { return Ok(()) };
         let same = match allowed {
@@ -377,10 +377,10 @@ impl Fields {
         }
     }
 
-    /// Nothing is left.
+    /// Ends the reading: all attributes must have been taken.
     ///
     /// # Errors
-    /// If something is: nobody knows it.
+    /// If one is left: it is unknown.
     pub fn end(self) -> Result<(), Refusal> {
         if self.map.is_empty() {
             Ok(())

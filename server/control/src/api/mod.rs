@@ -59,18 +59,18 @@ pub struct Api {
     pub public_url: Option<String>,
     /// Counters.
     pub metrics: Metrics,
-    /// Event streams there are.
+    /// The open event streams.
     pub streams: v1::events::Streams,
     /// Turns true when the server ends: streams end then.
     pub ending: watch::Receiver<bool>,
     /// Measures how long answers take.
     pub stopwatch: Arc<dyn Stopwatch>,
-    /// Do what blocks, or takes long.
+    /// Threads for work that blocks or takes long.
     pub workers: Workers,
 }
 
 impl Api {
-    /// Whether clients reach us by TLS (somebody in front of us speaks it).
+    /// Whether clients reach this server by TLS, spoken by something in front of it.
     pub fn secure(&self) -> bool {
         self.public_url
             .as_deref()
@@ -162,7 +162,7 @@ async fn root(State(api): State<Arc<Api>>, headers: HeaderMap, uri: Uri) -> Resp
     response
 }
 
-/// Every other path of a browser's is the console's; below an API there is nothing else.
+/// All other paths belong to the console, except those below an API, which are not found.
 async fn elsewhere(method: Method, headers: HeaderMap, uri: Uri) -> Response {
     let ours = ["/v2.0", "/v3", "/portolan", "/healthz", "/metrics"];
     if ours.iter().any(|prefix| uri.path().starts_with(prefix)) {
@@ -174,7 +174,7 @@ async fn elsewhere(method: Method, headers: HeaderMap, uri: Uri) -> Response {
     }
 }
 
-/// Once it answers, the store is loaded; it is not well without a writer.
+/// The health check. It answers only once the store is loaded, and fails when the writer has ended.
 async fn healthz(State(api): State<Arc<Api>>) -> (StatusCode, &'static str) {
     health(api.control.lives())
 }

@@ -1,8 +1,8 @@
 //! Creates with an `Idempotency-Key`: repeated within 24 hours, they make nothing and are answered as
 //! the first time, whatever has become of what they made.
 //!
-//! The answer is kept, durably, before it is given. One longer than 16 KiB (some twenty ports
-//! in bulk) is not kept, nor one with a secret in it: those are made anew of what was made then.
+//! The answer is kept, durably, before it is given. One longer than 16 KiB (some twenty ports in bulk) is not kept, nor
+//! one with a secret in it: those answers are written again from the objects that were made.
 
 use axum::body::{Body, to_bytes};
 use axum::http::StatusCode;
@@ -37,7 +37,8 @@ impl Call {
         self.caller.once(repetition, request, command, answer).await
     }
 
-    /// The same for what is answered with a secret: that is never kept, so a repetition is told anew of what was made.
+    /// The same for an answer with a secret, which is never kept: a repetition gets an answer written again from what
+    /// was made.
     ///
     /// # Errors
     /// Why the writer refuses; that the key was used for something else.
@@ -123,7 +124,7 @@ impl Caller {
         }
     }
 
-    /// Keeps an answer, durably. One that cannot be kept is true all the same: what it tells of is there.
+    /// Keeps an answer, durably. If that fails, the answer is given anyway: what it tells of has been made.
     async fn keep(&self, repetition: Repetition, answer: Response) -> Answer {
         let (parts, body) = answer.into_parts();
         let Ok(bytes) = to_bytes(body, usize::MAX).await else {

@@ -16,7 +16,7 @@ use portolan_shared::time::Time;
 /// What the status of a node's ports depends on.
 #[derive(Debug, Clone)]
 pub struct NodeState {
-    /// The node.
+    /// The node as it is stored.
     pub node: Arc<Node>,
     /// How it is doing; `None` if it never reported.
     pub status: Option<Arc<NodeStatus>>,

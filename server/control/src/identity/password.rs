@@ -1,8 +1,8 @@
 //! Passwords: argon2id, as OWASP's Password Storage Cheat Sheet asks (19 MiB, two passes, one lane).
 //!
-//! Hashing is slow on purpose, so it runs off the async threads and few at a time; who comes when
-//! too many wait is told to come again rather than left to pile up memory. Whoever guesses takes only
-//! a share of the places to wait: that of its address, and that of the name it guesses at.
+//! Hashing is slow on purpose, so it runs off the async threads and few at a time; when too many wait, more are told to
+//! come again, since each takes memory. Somebody who guesses passwords takes only a share of the places to wait: the
+//! share of their address and that of the name they guess at.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -70,8 +70,8 @@ pub struct Passwords {
     /// Who waits or is being served.
     places: Places<Share>,
     most_waiting: usize,
-    /// Hash of a password nobody knows: who does not exist is checked against it, so that a log-in
-    /// takes as long for an unknown user as for a known one.
+    /// Hash of a password that nobody knows. An unknown user is checked against it, so that a log-in takes as long as
+    /// for a known one.
     nobody: Arc<str>,
 }
 

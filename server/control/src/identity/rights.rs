@@ -52,7 +52,7 @@ impl Rights {
         Scope::new(project, inside, self.elsewhere())
     }
 
-    /// What may be done with objects of projects that are not called in.
+    /// What may be done with objects of all other projects.
     pub fn elsewhere(self) -> Access {
         match self {
             Self { admin: true, .. } => Access::Write,
@@ -61,7 +61,7 @@ impl Rights {
         }
     }
 
-    /// Lets only those on who may change what is in the project.
+    /// Refuses callers who may not change what is in the project.
     ///
     /// # Errors
     /// If the caller only reads.
@@ -73,7 +73,7 @@ impl Rights {
         }
     }
 
-    /// Lets only support and administrators on.
+    /// Refuses everybody but support and administrators.
     ///
     /// # Errors
     /// If the caller is neither.
@@ -85,10 +85,10 @@ impl Rights {
         }
     }
 
-    /// Lets only administrators on.
+    /// Refuses everybody but administrators.
     ///
     /// # Errors
-    /// If the caller is none.
+    /// If the caller is no administrator.
     pub fn to_administer(self, action: &str) -> Result<(), Refusal> {
         if self.admin {
             Ok(())

@@ -1,4 +1,4 @@
-//! What all streams share.
+//! What the streams of all nodes share: who is online, encoded states, reports to write.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -18,30 +18,30 @@ use super::report::Reports;
 use super::state::States;
 use crate::control::Control;
 
-/// How often is looked who is silent.
+/// How often the hub looks for silent nodes.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// At every which look is compared who is online here and in the store: it costs a read of all.
+/// Every how many looks the nodes online here are compared with those in the store, which reads all nodes.
 const COMPARE_EVERY: u32 = 8;
 
-/// At every which look one of several replicas says that it lives: every 10 s.
+/// Every how many looks a replica writes its beat: every 10 s.
 const BEAT_EVERY: u32 = 40;
 
 /// A stream as others see it.
 pub(super) struct Place {
     /// Its number.
     pub(super) number: u64,
-    /// Rung when the node has another stream.
+    /// Notified when the node opens another stream, which ends this one.
     pub(super) replaced: Arc<Notify>,
 }
 
-/// What all streams share.
+/// What the streams of all nodes share: who is online, encoded states, reports to write.
 pub(super) struct Hub {
     pub(super) control: Control,
     pub(super) ca: Arc<Ca>,
     pub(super) states: States,
     pub(super) reports: Reports,
-    /// Which of several replicas this is; `None`: there is one control plane.
+    /// Which replica of the control plane this is; `None` if there is only one.
     replica: Option<Replica>,
     holders: Mutex<Holders>,
     liveness: Mutex<Liveness>,
@@ -59,7 +59,7 @@ impl Hub {
         Self::among(control, ca, replica)
     }
 
-    /// As one of several replicas. What others hold is theirs: their nodes need not come here.
+    /// The hub of one replica among several. Nodes that another replica holds are not expected here.
     pub(super) fn among(control: Control, ca: Arc<Ca>, replica: Option<Replica>) -> Self {
         let now = control.now();
         let online: Vec<NodeId> = control.read(|view| {
@@ -82,7 +82,7 @@ impl Hub {
         }
     }
 
-    /// A report that says nothing yet.
+    /// An empty report, to be filled in.
     fn report(&self, node: NodeId) -> NodeReport {
         NodeReport {
             node,
@@ -94,7 +94,7 @@ impl Hub {
         }
     }
 
-    /// A node's stream is there; one that it had before is told to end.
+    /// A node has opened a stream; its earlier one, if any, is told to end.
     pub(super) fn connected(&self, node: NodeId, agent_version: &str) -> Place {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let replaced = Arc::new(Notify::new());
@@ -132,8 +132,8 @@ impl Hub {
             .lost(node, place.number, last_contact, self.control.now());
     }
 
-    /// What a node's kernel holds, and what it refused. Written only when it is news: a node whose
-    /// kernel holds what its cluster needs does not move with every commit of others.
+    /// What a node's kernel holds, and what it refused. Written only when something is new: a node that is up to date
+    /// writes nothing when other clusters change.
     pub(super) fn applied(&self, node: NodeId, revision: Revision, exceptions: Vec<Exception>) {
         let known = self.control.read(|view| {
             view.node_status(node).is_some_and(|status| {
@@ -149,7 +149,7 @@ impl Hub {
         }
     }
 
-    /// Tells who is silent and who is not, until dropped.
+    /// Looks for nodes that are silent or back, and reports them, until dropped.
     pub(super) async fn watch(&self) {
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -167,7 +167,7 @@ impl Hub {
         }
     }
 
-    /// Tells who is silent.
+    /// Reports the nodes that have become silent.
     pub(super) fn look(&self, now: Micros) {
         let silent = self.liveness.lock().silent(now);
         for (node, last_contact) in silent {
@@ -186,8 +186,8 @@ impl Hub {
         self.liveness.lock().online().collect()
     }
 
-    /// Tells that nodes are online of which another replica, or a report that was on its way, has
-    /// said otherwise.
+    /// Reports nodes as online that are connected here but stored as offline: another replica, or a late report, wrote
+    /// that.
     fn compare(&self, now: Micros) {
         let online = self.online();
         let mistaken: Vec<NodeId> = self.control.read(|view| {
@@ -202,7 +202,7 @@ impl Hub {
         }
     }
 
-    /// Tells that nodes are silent whose replica is dead and that have not come here.
+    /// Reports nodes as silent whose replica is dead and that have not connected here.
     pub(super) fn look_at_others(&self, now: Micros) {
         let Some(own) = self.replica else { return };
         let held: Vec<(NodeId, Replica, Micros)> = self.control.read(|view| {
@@ -233,7 +233,7 @@ impl Hub {
         }
     }
 
-    /// One of several replicas says that it lives, of one of its nodes.
+    /// Writes this replica's beat, in the status of one of its nodes.
     fn beat(&self, now: Micros) {
         let Some(own) = self.replica else { return };
         let online = self.online();

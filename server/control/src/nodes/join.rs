@@ -105,8 +105,8 @@ async fn join(hub: &Hub, request: &JoinRequest) -> Result<Joined, Refused> {
     })
 }
 
-/// Which of a host's addresses becomes the node's: that of the node the token is for, or that the host
-/// was with the same key, else the first that is in the cluster's node subnet.
+/// Which of a host's addresses becomes the node's. A host that becomes a known node (by its token or its key) keeps
+/// that node's address; else it is the first address in the cluster's node subnet.
 fn choose(view: &View, token: JoinTokenId, key_hash: &[u8; 32], addresses: &[IpAddr]) -> Result<IpAddr, Refusal> {
     let token = view.join_token(token).ok_or(Refusal::TokenUnknown {})?;
     let cluster = view.cluster(token.cluster).ok_or(Refusal::TokenUnknown {})?;
@@ -136,7 +136,7 @@ fn choose(view: &View, token: JoinTokenId, key_hash: &[u8; 32], addresses: &[IpA
     })
 }
 
-/// The node that this token and this key have made already.
+/// The node that a host with this token and this key has joined as already.
 fn joined_before(
     view: &View,
     token: JoinTokenId,
@@ -177,7 +177,7 @@ pub(super) fn too_old(protocol: u32) -> Refused {
     }
 }
 
-/// The newest revision an agent may claim: nobody has applied what was not committed.
+/// A revision that an agent claims, at most the head: nobody has applied what was not committed.
 pub(super) fn at_most(revision: Revision, head: Revision) -> Revision {
     revision.min(head)
 }

@@ -1,4 +1,4 @@
-//! Where agents are listened for: an address, or a socket that somebody else has opened.
+//! Where the endpoint listens for agents: an address, or a socket that was opened by the parent process.
 
 use std::fmt;
 use std::io;
@@ -8,17 +8,17 @@ use std::str::FromStr;
 
 use portolan_sources::{Net, PeerListener};
 
-/// Where agents are listened for.
+/// Where the endpoint listens for agents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
     /// An address.
     Address(SocketAddr),
-    /// A listening TCP socket that whoever started this process has opened, by its number.
+    /// The descriptor of a listening TCP socket that the parent process has opened.
     Fd(RawFd),
 }
 
 impl Listen {
-    /// Opens the listener. A handed-over socket is taken: open it once.
+    /// Opens the listener. A descriptor is consumed: call this once.
     pub(super) fn open(&self, net: &dyn Net) -> io::Result<Box<dyn PeerListener>> {
         match self {
             Self::Address(address) => net.listen(*address),

@@ -1,8 +1,8 @@
-//! Who is online: pure, told the time.
+//! Which nodes are online. Pure: callers pass the time.
 //!
-//! A stream that is lost is no node that is lost: agents restart, links flap. Only after a grace is
-//! a node silent, and then since its last contact. After a start of the control plane everybody
-//! stored as online has a longer grace to come back.
+//! A lost stream does not mean a lost node: agents restart, links flap. A node is silent only after a grace period,
+//! counted as silent since its last contact. After a start of the control plane, nodes stored as online have a longer
+//! grace to come back.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -15,14 +15,14 @@ pub(super) const GRACE: Micros = 3_000_000;
 /// How long all agents may take to come back after a start of the control plane: 10 s.
 pub(super) const START_GRACE: Micros = 10_000_000;
 
-/// How long another replica may not say that it lives, before its nodes are taken for silent: 30 s.
+/// After how long without a beat a replica counts as dead and its nodes as silent: 30 s.
 pub(super) const DEAD: Micros = 30_000_000;
 
 /// A replica of the control plane, until its process ends.
 pub(super) type Replica = [u8; 16];
 
-/// Other replicas, by the beats they write. Their clocks are not compared with this one's: a beat
-/// that changes is a life.
+/// Other replicas, by the beats they write. A beat that changes means that the replica lives; the time in it is not
+/// compared with this clock.
 #[derive(Default)]
 pub(super) struct Holders {
     /// The newest beat of each, and when it was first seen here.
@@ -30,7 +30,8 @@ pub(super) struct Holders {
 }
 
 impl Holders {
-    /// Takes in the newest beats of those that hold nodes; those that have not changed for too long.
+    /// Takes in the newest beat of each replica that holds nodes; returns those whose beat has not changed for
+    /// [`DEAD`].
     pub(super) fn dead(&mut self, beats: &HashMap<Replica, Micros>, now: Micros) -> HashSet<Replica> {
         self.seen.retain(|replica, _| beats.contains_key(replica));
         let dead = beats.iter().filter(|(replica, beat)| {
@@ -45,9 +46,9 @@ impl Holders {
 }
 
 enum Presence {
-    /// By the stream of this number.
+    /// Connected by the stream of this number.
     Connected(u64),
-    /// Not now.
+    /// Not connected; silent from `until` on if it does not come back.
     Away { until: Micros, last_contact: Micros },
 }
 
@@ -58,8 +59,7 @@ pub(super) struct Liveness {
 }
 
 impl Liveness {
-    /// At the start: those that the store says are online. When they were last heard is not known;
-    /// it was before now.
+    /// At the start: the nodes that the store says are online. Their last contact is unknown; `now` stands for it.
     pub(super) fn at_start(online: impl IntoIterator<Item = NodeId>, now: Micros) -> Self {
         let away = |node| {
             (
@@ -75,12 +75,12 @@ impl Liveness {
         }
     }
 
-    /// A node's stream is there; one before it no longer counts.
+    /// A node has opened a stream, which replaces its earlier one.
     pub(super) fn connected(&mut self, node: NodeId, stream: u64) {
         self.nodes.insert(node, Presence::Connected(stream));
     }
 
-    /// A stream is lost. No news if the node has another by now.
+    /// A stream is lost. Changes nothing if the node has opened another since.
     pub(super) fn lost(&mut self, node: NodeId, stream: u64, last_contact: Micros, now: Micros) {
         if let Some(presence) = self.nodes.get_mut(&node)
             && matches!(presence, Presence::Connected(current) if *current == stream)

@@ -6,7 +6,7 @@
 //! `state` (what a cluster's agents are sent, encoded once), `liveness` (who is online, pure),
 //! `report` (what nodes say, written together), `hub` (what all streams share).
 //!
-//! Never here: a decision about an object (the writer's), and a private key of an agent's.
+//! Never here: decisions about objects, which are the writer's, and private keys of agents, which stay on their hosts.
 
 mod hub;
 mod join;
@@ -52,8 +52,8 @@ const HANDSHAKES: usize = 2048;
 /// Connections that have said nothing yet, or wait for a handshake.
 const WAITING: usize = 8192;
 
-/// Connections from one address that have said nothing yet; more are closed at once. Whoever comes to
-/// talk does so at once and is not counted.
+/// Connections from one address that have said nothing yet; more are closed at once. An agent sends its first byte at
+/// once and is then no longer counted.
 const SILENT_FROM_ONE: usize = WAITING / 4;
 
 /// How often the endpoint's own certificate is made again.
@@ -80,9 +80,9 @@ pub enum EndpointError {
     /// The address is taken, or the descriptor is no listening socket.
     #[error("cannot listen for agents on {listen}")]
     Listen {
-        /// Where.
+        /// The address or descriptor, as given.
         listen: Listen,
-        /// Why.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// Not `HOST:PORT`.
@@ -228,7 +228,7 @@ async fn accept(
     }
 }
 
-/// Strangers knock on every port: their failures are for who looks for them.
+/// Strangers knock on every port, so their failures are logged at debug level.
 fn log_failed(error: &SocketError) {
     let source = std::error::Error::source(error)
         .map(ToString::to_string)

@@ -36,7 +36,7 @@ const CA_LIFETIME: Micros = 30 * 365 * DAY;
 /// Certificates are valid from an hour ago, for hosts whose clock is behind.
 const SKEW: Micros = 3_600_000_000;
 
-/// What agents' certificates begin their URI with.
+/// The beginning of the URI in agents' certificates.
 const SCHEME: &str = "portolan://";
 
 /// Why the CA cannot be used, or a certificate not be made or read.
@@ -49,7 +49,7 @@ pub enum PkiError {
         attempt: &'static str,
         /// Which file.
         path: PathBuf,
-        /// Why not.
+        /// The operating system's error.
         source: io::Error,
     },
     /// Others than its owner may read the key.
@@ -79,7 +79,7 @@ pub enum PkiError {
 /// Whom an agent's certificate names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The node.
+    /// The node whose agent shows it.
     pub node: NodeId,
     /// Its cluster.
     pub cluster: ClusterId,
@@ -91,13 +91,13 @@ pub struct Identity {
     pub not_after: Micros,
 }
 
-/// A key that somebody asks a certificate for; they have shown that they hold it.
+/// A key that a certificate is requested for; the request is signed with it, so the requester holds it.
 pub struct Requested {
     key: rcgen::PublicKey,
 }
 
 impl Requested {
-    /// Reads and checks a PKCS#10 request. Of what it says, only the key counts.
+    /// Reads and checks a PKCS#10 request. Only the key is read from it.
     ///
     /// # Errors
     /// If it is none, its signature is not the key's, or the key is not on P-256.
@@ -231,8 +231,8 @@ impl Ca {
     }
 }
 
-/// Whom a certificate names; `None` if it is not an agent's. That the CA has signed it is the TLS
-/// handshake's to check; when it ends is the caller's, on a resumed session too.
+/// Whom a certificate names; `None` if it is not an agent's. The TLS handshake has checked that the CA signed it. The
+/// caller checks that it has not expired, also on a resumed session.
 pub fn identity(certificate: &CertificateDer<'_>) -> Option<Identity> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
     let names = parsed.subject_alternative_name().ok()??;
@@ -343,7 +343,7 @@ fn write(files: &dyn Files, path: &Path, content: &[u8], mode: u32) -> Result<()
     files.replace(path, content, mode).map_err(failed("write", path))
 }
 
-/// What is said of a file with which this was tried.
+/// The error of an attempt at a file that failed.
 fn failed(attempt: &'static str, path: &Path) -> impl Fn(io::Error) -> PkiError {
     move |source| PkiError::File {
         attempt,

@@ -17,7 +17,7 @@ use crate::control::Control;
 /// The least time between two writes.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// The least time between two writes of what one node says, but for that it is there or gone.
+/// The least time between two writes about one node. Whether it is online is written at once.
 const EVERY_NODE: Duration = Duration::from_secs(1);
 
 /// How long the first report waits for others.
@@ -86,14 +86,14 @@ impl Reports {
     }
 }
 
-/// Takes out what may be written now, in id order, and says when the next of what stays may be.
+/// Takes out the reports that may be written now, in id order; returns also when the next one may be.
 fn take_due(
     waiting: &mut BTreeMap<NodeId, NodeReport>,
     written: &mut BTreeMap<NodeId, Instant>,
     now: Instant,
 ) -> (Vec<NodeReport>, Option<Instant>) {
     written.retain(|_, at| *at + EVERY_NODE > now);
-    // That a node is there or gone is told at once: liveness paces it.
+    // Whether a node is online is written at once: `liveness` keeps that from changing often.
     let rests = |report: &NodeReport| report.online.is_none() && written.contains_key(&report.node);
     let due: Vec<NodeReport> = waiting
         .extract_if(.., |_, report| !rests(report))
@@ -119,7 +119,7 @@ fn merge(waiting: &mut BTreeMap<NodeId, NodeReport>, report: NodeReport) {
     }
 }
 
-/// As [`merge`], but what waits already is the newer.
+/// As [`merge`], but the report that waits already is the newer one.
 fn put_back(waiting: &mut BTreeMap<NodeId, NodeReport>, report: NodeReport) {
     if let Some(newer) = waiting.insert(report.node, report) {
         merge(waiting, newer);

@@ -1,4 +1,4 @@
-//! What agents report, read with care and handed to the writer.
+//! Checks what agents report and hands it to the writer.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::Bytes;
 use super::hub::Hub;
 use super::state::frame;
 
-/// Most exceptions kept of a node; how many there are beyond is one more.
+/// Most exceptions kept of a node. One more says how many were left out.
 const MOST_EXCEPTIONS: usize = 50;
 
 /// Most characters of a reason.
@@ -31,7 +31,7 @@ const MOST_PODS: usize = 8192;
 pub(super) struct Parts(Option<agent::PodReport>);
 
 impl Parts {
-    /// Takes a report or a part of one; the report once the last part is there.
+    /// Takes a report or a part of one; returns the whole report once its last part has come.
     pub(super) fn take(&mut self, part: agent::PodReport) -> Result<Option<agent::PodReport>, BadField> {
         let whole = match self.0.take() {
             None => part,
@@ -53,7 +53,7 @@ impl Parts {
     }
 }
 
-/// A report of pods, read.
+/// A report of pods, parsed and checked.
 #[derive(Debug)]
 pub(super) struct Pods {
     full: bool,
@@ -96,7 +96,7 @@ pub(super) fn exceptions(node: NodeId, all: Vec<agent::Exception>) -> Result<Vec
     Ok(exceptions)
 }
 
-/// A report of pods; that its addresses are the node's is for the writer to decide.
+/// Parses a report of pods. Whether its addresses are the node's is decided by the writer.
 pub(super) fn pods(report: agent::PodReport) -> Result<Pods, BadField> {
     let allocation = |pod: agent::PodAllocation| {
         let mac = <[u8; 6]>::try_from(pod.mac.as_slice()).map_err(|_| BadField::Other("mac"))?;

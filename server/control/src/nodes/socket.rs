@@ -18,7 +18,7 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use super::pki::{self, Identity};
 
-/// How long a connection may say nothing: it takes no handshake's place meanwhile.
+/// How long a connection may send nothing. Meanwhile it does not count as a handshake.
 pub(super) const FIRST_WORD: Duration = Duration::from_secs(3);
 
 /// How long the handshakes of TLS and WebSocket may take together.
@@ -76,9 +76,9 @@ pub(super) enum Incoming {
 pub(super) struct Talking(BufReader<Box<dyn ByteStream>>);
 
 impl Talking {
-    /// Waits for the first byte of a peer's.
+    /// Waits for the peer's first byte.
     pub(super) async fn heard(stream: Box<dyn ByteStream>) -> Result<Self, SocketError> {
-        // A byte is all that is kept: whoever reads more than that at once is given it past the buffer.
+        // The buffer holds one byte only; larger reads go past it.
         let mut stream = BufReader::with_capacity(1, stream);
         match timeout(FIRST_WORD, stream.fill_buf()).await {
             Ok(Ok([_, ..])) => Ok(Self(stream)),
@@ -156,7 +156,7 @@ impl Socket {
         Ok(flushed.map_err(Box::new)?)
     }
 
-    /// A last frame, if there is one, and goodbye. What fails now does not matter.
+    /// A last frame, if there is one, and goodbye. Errors are ignored: the connection ends anyway.
     pub(super) async fn close(mut self, last: Option<Bytes>) {
         let goodbye = async {
             if let Some(last) = last {

@@ -1,7 +1,7 @@
 //! What a cluster's agents are sent: the desired state, encoded once and shared by all of them.
 //!
-//! A snapshot is encoded once a cluster revision, a change once a commit and cluster; streams clone
-//! handles. Three thousand agents that ask at once cost one encoding a cluster.
+//! A snapshot is encoded once per cluster revision, a change once per commit and cluster; streams clone handles. When
+//! three thousand agents of a cluster ask at once, it is encoded once.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::Bytes;
 
 use crate::control::Control;
 
-/// Encoded changes kept a cluster: what streams that are up to date ask for.
+/// How many encoded changes are kept per cluster, for streams that are up to date.
 const KEPT_CHANGES: usize = 64;
 
 /// A cluster's desired state, as its agents are sent it.
@@ -33,7 +33,7 @@ pub(super) struct Encoded {
     pub(super) digest: Digest,
     /// Frames of a snapshot, in order.
     pub(super) parts: Vec<Bytes>,
-    /// The revision that the snapshot says: the head when it was encoded.
+    /// The revision written in the snapshot: the head when it was encoded.
     head: Revision,
 }
 
@@ -58,14 +58,13 @@ impl States {
         }
     }
 
-    /// The state of a cluster, and the head up to which it stands. `None` if there is no such
-    /// cluster.
+    /// The state of a cluster, and the head up to which it is true. `None` if there is no such cluster.
     pub(super) fn current(&self, id: ClusterId) -> Option<(Arc<Encoded>, Revision)> {
         self.at_least(id, 0)
     }
 
-    /// The frames of a snapshot for an agent that holds the state of a revision: it takes none that
-    /// is older. `None` if there is no such cluster.
+    /// The frames of a snapshot for an agent that holds the state of a revision. They are never older: the agent would
+    /// not take them. `None` if there is no such cluster.
     pub(super) fn snapshot(&self, id: ClusterId, holds: Revision) -> Option<Vec<Bytes>> {
         let (state, _) = self.at_least(id, holds)?;
         Some(state.parts.clone())
@@ -108,7 +107,7 @@ impl States {
             return frame.clone();
         }
         let frame = frame(Out::Change(self.change_message(id, commit)));
-        // A stream far behind asks for old commits; those would push out what everybody needs.
+        // A stream far behind asks for old commits. They are not kept: they would push out what all others need.
         if slot.changes.back().is_none_or(|(newest, _)| *newest < commit.revision) {
             if slot.changes.len() == KEPT_CHANGES {
                 slot.changes.pop_front();
@@ -148,7 +147,7 @@ impl States {
     }
 }
 
-/// What is cloned out of the view, to be encoded outside of its lock.
+/// Handles cloned out of the view, to be encoded without its lock.
 struct Parts {
     cluster: agent::Cluster,
     nodes: Vec<Arc<Node>>,

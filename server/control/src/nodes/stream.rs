@@ -445,7 +445,7 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// Done when the control plane ends, or whoever would say so is gone.
+/// Completes when the control plane ends, also when the sender of that news is gone.
 async fn over(end: &mut watch::Receiver<bool>) {
     let _ = end.wait_for(|end| *end).await;
 }

@@ -1,4 +1,4 @@
-//! What has to be done now and then: forget what has expired, and old changes.
+//! Forgets, now and then, what has expired and old changes.
 
 use portolan_core::command::{Command, Request};
 use portolan_core::model::Micros;
@@ -34,8 +34,8 @@ impl Default for Retention {
 }
 
 impl Writer {
-    /// Forgets what is to be forgotten, if it is time to, a piece a transaction; `wanted` says whether
-    /// somebody waits for the writer, who then comes first.
+    /// If it is time, forgets what has expired and old changes, in small transactions. It stops when `wanted` says that
+    /// clients wait for the writer.
     pub fn housekeeping(&mut self, wanted: &dyn Fn() -> bool) {
         let now = self.clock.now();
         if now.saturating_sub(self.cleaned_at) < HOUSEKEEPING {
@@ -71,7 +71,7 @@ impl Writer {
         let first = |writer: &Self| writer.view.read().expired(now, 1).first().copied();
         let mut oldest = first(self);
         while let Some(key) = oldest {
-            // What failed is in the log, and nobody else asked.
+            // Errors are in the log; no client waits for this.
             let _ = self.step(&[Request::system(Command::Expire)], &mut || {});
             oldest = first(self);
             if oldest == Some(key) {

@@ -7,11 +7,11 @@
 //! whether a commit happened, nobody is told that it did, and the view is brought up to what the
 //! store really holds.
 //!
-//! Invariant: nothing is applied to the view, told to the feed or answered as done that is not
-//! committed; the pools agree with the view whenever no batch is being decided.
+//! Invariants: only what is committed is applied to the view, told to the feed and answered as done; while no batch is
+//! being decided, the pools agree with the view.
 //!
-//! [`Writer::step`] is all of this, as a plain function; [`WriterLoop`] is around it, with the queue
-//! that requests wait in.
+//! [`Writer::step`] does all of this, as a plain function; [`WriterLoop`] calls it, with the queue that requests wait
+//! in.
 
 mod housekeeping;
 mod others;
@@ -43,11 +43,11 @@ pub use run::WriterLoop;
 
 /// How often a batch is decided again before its clients are told that the store is not available.
 const ATTEMPTS: usize = 8;
-/// After the backstop has fired, everything is loaded anew at most this often, in microseconds: a
-/// command that makes it fire again must not keep everybody else from being answered.
+/// After the backstop has fired, everything is loaded anew at most this often, in microseconds: a command that makes it
+/// fire each time must not keep all others from being answered.
 const RELOAD: Micros = 10 * 1_000_000;
 
-/// The writer: it takes one step after another. When to, and on which thread, is for others to say.
+/// The writer, which takes one step after another. Its caller decides when, and on which thread.
 pub struct Writer {
     pub(crate) store: Box<dyn Store>,
     pub(crate) view: Arc<RwLock<View>>,
@@ -72,15 +72,15 @@ impl Writer {
     /// than once, when the view is where the head was at the beginning.
     ///
     /// # Errors
-    /// If the store does not take it: then that is the answer to every request, and to whoever wanted
-    /// the view at the head if `at_head` was not called.
+    /// If the store does not take it. This is then the answer to every request, and, if `at_head` was not called, to
+    /// those who wanted the view at the head.
     pub fn step(&mut self, requests: &[Request], at_head: &mut dyn FnMut()) -> Result<Outcomes, Refusal> {
         let mut attempts = 0;
         loop {
             attempts += 1;
             match self.attempt(requests, at_head) {
                 Ok(outcomes) => return Ok(outcomes),
-                // A store that was connected to again has not been followed yet.
+                // After a reconnect the store has not been followed yet: try again.
                 Err(error) => {
                     if let Some(refusal) = self.after_error(error, attempts) {
                         return Err(refusal);
@@ -166,7 +166,7 @@ impl Writer {
         (commits.into_iter().map(Arc::new).collect(), answers)
     }
 
-    /// Puts things in order after an error. `None`: decide again; else what clients are told.
+    /// Recovers after an error. `None`: decide the batch again; else the refusal for its clients.
     fn after_error(&mut self, error: StoreError, attempts: usize) -> Option<Refusal> {
         let again = match &error {
             StoreError::Retry(_) => {
@@ -218,7 +218,7 @@ impl Writer {
         })
     }
 
-    /// Whether the backstop has not fired for a while; if so, it has now.
+    /// Whether to reload now: true if the last reload is long enough ago, and then this one is noted.
     fn reloads_now(&mut self) -> bool {
         let now = self.clock.now();
         let rests = self.reloaded_at.is_some_and(|at| (0..RELOAD).contains(&(now - at)));
@@ -228,8 +228,8 @@ impl Writer {
         !rests
     }
 
-    /// Brings view and pools to what the store holds: by its changes where they go on from what is
-    /// known, else from nothing.
+    /// Brings view and pools to what the store holds: by the changes after the head if there are any, else by loading
+    /// everything.
     fn reload(&mut self) -> Result<(), StoreError> {
         let known = self.view.read().head();
         match self.store.follow(known) {
@@ -249,14 +249,13 @@ impl Writer {
     }
 }
 
-/// A command's name; what it carries is not for a log: hashes of passwords and secrets among it.
+/// A command's name for the log. Its fields are left out: some are hashes of passwords and secrets.
 fn name(command: &Command) -> String {
     let said = format!("{command:?}");
     said.chars().take_while(char::is_ascii_alphanumeric).collect()
 }
 
-/// Decides a command. One that panics is refused like any other: it must not take its neighbours,
-/// and every write after it, with it.
+/// Decides a command. One that panics is refused like any other, so that the rest of the batch, and the writer, go on.
 fn decide_or_say(draft: &mut Draft<'_>, request: &Request) -> Result<Outcome, Refusal> {
     let decided = catch_unwind(AssertUnwindSafe(|| decide(draft, request))).unwrap_or_else(|_| {
         tracing::error!(
@@ -288,7 +287,7 @@ pub(crate) fn load(store: &mut dyn Store) -> Result<(View, Pools, [u8; 16]), Sto
     Ok((view, pools, loaded.store_id))
 }
 
-/// What a subnet's pool must not give: addresses of ports, or leased blocks; sorted.
+/// What a subnet's pool must not give: the addresses of ports, or the first addresses of leased blocks; sorted.
 fn used_addresses(view: &View, subnet: &portolan_core::model::Subnet) -> Vec<std::net::IpAddr> {
     match subnet.purpose {
         Purpose::Pods(cluster) => {

@@ -20,7 +20,7 @@ impl Writer {
         let mut published = Vec::with_capacity(others.len());
         for mut commit in others {
             fill_in(&view, &mut commit.changes);
-            // As in the view, what is given up goes back before anything is taken.
+            // As in the view: first everything given up goes back to the pools, then the rest is taken from them.
             view.take_out(&commit.changes);
             for change in &commit.changes {
                 if holds_addresses(&change.object) {
@@ -45,8 +45,8 @@ impl Writer {
     }
 }
 
-/// Says of every change of another process what the store does not: what its object was before (two
-/// may be of one object), and in whose network a hidden port is.
+/// Fills in what the store does not say of other processes' changes: what the object was before (a commit may change it
+/// twice), and in whose network a hidden port is.
 fn fill_in(view: &View, changes: &mut [Change]) {
     let made: HashMap<NetworkId, ProjectId> = changes
         .iter()

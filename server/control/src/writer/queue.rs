@@ -23,7 +23,7 @@ struct Job {
 }
 
 impl Job {
-    /// How many objects it touches, about. What may take thousands along fills a batch by itself.
+    /// About how many objects it touches. A command that may touch thousands fills a batch by itself.
     fn weight(&self) -> usize {
         match &self.request.command {
             Command::Kind(command) => command.weight(),
@@ -67,7 +67,7 @@ pub(super) struct Work {
     pub(super) requests: Vec<Request>,
     /// Who waits for their outcomes, one each.
     pub(super) answers: Vec<Answer>,
-    /// Those who want the view at the head as it is now.
+    /// Callers that wait until the view has reached the head of now.
     pub(super) waiting: Vec<oneshot::Sender<Result<(), Refusal>>>,
     /// Nothing comes after this.
     pub(super) closing: bool,
@@ -134,7 +134,7 @@ impl Queue {
         Ok(reached)
     }
 
-    /// Takes nothing more; told when the writer is done with what it has.
+    /// Closes the queue; the receiver hears when the writer is done with what it has.
     pub(crate) fn close(&self) -> oneshot::Receiver<()> {
         let (done, told) = oneshot::channel();
         let mut state = self.state.lock();
@@ -147,7 +147,7 @@ impl Queue {
         told
     }
 
-    /// Done once the writer is gone, for whatever reason.
+    /// Completes once the writer has ended, for any reason.
     pub(crate) async fn ended(&self) {
         // The sender lives as long as the queue: this does not fail.
         let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
@@ -163,7 +163,7 @@ impl Queue {
         state.jobs.is_empty() && state.waiting.is_empty()
     }
 
-    /// What waits, at most a batch; waits for it, at most `patience`.
+    /// The next batch of what waits; if nothing does, waits at most `patience` for something.
     pub(super) fn take(&self, patience: Duration) -> Work {
         let mut state = self.state.lock();
         if state.jobs.is_empty() && state.waiting.is_empty() && !state.closing {
@@ -194,7 +194,7 @@ fn closing() -> Refusal {
     }
 }
 
-/// While it lives, the writer does; nobody waits for one that is gone.
+/// Held by the writer. When it is dropped, everybody who waits for the writer is told that it has ended.
 pub(super) struct Running(pub(super) std::sync::Arc<Queue>);
 
 impl Drop for Running {

@@ -8,12 +8,12 @@ use super::queue::{Queue, Running, Work};
 
 /// How long the writer sleeps when nothing waits and nobody else writes to the store.
 const IDLE: Duration = Duration::from_secs(20);
-/// How often a store that others write to is looked at.
+/// How often the writer looks for others' commits in a store that they write to too.
 const FOLLOW: Duration = Duration::from_millis(20);
 
 /// The writer with the queue it serves.
 pub struct WriterLoop {
-    /// Goes first: whoever waits for the end may open the store again at once.
+    /// Dropped before `queue`: callers that are told of the end may open the store again at once.
     writer: Writer,
     queue: Running,
 }
@@ -73,7 +73,7 @@ impl WriterLoop {
         !closing
     }
 
-    /// The writer by itself, for whoever asks it without the queue.
+    /// The writer, for callers that ask it without the queue.
     pub fn writer(&mut self) -> &mut Writer {
         &mut self.writer
     }

@@ -25,7 +25,7 @@ pub enum Actor {
 /// Through what, and by which request of a client's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Via {
-    /// Through what.
+    /// The console, the API, an agent, or the control plane itself.
     pub through: Through,
     /// The request's id, as in the log and in error messages; none but for HTTP.
     pub request: Option<Uuid>,
@@ -49,7 +49,7 @@ impl Via {
 pub struct Request {
     /// Who asks.
     pub actor: Actor,
-    /// Through what.
+    /// How it came in, for the audit.
     pub via: Via,
     /// Where it is asked, and how far that reaches.
     pub scope: Scope,
@@ -57,7 +57,7 @@ pub struct Request {
     pub if_match: Option<u64>,
     /// By what a repetition is known; only creates carry it.
     pub idempotency: Option<Repetition>,
-    /// What is asked.
+    /// What the writer is asked to do.
     pub command: Command,
 }
 

@@ -21,9 +21,9 @@ pub const PROVIDER_PROJECT: &str = "admin";
 pub struct Project {
     /// UUIDv7, drawn by the writer. Never changes.
     pub id: ProjectId,
-    /// Unique in the domain.
+    /// Unique among projects.
     pub name: String,
-    /// May be empty.
+    /// Free text; may be empty.
     pub description: String,
     /// Disabled projects refuse log-ins.
     pub enabled: bool,
@@ -36,7 +36,7 @@ pub struct Project {
 pub struct User {
     /// UUIDv7, drawn by the writer. Never changes.
     pub id: UserId,
-    /// Unique in the domain.
+    /// Unique among users; it can be changed.
     pub name: String,
     /// argon2id, PHC string.
     pub password_hash: String,
@@ -51,11 +51,11 @@ pub struct User {
 /// A role that a user holds in a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Assignment {
-    /// Who.
+    /// The user who holds the role.
     pub user: UserId,
-    /// Where.
+    /// The project the role is held in.
     pub project: ProjectId,
-    /// What.
+    /// The role; each is an assignment of its own.
     pub role: Role,
 }
 
@@ -105,7 +105,7 @@ impl Role {
 pub struct Session {
     /// SHA-256 of the secret; the secret itself is with its holder only.
     pub hash: [u8; 32],
-    /// Who.
+    /// The user whom it lets in.
     pub user: UserId,
     /// Scope of a token; `None` for the console's session (every project of the user's) and for
     /// unscoped tokens.

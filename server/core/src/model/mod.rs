@@ -34,7 +34,7 @@ pub type Revision = u64;
 /// What every object of a customer's carries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meta {
-    /// Whose it is.
+    /// The project it is in; never changes.
     pub project: ProjectId,
     /// The commit that last changed it.
     pub revision: Revision,

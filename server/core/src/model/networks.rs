@@ -24,26 +24,26 @@ pub struct Network {
     pub id: NetworkId,
     /// Owner, revision, times.
     pub meta: Meta,
-    /// May be empty.
+    /// Not unique; may be empty.
     pub name: String,
-    /// May be empty.
+    /// Free text; may be empty.
     pub description: String,
-    /// Switched on.
+    /// Set by clients; false shows it as `DOWN`, and agents are not told.
     pub admin_state_up: bool,
-    /// Bytes.
+    /// In bytes. A pod's link gets this or the MTU of its node's link, whichever is less.
     pub mtu: u32,
-    /// Default for its ports.
+    /// What its new ports have if their client says nothing.
     pub port_security_enabled: bool,
-    /// Zone of its ports' names; may be empty.
+    /// A DNS name, or empty; recorded for clients that ask.
     pub dns_domain: String,
-    /// The cluster it was made for and goes with.
+    /// The cluster it was made for: deleting the cluster deletes it too, unless others use it.
     pub owner: Option<ClusterId>,
     /// Whether its machines are to reach the internet: what the customer asked for.
     pub internet_access: bool,
     /// Whether it is the provider's way to the outside: everybody sees it, only administrators
     /// change anything in it.
     pub external: bool,
-    /// The hidden port of the provider's, if it was switched on: then for good.
+    /// The provider's hidden port, through which its machines reach the provider's services. Once there, it stays.
     pub shadow_port: Option<PortId>,
 }
 
@@ -66,23 +66,23 @@ pub struct Subnet {
     pub id: SubnetId,
     /// Owner, revision, times.
     pub meta: Meta,
-    /// Where it is.
+    /// The network it is in; never changes.
     pub network: NetworkId,
-    /// May be empty.
+    /// Not unique; may be empty.
     pub name: String,
-    /// May be empty.
+    /// Free text; may be empty.
     pub description: String,
-    /// Its addresses.
+    /// Its range of addresses; never changes.
     pub cidr: Cidr,
-    /// In no pool.
+    /// Inside the range and in no pool; `None`: no gateway.
     pub gateway: Option<IpAddr>,
-    /// Sorted, disjoint.
+    /// Where ports get addresses from that name none: sorted, disjoint.
     pub pools: Vec<IpRange>,
-    /// DNS servers told to hosts.
+    /// DNS servers for its hosts; recorded for clients that ask.
     pub dns: Vec<IpAddr>,
-    /// Routes told to hosts.
+    /// Routes for its hosts; recorded for clients that ask.
     pub routes: Vec<HostRoute>,
-    /// Recorded only.
+    /// Recorded for clients that ask: Portolan serves no DHCP.
     pub enable_dhcp: bool,
     /// What it is for.
     pub purpose: Purpose,

@@ -30,7 +30,7 @@ pub struct FixedIp {
 pub struct Pod {
     /// Kubernetes namespace.
     pub namespace: String,
-    /// Name.
+    /// Kubernetes name.
     pub name: String,
     /// Id of the sandbox container.
     pub container_id: String,
@@ -45,17 +45,17 @@ pub struct Port {
     pub id: PortId,
     /// Owner, revision, times.
     pub meta: Meta,
-    /// Where it is.
+    /// The network it is in; never changes.
     pub network: NetworkId,
-    /// May be empty.
+    /// Not unique; may be empty. A pod's port is made with the pod's name.
     pub name: Box<str>,
-    /// May be empty.
+    /// Free text; may be empty.
     pub description: Box<str>,
     /// Unique in its network.
     pub mac: MacAddress,
     /// Its addresses, in the order asked for.
     pub fixed_ips: Box<[FixedIp]>,
-    /// Switched on.
+    /// Set by clients; false shows it as `DISABLED`, and agents are not told.
     pub admin_state_up: bool,
     /// Who uses it, as OpenStack writes it; see [`owner`]. Empty for a reservation.
     pub device_owner: Box<str>,
@@ -67,7 +67,7 @@ pub struct Port {
     pub host: Box<str>,
     /// The pod behind it.
     pub pod: Option<Box<Pod>>,
-    /// Whether filters apply.
+    /// Recorded for clients that ask; agents are not told.
     pub port_security_enabled: bool,
 }
 

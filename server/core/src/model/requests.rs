@@ -25,9 +25,9 @@ pub struct Person {
 /// That something was decided, or taken back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decided {
-    /// By whom.
+    /// The user who decided, by the name of then.
     pub by: Person,
-    /// When.
+    /// When it was decided.
     pub at: Micros,
     /// What the customer is told.
     pub message: Option<String>,
@@ -46,13 +46,13 @@ pub struct ShadowRequest {
     /// How far it is.
     #[serde(with = "super::words::state")]
     pub state: RequestState,
-    /// What for.
+    /// What the shadow port is for, in the customer's words.
     pub purpose: String,
-    /// Nodes expected.
+    /// How many nodes the customer expects.
     pub nodes: u32,
     /// The network it is for; may be gone.
     pub network: Option<NetworkId>,
-    /// Who asked.
+    /// The user who filed it.
     pub asked_by: Person,
     /// An earlier request that it answers.
     pub quotes: Option<ShadowRequestId>,
@@ -104,11 +104,11 @@ pub struct RequestMessage {
     /// Whose side wrote it.
     #[serde(with = "super::words::side")]
     pub side: Side,
-    /// Who.
+    /// The user who wrote it, by the name of then.
     pub author: Person,
     /// A note that customers never get, in no form.
     pub internal: bool,
-    /// What.
+    /// The message; line breaks and tabs are kept.
     pub text: String,
 }
 

@@ -47,7 +47,7 @@ impl<P: Eq + Hash, C: Ord + Copy> Children<P, C> {
         self.0.get(&parent).into_iter().flatten().copied()
     }
 
-    /// How many.
+    /// How many children there are; 0 for a parent without any.
     pub fn count(&self, parent: P) -> u64 {
         self.0.get(&parent).map_or(0, |children| children.len() as u64)
     }

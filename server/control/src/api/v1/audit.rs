@@ -1,7 +1,7 @@
 //! Who did what, when, through what: the audit of a project, and of all.
 //!
-//! It is read from the store, newest first, off the async threads; names come from the view. Customers
-//! never read hidden ports, internal notes, who of support did something, or who support is.
+//! It is read from the store, newest first, off the async threads; names come from the view. Customers never read of
+//! hidden ports or internal notes, nor the names of support.
 
 mod fields;
 
@@ -44,7 +44,7 @@ struct Params {
     limit: Option<String>,
 }
 
-/// Who reads, for what they may know.
+/// The reader of the audit; decides which entries, fields and names are shown.
 #[derive(Clone, Copy)]
 struct Reader {
     user: UserId,
@@ -201,7 +201,7 @@ fn asked(control: &Control, reader: Reader, params: Params) -> Result<Option<Aud
         Some(By::Provider) => asked.by_provider = Some(true),
         Some(By::Actor(actor)) => {
             asked.actor = Some(actor);
-            // What support did is not found by its name.
+            // Customers cannot search for what support did by the name of who did it.
             asked.by_provider = (reader.audience == Audience::Everyone).then_some(false);
         }
         None => return Ok(None),

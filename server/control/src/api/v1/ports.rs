@@ -48,7 +48,7 @@ impl Walk {
         self.subnets.iter().position(|known| known.id == subnet)
     }
 
-    /// Where a port stands: at the first of its addresses.
+    /// Where a port is in the list: at the first of its addresses.
     fn place(&self, port: &Port) -> Option<Place> {
         let addresses = port.fixed_ips.iter();
         addresses
@@ -56,7 +56,7 @@ impl Walk {
             .min()
     }
 
-    /// The next ports after a place, and where to go on; `None` at the end.
+    /// The next ports after a place, and the place to continue from; `None` at the end.
     fn piece(&self, view: &View, after: Option<Place>) -> (Vec<(Place, Arc<Port>)>, Option<Place>) {
         let mut found = Vec::new();
         let mut looked = 0;

@@ -1,5 +1,4 @@
-//! Shadowport requests as they are read: one picture of a request for both sides, with what the reader
-//! may know.
+//! Read models of shadowport requests: the same for customers and support, without what the reader may not know.
 
 use std::sync::Arc;
 

@@ -54,7 +54,7 @@ pub struct NetworkFacts {
     nodes: Vec<(NodeState, u64)>,
     /// All ports, if they are few enough to be looked at one by one.
     each: Option<(Vec<Arc<Port>>, Nodes)>,
-    /// Whether the reader may know how much of it is used: not of the provider's.
+    /// Whether the reader may know how much of it is used: not of a network of the provider's.
     counted: bool,
 }
 
@@ -121,7 +121,7 @@ impl NetworkFacts {
                     }
                 }
             }
-            // Too many to look at: whole nodes that are away, and what kernels refused.
+            // Too many ports to look at one by one: count all ports of nodes that are away, and what kernels refused.
             None => {
                 for (node, ports) in &self.nodes {
                     let facts = node.facts();

@@ -28,13 +28,13 @@ pub enum Set {
     Once,
     /// The client, also later.
     Client,
-    /// Nobody: it is a filter, and no attribute.
+    /// Nobody: it is only a filter.
     Filter,
-    /// Nobody: it is of an extension that is not there. A body may say so, and nothing else.
+    /// Nobody: Portolan does not implement it. A body may only repeat its one value.
     Absent(Absent),
 }
 
-/// What an attribute says that is not there.
+/// The one value of an attribute that Portolan does not implement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Absent {
     /// `null`.
@@ -83,11 +83,11 @@ macro_rules! attributes {
 }
 pub(crate) use attributes;
 
-/// Refuses what clients do not set of a new object, or (`later`) of one that is there; takes out of the body what is said
-/// of attributes that are not there.
+/// Refuses attributes that clients may not set when they create an object, or (`later`) change it. Takes attributes out
+/// of the body that Portolan does not implement.
 ///
 /// # Errors
-/// If it has an attribute that it may not have, or anything but nothing in one that is not there.
+/// If the body has an attribute that may not be set, or one that is not implemented with any but its one value.
 pub fn check<R: Listed>(fields: &mut Fields, later: bool) -> Result<(), Refusal> {
     for attribute in R::ATTRIBUTES {
         match attribute.set {

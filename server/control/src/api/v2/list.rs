@@ -1,8 +1,7 @@
 //! What all lists of the Networking API share: filters, order, pages, fields.
 //!
-//! A query is checked against the attributes of its resource before anything is
-//! read: unknown filters and sort keys are refused. Filters hold typed values, so that comparing
-//! costs no text.
+//! A query is checked against the attributes of its resource before anything is read: unknown filters and sort keys are
+//! refused. Filters hold typed values, so that comparing needs no conversion to text.
 
 mod filters;
 
@@ -37,7 +36,7 @@ const FIXED_IPS_MAX: usize = 64;
 /// What kind of value an attribute has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Text.
+    /// A text, such as a name.
     Text,
     /// True or false.
     Flag,
@@ -62,7 +61,7 @@ pub enum Kind {
 pub enum Value<'a> {
     /// Nothing; sorts first.
     Null,
-    /// Text.
+    /// A text, borrowed from the object where it holds it.
     Text(Cow<'a, str>),
     /// True or false.
     Flag(bool),
@@ -236,7 +235,7 @@ impl<R: Listed> Query<R> {
         }
         let directions = directions.into_iter().chain(std::iter::repeat(false));
         for ((key, value), descending) in keys.into_iter().zip(directions) {
-            // A key that is named again decides nothing any more.
+            // A key that is named a second time changes nothing.
             if query.sort.iter().all(|(known, ..)| *known != key) {
                 query.sort.push((key, value, descending));
             }
@@ -272,8 +271,8 @@ impl<R: Listed> Query<R> {
         self.filters.iter().find(|filter| filter.attribute == attribute)
     }
 
-    /// How many objects have to be looked at for a list out of `all`: a page of them in the order of
-    /// ids is found at once.
+    /// How many of `all` objects a list has to look at. An unfiltered page in the order of ids looks at its own objects
+    /// only.
     pub fn looks_at(&self, all: usize) -> usize {
         let at_once = self.in_id_order() && self.filters.is_empty() && self.fixed_ips.is_empty();
         match self.limit {
@@ -287,13 +286,12 @@ impl<R: Listed> Query<R> {
         self.filter(attribute).is_some() || self.sort.iter().any(|(key, ..)| *key == attribute)
     }
 
-    /// Whether the list is in the order of ids, forwards: then a page needs nothing but its own
-    /// objects.
+    /// Whether the list is in ascending order of ids; then a page can be found without sorting everything.
     pub fn in_id_order(&self) -> bool {
         !self.reverse && (self.sort.is_empty() || matches!(self.sort.first(), Some(("id", _, false))))
     }
 
-    /// Whether an object is asked for; fixed IPs and the attribute `but` are not looked at.
+    /// Whether the filters match an object; those by fixed IPs and by the attribute `but` are left out.
     pub fn fits(&self, item: &R::Item<'_>, but: &str) -> bool {
         self.filters
             .iter()
@@ -304,8 +302,8 @@ impl<R: Listed> Query<R> {
                 .is_none_or(|(since, updated_at)| matches!(updated_at(item), Value::Time(at) if at >= since))
     }
 
-    /// Puts objects in order and cuts the page out. The marker must be among all objects of the
-    /// resource that the caller sees; `marked` is that object.
+    /// Sorts the objects and cuts the page out. The marker must be among all objects of the resource that the caller
+    /// sees; `marked` is that object.
     pub fn page<'a>(&self, mut objects: Vec<R::Item<'a>>, marked: Option<&R::Item<'a>>) -> Vec<R::Item<'a>> {
         objects.sort_by(|a, b| self.order(a, b));
         let (mut from, mut to) = (0, objects.len());
@@ -372,7 +370,7 @@ impl<R: Listed> Query<R> {
     }
 }
 
-/// The path as the client has it: routers see it without what they are nested below.
+/// The path as the client wrote it. A nested router sees it without its prefix.
 fn full_path(uri: &Uri) -> String {
     match uri.path().strip_prefix("/v2.0") {
         Some(_) => uri.path().to_owned(),

@@ -20,9 +20,9 @@ const ITEM_BYTES: usize = 768;
 pub struct Asked<'a, R: Listed> {
     /// Knows the server's address.
     pub api: &'a Api,
-    /// Of the request.
+    /// The request's: links in the answer have its host.
     pub headers: &'a HeaderMap,
-    /// Of the request.
+    /// The request's: links to other pages repeat its query.
     pub uri: &'a Uri,
     /// What is asked for.
     pub query: &'a Query<R>,
@@ -78,7 +78,7 @@ pub struct Many<'a, 'q, T, F> {
     key: &'static str,
     /// Such as `ports_links`.
     links_key: &'static str,
-    /// What is listed.
+    /// The objects of the page, in order.
     items: &'a [T],
     /// Turns each into what goes on the wire, while it is written.
     wire: F,

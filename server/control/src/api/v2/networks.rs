@@ -85,7 +85,7 @@ impl Listed for Networks {
     }
 }
 
-/// The network in which the caller wants to make something; whether it may is decided by the writer.
+/// The network in which the caller wants to make something. The writer decides whether the caller may.
 pub(super) fn to_make_in(call: &Call, id: NetworkId) -> Result<Arc<Network>, Failure> {
     call.control().read(|view| visible::<Networks>(call, view, id))
 }

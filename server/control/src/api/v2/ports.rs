@@ -110,9 +110,9 @@ fn device_id(port: &Port) -> Cow<'_, str> {
     }
 }
 
-/// What the ports of a list can be found by.
+/// How the ports of a list are found.
 enum Way {
-    /// These.
+    /// These ports, found one by one.
     These(Vec<Arc<Port>>),
     /// All of an index.
     Walk(PortScope),
@@ -150,7 +150,7 @@ fn way(call: &Call, view: &View, query: &Query<Ports>) -> Way {
     })
 }
 
-/// The ports that a list is of, but for a filter by status and the order.
+/// The ports of a list, before the filter by status and the sorting.
 fn gather(call: &Call, query: &Query<Ports>, after: Option<PortId>) -> Vec<Arc<Port>> {
     // Status and host depend on nodes, which are looked at afterwards.
     let (unknown, by_host) = (Nodes::default(), query.uses("binding:host_id"));
@@ -240,13 +240,13 @@ fn text(fields: &mut Fields, field: &str) -> Result<Option<Box<str>>, Refusal> {
     Ok(fields.text(field, NAME_MAX)?.map(String::into_boxed_str))
 }
 
-/// Whether what is said of a port of Portolan's own is what it is shown with: that changes nothing. A
-/// client's own port is written whatever was shown, since another may have changed it meanwhile.
+/// Whether a client repeats the value that a port of Portolan's own is shown with: that changes nothing. The value of a
+/// client's own port is always written, since another client may have changed it meanwhile.
 fn kept(port: &Port, said: &str, shown: &str) -> bool {
     owner::ours(&port.device_owner) && said == shown
 }
 
-/// Who uses a port; that of the port as it is (`now`) may be said again.
+/// Reads `device_owner`. Repeating that of the port as it is (`now`) is allowed.
 fn device_owner(fields: &mut Fields, now: Option<&Port>) -> Result<Option<Box<str>>, Refusal> {
     let said = text(fields, "device_owner")?;
     Ok(said.filter(|said| !now.is_some_and(|port| kept(port, said, &port.device_owner))))

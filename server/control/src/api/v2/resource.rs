@@ -58,7 +58,7 @@ pub trait Resource: Listed {
     /// What changes, checked.
     type Change: Send;
 
-    /// Its names.
+    /// What it is called in paths, bodies and errors.
     const NAMES: Names;
     /// The extension that it is of, if it is not of the core.
     const EXTENSION: Option<Described>;
@@ -114,7 +114,7 @@ pub trait Few: Resource {
 
 /// A resource in the list of all.
 pub struct Listing {
-    /// Its names.
+    /// What it is called in paths, bodies and errors.
     pub names: Names,
     /// The kind, as refusals call it.
     pub word: &'static str,

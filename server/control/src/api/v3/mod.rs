@@ -167,7 +167,7 @@ async fn catalog(caller: Caller, headers: HeaderMap, OriginalUri(uri): OriginalU
 pub struct Listing<'a, T> {
     /// Such as `projects`.
     pub key: &'static str,
-    /// What is listed.
+    /// All objects, in order.
     pub items: &'a [T],
     /// The URL of the list.
     pub link: String,
