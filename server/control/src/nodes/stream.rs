@@ -40,7 +40,7 @@ pub(super) const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How a stream ends.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Ended {
-    /// The peer is told why, and that it need not come back, or may.
+    /// The peer is refused. It is told why, and whether to try again.
     #[error("refused: {}", .0.sentence)]
     Refused(Refused),
     /// The node has another stream.
@@ -106,7 +106,7 @@ async fn greet(hub: &Hub, socket: &mut Socket, identity: &Identity) -> Result<He
     if hello.protocol < OLDEST_PROTOCOL {
         return Err(too_old(hello.protocol).into());
     }
-    // A resumed session shows the certificate of when it began.
+    // A resumed session shows the certificate of its beginning, which may have expired since.
     if identity.not_after <= hub.control.now() {
         return Err(expired().into());
     }
@@ -144,12 +144,12 @@ enum Resume {
     Current,
     /// It has an earlier one: changes after that revision.
     Changes(Revision),
-    /// It has none that helps.
+    /// It has none to go on from.
     Snapshot,
 }
 
-/// Pure: what an agent that has this needs. `changed` is the commit that last changed its cluster's
-/// state, of which `digest` is the digest.
+/// What an agent needs that says this hello. `digest` is of its cluster's state, and `changed` is the commit that last
+/// changed that state. Pure.
 fn resume(hello: &Hello, store: &[u8; 16], digest: &Digest, changed: Revision, head: Revision) -> Resume {
     let has = hello.desired_revision;
     if hello.store_id != store || has == 0 || has > head {
@@ -157,7 +157,7 @@ fn resume(hello: &Hello, store: &[u8; 16], digest: &Digest, changed: Revision, h
     } else if hello.desired_digest == digest {
         Resume::Current
     } else if has >= changed {
-        // Nothing has changed since, and yet it is not the same.
+        // No commit has changed the state since, but the digests differ: the agent's copy is wrong.
         Resume::Snapshot
     } else {
         Resume::Changes(has)
@@ -178,7 +178,7 @@ struct Stream<'a> {
     parts: reports_in::Parts,
     /// The newest revision that the agent may hold by now.
     holds: Revision,
-    /// A write of the agent's that is under way: frames of the agent's wait behind it.
+    /// A write that the agent asked for and that is under way; the agent's further frames wait for it.
     pending: Option<Pending>,
 }
 
@@ -235,10 +235,10 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Welcome, what the agent lacks, and a mark that this was all.
+    /// Sends the welcome, what the agent lacks, and a mark that it has everything now.
     async fn welcome(&mut self, hello: &Hello) -> Result<Subscription, Ended> {
-        // Following begins before the state is read: what is committed in between comes twice, and
-        // the agent knows it by its revision.
+        // Following begins before the state is read, so nothing is missed. What is committed in between comes twice;
+        // the agent drops it by its revision.
         let mut feed = self.hub.control.feed().subscribe_cluster(self.cluster, None);
         let Some((state, head)) = self.hub.states.current(self.cluster) else {
             return Err(removed().into());
@@ -290,7 +290,7 @@ impl<'a> Stream<'a> {
         Ok(feed)
     }
 
-    /// Sends a commit and what else is there.
+    /// Sends a commit, and everything else the feed has by now.
     async fn follow(&mut self, feed: &mut Subscription, next: Next) -> Result<(), Ended> {
         let mut frames = Vec::new();
         self.take(next, &mut frames)?;
@@ -353,7 +353,7 @@ impl<'a> Stream<'a> {
         })
     }
 
-    /// Sends; meanwhile looks whether the node still exists, since a slow peer may take a while.
+    /// Sends. A slow peer may take a while, so it checks meanwhile that the node still exists.
     async fn send(&mut self, frames: Vec<Message>) -> Result<(), Ended> {
         let (hub, identity) = (self.hub, &self.identity);
         let gone = async {
