@@ -14,7 +14,7 @@ use portolan_control::control::{Control, OpenOptions};
 use portolan_control::feed::Next;
 use portolan_control::machine::Sources;
 use portolan_control::writer::WriterLoop;
-use portolan_core::command::{Command, Delete, Request};
+use portolan_core::command::{Command, Delete, Repetition, Request};
 use portolan_core::view::View;
 use portolan_shared::ids::{NetworkId, ProjectId};
 use portolan_sources::testing::{MemoryFiles, OnTheSpot, SeededRandom, SetClock};
@@ -31,11 +31,10 @@ impl Threads for NoThreads {
 }
 
 /// A machine that a seed decides.
-fn sources(seed: u64) -> Sources {
-    let clock = SetClock::at(1_790_000_000_000_000);
+fn sources(seed: u64, clock: &SetClock) -> Sources {
     Sources {
         clock: Arc::new(clock.clone()),
-        stopwatch: Arc::new(clock),
+        stopwatch: Arc::new(clock.clone()),
         random: Arc::new(SeededRandom::new(seed)),
         files: Arc::new(MemoryFiles::default()),
         threads: Arc::new(NoThreads),
@@ -45,7 +44,11 @@ fn sources(seed: u64) -> Sources {
 }
 
 fn opened(seed: u64) -> (Control, WriterLoop) {
-    let sources = sources(seed);
+    opened_at(seed, &SetClock::at(1_790_000_000_000_000))
+}
+
+fn opened_at(seed: u64, clock: &SetClock) -> (Control, WriterLoop) {
+    let sources = sources(seed, clock);
     let options = SqliteOptions::new(":memory:", [1; 16], Arc::clone(&sources.files), Arc::new(OnTheSpot));
     let store = SqliteStore::open(options).unwrap();
     Control::without_thread(Box::new(store), OpenOptions::new("given", sources)).unwrap()
@@ -109,6 +112,31 @@ fn requests_wait_until_somebody_takes_a_turn() {
     drop(running);
     assert!(closed.as_mut().poll(&mut cx).is_ready());
     assert!(!control.lives());
+}
+
+#[test]
+fn a_clock_that_is_set_back_does_not_put_off_what_expires() {
+    let clock = SetClock::at(1_790_000_000_000_000);
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    let (control, mut running) = opened_at(1, &clock);
+    let made = running.writer().step(&[create_project()], &mut || {}).unwrap();
+    let of = project(&made[0].as_ref().unwrap().objects[0]).id;
+    clock.advance(hours(48));
+    assert!(running.turn(Duration::ZERO), "everything is cleaned as of then");
+    clock.set_back(hours(48));
+    let with_key = Request {
+        idempotency: Some(Repetition {
+            key: [7; 32],
+            digest: [8; 32],
+        }),
+        ..create_network(of, "web")
+    };
+    running.writer().step(&[with_key], &mut || {}).unwrap();
+    let remembered = || control.read(|view| view.idempotency(&[7; 32]).is_some());
+    assert!(remembered());
+    clock.advance(hours(25));
+    assert!(running.turn(Duration::ZERO));
+    assert!(!remembered(), "a key is remembered for 24 hours");
 }
 
 #[test]

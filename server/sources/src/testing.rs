@@ -25,6 +25,11 @@ impl SetClock {
     pub fn advance(&self, span: Duration) {
         *self.0.lock() += i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
     }
+
+    /// Is set back, as an administrator does.
+    pub fn set_back(&self, span: Duration) {
+        *self.0.lock() -= i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+    }
 }
 
 impl Clock for SetClock {

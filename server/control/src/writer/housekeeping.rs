@@ -38,7 +38,8 @@ impl Writer {
     /// clients wait for the writer.
     pub fn housekeeping(&mut self, wanted: &dyn Fn() -> bool) {
         let now = self.clock.now();
-        if now.saturating_sub(self.cleaned_at) < HOUSEKEEPING {
+        // A clock that was set back must not put this off.
+        if (0..HOUSEKEEPING).contains(&now.saturating_sub(self.cleaned_at)) {
             return;
         }
         self.cleaned_at = now;

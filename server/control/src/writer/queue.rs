@@ -158,9 +158,10 @@ impl Queue {
         !*self.ended.borrow()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether anybody waits for the writer, be it for its end.
+    pub(super) fn wants_the_writer(&self) -> bool {
         let state = self.state.lock();
-        state.jobs.is_empty() && state.waiting.is_empty()
+        !state.jobs.is_empty() || !state.waiting.is_empty() || state.closing
     }
 
     /// The next batch of what waits; if nothing does, waits at most `patience` for something.

@@ -66,9 +66,10 @@ impl WriterLoop {
                 }
             }
         }
-        writer.housekeeping(&|| !queue.0.is_empty());
         if closing {
             writer.feed.close();
+        } else {
+            writer.housekeeping(&|| queue.0.wants_the_writer());
         }
         !closing
     }
