@@ -14,10 +14,10 @@ use crate::components::toast::{Toasts, toasts};
 use crate::i18n::Lang;
 use crate::i18n::choice::Language;
 use crate::live::Live;
-use crate::pages::{Detail, Editing, MENU, Requests};
 use crate::screens::home::Home;
 use crate::screens::login::Login;
 use crate::screens::not_found::NotFound;
+use crate::screens::{Detail, Editing, MENU, Requests};
 use crate::session::Session;
 
 /// The application. `missing`: the language that should be shown and could not be had.

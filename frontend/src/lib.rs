@@ -4,8 +4,8 @@
 //! server's own code (`portolan-shared`). It keeps no secret: the session is a cookie it cannot read.
 //! Everything but [`browser`] and the components' event handlers is plain functions, tested on the host.
 //!
-//! Start with `pages.rs` (which pages there are), then [`app`] (where they are) and a page such as [`screens::networks`], then
-//! [`table`] (rows as data) and [`api::read`] (how a page stays true).
+//! Start with [`screens`] (which pages there are), then [`app`] (where they are) and a page such as
+//! [`screens::networks`], then [`table`] (rows as data) and [`api::read`] (how a page stays true).
 
 pub mod api;
 pub mod app;
@@ -14,7 +14,6 @@ pub mod components;
 pub mod forms;
 pub mod i18n;
 pub mod live;
-mod pages;
 pub mod paths;
 pub mod screens;
 pub mod session;

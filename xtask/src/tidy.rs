@@ -85,11 +85,21 @@ fn every_source_is_part_of_a_program() {
             return false;
         };
         let line = format!("mod {name};");
-        // The module is its folder's, or that of the file that is called as the folder is.
+        let block = folder
+            .file_name()
+            .and_then(|name| name.to_str())
+            .map(|name| format!("mod {name} {{"));
+        let says = |text: &str, line: &str| text.lines().any(|said| said.trim_end().ends_with(line));
+        // The module is its folder's, that of the file that is called as the folder is, or in a file beside the folder
+        // that has the folder's module in it.
         sources
             .iter()
-            .filter(|(other, _)| other.parent() == Some(folder) || other.with_extension("") == folder)
-            .any(|(_, text)| text.lines().any(|said| said.trim_end().ends_with(&line)))
+            .filter(|(other, text)| {
+                let beside =
+                    other.parent() == folder.parent() && block.as_deref().is_some_and(|block| says(text, block));
+                other.parent() == Some(folder) || other.with_extension("") == folder || beside
+            })
+            .any(|(_, text)| says(text, &line))
     };
     let stray: Vec<_> = sources
         .iter()

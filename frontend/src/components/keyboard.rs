@@ -68,7 +68,7 @@ pub fn listen(menu: Menu, project: Signal<String>) {
 mod tests {
     use super::*;
     use crate::i18n::Key;
-    use crate::pages::MENU;
+    use crate::screens::MENU;
 
     fn opened(key: &str) -> Option<Key> {
         match shortcut(MENU, key, true) {

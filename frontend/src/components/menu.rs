@@ -1,4 +1,4 @@
-//! The menu as data: which pages have an entry in it, and where they are. The list itself is in `pages.rs`.
+//! The menu as data: which pages have an entry in it, and where they are. The list itself is in `screens/mod.rs`.
 
 use leptos::prelude::AnyView;
 

@@ -18,6 +18,14 @@ use crate::components::time::use_clock;
 use crate::components::toast::use_toasts;
 use crate::forms::{join, port::forbids};
 use crate::i18n::{Key, format, t, tp};
+use crate::screens::audit::kinds::{Audited, NO_PAGE};
+
+/// What the audit must know of the token that a node joins with.
+pub(crate) const AUDITED: Audited = Audited {
+    word: "join_token",
+    title: Key::ObjectJoinToken,
+    page: NO_PAGE,
+};
 
 /// The panel, for the cluster with the id `cluster`.
 pub fn add_node_panel(project: Signal<String>, cluster: Signal<String>, close: Callback<()>) -> AnyView {

@@ -7,12 +7,34 @@ use portolan_shared::v1::{Kind, List};
 use super::list::list_page;
 use super::words;
 use crate::api::{Interest, url, use_read};
+use crate::components::icon::Icon;
+use crate::components::menu::{Area, MenuEntry};
 use crate::components::page::Figure;
 use crate::components::summary::summary;
 use crate::i18n::{Key, t, tn};
+use crate::screens::Editing;
+use crate::screens::audit::kinds::{Audited, NO_PAGE};
 use crate::session::use_project;
 use crate::table::cell::Align;
 use crate::table::{Cell, Column, Row, TableSpec};
+
+/// Its entry in the menu.
+pub(crate) const ENTRY: MenuEntry = MenuEntry {
+    area: Area::Project,
+    path: "address-scopes",
+    others: &[],
+    title: Key::AddressScopes,
+    icon: Icon::Copy,
+    key: Some("d"),
+    view: || Editing::AddressScopes.view(),
+};
+
+/// What the audit must know of one.
+pub(crate) const AUDITED: Audited = Audited {
+    word: "address_scope",
+    title: Key::ObjectAddressScope,
+    page: NO_PAGE,
+};
 
 const COLUMNS: &[Column] = &[
     Column::new("name", Key::Name, Align::Name),

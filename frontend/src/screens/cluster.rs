@@ -24,7 +24,15 @@ use crate::components::why::{Link, chain};
 use crate::components::{maybe, nothing};
 use crate::i18n::{Key, format, t, tn};
 use crate::paths;
+use crate::screens::audit::kinds::Audited;
 use crate::session::{use_param, use_project, use_session};
+
+/// What the audit must know of one.
+pub(crate) const AUDITED: Audited = Audited {
+    word: "cluster",
+    title: Key::ObjectCluster,
+    page: |project, id, _| Some(paths::cluster(project, id)),
+};
 
 /// Opens the panel that adds a node.
 const JOIN: &str = "join";

@@ -6,13 +6,27 @@ use portolan_shared::v1::{ClusterRow, ClusterState, Kind, List};
 use super::list::{Create, list_page};
 use super::words;
 use crate::api::{Interest, url, use_read};
+use crate::components::icon::Icon;
+use crate::components::menu::{Area, MenuEntry};
 use crate::components::page::Figure;
 use crate::components::summary::summary;
 use crate::i18n::{Key, format, t, tn, tp};
 use crate::paths;
+use crate::screens::Editing;
 use crate::session::use_project;
 use crate::table::cell::Align;
 use crate::table::{Cell, Column, Row, TableSpec};
+
+/// Its entry in the menu.
+pub(crate) const ENTRY: MenuEntry = MenuEntry {
+    area: Area::Project,
+    path: "clusters",
+    others: &[],
+    title: Key::Clusters,
+    icon: Icon::Cluster,
+    key: Some("c"),
+    view: || Editing::Clusters.view(),
+};
 
 /// Changes of these kinds show here.
 pub const KINDS: &[Kind] = &[Kind::Cluster, Kind::Node, Kind::Block, Kind::Port];

@@ -22,9 +22,17 @@ use crate::components::time::time;
 use crate::components::{dynamic, maybe, nothing};
 use crate::i18n::{Key, t, tn, tp};
 use crate::paths;
+use crate::screens::audit::kinds::Audited;
 use crate::session::{use_param, use_project, use_session};
 use crate::table::cell::Align;
 use crate::table::{Cell, Column, Row, TableSpec, table};
+
+/// What the audit must know of one.
+pub(crate) const AUDITED: Audited = Audited {
+    word: "network",
+    title: Key::ObjectNetwork,
+    page: |project, id, _| Some(paths::network(project, id)),
+};
 
 /// Changes of these kinds show on the network's page.
 const KINDS: &[Kind] = &[

@@ -6,6 +6,8 @@ use portolan_shared::v1::{Kind, List, NetworkRow};
 use super::list::{Create, list_page};
 use super::words;
 use crate::api::{Interest, url, use_read};
+use crate::components::icon::Icon;
+use crate::components::menu::{Area, MenuEntry};
 use crate::components::page::Figure;
 use crate::components::summary::summary;
 use crate::i18n::{Key, t, tn, tp};
@@ -13,6 +15,17 @@ use crate::paths;
 use crate::session::use_project;
 use crate::table::cell::Align;
 use crate::table::{Cell, Column, Fold, Row, TableSpec};
+
+/// Its entry in the menu.
+pub(crate) const ENTRY: MenuEntry = MenuEntry {
+    area: Area::Project,
+    path: "networks",
+    others: &["subnets", "ports"],
+    title: Key::Networks,
+    icon: Icon::Network,
+    key: Some("n"),
+    view: || Networks().into_any(),
+};
 
 /// Subnets named in a row before the rest is counted.
 const NAMED: usize = 2;

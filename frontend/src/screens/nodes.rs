@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use leptos::prelude::*;
 use portolan_shared::v1::{List, NodeRow, PlanKind};
 
-use super::address_param;
+use super::address::address_param;
 use super::cluster::Page;
 use super::clusters::KINDS;
 use super::delete::DeleteTarget;
@@ -13,9 +13,17 @@ use super::panels::Panel;
 use crate::api::{Interest, url, use_read};
 use crate::components::{dynamic, maybe};
 use crate::i18n::{Key, format, t, tp};
+use crate::screens::audit::kinds::{Audited, NO_PAGE};
 use crate::session::{use_param, use_project};
 use crate::table::cell::Align;
 use crate::table::{Cell, Column, Row, TableSpec, table};
+
+/// What the audit must know of one.
+pub(crate) const AUDITED: Audited = Audited {
+    word: "node",
+    title: Key::ObjectNode,
+    page: NO_PAGE,
+};
 
 const COLUMNS: &[Column] = &[
     Column::new("status", Key::Status, Align::Start),

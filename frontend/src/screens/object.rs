@@ -5,7 +5,7 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use leptos_router::components::Outlet;
 
-use super::address_param;
+use super::address::address_param;
 use super::delete::DeleteTarget;
 use super::not_found::missing;
 use super::panels::Panel;

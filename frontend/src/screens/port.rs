@@ -25,8 +25,16 @@ use crate::components::why::why_chain;
 use crate::components::{dynamic, maybe};
 use crate::i18n::{Key, t, tp};
 use crate::paths;
+use crate::screens::audit::kinds::Audited;
 use crate::session::{use_param, use_project, use_session};
 use crate::table::seen::trail;
+
+/// What the audit must know of one.
+pub(crate) const AUDITED: Audited = Audited {
+    word: "port",
+    title: Key::ObjectPort,
+    page: |project, id, _| Some(paths::port(project, id)),
+};
 
 /// Changes of these kinds show here.
 const KINDS: &[Kind] = &[Kind::Port, Kind::Node, Kind::Subnet, Kind::Block];

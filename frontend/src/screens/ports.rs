@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use leptos::prelude::*;
 use portolan_shared::v1::{Kind, List, PortKind, PortRow};
 
+use super::address::address_param;
 use super::panels::Panel;
 use super::port::{delete_target, port_panel};
 use super::subnet::{Page, reasons};
-use super::{address_param, words};
+use super::words;
 use crate::api::{Interest, url, use_read};
 use crate::components::error::notice;
 use crate::components::{dynamic, maybe};

@@ -19,7 +19,15 @@ use crate::components::time::time;
 use crate::components::{maybe, nothing};
 use crate::i18n::{Key, format, t, tn, tp};
 use crate::paths;
+use crate::screens::audit::kinds::Audited;
 use crate::session::{use_param, use_project, use_session};
+
+/// What the audit must know of one.
+pub(crate) const AUDITED: Audited = Audited {
+    word: "subnet",
+    title: Key::ObjectSubnet,
+    page: |project, id, _| Some(paths::subnet(project, id)),
+};
 
 /// Changes of these kinds show on the card.
 const KINDS: &[Kind] = &[Kind::Subnet, Kind::Port, Kind::Network, Kind::Block];

@@ -1,6 +1,6 @@
 //! Every word on a screen of the console, by key, in every language it speaks.
 //!
-//! A text is in `src/<language>/<subject>.rs`, English and the others alike. The English files make
+//! A text is in `src/<language>/<subject>.rs`, English and the others alike; which subjects there are is listed here. The English files make
 //! the keys ([`Key`]); each language is an exhaustive match over them, so **a missing text does not
 //! compile**, nor does one without a key. Placeholders are `{name}`; a text that counts holds its
 //! plural forms separated by `|`, in the order of [`plural::Form`]. Tests hold every language to the
@@ -68,11 +68,77 @@ macro_rules! keys {
 }
 
 pub mod codes;
-pub mod en;
 pub mod file;
 mod lang;
 pub mod plural;
-pub mod ru;
+
+/// English, and with it the keys: short in tables, whole sentences under fields.
+pub mod en {
+    #[macro_use]
+    mod address_scopes;
+    #[macro_use]
+    mod audit;
+    #[macro_use]
+    mod clusters;
+    #[macro_use]
+    mod errors;
+    #[macro_use]
+    mod formats;
+    #[macro_use]
+    mod holders;
+    #[macro_use]
+    mod making;
+    #[macro_use]
+    mod networks;
+    #[macro_use]
+    mod plans;
+    #[macro_use]
+    mod ports;
+    #[macro_use]
+    mod requests;
+    #[macro_use]
+    mod tables;
+    #[macro_use]
+    mod whole;
+    #[macro_use]
+    mod words;
+
+    all! { whole formats tables networks address_scopes ports clusters requests audit making plans errors words holders => keys }
+}
+
+/// Russian: вы, no exclamation marks, states agree with their noun.
+pub mod ru {
+    #[macro_use]
+    mod address_scopes;
+    #[macro_use]
+    mod audit;
+    #[macro_use]
+    mod clusters;
+    #[macro_use]
+    mod errors;
+    #[macro_use]
+    mod formats;
+    #[macro_use]
+    mod holders;
+    #[macro_use]
+    mod making;
+    #[macro_use]
+    mod networks;
+    #[macro_use]
+    mod plans;
+    #[macro_use]
+    mod ports;
+    #[macro_use]
+    mod requests;
+    #[macro_use]
+    mod tables;
+    #[macro_use]
+    mod whole;
+    #[macro_use]
+    mod words;
+
+    all! { whole formats tables networks address_scopes ports clusters requests audit making plans errors words holders => language }
+}
 
 pub use en::Key;
 pub use lang::Lang;

@@ -21,7 +21,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls};
 
 use super::rows::{self, Cut, Net, ReadRow};
-use super::schema::{self, MIGRATIONS, Types};
+use super::schema::{self, Types};
 use super::{History, Loaded, Store, StoreError, Trim, parse};
 use statements::{Session, prepare, statements};
 
@@ -151,7 +151,7 @@ async fn try_one(client: &Client, store_id: [u8; 16]) -> Result<bool, StoreError
         .await
         .map_err(failed)?;
     let version: i64 = found.map_or(0, |row| row.get(0));
-    let known = MIGRATIONS.len() as i64;
+    let known = schema::VERSION as i64;
     if version > known {
         client.batch_execute("ROLLBACK").await.map_err(failed)?;
         return Err(StoreError::Newer { found: version, known });
@@ -160,7 +160,7 @@ async fn try_one(client: &Client, store_id: [u8; 16]) -> Result<bool, StoreError
         client.batch_execute("COMMIT").await.map_err(failed)?;
         return Ok(false);
     }
-    for statement in schema::statements(MIGRATIONS[usize::try_from(version).unwrap_or(0)], &TYPES) {
+    for statement in schema::statements(usize::try_from(version).unwrap_or(0), &TYPES) {
         client.batch_execute(&statement).await.map_err(failed)?;
     }
     if version == 0 {

@@ -1,4 +1,5 @@
-//! The tables, as migrations. What has shipped never changes; what is new is appended.
+//! The tables, step by step. What has shipped never changes; what is new is a step of its own. A new kind's table follows
+//! from what the kind says ([`Born`]); everything else is written out in [`WRITTEN`].
 //!
 //! `{bytes}`, `{int}` and `{text}` stand for the engine's types; everything else is SQL that SQLite,
 //! PostgreSQL and CockroachDB share. On PostgreSQL each is a transaction of its own, since CockroachDB
@@ -13,9 +14,15 @@
 //!
 //! An address is 17 bytes: 4 or 6, then 16 bytes, so that it sorts.
 
-/// Each entry brings a store from the version that is its index to the next.
-pub(super) const MIGRATIONS: &[&str] = &[
-    r"
+use std::borrow::Cow;
+
+use portolan_core::model::{Born, ObjectKind, Type};
+
+/// The steps that are written out, each with the version that it brings a store to.
+const WRITTEN: &[(usize, &str)] = &[
+    (
+        1,
+        r"
 CREATE TABLE head (
     one {int} NOT NULL PRIMARY KEY,
     revision {int} NOT NULL,
@@ -52,11 +59,17 @@ CREATE TABLE node_statuses (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, re
 CREATE TABLE join_tokens (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL);
 CREATE TABLE port_addresses (subnet {bytes} NOT NULL, address {bytes} NOT NULL, port {bytes} NOT NULL, PRIMARY KEY (subnet, address));
 ",
-    r"
+    ),
+    (
+        2,
+        r"
 CREATE TABLE shadow_requests (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL);
 CREATE TABLE request_messages (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL);
 ",
-    r"
+    ),
+    (
+        3,
+        r"
 ALTER TABLE head ADD COLUMN floor {int} NOT NULL DEFAULT 0;
 ALTER TABLE changes ADD COLUMN audited {int} NOT NULL DEFAULT 0;
 ALTER TABLE changes ADD COLUMN made {int} NOT NULL DEFAULT 0;
@@ -64,11 +77,17 @@ ALTER TABLE changes ADD COLUMN through {int} NOT NULL DEFAULT 0;
 ALTER TABLE changes ADD COLUMN by_provider {int} NOT NULL DEFAULT 0;
 ALTER TABLE changes ADD COLUMN request {bytes};
 ",
-    r"
+    ),
+    (
+        4,
+        r"
 CREATE INDEX changes_project ON changes (project, position) WHERE audited > 0;
 CREATE INDEX changes_object ON changes (id, position) WHERE audited > 0;
 ",
-    r"
+    ),
+    (
+        5,
+        r"
 ALTER TABLE projects ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
 ALTER TABLE users ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
 ALTER TABLE assignments ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
@@ -85,11 +104,59 @@ ALTER TABLE join_tokens ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
 ALTER TABLE shadow_requests ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
 ALTER TABLE request_messages ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
 ",
-    r"
-CREATE TABLE address_scopes (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, body {bytes} NOT NULL,
-    body_version {int} NOT NULL);
-",
+    ),
 ];
+
+/// A step.
+#[derive(Clone, Copy)]
+enum Step {
+    /// Written out.
+    Written(&'static str),
+    /// The table of a kind.
+    Table(ObjectKind, Born),
+}
+
+/// The version that this program brings a store to.
+pub(super) const VERSION: usize = {
+    let (mut version, mut index) = (WRITTEN.len(), 0);
+    while index < ObjectKind::ALL.len() {
+        version += ObjectKind::ALL[index].born().is_some() as usize;
+        index += 1;
+    }
+    version
+};
+
+/// All steps, the first of which brings a store to version 1. Two steps to one version do not compile, and so none to
+/// another does not either.
+const STEPS: [Option<Step>; VERSION] = {
+    let (mut steps, mut index) = ([None; VERSION], 0);
+    while index < WRITTEN.len() {
+        let (version, sql) = WRITTEN[index];
+        place(&mut steps, version, Step::Written(sql));
+        index += 1;
+    }
+    index = 0;
+    while index < ObjectKind::ALL.len() {
+        let kind = ObjectKind::ALL[index];
+        if let Some(born) = kind.born() {
+            place(&mut steps, born.version, Step::Table(kind, born));
+        }
+        index += 1;
+    }
+    steps
+};
+
+const fn place(steps: &mut [Option<Step>; VERSION], version: usize, step: Step) {
+    assert!(
+        version >= 1 && version <= VERSION,
+        "a step of the schema leaves versions out"
+    );
+    assert!(
+        steps[version - 1].is_none(),
+        "two steps of the schema bring a store to the same version"
+    );
+    steps[version - 1] = Some(step);
+}
 
 /// Names of an engine's types.
 pub(super) struct Types {
@@ -98,9 +165,14 @@ pub(super) struct Types {
     pub(super) text: &'static str,
 }
 
-/// A migration in an engine's words, statement by statement.
-pub(super) fn statements(migration: &str, types: &Types) -> Vec<String> {
-    let sql = migration
+/// The step that follows a version, in an engine's words, statement by statement.
+pub(super) fn statements(version: usize, types: &Types) -> Vec<String> {
+    let sql = match STEPS.get(version) {
+        Some(Some(Step::Written(sql))) => Cow::Borrowed(*sql),
+        Some(Some(Step::Table(kind, born))) => Cow::Owned(table(kind.table(), born)),
+        Some(None) | None => Cow::default(),
+    };
+    let sql = sql
         .replace("{bytes}", types.bytes)
         .replace("{int}", types.int)
         .replace("{text}", types.text);
@@ -109,4 +181,97 @@ pub(super) fn statements(migration: &str, types: &Types) -> Vec<String> {
         .filter(|s| !s.is_empty())
         .map(str::to_owned)
         .collect()
+}
+
+/// Makes the table of a kind. Stores have tables that this made: it never changes what it makes.
+fn table(name: &str, born: &Born) -> String {
+    let mut sql = format!(
+        "CREATE TABLE {name} (id {{bytes}} NOT NULL PRIMARY KEY, project {{bytes}}, revision {{int}} NOT NULL, \
+         body {{bytes}} NOT NULL, body_version {{int}} NOT NULL"
+    );
+    for (name, type_) in born.columns {
+        let type_ = match type_ {
+            Type::Bytes => "{bytes}",
+            Type::Int => "{int}",
+            Type::Text => "{text}",
+        };
+        sql += &format!(", {name} {type_} NOT NULL");
+    }
+    for columns in born.unique {
+        sql += &format!(", UNIQUE ({})", columns.join(", "));
+    }
+    sql + ")"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TYPES: Types = Types {
+        bytes: "BLOB",
+        int: "INTEGER",
+        text: "TEXT",
+    };
+
+    /// What a kind's table began with is in stores: this test may get more lines, but none of them changes.
+    #[test]
+    fn a_table_is_made_as_it_was_in_the_first_store_that_has_it() {
+        assert_eq!(
+            statements(5, &TYPES),
+            [
+                "CREATE TABLE address_scopes (id BLOB NOT NULL PRIMARY KEY, project BLOB, revision INTEGER NOT NULL, \
+              body BLOB NOT NULL, body_version INTEGER NOT NULL)"
+            ]
+        );
+        let born = Born {
+            version: 99,
+            columns: &[("subnet", Type::Bytes), ("prefix", Type::Int), ("name", Type::Text)],
+            unique: &[&["name"], &["subnet", "prefix"]],
+            body: "{}",
+        };
+        assert_eq!(
+            table("ranges", &born),
+            "CREATE TABLE ranges (id {bytes} NOT NULL PRIMARY KEY, project {bytes}, revision {int} NOT NULL, \
+             body {bytes} NOT NULL, body_version {int} NOT NULL, subnet {bytes} NOT NULL, prefix {int} NOT NULL, \
+             name {text} NOT NULL, UNIQUE (name), UNIQUE (subnet, prefix))"
+        );
+    }
+
+    /// What a kind says of its table is what the steps made of it.
+    #[test]
+    fn every_kind_has_the_table_that_it_says() {
+        let store = rusqlite::Connection::open_in_memory().unwrap();
+        for version in 0..VERSION {
+            for statement in statements(version, &TYPES) {
+                store.execute_batch(&statement).unwrap();
+            }
+        }
+        for kind in ObjectKind::ALL {
+            let mut columns = store.prepare(&format!("PRAGMA table_info({})", kind.table())).unwrap();
+            let has: Result<Vec<(String, String)>, _> = columns
+                .query_map([], |row| Ok((row.get("name")?, row.get("type")?)))
+                .unwrap()
+                .collect();
+            let mut has = has.unwrap();
+            has.sort();
+            let of_all = [
+                ("id", Type::Bytes),
+                ("project", Type::Bytes),
+                ("revision", Type::Int),
+                ("body", Type::Bytes),
+                ("body_version", Type::Int),
+            ];
+            let said = of_all.into_iter().chain(kind.columns()).map(|(name, type_)| {
+                let type_ = match type_ {
+                    Type::Bytes => TYPES.bytes,
+                    Type::Int => TYPES.int,
+                    Type::Text => TYPES.text,
+                };
+                (name.to_owned(), type_.to_owned())
+            });
+            let mut said: Vec<_> = said.collect();
+            said.sort();
+            assert_eq!(has, said, "{kind:?}");
+        }
+    }
 }

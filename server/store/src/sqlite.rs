@@ -19,7 +19,7 @@ use portolan_sources::{FileLock, Files, Threads};
 use rusqlite::{Connection, OpenFlags, params};
 
 use super::rows::{self, Net, ObjectRow, ReadRow};
-use super::schema::{self, MIGRATIONS, Types};
+use super::schema::{self, Types};
 use super::upgrade::BODY_VERSION;
 use super::{History, Loaded, Store, StoreError, Trim, parse};
 use checkpoints::{Checkpointer, checkpoint};
@@ -110,7 +110,7 @@ impl SqliteStore {
             .connection
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .map_err(failed)?;
-        let known = MIGRATIONS.len() as i64;
+        let known = schema::VERSION as i64;
         if version > known {
             return Err(StoreError::Newer { found: version, known });
         }
@@ -121,8 +121,8 @@ impl SqliteStore {
             .connection
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
             .map_err(failed)?;
-        for migration in &MIGRATIONS[usize::try_from(version).unwrap_or(0)..] {
-            for statement in schema::statements(migration, &TYPES) {
+        for version in usize::try_from(version).unwrap_or(0)..schema::VERSION {
+            for statement in schema::statements(version, &TYPES) {
                 write.execute_batch(&statement).map_err(failed)?;
             }
         }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use portolan_shared::v1::{AuditEntry, AuditObject, AuditOp, List, Through, Who};
 
-use super::kinds;
 use crate::i18n::{Key, t, tp};
 use crate::screens::words::name_or_id;
+use crate::screens::{AUDITED_WORDS, audited};
 
 /// What the server can be asked for, and the values it knows; none: any.
 const KEYS: &[(&str, &[&str])] = &[
@@ -14,7 +14,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("object", &[]),
     ("op", &["create", "update", "delete"]),
     ("through", &["console", "api", "agent", "system"]),
-    ("kind", kinds::WORDS),
+    ("kind", AUDITED_WORDS),
     ("project", &[]),
 ];
 
@@ -83,7 +83,12 @@ impl AuditFilter {
             entry.request_id.as_deref().unwrap_or_default()
         );
         for object in &entry.objects {
-            for part in [t(op(object.op)), t(kinds::title(object.kind)), &object.name, &object.id] {
+            for part in [
+                t(op(object.op)),
+                t(audited(object.kind).title),
+                &object.name,
+                &object.id,
+            ] {
                 text.push(' ');
                 text.push_str(part);
             }
@@ -176,7 +181,7 @@ pub fn page_of(object: &AuditObject, project: &str, everywhere: bool) -> Option<
     if object.op == AuditOp::Delete || project.is_empty() {
         return None;
     }
-    kinds::page(object.kind)(project, &object.id, everywhere)
+    (audited(object.kind).page)(project, &object.id, everywhere)
 }
 
 #[cfg(test)]

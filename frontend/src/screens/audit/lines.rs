@@ -6,7 +6,6 @@ use leptos::prelude::*;
 use portolan_shared::v1::{AuditEntry, AuditObject, AuditOp, FieldChange};
 
 use super::entries::{name, op, page_of, through, who};
-use super::kinds;
 use crate::components::copy::copyable;
 use crate::components::facts::link;
 use crate::components::icon::{Icon, icon};
@@ -14,6 +13,7 @@ use crate::components::time::time;
 use crate::components::{maybe, nothing};
 use crate::i18n::{Key, t, tn, tp};
 use crate::paths;
+use crate::screens::audited;
 use crate::session::use_session;
 
 /// Where the entries are.
@@ -132,7 +132,7 @@ fn object_view(object: &AuditObject, project: &str, everywhere: bool) -> AnyView
         None => view! { <span class="audit__name">{name(object)}</span> }.into_any(),
     };
     view! {
-        <span class="audit__kind">{t(kinds::title(object.kind))}</span>
+        <span class="audit__kind">{t(audited(object.kind).title)}</span>
         " "
         {named}
     }

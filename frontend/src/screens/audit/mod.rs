@@ -19,14 +19,39 @@ use crate::components::button::{Look, button};
 use crate::components::error::error_block;
 use crate::components::field::{Message, message_view};
 use crate::components::filter_box::filter_box;
+use crate::components::icon::Icon;
+use crate::components::menu::{Area, MenuEntry};
 use crate::components::page::{Crumb, page_head};
 use crate::components::rose::rose;
 use crate::components::{maybe, nothing};
 use crate::i18n::{Key, t, tn};
+use crate::screens::Requests;
 use crate::session::{use_param, use_project};
 use crate::table::skeleton_sheet;
 use entries::{AuditFilter, Pages};
 use lines::{LineContext, headings, line};
+
+/// The project's, in the menu.
+pub(crate) const ENTRY: MenuEntry = MenuEntry {
+    area: Area::Project,
+    path: "audit",
+    others: &[],
+    title: Key::Audit,
+    icon: Icon::List,
+    key: Some("a"),
+    view: || Requests::Audit.view(),
+};
+
+/// Support's, in the menu.
+pub(crate) const EVERYWHERE: MenuEntry = MenuEntry {
+    area: Area::Support,
+    path: "audit",
+    others: &[],
+    title: Key::AuditAll,
+    icon: Icon::List,
+    key: None,
+    view: || Requests::SupportAudit.view(),
+};
 
 /// Entries asked for at once.
 const PAGE: usize = 50;

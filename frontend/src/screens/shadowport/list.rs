@@ -10,17 +10,31 @@ use super::status;
 use crate::api::{Interest, url, use_read};
 use crate::components::button::{create_button, head_button};
 use crate::components::facts::{card, link};
+use crate::components::icon::Icon;
 use crate::components::maybe;
+use crate::components::menu::{Area, MenuEntry};
 use crate::components::page::{Crumb, page_head};
 use crate::components::status::status;
 use crate::components::time::use_clock;
 use crate::components::toast::use_toasts;
 use crate::i18n::{Key, t};
 use crate::paths;
+use crate::screens::Requests;
 use crate::screens::words::name_or_id;
 use crate::session::{use_project, use_session};
 use crate::table::cell::Align;
 use crate::table::{Cell, Column, Row, TableSpec, table};
+
+/// Its entry in the menu.
+pub(crate) const ENTRY: MenuEntry = MenuEntry {
+    area: Area::Project,
+    path: "shadowport",
+    others: &[],
+    title: Key::Shadowport,
+    icon: Icon::Anchor,
+    key: Some("s"),
+    view: || Requests::Shadowport.view(),
+};
 
 /// Changes of these kinds show here.
 pub const KINDS: &[Kind] = &[Kind::Request];

@@ -8,12 +8,26 @@ use portolan_shared::v1::{Kind, List, ProjectRow};
 
 use crate::api::{Interest, url, use_read};
 use crate::browser;
+use crate::components::icon::Icon;
+use crate::components::menu::{Area, MenuEntry};
 use crate::components::nothing;
 use crate::components::page::{Crumb, page_head};
 use crate::i18n::{Key, t};
 use crate::paths;
+use crate::screens::Requests;
 use crate::table::cell::Align;
 use crate::table::{Cell, Column, Row, TableSpec, table};
+
+/// Its entry in the menu.
+pub(crate) const ENTRY: MenuEntry = MenuEntry {
+    area: Area::Support,
+    path: "find",
+    others: &[],
+    title: Key::Find,
+    icon: Icon::Search,
+    key: Some("f"),
+    view: || Requests::Find.view(),
+};
 
 /// Changes of these kinds show here.
 const KINDS: &[Kind] = &[Kind::Request, Kind::Network, Kind::Cluster];

@@ -8,17 +8,31 @@ use portolan_shared::v1::{List, QueueRow, RequestState};
 use crate::api::{Interest, url, use_read};
 use crate::browser;
 use crate::components::button::{Look, button};
+use crate::components::icon::Icon;
+use crate::components::menu::{Area, MenuEntry};
 use crate::components::page::{Crumb, Figure, page_head};
 use crate::components::select::select_field;
 use crate::components::{maybe, nothing};
 use crate::i18n::{Key, t, tn, tp};
 use crate::paths;
-use crate::screens::address_choice;
+use crate::screens::Requests;
+use crate::screens::address::address_choice;
 use crate::screens::shadowport::list::KINDS;
 use crate::screens::shadowport::status;
 use crate::session::use_session;
 use crate::table::cell::Align;
 use crate::table::{Cell, Column, Row, TableSpec, table};
+
+/// Its entry in the menu.
+pub(crate) const ENTRY: MenuEntry = MenuEntry {
+    area: Area::Support,
+    path: "queue",
+    others: &[],
+    title: Key::Queue,
+    icon: Icon::Inbox,
+    key: Some("q"),
+    view: || Requests::Queue.view(),
+};
 
 const COLUMNS: &[Column] = &[
     Column::new("age", Key::Age, Align::Tight),

@@ -18,7 +18,7 @@ use crate::components::toast::use_toasts;
 use crate::components::{dynamic, maybe};
 use crate::i18n::{Key, format, t, tp};
 use crate::paths;
-use crate::screens::address_param;
+use crate::screens::address::address_param;
 use crate::screens::not_found::missing;
 use crate::screens::object::Reading;
 use crate::screens::shadowport::parts::{Composer, composer, decisions, way};

@@ -4,7 +4,14 @@ use portolan_core::model::Role;
 use portolan_shared::kinds::address_scopes::MAX;
 use serde_json::{Value, json};
 
+use super::cases::{Other, Sample};
 use super::kit::{Server, User, id};
+
+pub(crate) const SAMPLE: Sample = Sample {
+    one: "address_scope",
+    new: r#"{"ip_version":4,"project_id":"{project}"}"#,
+    other: Other::Forbidden,
+};
 
 const PATH: &str = "/v2.0/address-scopes";
 

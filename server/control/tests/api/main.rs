@@ -8,6 +8,7 @@
 
 mod address_scopes;
 mod audit;
+mod cases;
 mod clusters_by_choice;
 mod conform;
 mod events;
@@ -27,3 +28,8 @@ mod session;
 mod shadow_port;
 mod shadowport;
 mod socket;
+
+use cases::{NETWORK, PORT, SUBNET, Sample};
+
+/// Of every resource of `/v2.0`, in an order in which they can be made.
+const SAMPLES: &[Sample] = &[NETWORK, SUBNET, PORT, address_scopes::SAMPLE];

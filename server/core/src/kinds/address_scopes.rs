@@ -16,7 +16,7 @@ use crate::decide::{check_revision, target_project, visible};
 use crate::draft::Draft;
 use crate::event::Event;
 use crate::fields::Fields;
-use crate::model::{Clusters, Column, Key, Kind, Meta, Object, PROVIDER_PROJECT, Revision, Role};
+use crate::model::{Born, Clusters, Column, Key, Kind, Meta, Object, PROVIDER_PROJECT, Revision, Role};
 use crate::quotas::Counted;
 use crate::tables::{Sorted, Table, indexes};
 use crate::view::View;
@@ -52,6 +52,19 @@ impl Kind for AddressScope {
     const COLUMNS: &'static [Column<Self>] = &[];
     const AUDIT: Option<AuditKind> = Some(AuditKind::AddressScope);
     const FOR_AGENTS: bool = false;
+    const BORN: Option<Born> = Some(Born {
+        version: 6,
+        columns: &[],
+        unique: &[],
+        body: r#"{
+            "id": "04040404-0404-0404-0404-040404040404",
+            "meta": {
+                "project": "01010101010101010101010101010101", "revision": 3, "revision_number": 1,
+                "created_at": 5, "updated_at": 6
+            },
+            "name": "inner", "ip_version": 4, "shared": false
+        }"#,
+    });
 
     fn id(&self) -> AddressScopeId {
         self.id

@@ -4,7 +4,7 @@ use portolan_shared::ids::{ClusterId, ProjectId, RoleId, UserId};
 use portolan_shared::v1::AuditKind;
 use serde::{Deserialize, Serialize};
 
-use super::kind::{Clusters, Column, Kind, Type, Value};
+use super::kind::{Born, Clusters, Column, Kind, Type, Value};
 use super::{Key, Micros, Revision};
 use crate::audience::Audience;
 use crate::change::Op;
@@ -163,6 +163,7 @@ impl Kind for Project {
     }];
     const AUDIT: Option<AuditKind> = Some(AuditKind::Project);
     const FOR_AGENTS: bool = false;
+    const BORN: Option<Born> = None;
 
     fn id(&self) -> Self::Id {
         self.id
@@ -232,6 +233,7 @@ impl Kind for User {
     }];
     const AUDIT: Option<AuditKind> = Some(AuditKind::User);
     const FOR_AGENTS: bool = false;
+    const BORN: Option<Born> = None;
 
     fn id(&self) -> Self::Id {
         self.id
@@ -298,6 +300,7 @@ impl Kind for Assignment {
     const COLUMNS: &'static [Column<Self>] = &[];
     const AUDIT: Option<AuditKind> = Some(AuditKind::Role);
     const FOR_AGENTS: bool = false;
+    const BORN: Option<Born> = None;
 
     fn id(&self) -> Self::Id {
         *self
@@ -368,6 +371,7 @@ impl Kind for Session {
     const COLUMNS: &'static [Column<Self>] = &[];
     const AUDIT: Option<AuditKind> = None;
     const FOR_AGENTS: bool = false;
+    const BORN: Option<Born> = None;
 
     fn id(&self) -> Self::Id {
         self.hash
@@ -429,6 +433,7 @@ impl Kind for Idempotency {
     const COLUMNS: &'static [Column<Self>] = &[];
     const AUDIT: Option<AuditKind> = None;
     const FOR_AGENTS: bool = false;
+    const BORN: Option<Born> = None;
 
     fn id(&self) -> Self::Id {
         self.hash

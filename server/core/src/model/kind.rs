@@ -37,6 +37,22 @@ pub struct Column<K> {
     pub value: fn(&K) -> Value,
 }
 
+/// How the store came to have a kind: what is written out in `store/src/schema.rs` and its tests for the kinds of the
+/// first programs.
+#[derive(Debug, Clone, Copy)]
+pub struct Born {
+    /// The version of the store's schema that brought its table. No other step may make it, and none may be left out.
+    pub version: usize,
+    /// The columns that the table began with, besides those that all tables have. What has shipped never changes: one
+    /// that comes later is a step of its own in `store/src/schema.rs`.
+    pub columns: &'static [(&'static str, Type)],
+    /// Columns that no two objects have alike, taken together. It never changes either.
+    pub unique: &'static [&'static [&'static str]],
+    /// A whole body, as this program writes it (JSON). A field that is new must be in it, and bodies that were written
+    /// without it then need an upgrade (`store/src/upgrade.rs`).
+    pub body: &'static str,
+}
+
 /// The type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Type {
@@ -105,6 +121,9 @@ pub trait Kind: Sized + 'static {
 
     /// Whether the agents of an object's cluster are sent something of it.
     const FOR_AGENTS: bool;
+
+    /// How the store came to have it; `None` for the kinds of the first programs.
+    const BORN: Option<Born>;
 
     /// The id that the writer drew for it, or what stands for one (an assignment is its own). It never changes.
     fn id(&self) -> Self::Id;

@@ -6,6 +6,7 @@
 
 mod clusters;
 mod identity;
+mod join_tokens;
 pub(crate) mod kind;
 mod networks;
 pub(crate) mod object;
@@ -17,9 +18,10 @@ use portolan_shared::ids::ProjectId;
 use serde::{Deserialize, Serialize};
 
 pub use crate::kinds::{Key, Object, ObjectKind, Tables};
-pub use clusters::{Block, Cluster, Exception, ExternalIp, JoinToken, Node, NodeStatus};
+pub use clusters::{Block, Cluster, Exception, ExternalIp, Node, NodeStatus};
 pub use identity::{Assignment, Idempotency, KeptAnswer, PROVIDER_PROJECT, Project, Role, Session, User};
-pub use kind::{Clusters, Column, Id, Kind, Type, Value, address_bytes};
+pub use join_tokens::JoinToken;
+pub use kind::{Born, Clusters, Column, Id, Kind, Type, Value, address_bytes};
 pub use networks::{Network, Purpose, Subnet};
 pub use object::Stored;
 pub use ports::{FixedIp, Pod, Port, customers_kind, hidden, owner, port_kind};

@@ -8,7 +8,7 @@ use portolan_shared::ids::{ClusterId, NetworkId, PortId, ProjectId, SubnetId};
 use portolan_shared::v1::{self, AuditKind};
 use serde::{Deserialize, Serialize};
 
-use super::kind::{Clusters, Column, Kind, Type, Value, address_bytes};
+use super::kind::{Born, Clusters, Column, Kind, Type, Value, address_bytes};
 use super::{Meta, Revision};
 use crate::audience::Audience;
 use crate::change::Op;
@@ -107,6 +107,7 @@ impl Kind for Network {
     const COLUMNS: &'static [Column<Self>] = &[];
     const AUDIT: Option<AuditKind> = Some(AuditKind::Network);
     const FOR_AGENTS: bool = true;
+    const BORN: Option<Born> = None;
 
     fn id(&self) -> Self::Id {
         self.id
@@ -198,6 +199,7 @@ impl Kind for Subnet {
     ];
     const AUDIT: Option<AuditKind> = Some(AuditKind::Subnet);
     const FOR_AGENTS: bool = false;
+    const BORN: Option<Born> = None;
 
     fn id(&self) -> Self::Id {
         self.id

@@ -72,7 +72,7 @@ macro_rules! objects {
         use crate::change::Op;
         use crate::event::Event;
         use crate::fields::Fields;
-        use crate::model::kind::{Clusters, Id, Type, Value};
+        use crate::model::kind::{Born, Clusters, Id, Type, Value};
         use crate::model::object::Stored;
         use crate::model::Revision;
         use crate::quotas::Counted;
@@ -114,6 +114,11 @@ macro_rules! objects {
             /// Names and types of its table's columns besides id, project, revision and body.
             pub fn columns(self) -> Vec<(&'static str, Type)> {
                 match self { $(Self::$name => <$name>::COLUMNS.iter().map(|c| (c.name, c.type_)).collect(),)* }
+            }
+
+            /// How the store came to have it; `None` for the kinds of the first programs.
+            pub const fn born(self) -> Option<Born> {
+                match self { $(Self::$name => <$name as Kind>::BORN,)* }
             }
 
             /// Whether the agents of an object's cluster are sent something of it.

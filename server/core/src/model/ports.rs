@@ -7,7 +7,7 @@ use portolan_shared::mac::MacAddress;
 use portolan_shared::v1::{self, AuditKind, PortKind};
 use serde::{Deserialize, Serialize};
 
-use super::kind::{Clusters, Column, Kind, Type, Value};
+use super::kind::{Born, Clusters, Column, Kind, Type, Value};
 use super::{Meta, Revision};
 use crate::audience::Audience;
 use crate::change::Op;
@@ -140,6 +140,7 @@ impl Kind for Port {
     ];
     const AUDIT: Option<AuditKind> = Some(AuditKind::Port);
     const FOR_AGENTS: bool = false;
+    const BORN: Option<Born> = None;
 
     fn id(&self) -> Self::Id {
         self.id

@@ -4,7 +4,7 @@ use portolan_shared::ids::{ClusterId, MessageId, NetworkId, ProjectId, ShadowReq
 use portolan_shared::v1::{self, AuditKind, RequestState, Side};
 use serde::{Deserialize, Serialize};
 
-use super::kind::{Clusters, Column, Kind};
+use super::kind::{Born, Clusters, Column, Kind};
 use super::{Meta, Micros, Revision};
 use crate::audience::Audience;
 use crate::change::Op;
@@ -127,6 +127,7 @@ impl Kind for ShadowRequest {
     const COLUMNS: &'static [Column<Self>] = &[];
     const AUDIT: Option<AuditKind> = Some(AuditKind::Request);
     const FOR_AGENTS: bool = false;
+    const BORN: Option<Born> = None;
 
     fn id(&self) -> Self::Id {
         self.id
@@ -220,6 +221,7 @@ impl Kind for RequestMessage {
     const COLUMNS: &'static [Column<Self>] = &[];
     const AUDIT: Option<AuditKind> = Some(AuditKind::Message);
     const FOR_AGENTS: bool = false;
+    const BORN: Option<Born> = None;
 
     fn id(&self) -> Self::Id {
         self.id

@@ -3,7 +3,7 @@
 include!("complete/scope.rs");
 
 impl Kind for Scope {
-    facts!(WORD Id Table AUDIT FOR_AGENTS id project cluster audience audited counted unique_name bytes label fields event);
+    facts!(WORD Id Table AUDIT FOR_AGENTS BORN id project cluster audience audited counted unique_name bytes label fields event);
 
     const COLUMNS: &'static [Column<Self>] = &[Column {
         name: "public_id",

@@ -4,6 +4,14 @@ use super::*;
 
 /// A whole body of every kind as version 2 has it, and which of its fields version 1 may lack.
 fn bodies() -> Vec<(ObjectKind, Value, &'static [&'static str])> {
+    let mut all = first();
+    let born = |kind: &ObjectKind| Some((*kind, serde_json::from_str(kind.born()?.body).unwrap(), &[][..]));
+    all.extend(ObjectKind::ALL.iter().filter_map(born));
+    all
+}
+
+/// Those of the kinds of the first programs; of all others, each says its own.
+fn first() -> Vec<(ObjectKind, Value, &'static [&'static str])> {
     let project = ProjectId::from_bytes([1; 16]).to_string();
     let user = UserId::from_bytes([2; 16]).to_string();
     let cluster = ClusterId::from_bytes([3; 16]).to_string();
@@ -125,11 +133,6 @@ fn bodies() -> Vec<(ObjectKind, Value, &'static [&'static str])> {
             }),
             &[],
         ),
-        (
-            ObjectKind::AddressScope,
-            json!({"id": id, "meta": meta, "name": "inner", "ip_version": 4, "shared": false}),
-            &[],
-        ),
     ]
 }
 
@@ -144,7 +147,8 @@ fn written(object: &Object) -> Value {
 /// A field that is new fails here: bodies that were written without it need an upgrade.
 #[test]
 fn bodies_of_every_kind_are_as_this_version_has_them() {
-    let kinds: Vec<_> = bodies().iter().map(|(kind, ..)| *kind).collect();
+    let mut kinds: Vec<_> = bodies().iter().map(|(kind, ..)| *kind).collect();
+    kinds.sort();
     assert_eq!(kinds, ObjectKind::ALL);
     for (kind, body, _) in bodies() {
         assert_eq!(written(&read(kind, BODY_VERSION, &body).unwrap()), body, "{kind:?}");

@@ -7,7 +7,7 @@ use portolan_core::{
     change::Op,
     event::Event,
     fields::Fields,
-    model::{Clusters, Column, Kind, Revision, Type, Value},
+    model::{Born, Clusters, Column, Kind, Revision, Type, Value},
     quotas::Counted,
     tables::Table,
 };
@@ -72,6 +72,9 @@ macro_rules! fact {
     };
     (FOR_AGENTS) => {
         const FOR_AGENTS: bool = false;
+    };
+    (BORN) => {
+        const BORN: Option<Born> = None;
     };
     (id) => {
         fn id(&self) -> NetworkId {
