@@ -10,7 +10,7 @@ export default defineConfig({
   outputDir: "test-results/files",
   globalSetup: "./global-setup.ts",
   // Each worker has a lab and a database of its own; tests of a file make their own data in it, one after the other.
-  workers: 2,
+  workers: 1,
   fullyParallel: false,
   retries: 0,
   forbidOnly: !!process.env.CI,

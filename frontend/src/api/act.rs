@@ -66,7 +66,8 @@ impl Act {
             match answer {
                 Ok(text) => {
                     self.again.try_set_value(None);
-                    done.run(text);
+                    // What was to happen then may be gone with the part of the page that asked.
+                    done.try_run(text);
                 }
                 Err(failure) => {
                     self.failure.try_set(Some(failure));

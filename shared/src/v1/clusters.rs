@@ -186,7 +186,7 @@ pub struct ClusterRow {
     pub mtu: u32,
     /// Nodes in all.
     pub nodes: u64,
-    /// Nodes whose agent reports.
+    /// Nodes that report and whose kernel has refused nothing; one that is still applying the newest changes counts.
     pub nodes_ready: u64,
     /// Pods with an address.
     pub pods: u64,

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use portolan_core::command::{Command, PodAllocation, Request};
-use portolan_core::model::{Object, Pod, Role};
+use portolan_core::command::{Command, NodeReport, PodAllocation, Request};
+use portolan_core::model::{Exception, Object, Pod, Role};
 use portolan_shared::ids::{NodeId, PortId};
 use portolan_shared::mac::MacAddress;
 use serde_json::{Value, json};
@@ -90,4 +90,53 @@ async fn what_is_shown_can_be_filtered_sorted_and_said_again() {
             user.put(&path, other).await.is(409);
         }
     }
+}
+
+#[tokio::test]
+async fn a_node_whose_kernel_refuses_something_is_not_counted_as_ready() {
+    let server = Server::new().await;
+    let ann = server.user("ann", "alpha", Role::Member).await;
+    let node = with_pods(&server, &ann, 0).await;
+    let node = server.control.read(|view| view.node(node).cloned()).unwrap();
+    let ask = async |command| server.control.write(Request::system(command)).await.unwrap();
+    let made = ask(Command::CreateJoinToken {
+        cluster: node.cluster,
+        node: Some(node.id),
+        secret_hash: [7; 32],
+        expires_at: i64::MAX,
+    })
+    .await;
+    let Some(Object::JoinToken(token)) = made.objects.first() else {
+        panic!("{made:?}")
+    };
+    ask(Command::Join {
+        token: token.id,
+        secret_hash: [7; 32],
+        name: node.name.clone(),
+        address: node.addresses[0],
+        key_hash: [9; 32],
+    })
+    .await;
+    let counted = async |exceptions: Vec<Exception>| {
+        ask(Command::ReportNodes(vec![NodeReport {
+            node: node.id,
+            online: Some((true, 1)),
+            applied: Some((server.head(), exceptions)),
+            agent_version: None,
+            by: None,
+            beat: None,
+        }]))
+        .await;
+        let clusters = format!("/portolan/v1/projects/{}/clusters", ann.project);
+        let row = ann.get(&clusters).await.is(200).json()["items"][0].clone();
+        (row["nodes_ready"].clone(), row["state"].clone())
+    };
+    assert_eq!(counted(Vec::new()).await, (json!(1), json!("ready")));
+    let refused = Exception {
+        kind: "port".to_owned(),
+        id: *node.port.as_bytes(),
+        reason: "no route".to_owned(),
+        attempts: 3,
+    };
+    assert_eq!(counted(vec![refused]).await, (json!(0), json!("down")));
 }

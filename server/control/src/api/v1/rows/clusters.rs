@@ -66,8 +66,8 @@ impl ClusterFacts {
     pub fn row(&self) -> Option<ClusterRow> {
         let cluster = &*self.cluster;
         let (node_subnet, pod_subnet) = self.subnets.as_ref()?;
-        let reporting = self.nodes.iter().filter(|node| node.facts().online).count();
         let facts = self.facts();
+        let ready = facts.nodes.iter().filter(|node| node.ready).count();
         let bits = u32::from(cluster.block_prefix.saturating_sub(pod_subnet.cidr.prefix()));
         Some(ClusterRow {
             id: cluster.id,
@@ -96,7 +96,7 @@ impl ClusterFacts {
             stages: facts.stages(moment),
             mtu: self.network.as_ref().map_or(0, |network| network.mtu),
             nodes: u64::try_from(self.nodes.len()).unwrap_or(u64::MAX),
-            nodes_ready: u64::try_from(reporting).unwrap_or(u64::MAX),
+            nodes_ready: u64::try_from(ready).unwrap_or(u64::MAX),
             pods: self.pods,
             blocks: self.blocks,
             blocks_total: 1_u64.checked_shl(bits).unwrap_or(u64::MAX),
