@@ -2,7 +2,7 @@
 import AxeBuilder from "@axe-core/playwright";
 import { test as base, expect, type Locator, type Page } from "@playwright/test";
 import { within } from "./addresses";
-import { Lab, ofWorker } from "./lab";
+import { Lab } from "./lab";
 
 export { expect };
 
@@ -201,8 +201,10 @@ interface Fixtures {
 }
 
 export const test = base.extend<Fixtures>({
-  baseURL: async ({}, use, { parallelIndex }) => {
-    await use(ofWorker(parallelIndex).url);
+  baseURL: async ({}, use) => {
+    const url = process.env.PORTOLAN_URL;
+    if (!url) throw new Error("the global set-up has not run");
+    await use(url);
   },
 
   expected: async ({}, use) => {
@@ -222,8 +224,8 @@ export const test = base.extend<Fixtures>({
   },
 
   lab: async ({}, use, info) => {
-    const { lacks, stateDir } = ofWorker(info.parallelIndex);
+    const lacks = process.env.PORTOLAN_LAB_LACKS;
     info.skip(!!lacks, lacks);
-    await use(new Lab(stateDir));
+    await use(new Lab(process.env.PORTOLAN_STATE_DIR!));
   },
 });

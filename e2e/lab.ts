@@ -1,4 +1,4 @@
-/** The lab: started once for all tests of a worker, and spoken to by its own program. */
+/** The lab: started once for all tests, and spoken to by its own program. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -51,24 +51,6 @@ export interface Running {
   /** Why there are no hosts in it, if there are none. */
   lacks?: string;
   end(): Promise<void>;
-}
-
-/** What a worker's tests need to know of its lab. */
-export interface Given {
-  url: string;
-  stateDir: string;
-  /** Why there are no hosts in it, if there are none. */
-  lacks?: string;
-}
-
-/** The variable that holds all workers' labs. */
-export const LABS = "PORTOLAN_LABS";
-
-/** The lab of a worker: there are never more workers at a time than labs. */
-export function ofWorker(parallelIndex: number): Given {
-  const all = process.env[LABS];
-  if (!all) throw new Error("the global set-up has not run");
-  return JSON.parse(all)[parallelIndex];
 }
 
 /** Starts a lab; where none may be, a control plane without hosts. */

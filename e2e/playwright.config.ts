@@ -9,7 +9,7 @@ export default defineConfig({
   testDir: "tests",
   outputDir: "test-results/files",
   globalSetup: "./global-setup.ts",
-  // Each worker has a lab and a database of its own; tests of a file make their own data in it, one after the other.
+  // One lab, one database: tests make their own data in it and run one after the other.
   workers: 1,
   fullyParallel: false,
   retries: 0,

@@ -1,5 +1,5 @@
 /** Shadowport from request to grant: both people's way, each in a browser of their own. */
-import { type Browser, type Locator } from "@playwright/test";
+import { type Browser, type Locator, type Route } from "@playwright/test";
 import { Console, expect, test as base } from "../fixtures";
 import { People, type Person, type Project } from "../people";
 
@@ -117,12 +117,21 @@ class Supporter {
     await this.app.isLive();
   }
 
-  /** Keeps a note for support alone. */
+  /** Keeps a note for support alone. The live page shows it before the answer to its sender is there. */
   async note(text: string): Promise<void> {
-    await this.app.page.getByLabel("Internal note", { exact: true }).check();
-    await this.app.page.getByLabel(/^Internal note: only support/).fill(text);
-    await this.app.page.getByRole("button", { name: "Save note" }).click();
-    await expect(this.app.page.getByTestId("note").filter({ hasText: text })).toBeVisible(SHOWN);
+    const { page } = this.app;
+    const shown = page.getByTestId("note").filter({ hasText: text });
+    const late = async (route: Route) => {
+      const answer = await route.fetch();
+      await shown.waitFor();
+      await route.fulfill({ response: answer });
+    };
+    await page.route("**/messages", late, { times: 1 });
+    await page.getByLabel("Internal note", { exact: true }).check();
+    await page.getByLabel(/^Internal note: only support/).fill(text);
+    await page.getByRole("button", { name: "Save note" }).click();
+    await expect(shown).toBeVisible(SHOWN);
+    await expect(page.getByLabel("Your message"), "the composer is empty again").toHaveValue("");
   }
 
   /** Asks the customer. */

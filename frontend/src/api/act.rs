@@ -33,8 +33,9 @@ pub fn use_act() -> Act {
 }
 
 impl Act {
-    /// Posts `body` to `url` in `project`; `done` runs with the answer of one that was accepted.
-    pub fn post(self, project: String, url: String, body: &impl Serialize, done: Callback<String>) {
+    /// Posts `body` to `url` in `project`; `done` runs with the answer of one that was accepted, if the page is still there.
+    /// It is no `Callback`: one that is made where a button is drawn is gone once a live page draws the button anew.
+    pub fn post(self, project: String, url: String, body: &impl Serialize, done: impl FnOnce(String) + 'static) {
         match encoded(Some(body)) {
             Ok(body) => self.run(project, url, body, done),
             Err(error) => self.failure.set(Some(Failure::unreadable(&error.to_string()))),
@@ -42,11 +43,11 @@ impl Act {
     }
 
     /// Posts without a body.
-    pub fn call(self, project: String, url: String, done: Callback<String>) {
+    pub fn call(self, project: String, url: String, done: impl FnOnce(String) + 'static) {
         self.run(project, url, None, done);
     }
 
-    fn run(self, project: String, url: String, body: Option<String>, done: Callback<String>) {
+    fn run(self, project: String, url: String, body: Option<String>, done: impl FnOnce(String) + 'static) {
         if self.busy.get_untracked() {
             return;
         }
@@ -66,8 +67,7 @@ impl Act {
             match answer {
                 Ok(text) => {
                     self.again.try_set_value(None);
-                    // What was to happen then may be gone with the part of the page that asked.
-                    done.try_run(text);
+                    done(text);
                 }
                 Err(failure) => {
                     self.failure.try_set(Some(failure));

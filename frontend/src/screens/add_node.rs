@@ -62,10 +62,12 @@ pub fn add_node_panel(project: Signal<String>, cluster: Signal<String>, close: C
         let (project, cluster) = (project.get_untracked(), cluster.get_untracked());
         let call = |tail: &str| url::of_project(&project, &format!("clusters/{cluster}/{tail}"));
         match name.get_untracked().trim() {
-            "" => act.post(project.clone(), call("join-tokens"), &Empty {}, made),
+            "" => act.post(project.clone(), call("join-tokens"), &Empty {}, move |text| {
+                made.run(text)
+            }),
             name => {
                 let body = CreateNode { name: name.to_owned() };
-                act.post(project.clone(), call("nodes"), &body, made);
+                act.post(project.clone(), call("nodes"), &body, move |text| made.run(text));
             }
         }
     });

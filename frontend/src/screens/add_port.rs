@@ -100,21 +100,22 @@ pub fn add_port(
             let body = CreatePort::new(&network, &id, &spec);
             let project = project.get_untracked();
             let answer = api::send(session, &project, Method::POST, &url::networking("ports"), Some(&body)).await;
+            // The panel may be gone by now, and its signals with it.
             busy.try_set(false);
             match answer {
                 Ok(answer) => {
                     toasts.show(made_text(&answer, &spec.name));
-                    if another.get_untracked() {
+                    if another.try_get_untracked() == Some(true) {
                         tried.set(false);
                         for field in [name, addresses, mac] {
                             field.set(String::new());
                         }
                         browser::focus(".panel [data-first]");
                     } else {
-                        close.run(());
+                        close.try_run(());
                     }
                 }
-                Err(error) if error.field.as_deref() == Some("fixed_ips") && choice.get_untracked() == 1 => {
+                Err(error) if error.field.as_deref() == Some("fixed_ips") && choice.try_get_untracked() == Some(1) => {
                     refused.try_set(Some((addresses.get_untracked(), Message::error(error.sentence()))));
                     browser::soon(|| {
                         browser::focus(".panel [aria-invalid=true]");

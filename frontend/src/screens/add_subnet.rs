@@ -175,7 +175,8 @@ pub fn add_subnet(
             match answer {
                 Ok(_) => {
                     toasts.show(tp(Key::Created1, &[("name", &spec.name)]));
-                    close.run(());
+                    // The panel may be gone by now.
+                    close.try_run(());
                 }
                 Err(error) => {
                     failure.try_set(Some(error));

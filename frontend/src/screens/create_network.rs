@@ -93,7 +93,7 @@ fn body() -> AnyView {
                 project.get_untracked(),
                 url::networking("networks"),
                 &Body::new(&spec),
-                made,
+                move |text| made.run(text),
             ),
             None => browser::soon(|| {
                 browser::focus("main [aria-invalid=true]");

@@ -109,13 +109,14 @@ pub fn delete_panel(project: Signal<String>, target: DeleteTarget, close: Callba
         leptos::task::spawn_local(async move {
             let project = project.get_untracked();
             let answer = api::send(session, &project, Method::DELETE, &url, None::<&()>).await;
+            // The page may be gone by now, and what it was to do with it.
             match answer {
                 Ok(_) => {
                     toasts.show(tp(deleted, &[("name", &name)]));
-                    done.run(());
+                    done.try_run(());
                 }
                 // Somebody else has deleted it: done as well.
-                Err(error) if error.status == 404 => done.run(()),
+                Err(error) if error.status == 404 => drop(done.try_run(())),
                 Err(error) => {
                     busy.try_set(false);
                     failure.try_set(Some(error));

@@ -318,7 +318,7 @@ pub enum Command {
     /// Changes a port.
     UpdatePort(PortId, PortChange),
 
-    /// Deletes one thing, with what goes with it.
+    /// Deletes an object with everything that belongs to it, or nothing.
     Delete(Delete),
 
     /// A command of a kind that brings its own.

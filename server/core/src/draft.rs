@@ -35,7 +35,6 @@ pub struct Draft<'a> {
     macs: HashMap<(NetworkId, MacAddress), Option<PortId>>,
     names: HashMap<(ObjectKind, String), Option<Key>>,
     counts: HashMap<(ProjectId, Counted), i64>,
-    subnet_ports: HashMap<SubnetId, i64>,
     mac_cursors: HashMap<ProjectId, u64>,
     command: InCommand,
 }
@@ -70,7 +69,6 @@ impl<'a> Draft<'a> {
             macs: HashMap::new(),
             names: HashMap::new(),
             counts: HashMap::new(),
-            subnet_ports: HashMap::new(),
             mac_cursors: HashMap::new(),
             command: InCommand::default(),
         }
@@ -363,11 +361,8 @@ impl<'a> Draft<'a> {
         if let Object::Port(port) = object {
             let holder = here.then_some(port.id);
             self.macs.insert((port.network, port.mac), holder);
-            for (n, ip) in port.fixed_ips.iter().enumerate() {
+            for ip in &port.fixed_ips {
                 self.addresses.insert((ip.subnet, ip.address), holder);
-                if port.fixed_ips[..n].iter().all(|before| before.subnet != ip.subnet) {
-                    *self.subnet_ports.entry(ip.subnet).or_default() += by;
-                }
             }
         }
     }

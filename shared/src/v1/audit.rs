@@ -66,7 +66,7 @@ pub struct FieldChange {
 pub struct AuditObject {
     /// What kind of object it is.
     pub kind: AuditKind,
-    /// Its id; a role that somebody holds has `project/user/role`.
+    /// The object's id. A role that a user holds has no id of its own: it is written `project/user/role`.
     pub id: String,
     /// Its name then; may be empty.
     pub name: String,

@@ -24,7 +24,7 @@ pub struct Changed {
     pub kind: Kind,
     /// What happened.
     pub op: Op,
-    /// Its id, as other answers have it.
+    /// The id of what changed, as the API writes it; a node's, where the news is how the node is doing.
     pub id: String,
     /// The project it is in; only in the stream of all projects.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -119,7 +119,7 @@ fn body() -> AnyView {
             Some(body) => {
                 let project = project.get_untracked();
                 let url = url::of_project(&project, "clusters");
-                act.post(project, url, &body, made);
+                act.post(project, url, &body, move |text| made.run(text));
             }
             None => focus_first(),
         }

@@ -107,11 +107,11 @@ pub fn NewRequest() -> impl IntoView {
             return;
         };
         let open_request = open_request.clone();
-        let done = Callback::new(move |text: String| {
+        let done = move |text: String| {
             if let Ok(Filed { item }) = serde_json::from_str(&text) {
                 open_request(&item.id, Key::RequestSent);
             }
-        });
+        };
         let project = project.get_untracked();
         act.post(project.clone(), url::of_project(&project, "shadowport"), &body, done);
     });

@@ -108,7 +108,7 @@ pub fn Request() -> impl IntoView {
 fn withdraw_button(act: Act, project: Signal<String>, url: Signal<String>) -> AnyView {
     let toasts = use_toasts();
     let press = Callback::new(move |()| {
-        let done = Callback::new(move |_| toasts.show(t(Key::RequestWithdrawn).to_owned()));
+        let done = move |_| toasts.show(t(Key::RequestWithdrawn).to_owned());
         act.call(project.get_untracked(), url.get_untracked(), done);
     });
     sure_button(Key::Withdraw, Key::WithdrawSure, act.busy, press)

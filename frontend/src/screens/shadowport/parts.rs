@@ -108,15 +108,6 @@ pub fn composer(of: Composer) -> AnyView {
         // Before the first try to send, only a text that is too long gets a message.
         message.filter(|_| tried.get() || text.with(|text| text.chars().count() > TEXT_MAX))
     });
-    // It belongs to the composer: a button's own would be gone when the live page draws the buttons anew before the answer.
-    let announced = StoredValue::new(Key::MessageSent);
-    let sent = Callback::new(move |_| {
-        text.set(String::new());
-        internal.set(false);
-        tried.set(false);
-        toasts.announce(t(announced.get_value()));
-        crate::browser::focus(".composer textarea");
-    });
     let send = move |url: Signal<String>, done: Key| {
         if text
             .with_untracked(|text| text_message(text, 1, Key::MessageEmpty))
@@ -130,7 +121,13 @@ pub fn composer(of: Composer) -> AnyView {
             text: text.get_untracked().trim().to_owned(),
             internal: internal.get_untracked(),
         };
-        announced.set_value(done);
+        let sent = move |_| {
+            text.set(String::new());
+            internal.set(false);
+            tried.set(false);
+            toasts.announce(t(done));
+            crate::browser::focus(".composer textarea");
+        };
         act.post(of.project.get_untracked(), url.get_untracked(), &body, sent);
     };
     let press = move |url: Signal<String>, done: Key| Callback::new(move |()| send(url, done));

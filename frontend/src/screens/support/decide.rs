@@ -127,10 +127,10 @@ pub fn decide_panel(
         let url = url::of_support(&format!("requests/{}/{}", id.get_untracked(), verdict.word()));
         let project = request.project.id.to_string();
         let said = message.with_untracked(|message| message.trim().to_owned());
-        let finished = Callback::new(move |_| {
+        let finished = move |_| {
             toasts.show(t(done).to_owned());
             close.run(());
-        });
+        };
         match verdict {
             Verdict::Grant => {
                 let body = GrantRequest {

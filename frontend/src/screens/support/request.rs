@@ -67,7 +67,7 @@ pub fn Request() -> impl IntoView {
     let close = Callback::new(move |()| set_panel.set(None));
     let open = move |verdict: Verdict| Callback::new(move |()| set_panel.set(Some(verdict.word().to_owned())));
     let take = Callback::new(move |()| {
-        let done = Callback::new(move |_| toasts.announce(t(Key::TakenNow)));
+        let done = move |_| toasts.announce(t(Key::TakenNow));
         act.call(project.get_untracked(), call("/take").get_untracked(), done);
     });
     let actions = move || {

@@ -320,8 +320,8 @@ impl Things {
     /// One of every resource that [`Self::of`] does not name.
     async fn make_others(&mut self, user: &User<'_>) {
         for sample in SAMPLES {
-            let names = RESOURCES.iter().map(|listing| listing.names);
-            let names = names.into_iter().find(|names| names.one == sample.one).unwrap();
+            let mut names = RESOURCES.iter().map(|listing| listing.names);
+            let names = names.find(|names| names.one == sample.one).unwrap();
             if [NETWORK.one, SUBNET.one, PORT.one].contains(&names.one) {
                 continue;
             }

@@ -223,7 +223,7 @@ fn pod_range(draft: &Draft<'_>, subnet: &Subnet) -> Refusal {
 
 /// A subnet without a free address: its pools, and what fills them.
 pub(super) fn exhausted(draft: &Draft<'_>, subnet: &Subnet) -> Refusal {
-    let ports = draft.ports_in_subnet(subnet.id);
+    let ports = draft.port_count(PortScope::Subnet(subnet.id));
     // What fills a subnet is counted on the view; this batch's own ports are few beside it.
     let mut by_kind = draft.view().subnet_use(subnet.id).by_kind;
     if by_kind.is_empty() {

@@ -394,9 +394,7 @@ fn other_users(draft: &Draft<'_>, cluster: &Cluster, scope: PortScope) -> Users 
         // Its pods have addresses of its pod subnet alone.
         PortScope::Subnet(id) => {
             let ports = nodes.iter().filter_map(|node| draft.port(node.port));
-            ports
-                .filter(|port| port.fixed_ips.iter().any(|ip| ip.subnet == id))
-                .count() as u64
+            ports.filter(|port| port.is_in(id)).count() as u64
         }
         _ => draft.port_count(PortScope::Cluster(cluster.id)),
     };

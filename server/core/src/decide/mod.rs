@@ -203,8 +203,7 @@ fn shadow_in(draft: &Draft<'_>, scope: PortScope) -> Option<Arc<Port>> {
         _ => return None,
     };
     let port = draft.network(network)?.shadow_port.and_then(|id| draft.port(id))?;
-    let here = |subnet| port.fixed_ips.iter().any(|ip| ip.subnet == subnet);
-    inside.is_none_or(here).then_some(port)
+    inside.is_none_or(|subnet| port.is_in(subnet)).then_some(port)
 }
 
 /// Ports as holders: those the caller may see by name, others as whose they are; those that were not

@@ -1,7 +1,8 @@
 //! Deletes: what goes, what stays and why, and what stands in the way, all found out before anything is done.
 //!
 //! The writer carries a [`Removal`] out; a delete plan shows it. Both come of the same decision, so a plan says what the
-//! delete does. Its cost grows with a cluster's nodes, not with their pods: these are named only when they are deleted.
+//! delete does. Its cost grows with a cluster's nodes, not with their pods, but where all others in its private network
+//! are ports without an address: to name some of those, the network's ports are gone through.
 
 use std::sync::Arc;
 
@@ -80,13 +81,12 @@ impl Removal {
                 draft.delete(object.key());
             }
         }
-        let first = self.goes.into_iter().next();
-        first
+        let asked_for = self.goes.into_iter().take(1);
+        asked_for
             .map(|goes| match goes {
                 Goes::Object(object) => object,
                 Goes::Node(node) => Object::Node(node),
             })
-            .into_iter()
             .collect()
     }
 }

@@ -40,12 +40,6 @@ impl<'a> Draft<'a> {
             .saturating_add_signed(self.counts.get(&(project, counted)).copied().unwrap_or(0))
     }
 
-    /// How many ports have addresses from a subnet.
-    pub fn ports_in_subnet(&self, id: SubnetId) -> u64 {
-        let delta = self.subnet_ports.get(&id).copied().unwrap_or(0);
-        self.view.port_count(PortScope::Subnet(id)).saturating_add_signed(delta)
-    }
-
     /// Who has an address.
     pub fn port_at(&self, subnet: SubnetId, address: IpAddr) -> Option<Arc<Port>> {
         match self.addresses.get(&(subnet, address)) {
@@ -239,7 +233,7 @@ fn holds(scope: PortScope, port: &Port, cluster: impl Fn(NodeId) -> Option<Clust
         PortScope::All => true,
         PortScope::Project(id) => port.meta.project == id,
         PortScope::Network(id) => port.network == id,
-        PortScope::Subnet(id) => port.fixed_ips.iter().any(|ip| ip.subnet == id),
+        PortScope::Subnet(id) => port.is_in(id),
         PortScope::Node(id) => port.node == Some(id),
         PortScope::Cluster(id) => port.node.and_then(cluster) == Some(id),
     }

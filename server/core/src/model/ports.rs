@@ -121,6 +121,13 @@ pub const fn customers_kind(kind: PortKind) -> PortKind {
     }
 }
 
+impl Port {
+    /// Whether it has an address of a subnet.
+    pub fn is_in(&self, subnet: SubnetId) -> bool {
+        self.fixed_ips.iter().any(|ip| ip.subnet == subnet)
+    }
+}
+
 impl Kind for Port {
     const WORD: &'static str = "Port";
     type Id = PortId;

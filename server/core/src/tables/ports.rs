@@ -167,7 +167,7 @@ impl Ports {
         let network = self.networks.get(&subnet.network).map(|n| &n.group);
         if subnet.by_address.len() * SHARE > network.map_or(0, |n| n.by_id.len()) {
             let of_network = self.of_group(network, after);
-            return Box::new(of_network.filter(move |port| port.fixed_ips.iter().any(|ip| ip.subnet == id)));
+            return Box::new(of_network.filter(move |port| port.is_in(id)));
         }
         let mut found: Vec<&Arc<Port>> = subnet.by_address.values().filter_map(|slot| self.slot(*slot)).collect();
         found.retain(|port| after.is_none_or(|after| port.id > after));
