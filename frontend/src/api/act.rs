@@ -37,17 +37,17 @@ impl Act {
     /// It is no `Callback`: one that is made where a button is drawn is gone once a live page draws the button anew.
     pub fn post(self, project: String, url: String, body: &impl Serialize, done: impl FnOnce(String) + 'static) {
         match encoded(Some(body)) {
-            Ok(body) => self.run(project, url, body, done),
+            Ok(body) => self.run(project, url, body, Box::new(done)),
             Err(error) => self.failure.set(Some(Failure::unreadable(&error.to_string()))),
         }
     }
 
     /// Posts without a body.
     pub fn call(self, project: String, url: String, done: impl FnOnce(String) + 'static) {
-        self.run(project, url, None, done);
+        self.run(project, url, None, Box::new(done));
     }
 
-    fn run(self, project: String, url: String, body: Option<String>, done: impl FnOnce(String) + 'static) {
+    fn run(self, project: String, url: String, body: Option<String>, done: Box<dyn FnOnce(String)>) {
         if self.busy.get_untracked() {
             return;
         }
