@@ -1,6 +1,7 @@
 //! The kinds of things that audit and events tell of, and those kinds that have a file of their own.
 
 pub mod address_scopes;
+pub mod epochs;
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,10 @@ pub enum AuditKind {
     Role,
     /// An address scope.
     AddressScope,
+    /// An epoch.
+    Epoch,
+    /// A block of pod addresses in quarantine.
+    QuarantinedBlock,
 }
 
 /// What kind of thing an event is about.

@@ -3,7 +3,6 @@
 //!
 //! Generic over the [`Machine`] it runs on.
 
-use std::future::pending;
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -26,7 +25,7 @@ use crate::machine::{Machine, MachineError};
 use crate::options::Run;
 use crate::pods::Pods;
 use crate::stream::backoff::Backoff;
-use crate::stream::{self, SessionContext};
+use crate::stream::{self, SessionContext, parting};
 
 /// The environment variable that a join token may be in, if it is not in a file.
 pub const TOKEN_VARIABLE: &str = "PORTOLAN_JOIN_TOKEN";
@@ -34,7 +33,7 @@ pub const TOKEN_VARIABLE: &str = "PORTOLAN_JOIN_TOKEN";
 /// How often the agent looks for sandboxes that are gone without a DEL.
 const SANDBOXES_EVERY: Duration = Duration::from_secs(30);
 
-/// How often a node whose certificate has expired looks for a join token that lets it in.
+/// How often a node whose certificate has expired, or that was removed, looks for a join token that lets it in.
 const TOKEN_EVERY: Duration = Duration::from_secs(60);
 
 /// Why the agent does not run.
@@ -160,6 +159,7 @@ impl Agent {
     /// Runs as this node, until the host becomes another.
     async fn live_as(&self, identity: Identity) -> Result<(), RunError> {
         let own = identity.node();
+        self.pods.set_removed(identity.is_removed());
         tracing::info!(node = %own, cluster = %identity.cluster(), "this host is a node");
         let (file, sources) = (self.desired_file(), &self.machine.sources);
         let kept = file.load().map_err(|source| state_error(&file, source))?.map(Arc::new);
@@ -168,7 +168,6 @@ impl Agent {
         let rounds = Rounds::new(Arc::new(host), own, file, kept, sources.workers.clone());
         let standing = rounds.standing();
         let rounds = rounds.run(desired.subscribe());
-        let removed = identity.is_removed();
         let context = SessionContext {
             own,
             desired,
@@ -178,16 +177,21 @@ impl Agent {
             sources: sources.clone(),
         };
         let connection = async {
-            if removed {
-                tracing::error!("this node was removed from its cluster; a new join token lets it join anew");
-            } else {
-                let identity = self.certified(identity).await;
+            let mut identity = identity;
+            loop {
+                if identity.is_removed() {
+                    match self.removed(&context, identity).await {
+                        Some(again) => identity = again,
+                        None => return,
+                    }
+                }
+                identity = self.certified(identity).await;
                 if identity.node() != own {
                     return;
                 }
-                stream::run(&context, identity).await;
+                identity = stream::run(&context, identity).await;
+                self.pods.set_removed(true);
             }
-            pending::<()>().await;
         };
         let keeping = async { tokio::join!(rounds, sandboxes(&self.pods, &sources.workers)) };
         tokio::select! {
@@ -196,6 +200,41 @@ impl Agent {
                 self.forget_desired()
             }
             _ = keeping => Ok(()),
+        }
+    }
+
+    /// While the node is removed from its cluster: says what it has let go of, and looks for a new join token. The identity
+    /// if the node is one again; `None` once the host has joined as another.
+    async fn removed(&self, context: &SessionContext, mut identity: Identity) -> Option<Identity> {
+        tracing::error!(
+            "this node was removed from its cluster: no pod is given an address any more, and those that run are left \
+             alone; a new join token lets the host join again"
+        );
+        let mut tried = None;
+        loop {
+            if parting::let_go(context, &identity).await {
+                tracing::warn!("the control plane knows this node again");
+                match identity.note_removed(false) {
+                    Ok(()) => {
+                        self.pods.set_removed(false);
+                        return Some(identity);
+                    }
+                    Err(error) => tracing::error!(%error, "cannot note that this node is one again"),
+                }
+            }
+            // One token is tried once: it is spent, or nothing that another minute mends.
+            if let Ok(token) = self.token()
+                && tried.replace(token.id) != Some(token.id)
+            {
+                match self.join_once(&token).await {
+                    Ok(_) => {
+                        self.pods.set_removed(false);
+                        return None;
+                    }
+                    Err(error) => tracing::warn!(reason = %error_chain(&error), "cannot join again"),
+                }
+            }
+            sleep(TOKEN_EVERY).await;
         }
     }
 
@@ -237,36 +276,31 @@ impl Agent {
     /// The identity of this host; it joins if it has none yet.
     async fn identity(&self) -> Result<Identity, RunError> {
         match Identity::load(&self.machine.sources.files, &self.options.state_dir)? {
-            Some(identity) if !identity.is_removed() => Ok(identity),
-            Some(removed) => match self.token() {
-                Err(RunError::NoToken) => Ok(removed),
-                token => {
-                    let joined = self.join(&token?).await?;
-                    self.forget_desired().map(|()| joined)
-                }
-            },
+            Some(identity) => Ok(identity),
             None => self.join(&self.token()?).await,
         }
     }
 
     async fn join(&self, token: &JoinToken) -> Result<Identity, RunError> {
-        let name = self.options.name.as_deref().unwrap_or(&self.machine.host_name);
-        let (sources, state_dir) = (&self.machine.sources, &self.options.state_dir);
         let mut backoff = Backoff::default();
         loop {
-            let addresses = self.addresses()?;
-            match join(sources, state_dir, token, name, &addresses).await {
-                Ok(identity) => {
-                    tracing::info!(name, endpoint = identity.endpoint(), "joined");
-                    return Ok(identity);
-                }
-                Err(error) if error.may_pass() => {
+            match self.join_once(token).await {
+                Err(RunError::Join(error)) if error.may_pass() => {
                     tracing::warn!(reason = %error_chain(&error), "cannot join yet; trying again");
                     sleep(backoff.next(u32::MAX)).await;
                 }
-                Err(error) => return Err(error.into()),
+                joined => return joined,
             }
         }
+    }
+
+    async fn join_once(&self, token: &JoinToken) -> Result<Identity, RunError> {
+        let name = self.options.name.as_deref().unwrap_or(&self.machine.host_name);
+        let (sources, state_dir) = (&self.machine.sources, &self.options.state_dir);
+        let addresses = self.addresses()?;
+        let identity = join(sources, state_dir, token, name, &addresses).await?;
+        tracing::info!(name, endpoint = identity.endpoint(), "joined");
+        Ok(identity)
     }
 
     fn token(&self) -> Result<JoinToken, RunError> {

@@ -76,6 +76,8 @@ pub struct Exception {
 pub struct Standing {
     /// The newest revision that is in the kernel, but for the exceptions; 0: none.
     pub revision: u64,
+    /// The run of the control plane's writer that the revision counts in; empty: none is known.
+    pub incarnation: Vec<u8>,
     /// What is wanted and is not so; one a subject.
     pub exceptions: Vec<Exception>,
 }
@@ -158,21 +160,28 @@ impl Rounds {
                 Some(format!("the desired state cannot be kept on disk: {error}"))
             }
         };
-        let before = self.standing.borrow().revision;
-        let (revision, mut failed) = match outcome {
+        let before = {
+            let standing = self.standing.borrow();
+            (standing.revision, standing.incarnation.clone())
+        };
+        let ((revision, incarnation), mut failed) = match outcome {
             Ok(outcome) => {
                 if outcome.writes > 0 {
                     let (revision, writes) = (state.revision(), outcome.writes);
                     tracing::info!(revision, writes, "changed the kernel");
                 }
-                (state.revision(), outcome.exceptions)
+                ((state.revision(), state.incarnation().to_vec()), outcome.exceptions)
             }
             Err(error) => (before, vec![(Object::Host, error_chain(&error))]),
         };
         // It holds now, but not after a reboot.
         failed.extend(unsaved.map(|reason| (Object::Host, reason)));
         let exceptions = self.failures.next(failed, self.own);
-        let standing = Standing { revision, exceptions };
+        let standing = Standing {
+            revision,
+            incarnation,
+            exceptions,
+        };
         let wait = self.failures.wait();
         self.standing.send_if_modified(|now| {
             let news = *now != standing;
@@ -235,10 +244,10 @@ mod tests {
     use parking_lot::Mutex;
     use portolan_sources::Files as _;
     use portolan_sources::testing::{MemoryFiles, OnTheSpot};
-    use portolan_wire::agent::{Change, Cluster, Snapshot};
+    use portolan_wire::agent::{Change, Cluster, Snapshot, Welcome};
 
     use super::*;
-    use crate::desired::Arriving;
+    use crate::desired::{Arriving, Received};
 
     const OWN: NodeId = NodeId::from_bytes([1; 16]);
     const BLOCK: Object = Object::Block(BlockId::from_bytes([5; 16]));
@@ -283,10 +292,18 @@ mod tests {
             cluster,
             ..Snapshot::default()
         };
-        Arriving::default()
-            .part([7; 16], snapshot, &State::default())
+        let welcome = Welcome {
+            store_id: vec![7; 16],
+            ..Welcome::default()
+        };
+        match Arriving::new(&welcome)
             .unwrap()
+            .part(snapshot, &State::default())
             .unwrap()
+        {
+            Received::State(state) => *state,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -303,7 +320,7 @@ mod tests {
         assert_eq!(fake.seen.lock().iter().map(|seen| seen.mtu).collect::<Vec<_>>(), [1500]);
         // Only the revision moves: told, but not written again.
         file.remove().unwrap();
-        desired.send_if_modified(|state| Arc::make_mut(state).progress(8));
+        desired.send_if_modified(|state| Arc::make_mut(state).progress(8, None));
         standing.wait_for(|standing| standing.revision == 8).await.unwrap();
         assert_eq!(file.load().unwrap(), None);
         drop(desired);

@@ -32,8 +32,9 @@ use portolan_shared::check::{self, SubnetInput};
 use portolan_shared::ids::{ClusterId, NetworkId, NodeId};
 use portolan_shared::v1::CreateCluster;
 use portolan_sources::{Clock as _, SystemClock};
-use portolan_wire::agent::{FromAgent, Hello, Snapshot, ToAgent, from_agent, to_agent::Message as In};
-use portolan_wire::{PROTOCOL, STREAM_PATH, agent::Role, digest};
+use portolan_wire::agent::{FromAgent, Hello, Item, Snapshot, ToAgent, from_agent, to_agent::Message as In};
+use portolan_wire::item::{ItemId, Items, read};
+use portolan_wire::{PROTOCOL, STREAM_PATH, agent::Role};
 use prost::Message as _;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
@@ -509,6 +510,11 @@ async fn agent(config: Arc<ClientConfig>, address: SocketAddr, counts: Arc<Count
     }
 }
 
+fn items(items: &[Item]) -> Outcome<Items> {
+    let read = items.iter().cloned().map(read);
+    Ok(read.collect::<Result<_, _>>()?)
+}
+
 async fn stream(
     config: &Arc<ClientConfig>,
     address: SocketAddr,
@@ -531,7 +537,8 @@ async fn stream(
         agent_version: "bench".to_owned(),
         store_id: store.clone(),
         desired_revision: state.revision,
-        desired_digest: digest::of(state.cluster.as_ref(), &state.nodes, &state.blocks).to_vec(),
+        digest: items(&state.items)?.digest().to_vec(),
+        position: state.position.clone(),
         ..Hello::default()
     };
     let first = FromAgent {
@@ -550,8 +557,16 @@ async fn stream(
             Some(In::Change(change)) => {
                 counts.changes.fetch_add(1, SeqCst);
                 counts.arrivals.lock().push((change.revision, now()));
-                state.revision = change.revision;
-                state.cluster = change.cluster.or(state.cluster.take());
+                let mut now = items(&state.items)?;
+                for item in change.put {
+                    let (id, body) = read(item)?;
+                    now.put(id, body);
+                }
+                for key in &change.drop {
+                    now.drop(ItemId::of_key(key)?);
+                }
+                state.items = now.iter().collect();
+                (state.revision, state.position) = (change.revision, change.position);
             }
             Some(In::Progress(_)) if permit.take().is_some() => drop(counts.ready.fetch_add(1, SeqCst)),
             _ => {}

@@ -1,5 +1,6 @@
 //! The control plane's core in one handle: write through the writer, read from the view, follow the feed.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 
 use parking_lot::{Mutex, RwLock};
@@ -9,12 +10,12 @@ use portolan_core::quotas::Quotas;
 use portolan_core::view::View;
 use portolan_shared::refusal::Refusal;
 use portolan_sources::{Clock, Ids, Random};
-use portolan_store::{AuditAsked, AuditPage, History, PostgresStore, SqliteOptions, SqliteStore, Store, StoreError};
+use portolan_store::{Audit, AuditAsked, AuditPage, PostgresStore, SqliteOptions, SqliteStore, Store, StoreError};
 use uuid::Uuid;
 
 use crate::feed::Feed;
 use crate::machine::Sources;
-use crate::writer::{self, Queue, Retention, Writer, WriterLoop};
+use crate::writer::{self, Queue, Retention, Run, Writer, WriterLoop};
 
 /// How to open a control plane.
 #[derive(Clone)]
@@ -80,9 +81,10 @@ struct Shared {
     store_id: [u8; 16],
     quotas: Quotas,
     /// Reads the audit; one at a time.
-    history: Mutex<Box<dyn History>>,
+    audit: Mutex<Box<dyn Audit>>,
     /// Whether other processes write to the store.
     replicated: bool,
+    loads: Arc<AtomicU64>,
 }
 
 impl Drop for Shared {
@@ -142,17 +144,19 @@ impl Control {
         feed.publish(&recent.into_iter().map(Arc::new).collect::<Vec<_>>());
         let view = Arc::new(RwLock::new(view));
         let queue = Arc::new(Queue::new(options.batch));
+        let loads = Arc::new(AtomicU64::new(0));
         let shared = Shared {
             view: Arc::clone(&view),
             feed: Arc::clone(&feed),
             queue: Arc::clone(&queue),
             ids: ids.clone(),
             clock: Arc::clone(&clock),
-            random,
+            random: Arc::clone(&random),
             store_id,
             quotas: options.quotas,
-            history: Mutex::new(store.history()),
+            audit: Mutex::new(store.audit()),
             replicated: store.shared(),
+            loads: Arc::clone(&loads),
         };
         let writer = Writer {
             store,
@@ -161,6 +165,8 @@ impl Control {
             ids,
             cleaned_at: clock.now(),
             reloaded_at: None,
+            run: Run::new(random),
+            loads,
             clock,
             quotas: options.quotas,
             retention: options.retention,
@@ -218,7 +224,7 @@ impl Control {
     /// # Errors
     /// If the store fails.
     pub fn audit(&self, asked: &AuditAsked) -> Result<AuditPage, Refusal> {
-        self.shared.history.lock().page(asked).map_err(|error| {
+        self.shared.audit.lock().page(asked).map_err(|error| {
             tracing::error!(%error, "the audit could not be read");
             Refusal::StoreUnavailable {
                 reason: error.to_string(),
@@ -254,6 +260,11 @@ impl Control {
     /// Completes once the writer has ended, closed or failed: from then on nothing can be written.
     pub async fn ended(&self) {
         self.shared.queue.ended().await;
+    }
+
+    /// How often everything was loaded anew since the start.
+    pub fn loads(&self) -> u64 {
+        self.shared.loads.load(Ordering::Relaxed)
     }
 
     /// Whether other processes may serve the same store.

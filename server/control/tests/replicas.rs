@@ -3,6 +3,8 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
 use common::postgres::Postgres;
 use common::{Kit, new_port, options, port, user};
@@ -10,7 +12,9 @@ use portolan_control::control::Control;
 use portolan_control::feed::Next;
 use portolan_core::command::{Command, Delete, NetworkChange};
 use portolan_core::model::Object;
-use portolan_core::view::PortScope;
+use portolan_core::view::{PortScope, View};
+use portolan_sources::SystemThreads;
+use portolan_store::PostgresStore;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_writers_never_give_an_address_twice_and_every_reader_is_complete() {
@@ -167,4 +171,52 @@ async fn a_crash_of_the_database_loses_nothing_that_was_answered() {
     }
     let addresses: BTreeSet<_> = stored.iter().map(|port| port.fixed_ips[0].address).collect();
     assert_eq!(addresses.len(), stored.len());
+}
+
+/// A replica that stood still while its database was put back, and another wrote past its revision.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_never_goes_on_from_another_history() {
+    let Some(postgres) = Postgres::start() else { return };
+    let database = postgres.database();
+    let mut kit = Kit::open(options(&database)).await;
+    let network = kit.network().await;
+    kit.subnet(network, "10.0.0.0/22").await;
+    let more = async |kit: &Kit, count: usize| {
+        for _ in 0..count {
+            let new = new_port(kit.project, network);
+            kit.ask(Command::CreatePorts(vec![new])).await.unwrap();
+        }
+    };
+    let listed = |control: &Control| control.read(|view| view.ports(PortScope::All, None).cloned().collect::<Vec<_>>());
+    more(&kit, 3).await;
+    tokio::task::block_in_place(|| postgres.back_up());
+    more(&kit, 5).await;
+
+    // It has read all of it. From here on it does nothing until it is told to.
+    let (still, mut writer) = tokio::task::block_in_place(|| {
+        let store = PostgresStore::open(&database, [9; 16], Arc::new(SystemThreads)).unwrap();
+        Control::without_thread(Box::new(store), options(&database)).unwrap()
+    });
+    let lost = listed(&still);
+    assert_eq!(lost, listed(&kit.control));
+    kit.control.close().await;
+    tokio::task::block_in_place(|| postgres.put_back());
+
+    kit.control = Control::open(options(&database)).unwrap();
+    more(&kit, 20).await;
+    let (head, stood_at) = (kit.control.read(View::head), still.read(View::head));
+    assert!(head > stood_at, "the other has written past its revision");
+    let mut feed = still.feed().subscribe(None);
+    tokio::task::block_in_place(|| {
+        writer.turn(Duration::ZERO);
+        drop(writer);
+    });
+    assert_eq!(listed(&still), listed(&kit.control));
+    assert_ne!(listed(&still), lost);
+    assert!(
+        matches!(feed.try_next(), Some(Next::Reset { .. })),
+        "readers start anew"
+    );
+    let point = kit.control.read(|view| view.point(head));
+    assert!(still.read(|view| view.holds(point)));
 }

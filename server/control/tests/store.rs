@@ -11,6 +11,7 @@ use common::sqlite;
 use portolan_core::audience::Audience;
 use portolan_core::change::{Change, Commit, Op};
 use portolan_core::command::{Actor, Via};
+use portolan_core::history::Incarnation;
 use portolan_core::model::{
     Assignment, FixedIp, Key, Meta, Network, Object, ObjectKind, Port, Project, Revision, Role, Session, Subnet, User,
 };
@@ -167,7 +168,14 @@ fn commit(revision: Revision, changes: Vec<Change>) -> Arc<Commit> {
 
 fn write(store: &mut dyn Store, known: Revision, commits: &[Arc<Commit>]) -> Result<(), StoreError> {
     assert!(store.begin(known)?.is_empty());
-    store.commit(commits)
+    store.commit(commits, Some(run(known)))
+}
+
+/// The run whose first commit is the one after `known`.
+fn run(known: Revision) -> Incarnation {
+    let mut run = [1; 16];
+    run[..8].copy_from_slice(&known.to_be_bytes());
+    Incarnation::from_bytes(run)
 }
 
 fn load(store: &mut dyn Store) -> (Vec<Key>, Vec<Object>, Revision) {
@@ -229,6 +237,7 @@ fn behaves(engine: &dyn Engine) {
         }
         let (keys, objects, head) = load(&mut *store);
         assert_eq!((keys.len(), head), (8, 3));
+        assert_eq!((store.history().at(3), store.history().newest()), (run(0), run(0)));
         for object in [&a, &b, &assigned, &session, &person] {
             assert!(objects.contains(object), "{object:?}");
         }
@@ -264,6 +273,7 @@ fn behaves(engine: &dyn Engine) {
     ];
     write(&mut *store, 3, &batch).unwrap();
     let (keys, objects, _) = load(&mut *store);
+    assert_eq!((store.history().at(3), store.history().at(4)), (run(0), run(3)));
     assert_eq!(keys.len(), 8);
     assert!(objects.contains(&a2) && objects.contains(&b2) && objects.contains(&renamed));
     assert!(
@@ -329,8 +339,8 @@ fn behaves(engine: &dyn Engine) {
     );
     assert_eq!(revisions(&store.follow(6).unwrap()), [7]);
     assert_eq!(revisions(&store.recent(7, 100).unwrap()), [7]);
-    let mut history = store.history();
-    let page = history.page(&asked()).unwrap();
+    let mut audit = store.audit();
+    let page = audit.page(&asked()).unwrap();
     let found: Vec<_> = page
         .entries
         .iter()
@@ -356,7 +366,7 @@ fn behaves(engine: &dyn Engine) {
     };
     assert_eq!(store.trim(forget(10)).unwrap(), 0, "young enough");
     assert_eq!(store.trim(forget(11)).unwrap(), 3, "too old");
-    assert_eq!(history.page(&asked()).unwrap().entries.len(), 6);
+    assert_eq!(audit.page(&asked()).unwrap().entries.len(), 6);
     assert_eq!(
         store.trim(forget(i64::MAX)).unwrap(),
         9,
@@ -406,11 +416,11 @@ fn remembers(engine: &dyn Engine) {
         commit(4, vec![delete(&a2)]),
     ];
     write(&mut *store, 0, &commits).unwrap();
-    let mut history = store.history();
+    let mut audit = store.audit();
     let mut page = |change: &dyn Fn(&mut AuditAsked)| {
         let mut asked = asked();
         change(&mut asked);
-        let page = history.page(&asked).unwrap();
+        let page = audit.page(&asked).unwrap();
         let revisions: Vec<_> = page.entries.iter().map(|entry| entry.revision).collect();
         (page, revisions)
     };
@@ -488,6 +498,7 @@ fn an_older_store_is_brought_up_and_its_feed_goes_on() {
          ALTER TABLE changes DROP COLUMN audited; ALTER TABLE changes DROP COLUMN made; \
          ALTER TABLE changes DROP COLUMN through; ALTER TABLE changes DROP COLUMN by_provider; \
          ALTER TABLE changes DROP COLUMN request; ALTER TABLE head DROP COLUMN floor; \
+         ALTER TABLE head DROP COLUMN incarnation; DROP TABLE incarnations; \
          PRAGMA user_version = 1",
     )
     .unwrap();
@@ -496,7 +507,7 @@ fn an_older_store_is_brought_up_and_its_feed_goes_on() {
     assert_eq!(load(&mut *store).2, 1);
     assert_eq!(revisions(&store.follow(0).unwrap()), [1]);
     write(&mut *store, 1, &[commit(2, vec![delete(&network())])]).unwrap();
-    let page = store.history().page(&asked()).unwrap();
+    let page = store.audit().page(&asked()).unwrap();
     assert_eq!(page.entries.len(), 1, "what was before is not in the audit");
 }
 

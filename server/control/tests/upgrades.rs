@@ -314,7 +314,7 @@ fn history_of_the_port(store: &dyn Store) -> Vec<(AuditOp, Object, Option<Object
         before: None,
         limit: 10,
     };
-    let entries = store.history().page(&asked).unwrap().entries;
+    let entries = store.audit().page(&asked).unwrap().entries;
     let first = entries
         .into_iter()
         .map(|entry| entry.changes.into_iter().next().unwrap());
@@ -361,9 +361,9 @@ fn reads_what_an_older_program_wrote<E: Engine>(engine: &E) {
         changes: [renamed].into(),
     };
     assert!(store.begin(2).unwrap().is_empty());
-    store.commit(&[Arc::new(commit)]).unwrap();
-    assert_eq!(engine.number("SELECT body_version FROM ports"), 2);
-    assert_eq!(engine.number("SELECT max(body_version) FROM changes"), 2);
+    store.commit(&[Arc::new(commit)], None).unwrap();
+    assert_eq!(engine.number("SELECT body_version FROM ports"), 3);
+    assert_eq!(engine.number("SELECT max(body_version) FROM changes"), 3);
     assert_eq!(engine.number("SELECT body_version FROM networks"), 1);
     drop(store);
     let mut store = engine.open();

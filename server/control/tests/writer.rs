@@ -4,13 +4,14 @@
 mod common;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use common::{Kit, code, options, port, port_at};
 use parking_lot::Mutex;
 use portolan_control::control::Control;
 use portolan_core::change::{Change, Commit, Op};
 use portolan_core::command::{Actor, Command, Via};
+use portolan_core::history::{History, Incarnation};
 use portolan_core::model::{FixedIp, Key, Object, Port, Revision};
 use portolan_store::{Loaded, Store, StoreError, Trim};
 
@@ -83,6 +84,7 @@ impl Store for Scripted {
         Ok(Loaded {
             store_id: [1; 16],
             revision: stored.head,
+            history: History::default(),
         })
     }
 
@@ -94,13 +96,18 @@ impl Store for Scripted {
         Ok(self.0.lock().after(known))
     }
 
-    fn commit(&mut self, commits: &[Arc<Commit>]) -> Result<(), StoreError> {
+    fn commit(&mut self, commits: &[Arc<Commit>], _: Option<Incarnation>) -> Result<(), StoreError> {
         let mut stored = self.0.lock();
         if let Some(refusal) = stored.refusals.pop_front() {
             return Err(refusal);
         }
         commits.iter().for_each(|commit| stored.write(commit));
         Ok(())
+    }
+
+    fn history(&self) -> &History {
+        static UNKNOWN: LazyLock<History> = LazyLock::new(History::default);
+        &UNKNOWN
     }
 
     fn rollback(&mut self) {}

@@ -315,6 +315,8 @@ impl Pools {
             }
             (None, Some(Object::Block(block))) => self.take(block.subnet, block.cidr.first()),
             (Some(Object::Block(block)), None) => self.free(block.subnet, block.cidr.first()),
+            (None, Some(Object::QuarantinedBlock(block))) => self.take(block.subnet, block.cidr.first()),
+            (Some(Object::QuarantinedBlock(block)), None) => self.free(block.subnet, block.cidr.first()),
             (Some(Object::Subnet(subnet)), None) => self.remove(subnet.id),
             (None, Some(Object::Subnet(subnet))) => self.put(subnet, []),
             (Some(Object::Subnet(from)), Some(Object::Subnet(to))) if from.pools != to.pools => {

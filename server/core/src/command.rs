@@ -7,11 +7,11 @@ mod request;
 
 use std::net::IpAddr;
 
-use portolan_shared::addr::IpRange;
+use portolan_shared::addr::{Cidr, IpRange};
 use portolan_shared::check::{HostRoute, SubnetSpec};
 use portolan_shared::cluster::ClusterSpec;
 use portolan_shared::ids::{
-    ClusterId, JoinTokenId, NetworkId, NodeId, PortId, ProjectId, ShadowRequestId, SubnetId, UserId,
+    BlockId, ClusterId, JoinTokenId, NetworkId, NodeId, PortId, ProjectId, ShadowRequestId, SubnetId, UserId,
 };
 use portolan_shared::mac::MacAddress;
 use portolan_shared::v1::Side;
@@ -83,6 +83,47 @@ pub struct SubnetChange {
     pub pools: Option<Vec<IpRange>>,
     pub dns: Option<Vec<IpAddr>>,
     pub routes: Option<Vec<HostRoute>>,
+}
+
+/// What an agent holds of a history that was lost. Its leases have been verified.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The node that shows it.
+    pub node: NodeId,
+    /// The newest revision of the other history that it has.
+    pub shown: Revision,
+    /// The newest revision that both histories have; `None`: none that is known.
+    pub fork: Option<Revision>,
+    /// Nodes that the store lacks, as far as they are known.
+    pub nodes: Vec<ClaimedNode>,
+    /// Blocks that the store lacks.
+    pub blocks: Vec<ClaimedBlock>,
+}
+
+/// A node of a history that was lost.
+#[derive(Debug, Clone)]
+pub struct ClaimedNode {
+    /// Its id there.
+    pub id: NodeId,
+    /// Its name there: a label.
+    pub name: String,
+    /// Its addresses there.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// A lease of a history that was lost.
+#[derive(Debug, Clone)]
+pub struct ClaimedBlock {
+    /// Its id there.
+    pub id: BlockId,
+    /// The node it was leased to.
+    pub node: NodeId,
+    /// SHA-256 of the public key of the machine that was that node.
+    pub machine: [u8; 32],
+    /// Its addresses.
+    pub cidr: Cidr,
+    /// The revision that leased it there.
+    pub leased_at: Revision,
 }
 
 /// A fixed IP as asked for.
@@ -362,6 +403,28 @@ pub enum Command {
         /// SHA-256 of the public key its certificate will be for.
         key_hash: [u8; 32],
     },
+    /// Takes back what an agent holds of a history that was lost; begins an epoch if none has begun for it.
+    Claim(Claim),
+    /// Lets the machine in that was found to be a node in a history that was lost.
+    AdmitNode(NodeId),
+    /// A machine has let go of blocks: no pod of its has an address of them, and none will be given one.
+    LetGo {
+        /// The node that the machine is or was.
+        node: NodeId,
+        /// SHA-256 of its public key.
+        machine: [u8; 32],
+        /// The blocks.
+        blocks: Vec<BlockId>,
+    },
+    /// A node gives blocks back that none of its pods has an address of. Those that a pod has one of stay.
+    ReturnBlocks {
+        /// The node.
+        node: NodeId,
+        /// The blocks.
+        blocks: Vec<BlockId>,
+    },
+    /// A person states that the machine is off that holds a block in quarantine.
+    ReleaseBlock(BlockId),
     /// Leases one more block to a node that says it has `have` of them; does nothing if it has more.
     LeaseBlock {
         /// The node that asks.

@@ -2,11 +2,15 @@
 //! itself ([`Kind`]); a kind with commands of its own brings them, and how they are decided.
 
 pub mod address_scopes;
+pub mod epochs;
+pub mod quarantined_blocks;
+pub mod removed_nodes;
 
 use portolan_shared::ids::{
     BlockId, ClusterId, JoinTokenId, MessageId, NetworkId, NodeId, PortId, ProjectId, ShadowRequestId, SubnetId, UserId,
 };
 use portolan_shared::kinds::address_scopes::AddressScopeId;
+use portolan_shared::kinds::epochs::EpochId;
 use portolan_shared::refusal::Refusal;
 
 use crate::command::{Command, Request};
@@ -18,10 +22,13 @@ use crate::model::{
     Session, ShadowRequest, Subnet, User,
 };
 use address_scopes::AddressScope;
+use epochs::Epoch;
+use quarantined_blocks::QuarantinedBlock;
+use removed_nodes::RemovedNode;
 
 uuids! {
     ProjectId UserId NetworkId SubnetId ClusterId NodeId BlockId PortId JoinTokenId ShadowRequestId MessageId
-    AddressScopeId
+    AddressScopeId EpochId
 }
 
 // In the order they are loaded: what is referred to comes first.
@@ -58,6 +65,12 @@ objects! {
     RequestMessage request_messages;
     /// An address scope.
     AddressScope address_scopes;
+    /// An epoch.
+    Epoch epochs;
+    /// A node that was removed.
+    RemovedNode removed_nodes;
+    /// A block in quarantine.
+    QuarantinedBlock quarantined_blocks;
 }
 
 macro_rules! commands {

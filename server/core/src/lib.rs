@@ -18,6 +18,7 @@ pub mod decide;
 pub mod draft;
 pub mod event;
 pub mod fields;
+pub mod history;
 pub mod kinds;
 pub mod model;
 pub mod quotas;

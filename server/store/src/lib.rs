@@ -8,7 +8,7 @@
 
 #![forbid(unsafe_code)]
 
-mod history;
+mod audit;
 mod parse;
 mod postgres;
 mod rows;
@@ -17,13 +17,12 @@ mod sqlite;
 mod upgrade;
 
 use portolan_core::change::Commit;
+use portolan_core::history::{History, Incarnation};
 use portolan_core::model::{Micros, Object, Revision};
 
 use std::sync::Arc;
 
-pub use history::{
-    Asked as AuditAsked, Changed as AuditChanged, Entry as AuditEntry, History, OBJECTS, Page as AuditPage,
-};
+pub use audit::{Asked as AuditAsked, Audit, Changed as AuditChanged, Entry as AuditEntry, OBJECTS, Page as AuditPage};
 pub use postgres::PostgresStore;
 pub use rows::MAX_CHANGES;
 
@@ -50,6 +49,10 @@ pub enum StoreError {
     /// The changes after a revision are gone: load anew.
     #[error("changes after revision {0} are gone")]
     Compacted(Revision),
+    /// What was read up to this revision is not what the store holds: it was put back from a copy, or a standby took over
+    /// that lacked the newest commits. Load anew.
+    #[error("the store has another history than the one known up to revision {0}")]
+    OtherHistory(Revision),
     /// Another process has it open.
     #[error("{0} is in use by another process; stop that one first")]
     InUse(String),
@@ -80,12 +83,14 @@ pub enum StoreError {
 }
 
 /// What was loaded, besides the objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
     /// Made with the store.
     pub store_id: [u8; 16],
     /// The head.
     pub revision: Revision,
+    /// The runs that wrote it.
+    pub history: History,
 }
 
 /// What may be forgotten.
@@ -118,14 +123,18 @@ pub trait Store: Send {
     /// Begins a write: takes the head, and gives the commits after `known` that others made.
     ///
     /// # Errors
-    /// If the store fails; nothing is held then.
+    /// If the store fails, or what was read up to `known` is of another history; nothing is held then.
     fn begin(&mut self, known: Revision) -> Result<Vec<Commit>, StoreError>;
 
-    /// Writes commits that go on from the head without gaps, and commits, durably.
+    /// Writes commits that go on from the head without gaps, and commits, durably. `begins` is the run of the writer,
+    /// with the first it commits.
     ///
     /// # Errors
     /// If the store fails; the write is over then, see the error for whether it happened.
-    fn commit(&mut self, commits: &[Arc<Commit>]) -> Result<(), StoreError>;
+    fn commit(&mut self, commits: &[Arc<Commit>], begins: Option<Incarnation>) -> Result<(), StoreError>;
+
+    /// The runs that wrote what was last loaded, followed or committed.
+    fn history(&self) -> &History;
 
     /// Ends a write without writing.
     fn rollback(&mut self);
@@ -133,7 +142,7 @@ pub trait Store: Send {
     /// The commits after `known`, without holding anything.
     ///
     /// # Errors
-    /// If the store fails, or the changes are gone.
+    /// If the store fails, the changes are gone, or what was read up to `known` is of another history.
     fn follow(&mut self, known: Revision) -> Result<Vec<Commit>, StoreError>;
 
     /// Whether other processes may write to it, so that it has to be followed.
@@ -147,8 +156,8 @@ pub trait Store: Send {
     fn trim(&mut self, trim: Trim) -> Result<u64, StoreError>;
 
     /// A reader of the audit, with a connection of its own.
-    fn history(&self) -> Box<dyn History> {
-        Box::new(history::NoHistory)
+    fn audit(&self) -> Box<dyn Audit> {
+        Box::new(audit::NoAudit)
     }
 
     /// Puts itself in order after an error: ends what is open, connects again.

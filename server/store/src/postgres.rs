@@ -5,6 +5,7 @@
 //! locks, no LISTEN. Rows go as arrays (`UNNEST`), and all statements of a batch, its COMMIT
 //! included, are sent in one go: should one fail, the server turns the COMMIT into a rollback.
 
+mod audit;
 mod history;
 mod statements;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use futures_util::{TryStreamExt, pin_mut};
 use portolan_core::change::Commit;
+use portolan_core::history::{History, Incarnation};
 use portolan_core::model::{Object, ObjectKind, Revision};
 use portolan_sources::Threads;
 use tokio_postgres::error::SqlState;
@@ -22,7 +24,7 @@ use tokio_postgres::{Client, NoTls};
 
 use super::rows::{self, Cut, Net, ReadRow};
 use super::schema::{self, Types};
-use super::{History, Loaded, Store, StoreError, Trim, parse};
+use super::{Audit, Loaded, Store, StoreError, Trim, parse};
 use statements::{Session, prepare, statements};
 
 const TYPES: Types = Types {
@@ -45,6 +47,7 @@ pub struct PostgresStore {
     runtime: tokio::runtime::Runtime,
     session: Session,
     writing: bool,
+    history: History,
 }
 
 impl PostgresStore {
@@ -70,6 +73,7 @@ impl PostgresStore {
             runtime,
             session,
             writing: false,
+            history: History::default(),
         })
     }
 
@@ -209,10 +213,17 @@ impl Store for PostgresStore {
                     parser.push(*kind, version, row.try_get(0).map_err(failed)?)?;
                 }
             }
+            let history = history::read(client).await?;
             client.batch_execute("COMMIT").await.map_err(failed)?;
-            Ok(Loaded { store_id, revision })
+            Ok(Loaded {
+                store_id,
+                revision,
+                history,
+            })
         };
-        parse::beside(&*self.threads, each, |parser| self.runtime.block_on(read(parser)))
+        let loaded = parse::beside(&*self.threads, each, |parser| self.runtime.block_on(read(parser)))?;
+        self.history.clone_from(&loaded.history);
+        Ok(loaded)
     }
 
     fn recent(&mut self, head: Revision, limit: usize) -> Result<Vec<Commit>, StoreError> {
@@ -240,24 +251,33 @@ impl Store for PostgresStore {
 
     fn begin(&mut self, known: Revision) -> Result<Vec<Commit>, StoreError> {
         let Session { client, take_head, .. } = &self.session;
+        let history = &mut self.history;
         let begun = self.runtime.block_on(async {
             let (begun, head) =
                 futures_util::future::join(client.batch_execute("BEGIN"), client.query_one(take_head, &[])).await;
             begun.map_err(failed)?;
-            let head = Revision::try_from(head.map_err(failed)?.get::<_, i64>(0)).unwrap_or(0);
+            let head = history::follow(client, &head.map_err(failed)?, known, history).await?;
             Self::changes_after(client, known, head).await
         });
         self.writing = true;
         begun.map_err(lost).inspect_err(|_| self.rollback())
     }
 
-    fn commit(&mut self, commits: &[Arc<Commit>]) -> Result<(), StoreError> {
+    fn commit(&mut self, commits: &[Arc<Commit>], begins: Option<Incarnation>) -> Result<(), StoreError> {
+        let begins = rows::begun(begins, commits);
         let net = Net::of(commits).inspect_err(|_| self.rollback())?;
         self.writing = false;
         let session = &self.session;
         let statements = statements(session, &net);
-        self.runtime.block_on(async {
+        let committed = self.runtime.block_on(async {
             let client = &session.client;
+            if let Some(span) = begins {
+                let begun = history::begin(client, span).await;
+                if let Err(error) = begun {
+                    let _ = client.batch_execute("ROLLBACK").await;
+                    return Err(lost(failed(error)));
+                }
+            }
             let writes = join_all(statements.iter().map(|(statement, params)| async move {
                 client
                     .execute_raw(*statement, params.iter().map(|p| &**p as &(dyn ToSql + Sync)))
@@ -281,7 +301,15 @@ impl Store for PostgresStore {
                     other => other,
                 }),
             }
-        })
+        });
+        if let Some(span) = begins.filter(|_| committed.is_ok()) {
+            self.history.begin(span.incarnation, span.first);
+        }
+        committed
+    }
+
+    fn history(&self) -> &History {
+        &self.history
     }
 
     fn rollback(&mut self) {
@@ -296,12 +324,11 @@ impl Store for PostgresStore {
 
     fn follow(&mut self, known: Revision) -> Result<Vec<Commit>, StoreError> {
         let client = &self.session.client;
+        let history = &mut self.history;
         let followed = self.runtime.block_on(async {
-            let head = client
-                .query_one("SELECT revision FROM head WHERE one = 1", &[])
-                .await
-                .map_err(failed)?;
-            let head = Revision::try_from(head.get::<_, i64>(0)).unwrap_or(0);
+            let sql = format!("SELECT {} FROM head WHERE one = 1", history::HEAD);
+            let head = client.query_one(&sql, &[]).await.map_err(failed)?;
+            let head = history::follow(client, &head, known, history).await?;
             Self::changes_after(client, known, head).await
         });
         followed.map_err(lost)
@@ -317,8 +344,8 @@ impl Store for PostgresStore {
             .block_on(async { Ok(move_floor(client, &trim).await? + forget(client, &trim).await?) })
     }
 
-    fn history(&self) -> Box<dyn History> {
-        Box::new(history::PostgresHistory::new(&self.url))
+    fn audit(&self) -> Box<dyn Audit> {
+        Box::new(audit::PostgresAudit::new(&self.url))
     }
 
     fn recover(&mut self) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use portolan_core::audience::Audience;
 use portolan_core::change::{Change, Commit, Op};
 use portolan_core::command::{Actor, Via};
+use portolan_core::history::{Incarnation, Span};
 use portolan_core::model::{FixedIp, Key, Object, ObjectKind, Port, Revision, Value, address_bytes};
 use portolan_shared::ids::{ClusterId, NodeId, ProjectId, UserId};
 use portolan_shared::v1::Through;
@@ -26,6 +27,12 @@ pub(super) fn position(revision: Revision) -> i64 {
 /// The revision a position belongs to.
 pub(super) fn revision_at(position: i64) -> Revision {
     Revision::try_from(position >> N_BITS).unwrap_or(0)
+}
+
+/// Where the run begins that commits these.
+pub(super) fn begun(incarnation: Option<Incarnation>, commits: &[Arc<Commit>]) -> Option<Span> {
+    let first = commits.first()?.revision;
+    incarnation.map(|incarnation| Span { incarnation, first })
 }
 
 pub(super) fn actor_bytes(actor: Actor) -> Vec<u8> {

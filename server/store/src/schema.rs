@@ -12,6 +12,9 @@
 //!
 //! `body_version` says how a body is made, see `upgrade`.
 //!
+//! `incarnations` is the history (`portolan_core::history`); `head.incarnation` is its newest, so that whoever takes the
+//! head sees at once whether the history that it knows goes on.
+//!
 //! An address is 17 bytes: 4 or 6, then 16 bytes, so that it sorts.
 
 use std::borrow::Cow;
@@ -103,6 +106,13 @@ ALTER TABLE node_statuses ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
 ALTER TABLE join_tokens ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
 ALTER TABLE shadow_requests ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
 ALTER TABLE request_messages ADD COLUMN body_version {int} NOT NULL DEFAULT 1;
+",
+    ),
+    (
+        7,
+        r"
+CREATE TABLE incarnations (first_revision {int} NOT NULL PRIMARY KEY, incarnation {bytes} NOT NULL);
+ALTER TABLE head ADD COLUMN incarnation {bytes};
 ",
     ),
 ];

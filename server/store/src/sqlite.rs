@@ -4,8 +4,10 @@
 //! commit up; the log starts over when one has caught up. Should the log grow past a bound all the
 //! same, the writer waits for one. A lock file keeps a second process out.
 
+mod audit;
 mod checkpoints;
 mod history;
+mod open;
 mod trim;
 
 use std::path::{Path, PathBuf};
@@ -13,16 +15,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use portolan_core::change::Commit;
+use portolan_core::history::{History, Incarnation, Span};
 use portolan_core::model::Value;
 use portolan_core::model::{Object, ObjectKind, Revision};
 use portolan_sources::{FileLock, Files, Threads};
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, params};
 
 use super::rows::{self, Net, ObjectRow, ReadRow};
 use super::schema::{self, Types};
 use super::upgrade::BODY_VERSION;
-use super::{History, Loaded, Store, StoreError, Trim, parse};
+use super::{Audit, Loaded, Store, StoreError, Trim, parse};
 use checkpoints::{Checkpointer, checkpoint};
+use open::{connect, lock, open};
 
 /// How to open it.
 #[derive(Clone)]
@@ -76,6 +80,7 @@ pub struct SqliteStore {
     log_pages: Arc<AtomicI32>,
     checkpointer: Option<Checkpointer>,
     writing: bool,
+    history: History,
     /// Held as long as the store is open.
     _lock: Option<FileLock>,
 }
@@ -96,6 +101,7 @@ impl SqliteStore {
             log_pages,
             checkpointer: None,
             writing: false,
+            history: History::default(),
             _lock: lock,
         };
         store.migrate()?;
@@ -172,8 +178,11 @@ impl SqliteStore {
         Ok(Revision::try_from(floor).unwrap_or(0))
     }
 
-    fn write(&self, net: &Net) -> rusqlite::Result<()> {
+    fn write(&self, net: &Net, begins: Option<Span>) -> rusqlite::Result<()> {
         let db = &self.connection;
+        if let Some(span) = begins {
+            history::begin(db, span)?;
+        }
         for row in &net.address_deletes {
             db.prepare_cached("DELETE FROM port_addresses WHERE subnet = ?1 AND address = ?2")?
                 .execute(params![row.subnet, row.address])?;
@@ -289,9 +298,11 @@ impl Store for SqliteStore {
         let store_id = store_id
             .try_into()
             .map_err(|_| StoreError::Corrupt("the store's id".to_owned()))?;
+        self.history = history::read(&self.connection).map_err(failed)?;
         Ok(Loaded {
             store_id,
             revision: self.head()?,
+            history: self.history.clone(),
         })
     }
 
@@ -322,8 +333,9 @@ impl Store for SqliteStore {
         })
     }
 
-    fn commit(&mut self, commits: &[Arc<Commit>]) -> Result<(), StoreError> {
+    fn commit(&mut self, commits: &[Arc<Commit>], begins: Option<Incarnation>) -> Result<(), StoreError> {
         self.writing = false;
+        let begins = rows::begun(begins, commits);
         let net = match Net::of(commits) {
             Ok(net) => net,
             Err(error) => {
@@ -331,12 +343,15 @@ impl Store for SqliteStore {
                 return Err(error);
             }
         };
-        if let Err(error) = self.write(&net) {
+        if let Err(error) = self.write(&net, begins) {
             let _ = self.connection.execute_batch("ROLLBACK");
             return Err(failed(error));
         }
         match self.connection.prepare_cached("COMMIT").and_then(|mut s| s.execute([])) {
             Ok(_) => {
+                if let Some(span) = begins {
+                    self.history.begin(span.incarnation, span.first);
+                }
                 self.after_commit();
                 Ok(())
             }
@@ -346,6 +361,10 @@ impl Store for SqliteStore {
                 Err(StoreError::Unknown(error.to_string()))
             }
         }
+    }
+
+    fn history(&self) -> &History {
+        &self.history
     }
 
     fn rollback(&mut self) {
@@ -369,12 +388,12 @@ impl Store for SqliteStore {
         Ok(self.move_floor(&trim)? + self.forget(&trim)?)
     }
 
-    fn history(&self) -> Box<dyn History> {
+    fn audit(&self) -> Box<dyn Audit> {
         if self.checkpointer.is_none() {
             // In memory: no other connection sees it.
-            return Box::new(super::history::NoHistory);
+            return Box::new(super::audit::NoAudit);
         }
-        Box::new(history::SqliteHistory::new(&self.options))
+        Box::new(audit::SqliteAudit::new(&self.options))
     }
 
     fn recover(&mut self) -> Result<(), StoreError> {
@@ -382,57 +401,6 @@ impl Store for SqliteStore {
         self.connection = connect(&self.options, &self.log_pages)?;
         Ok(())
     }
-}
-
-/// Opens a connection that writes.
-fn connect(options: &SqliteOptions, log_pages: &Arc<AtomicI32>) -> Result<Connection, StoreError> {
-    let mut connection = open(options)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    let set = |name: &str, value: &str| {
-        connection.pragma_update(None, name, value).or_else(|e| match e {
-            rusqlite::Error::ExecuteReturnedResults => Ok(()),
-            other => Err(other),
-        })
-    };
-    connection
-        .busy_timeout(std::time::Duration::from_secs(5))
-        .map_err(failed)?;
-    if options.path != Path::new(":memory:") {
-        set("journal_mode", "WAL").map_err(failed)?;
-    }
-    set("synchronous", options.synchronous).map_err(failed)?;
-    // KiB, negative: what is written stays in memory for the next batch.
-    set("cache_size", "-65536").map_err(failed)?;
-    set("temp_store", "MEMORY").map_err(failed)?;
-    set("wal_autocheckpoint", "0").map_err(failed)?;
-    let pages = Arc::clone(log_pages);
-    connection
-        .wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, in_log| {
-            pages.store(in_log, Ordering::Relaxed);
-            Ok(())
-        }))
-        .map_err(failed)?;
-    Ok(connection)
-}
-
-fn open(options: &SqliteOptions) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    match &options.vfs {
-        None => Connection::open_with_flags(&options.path, flags),
-        Some(vfs) => Connection::open_with_flags_and_vfs(&options.path, flags, vfs.as_str()),
-    }
-    .map_err(|e| StoreError::Failed(format!("{}: {e}", options.path.display())))
-}
-
-/// Keeps other processes out as long as the file is held.
-fn lock(options: &SqliteOptions) -> Result<FileLock, StoreError> {
-    let path = &options.path;
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let name = PathBuf::from(name);
-    let lock = options.files.lock(&name);
-    let lock = lock.map_err(|error| StoreError::Failed(format!("{}: {error}", name.display())))?;
-    lock.ok_or_else(|| StoreError::InUse(path.display().to_string()))
 }
 
 fn insert_sql(kind: ObjectKind) -> String {

@@ -15,7 +15,7 @@ use super::StoreError;
 type Upgrade = fn(ObjectKind, &mut Map<String, Value>);
 
 /// The first is of version 1 to 2, and so on.
-const UPGRADES: &[Upgrade] = &[fill_in];
+const UPGRADES: &[Upgrade] = &[fill_in, nodes_found];
 
 /// Version of the bodies this program writes.
 pub(super) const BODY_VERSION: i64 = UPGRADES.len() as i64 + 1;
@@ -74,6 +74,13 @@ fn fill_in(kind: ObjectKind, body: &mut Map<String, Value>) {
         for (name, value) in late {
             body.entry(name).or_insert(value);
         }
+    }
+}
+
+/// Version 2 to 3: nodes may be found again.
+fn nodes_found(kind: ObjectKind, body: &mut Map<String, Value>) {
+    if kind == ObjectKind::Node {
+        body.insert("found".to_owned(), Value::Null);
     }
 }
 

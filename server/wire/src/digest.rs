@@ -1,4 +1,5 @@
-//! A digest of a cluster's desired state: equal on both sides exactly when the state is.
+//! A digest of a cluster's desired state: equal on both sides exactly when the state is. Of protocol
+//! version 1; later ones hash items ([`crate::item::Items::digest`]).
 //!
 //! After a full restart of the control plane thousands of agents come back at once; one whose state
 //! is current costs a comparison of 32 bytes. The revision is no part of it, so a state that changed
@@ -53,6 +54,7 @@ mod tests {
             id: vec![id; 16],
             name: name.into(),
             addresses: vec![vec![10, 0, 0, id]],
+            machine: Vec::new(),
         }
     }
 
@@ -69,6 +71,8 @@ mod tests {
             id: vec![3; 16],
             node_id: vec![1; 16],
             prefix: None,
+            lease: Vec::new(),
+            leased_at: 0,
         };
         let all = of(Some(&cluster), &nodes, [&block]);
         assert_eq!(all, of(Some(&cluster.clone()), &nodes.clone(), [&block.clone()]));

@@ -2,15 +2,18 @@
 //!
 //! Says nothing about transport, reads and writes nothing. The messages are made from
 //! `proto/agent.proto`, which is also their documentation; start there. [`token`] is the text of a
-//! join token, [`digest`] what two sides compare to know that they mean the same state, [`field`]
-//! how addresses and ids are written in messages, [`error_chain`] how an error becomes the reason in
-//! a report.
+//! join token, [`item`] what a state is made of, [`digest`] what two sides compare to know that they
+//! mean the same state, [`older`] how all this looks to a peer of the version before, [`field`] how
+//! addresses and ids are written in messages, [`error_chain`] how an error becomes the reason in a
+//! report.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 pub mod digest;
 pub mod field;
+pub mod item;
+pub mod older;
 mod reason;
 pub mod token;
 
@@ -23,7 +26,7 @@ pub mod agent {
 }
 
 /// The protocol version this build speaks. It also understands the version before.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// The oldest protocol version this build understands.
 pub const OLDEST_PROTOCOL: u32 = 1;
@@ -47,6 +50,12 @@ pub const MAX_JOIN_FRAME: usize = 64 << 10;
 
 /// Nodes and blocks in one part of a snapshot, at most: some 50 KiB.
 pub const SNAPSHOT_PART: usize = 1024;
+
+/// Items in one part of a claim, at most: some 200 KiB.
+pub const CLAIM_PART: usize = 1024;
+
+/// Runs named in a welcome, at most: the newest.
+pub const SPANS: usize = 32;
 
 /// Pods in one part of a full report, at most: some 500 KiB.
 pub const POD_REPORT_PART: u32 = 1000;

@@ -2,9 +2,10 @@
 //! and what the limits promise fits into them.
 
 use portolan_wire::agent::{
-    Applied, Block, Change, Cluster, Exception, FromAgent, Node, PodAllocation, PodReport, Prefix, Snapshot, ToAgent,
-    from_agent, to_agent,
+    Applied, Block, Change, Cluster, Exception, FromAgent, Item, Node, PodAllocation, PodReport, Prefix, Snapshot,
+    ToAgent, from_agent, to_agent,
 };
+use portolan_wire::item::Body as _;
 use portolan_wire::{MAX_AGENT_FRAME, MAX_FRAME, POD_REPORT_PART, SNAPSHOT_PART};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -19,7 +20,12 @@ fn prefix() -> impl Strategy<Value = Prefix> {
 }
 
 fn node() -> impl Strategy<Value = Node> {
-    (bytes(16), ".{0,63}", vec(bytes(16), 0..3)).prop_map(|(id, name, addresses)| Node { id, name, addresses })
+    (bytes(16), ".{0,63}", vec(bytes(16), 0..3)).prop_map(|(id, name, addresses)| Node {
+        id,
+        name,
+        addresses,
+        machine: Vec::new(),
+    })
 }
 
 fn block() -> impl Strategy<Value = Block> {
@@ -27,6 +33,8 @@ fn block() -> impl Strategy<Value = Block> {
         id,
         node_id,
         prefix,
+        lease: Vec::new(),
+        leased_at: 0,
     })
 }
 
@@ -55,6 +63,7 @@ fn change() -> impl Strategy<Value = Change> {
         drop_nodes: dropped.clone(),
         put_blocks,
         drop_blocks: dropped,
+        ..Change::default()
     })
 }
 
@@ -105,6 +114,8 @@ fn full_block() -> Block {
         id: vec![0xff; 16],
         node_id: vec![0xff; 16],
         prefix,
+        lease: vec![0xff; 32],
+        leased_at: u64::MAX,
     }
 }
 
@@ -113,15 +124,17 @@ fn full_node() -> Node {
         id: vec![0xff; 16],
         name: "n".repeat(63),
         addresses: vec![vec![0xff; 16]; 2],
+        machine: vec![0xff; 32],
     }
 }
 
 #[test]
 fn a_snapshot_of_a_thousand_nodes_with_sixteen_blocks_each_is_within_the_limit() {
+    let mut items = vec![full_node().item(); 1000];
+    items.extend(vec![full_block().item(); 16_000]);
     let snapshot = Snapshot {
         revision: u64::MAX,
-        nodes: vec![full_node(); 1000],
-        blocks: vec![full_block(); 16_000],
+        items,
         ..Snapshot::default()
     };
     assert!(snapshot.encoded_len() < MAX_FRAME, "{}", snapshot.encoded_len());
@@ -129,16 +142,14 @@ fn a_snapshot_of_a_thousand_nodes_with_sixteen_blocks_each_is_within_the_limit()
 
 #[test]
 fn a_part_of_a_snapshot_is_small() {
-    let snapshot = Snapshot {
-        nodes: vec![full_node(); SNAPSHOT_PART],
+    let part = |item: Item| Snapshot {
+        items: vec![item; SNAPSHOT_PART],
         ..Snapshot::default()
     };
-    assert!(snapshot.encoded_len() < 160 << 10, "{}", snapshot.encoded_len());
-    let snapshot = Snapshot {
-        blocks: vec![full_block(); SNAPSHOT_PART],
-        ..Snapshot::default()
-    };
-    assert!(snapshot.encoded_len() < 64 << 10, "{}", snapshot.encoded_len());
+    let nodes = part(full_node().item()).encoded_len();
+    assert!(nodes < 224 << 10, "{nodes}");
+    let blocks = part(full_block().item()).encoded_len();
+    assert!(blocks < 144 << 10, "{blocks}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Whole agents on machines in memory, against a control plane that the test plays.
 
+use std::future::pending;
 use std::path::Path;
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -168,11 +169,19 @@ async fn a_whole_agent_runs_without_a_kernel_or_a_disk_of_its_own() {
                 id: vec![3; 16],
                 node_id: OWN.as_bytes().to_vec(),
                 prefix: Some(prefix(26)),
+                ..Block::default()
             }],
             ..Snapshot::default()
         };
         tell(&mut peer, to_agent::Message::Snapshot(snapshot)).await;
-        tell(&mut peer, to_agent::Message::Progress(Progress { head: 5 })).await;
+        tell(
+            &mut peer,
+            to_agent::Message::Progress(Progress {
+                head: 5,
+                position: None,
+            }),
+        )
+        .await;
         loop {
             if let from_agent::Message::Applied(applied) = heard(&mut peer).await
                 && applied.revision == 5

@@ -89,6 +89,12 @@ fn of_kernel(error: &KernelError) -> CniError {
 fn of_add(error: &AddError) -> CniError {
     let later = |details: &str| CniError::new(code::TRY_AGAIN_LATER, error.to_string(), details);
     match error {
+        AddError::Removed => CniError::new(
+            code::NOT_AVAILABLE,
+            error.to_string(),
+            "Its addresses may be another node's by now. A join token lets this host join again; pods that run are left \
+             alone.",
+        ),
         AddError::NotReady => later(
             "The agent has not joined a cluster, or has not heard from the control plane since it has. It answers \
              as soon as it has: see its log for the connection.",

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::error::RequestError;
 use super::request::{Checked, Command, SandboxInterface, parse};
 use super::result::{forgotten, of_add};
-use crate::pods::{AddPod, Pods};
+use crate::pods::{AddError, AddPod, Pods};
 
 /// A request that was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -130,6 +130,9 @@ fn gc(pods: &Pods, network: &str, keep: BTreeSet<(String, String)>) -> Result<Ve
 
 fn status(pods: &Pods) -> Result<Vec<u8>, RequestError> {
     let usage = pods.usage();
+    if usage.removed {
+        return Err(RequestError::Add(AddError::Removed));
+    }
     if usage.free() > 0 {
         return Ok(nothing());
     }

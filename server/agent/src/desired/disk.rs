@@ -1,23 +1,27 @@
 //! The desired state on disk: a node that reboots while the control plane is away comes back with
 //! its network.
 //!
-//! One file, replaced whole: 8 bytes that say what it is, SHA-256 of the rest, the store's id, a
-//! snapshot message. A file that is torn or of another version counts as none: a snapshot follows
-//! from the control plane, and until then nothing is deleted.
+//! One file, replaced whole: 8 bytes that say what it is, SHA-256 of the rest, the store's id, the runs of its writers (how
+//! many in 4 bytes, then of each 16 bytes and its first revision in 8), a snapshot message. Numbers are big endian. In
+//! version 1 there are no runs. A file that is torn or of another version counts as none: a snapshot follows from the
+//! control plane, and until then nothing is deleted.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use portolan_sources::Files;
-use portolan_wire::agent::Snapshot;
+use portolan_wire::agent::{Snapshot, Span};
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 
-use super::{Arriving, Id, State};
+use super::{Arriving, Id, State, arriving::Received};
 
 /// What the file begins with; the digit is the version.
-const MAGIC: &[u8; 8] = b"PTLDES1\n";
+const MAGIC: &[u8; 8] = b"PTLDES2\n";
+
+/// The same of the version before.
+const MAGIC_1: &[u8; 8] = b"PTLDES1\n";
 
 /// Permissions of the file.
 const MODE: u32 = 0o600;
@@ -77,20 +81,46 @@ impl DesiredFile {
 
 fn encode(state: &State) -> Vec<u8> {
     let snapshot = state.to_snapshot();
-    let mut body = Vec::with_capacity(16 + snapshot.encoded_len());
+    let mut body = Vec::with_capacity(20 + 24 * state.history.len() + snapshot.encoded_len());
     body.extend_from_slice(&state.store);
+    body.extend(u32::try_from(state.history.len()).unwrap_or(u32::MAX).to_be_bytes());
+    for span in &state.history {
+        body.extend_from_slice(&span.incarnation);
+        body.extend(span.first.to_be_bytes());
+    }
     snapshot.encode(&mut body).expect("a vector grows as needed");
     [&MAGIC[..], &Sha256::digest(&body), &body].concat()
 }
 
 fn decode(content: &[u8]) -> Option<State> {
-    let (sum, body) = content.strip_prefix(MAGIC)?.split_first_chunk::<32>()?;
+    let (magic, content) = content.split_first_chunk::<8>()?;
+    let (sum, body) = content.split_first_chunk::<32>()?;
     if Sha256::digest(body)[..] != sum[..] {
         return None;
     }
-    let (store, snapshot) = body.split_first_chunk::<16>()?;
+    let (store, mut rest) = body.split_first_chunk::<16>()?;
     let store: Id = *store;
-    Arriving::default()
-        .part(store, Snapshot::decode(snapshot).ok()?, &State::default())
-        .ok()?
+    let mut history = Vec::new();
+    match magic {
+        MAGIC => {
+            let (count, mut spans) = rest.split_first_chunk::<4>()?;
+            for _ in 0..u32::from_be_bytes(*count) {
+                let (incarnation, after) = spans.split_first_chunk::<16>()?;
+                let (first, after) = after.split_first_chunk::<8>()?;
+                history.push(Span {
+                    incarnation: incarnation.to_vec(),
+                    first: u64::from_be_bytes(*first),
+                });
+                spans = after;
+            }
+            rest = spans;
+        }
+        MAGIC_1 => {}
+        _ => return None,
+    }
+    let snapshot = Snapshot::decode(rest).ok()?;
+    match Arriving::kept(store, history).part(snapshot, &State::default()) {
+        Ok(Received::State(state)) => Some(*state),
+        _ => None,
+    }
 }

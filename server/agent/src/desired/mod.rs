@@ -1,21 +1,26 @@
 //! The desired state of the cluster as last received: what the control plane sends, checked, put
 //! together, and turned into what this host plans by.
 //!
-//! Pure; [`disk`] keeps it. A revision that was received is never gone back from within a store:
-//! what is older is refused, what is known already is skipped.
+//! Pure; [`disk`] keeps it. A revision that was received is never gone back from within a history: what is older is
+//! refused, what is known already is skipped. A state of another history of the store is taken whatever its revision, but
+//! not before the control plane has answered what it lacks of this one ([`Arriving`]).
 
+mod arriving;
 pub mod disk;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use portolan_plan::{Desired, NodeAddresses, OwnBlock, RemoteBlock};
 use portolan_shared::ids::{BlockId, NodeId};
-use portolan_wire::agent::{Block, Change, Cluster, Node, Snapshot};
-use portolan_wire::digest::{self, Digest};
+use portolan_wire::agent::{Block, Change, Cluster, Node, Position, Snapshot, Span};
+use portolan_wire::digest::Digest;
 use portolan_wire::field::{self, BadField};
+use portolan_wire::item::{Items, read};
+use portolan_wire::older;
+
+pub use arriving::{Arriving, Received};
 
 type Id = [u8; 16];
 
@@ -25,7 +30,7 @@ pub enum Rejected {
     /// It is not as the protocol says.
     #[error("the control plane sent what the protocol does not allow")]
     Malformed(#[from] BadField),
-    /// The same store has told a newer state before.
+    /// The same history has told a newer state before.
     #[error("the control plane offers revision {offered}, but this node has {have} of the same store")]
     Older {
         /// What it offers.
@@ -43,9 +48,11 @@ pub enum Rejected {
 pub struct State {
     store: Id,
     revision: u64,
-    cluster: Option<Cluster>,
-    nodes: BTreeMap<Id, Node>,
-    blocks: BTreeMap<Id, Block>,
+    /// The newest position that the control plane told, with its proof; not newer than `revision`.
+    position: Option<Position>,
+    /// The runs of writers that the control plane named last.
+    history: Vec<Span>,
+    items: Items,
 }
 
 impl State {
@@ -59,78 +66,98 @@ impl State {
         self.revision
     }
 
-    /// What the control plane compares, to know whether this is what it would send.
-    pub fn digest(&self) -> Digest {
-        digest::of(self.cluster.as_ref(), self.nodes.values(), self.blocks.values())
+    /// Which point of which history it is, as the control plane told it.
+    pub fn position(&self) -> Option<&Position> {
+        self.position.as_ref()
     }
 
-    /// Whether another state asks the same of this node; revisions may differ.
+    /// The run that the revision counts in; empty: none is known.
+    pub fn incarnation(&self) -> &[u8] {
+        self.position
+            .as_ref()
+            .map(|position| &position.incarnation[..])
+            .unwrap_or_default()
+    }
+
+    /// The runs that the control plane named last.
+    pub fn history(&self) -> &[Span] {
+        &self.history
+    }
+
+    /// What the control plane compares, to know whether this is what it would send.
+    pub fn digest(&self) -> Digest {
+        self.items.digest()
+    }
+
+    /// The same for a control plane of the version before.
+    pub fn older_digest(&self) -> Digest {
+        older::digest(&self.items)
+    }
+
+    /// Whether another state asks the same of this node, and would be known again by the same proof; revisions may differ
+    /// within a run.
     pub fn is_same(&self, other: &Self) -> bool {
-        self.store == other.store
-            && self.cluster == other.cluster
-            && self.nodes == other.nodes
-            && self.blocks == other.blocks
+        self.store == other.store && self.incarnation() == other.incarnation() && self.items == other.items
     }
 
     /// How many blocks this node leases.
     pub fn own_blocks(&self, own: NodeId) -> usize {
-        self.blocks
-            .values()
-            .filter(|block| block.node_id == own.as_bytes())
-            .count()
+        let own = own.as_bytes();
+        self.items.all::<Block>().filter(|block| block.node_id == own).count()
     }
 
     /// Takes a commit's changes; false if they were known already.
     ///
     /// # Errors
     /// If something of it is not as the protocol says; nothing is taken then.
-    pub fn change(&mut self, change: Change) -> Result<bool, Rejected> {
+    pub fn change(&mut self, mut change: Change) -> Result<bool, Rejected> {
         if change.revision <= self.revision {
             return Ok(false);
         }
-        let cluster = change.cluster.map(checked_cluster).transpose()?;
-        let put_nodes: Vec<(Id, Node)> = change
-            .put_nodes
-            .into_iter()
-            .map(checked_node)
-            .collect::<Result<_, _>>()?;
-        let put_blocks: Vec<(Id, Block)> = change
-            .put_blocks
-            .into_iter()
-            .map(checked_block)
-            .collect::<Result<_, _>>()?;
-        let ids = |name, all: &[Vec<u8>]| all.iter().map(|id| field::id(name, id)).collect::<Result<Vec<Id>, _>>();
-        let (drop_nodes, drop_blocks) = (
-            ids("drop_nodes", &change.drop_nodes)?,
-            ids("drop_blocks", &change.drop_blocks)?,
-        );
-
-        self.cluster = cluster.or(self.cluster.take());
-        drop_nodes.iter().for_each(|id| drop(self.nodes.remove(id)));
-        drop_blocks.iter().for_each(|id| drop(self.blocks.remove(id)));
-        self.nodes.extend(put_nodes);
-        self.blocks.extend(put_blocks);
-        self.revision = change.revision;
+        let (revision, position) = (change.revision, change.position.take());
+        let (put, dropped) = older::items_of_change(change)?;
+        let put = put.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        dropped.into_iter().for_each(|id| self.items.drop(id));
+        put.into_iter().for_each(|(id, body)| self.items.put(id, body));
+        self.revision = revision;
+        self.is_at(position);
         Ok(true)
     }
 
     /// Everything up to `head` has been received. True if the revision moved.
-    pub fn progress(&mut self, head: u64) -> bool {
-        let moves = self.cluster.is_some() && head > self.revision;
+    pub fn progress(&mut self, head: u64, position: Option<Position>) -> bool {
+        let moves = self.cluster().is_some() && head > self.revision;
         if moves {
             self.revision = head;
+        }
+        if head >= self.revision {
+            self.is_at(position);
         }
         moves
     }
 
+    /// The control plane says which point the state is now. One of the version before says nothing, and no run counts.
+    fn is_at(&mut self, position: Option<Position>) {
+        self.position = position;
+    }
+
+    /// The runs that the control plane names.
+    pub fn name_history(&mut self, history: Vec<Span>) {
+        self.history = history;
+    }
+
+    fn cluster(&self) -> Option<Cluster> {
+        self.items.all::<Cluster>().next()
+    }
+
     /// What this node plans by. `own` is this node.
     pub fn desired(&self, own: NodeId) -> Desired {
-        let Some(cluster) = &self.cluster else {
+        let Some(cluster) = self.cluster() else {
             return Desired::default();
         };
         let via = |id: &[u8]| -> NodeAddresses {
-            let node = Id::try_from(id).ok().and_then(|id| self.nodes.get(&id));
-            let addresses = node.map(|node| node.addresses.as_slice()).unwrap_or_default();
+            let node = Id::try_from(id).ok().and_then(|id| self.items.get::<Node>(id));
+            let addresses = node.map(|node| node.addresses).unwrap_or_default();
             addresses.iter().filter_map(|bytes| address(bytes)).collect()
         };
         let mut desired = Desired {
@@ -142,11 +169,14 @@ impl State {
             own_blocks: Vec::new(),
             remote_blocks: Vec::new(),
         };
-        for (id, block) in &self.blocks {
-            let id = BlockId::from_bytes(*id);
-            let Some(Ok(prefix)) = block.prefix.as_ref().map(|prefix| field::prefix("prefix", prefix)) else {
+        for block in self.items.all::<Block>() {
+            let (Ok(id), Some(Ok(prefix))) = (
+                field::id("block.id", &block.id),
+                block.prefix.as_ref().map(|prefix| field::prefix("prefix", prefix)),
+            ) else {
                 continue;
             };
+            let id = BlockId::from_bytes(id);
             if block.node_id == own.as_bytes() {
                 desired.own_blocks.push(OwnBlock { id, prefix });
             } else {
@@ -164,82 +194,13 @@ impl State {
     fn to_snapshot(&self) -> Snapshot {
         Snapshot {
             revision: self.revision,
-            cluster: self.cluster.clone(),
-            nodes: self.nodes.values().cloned().collect(),
-            blocks: self.blocks.values().cloned().collect(),
-            more: false,
+            items: self.items.iter().collect(),
+            position: self.position.clone(),
+            ..Snapshot::default()
         }
-    }
-}
-
-/// A snapshot on its way, in parts.
-#[derive(Debug, Default)]
-pub struct Arriving {
-    parts: Option<State>,
-}
-
-impl Arriving {
-    /// Takes the next part; the state once the last is there. `have` is the state it will replace.
-    ///
-    /// # Errors
-    /// If it is older than `have` in the same store, or not as the protocol says.
-    pub fn part(&mut self, store: Id, part: Snapshot, have: &State) -> Result<Option<State>, Rejected> {
-        if store == have.store && part.revision < have.revision {
-            return Err(Rejected::Older {
-                offered: part.revision,
-                have: have.revision,
-            });
-        }
-        let mut state = match (self.parts.take(), part.cluster) {
-            (None, None) => return Err(Rejected::Parts),
-            (Some(state), None) if state.revision == part.revision => state,
-            (Some(_), None) => return Err(Rejected::Parts),
-            // A first part begins anew, also when a snapshot was cut off by another.
-            (_, Some(cluster)) => {
-                let cluster = Some(checked_cluster(cluster)?);
-                State {
-                    store,
-                    revision: part.revision,
-                    cluster,
-                    ..State::default()
-                }
-            }
-        };
-        for node in part.nodes {
-            let (id, node) = checked_node(node)?;
-            state.nodes.insert(id, node);
-        }
-        for block in part.blocks {
-            let (id, block) = checked_block(block)?;
-            state.blocks.insert(id, block);
-        }
-        if part.more {
-            self.parts = Some(state);
-            return Ok(None);
-        }
-        Ok(Some(state))
     }
 }
 
 fn address(bytes: &[u8]) -> Option<IpAddr> {
     field::address("addresses", bytes).ok()
-}
-
-fn checked_cluster(cluster: Cluster) -> Result<Cluster, BadField> {
-    field::id("cluster.id", &cluster.id)?;
-    field::prefixes("pod_ranges", &cluster.pod_ranges)?;
-    field::prefixes("node_ranges", &cluster.node_ranges)?;
-    field::prefixes("service_ranges", &cluster.service_ranges)?;
-    Ok(cluster)
-}
-
-fn checked_node(node: Node) -> Result<(Id, Node), BadField> {
-    field::addresses("addresses", &node.addresses)?;
-    Ok((field::id("node.id", &node.id)?, node))
-}
-
-fn checked_block(block: Block) -> Result<(Id, Block), BadField> {
-    field::id("node_id", &block.node_id)?;
-    field::prefix("prefix", block.prefix.as_ref().ok_or(BadField::Missing("prefix"))?)?;
-    Ok((field::id("block.id", &block.id)?, block))
 }

@@ -3,7 +3,11 @@ use std::sync::Arc;
 
 use portolan_sources::Files as _;
 use portolan_sources::testing::MemoryFiles;
-use portolan_wire::agent::Prefix;
+use portolan_wire::agent::{ClaimAck, Item, Prefix, Welcome};
+use portolan_wire::item::Body as _;
+
+use prost::Message as _;
+use sha2::{Digest as _, Sha256};
 
 use super::disk::DesiredFile;
 use super::*;
@@ -16,6 +20,7 @@ fn node(id: u8) -> Node {
         id: vec![id; 16],
         name: format!("node-{id}"),
         addresses: vec![vec![10, 0, 0, id]],
+        ..Node::default()
     }
 }
 
@@ -28,6 +33,7 @@ fn block(id: u8, node: u8) -> Block {
         id: vec![id; 16],
         node_id: vec![node; 16],
         prefix,
+        ..Block::default()
     }
 }
 
@@ -52,15 +58,29 @@ fn snapshot(revision: u64) -> Snapshot {
         cluster: Some(cluster()),
         nodes,
         blocks,
-        more: false,
+        ..Snapshot::default()
+    }
+}
+
+/// A connection to this store.
+fn arriving(store: Id) -> Arriving {
+    let welcome = Welcome {
+        store_id: store.to_vec(),
+        ..Welcome::default()
+    };
+    Arriving::new(&welcome).unwrap()
+}
+
+/// What came of the last part.
+fn whole(received: Result<Received, Rejected>) -> State {
+    match received {
+        Ok(Received::State(state)) => *state,
+        other => panic!("{other:?}"),
     }
 }
 
 fn state(revision: u64) -> State {
-    Arriving::default()
-        .part(STORE, snapshot(revision), &State::default())
-        .unwrap()
-        .unwrap()
+    whole(arriving(STORE).part(snapshot(revision), &State::default()))
 }
 
 #[test]
@@ -98,19 +118,17 @@ fn changes_lead_to_the_same_state_as_a_snapshot() {
         put_blocks: vec![block(12, 3)],
         drop_nodes: vec![vec![2; 16]],
         drop_blocks: vec![vec![11; 16]],
+        ..Change::default()
     };
     assert!(state.change(change.clone()).unwrap());
-    let whole = Snapshot {
+    let snapshot = Snapshot {
         revision: 8,
         cluster: Some(Cluster { mtu: 1450, ..cluster() }),
         nodes: vec![node(3), node(1)],
         blocks: vec![block(12, 3), block(10, 1)],
-        more: false,
+        ..Snapshot::default()
     };
-    let whole = Arriving::default()
-        .part(STORE, whole, &State::default())
-        .unwrap()
-        .unwrap();
+    let whole = whole(arriving(STORE).part(snapshot, &State::default()));
     assert_eq!(state, whole);
     assert_eq!(state.digest(), whole.digest());
     // Twice is once.
@@ -120,41 +138,36 @@ fn changes_lead_to_the_same_state_as_a_snapshot() {
 
 #[test]
 fn a_snapshot_in_parts_counts_once_the_last_is_there() {
-    let whole = snapshot(5);
+    let all = snapshot(5);
     let first = Snapshot {
         nodes: vec![node(1)],
         blocks: vec![],
         more: true,
-        ..whole.clone()
+        ..all.clone()
     };
     let second = Snapshot {
         cluster: None,
         nodes: vec![node(2)],
-        blocks: whole.blocks.clone(),
-        ..whole
+        blocks: all.blocks.clone(),
+        ..all
     };
-    let mut arriving = Arriving::default();
-    assert_eq!(arriving.part(STORE, first.clone(), &State::default()), Ok(None));
-    assert_eq!(
-        arriving.part(STORE, second.clone(), &State::default()),
-        Ok(Some(state(5)))
-    );
+    let none = State::default();
+    let mut arriving = arriving(STORE);
+    assert_eq!(arriving.part(first.clone(), &none), Ok(Received::Nothing));
+    assert_eq!(whole(arriving.part(second.clone(), &none)), state(5));
     // A part alone, and a part of another revision, are none.
-    assert_eq!(
-        arriving.part(STORE, second.clone(), &State::default()),
-        Err(Rejected::Parts)
-    );
-    arriving.part(STORE, first, &State::default()).unwrap();
+    assert_eq!(arriving.part(second.clone(), &none), Err(Rejected::Parts));
+    arriving.part(first, &none).unwrap();
     let other = Snapshot { revision: 6, ..second };
-    assert_eq!(arriving.part(STORE, other, &State::default()), Err(Rejected::Parts));
+    assert_eq!(arriving.part(other, &none), Err(Rejected::Parts));
 }
 
 #[test]
 fn an_older_revision_is_refused_within_a_store_and_taken_from_another() {
     let have = state(5);
-    let older = |store| Arriving::default().part(store, snapshot(4), &have);
+    let older = |store| arriving(store).part(snapshot(4), &have);
     assert_eq!(older(STORE), Err(Rejected::Older { offered: 4, have: 5 }));
-    assert_eq!(older([8; 16]).unwrap().unwrap().revision(), 4);
+    assert_eq!(whole(older([8; 16])).revision(), 4);
     let mut state = have;
     assert!(
         !state
@@ -165,9 +178,9 @@ fn an_older_revision_is_refused_within_a_store_and_taken_from_another() {
             })
             .unwrap()
     );
-    assert!(!state.progress(5) && state.progress(9) && state.revision() == 9);
+    assert!(!state.progress(5, None) && state.progress(9, None) && state.revision() == 9);
     assert!(
-        !State::default().progress(9),
+        !State::default().progress(9, None),
         "without a state there is nothing to move"
     );
 }
@@ -246,4 +259,125 @@ fn a_torn_file_counts_as_none_wherever_it_is_torn() {
         files.replace(file.path(), &changed, 0o600).unwrap();
         assert_eq!(file.load().unwrap(), None, "changed at {at}");
     }
+}
+
+/// A position of the run `run`.
+fn position(run: u8, revision: u64) -> Option<Position> {
+    Some(Position {
+        incarnation: vec![run; 16],
+        revision,
+        mark: vec![run; 32],
+    })
+}
+
+/// A leased block, and the node that leases it.
+fn leased(id: u8, of: u8) -> [Item; 2] {
+    let node = Node {
+        machine: vec![of; 32],
+        ..node(of)
+    };
+    let block = Block {
+        lease: vec![id; 32],
+        leased_at: 3,
+        ..block(id, of)
+    };
+    [node.item(), block.item()]
+}
+
+/// A state of items at a revision of the run `run`.
+fn items_at(run: u8, revision: u64, leases: &[(u8, u8)]) -> Snapshot {
+    Snapshot {
+        revision,
+        items: std::iter::once(cluster().item())
+            .chain(leases.iter().flat_map(|(block, of)| leased(*block, *of)))
+            .collect(),
+        position: position(run, revision),
+        ..Snapshot::default()
+    }
+}
+
+fn put(revision: u64, items: impl IntoIterator<Item = Item>) -> Change {
+    Change {
+        revision,
+        put: items.into_iter().collect(),
+        position: position(2, revision),
+        ..Change::default()
+    }
+}
+
+#[test]
+fn a_state_of_another_history_counts_once_what_it_lacks_is_decided() {
+    let have = whole(arriving(STORE).part(items_at(1, 90, &[(10, 1), (11, 2), (12, 3)]), &State::default()));
+    let welcome = Welcome {
+        store_id: STORE.to_vec(),
+        other_history: true,
+        history: vec![Span {
+            incarnation: vec![2; 16],
+            first: 1,
+        }],
+        ..Welcome::default()
+    };
+    let mut arriving = Arriving::new(&welcome).unwrap();
+    let Received::Claim(claim) = arriving.part(items_at(2, 26, &[(10, 1)]), &have).unwrap() else {
+        panic!("what is here and not there is claimed");
+    };
+    let [only] = &claim[..] else { panic!("{claim:?}") };
+    let [two, three] = [leased(11, 2), leased(12, 3)];
+    let items: Items = only.items.iter().map(|item| read(item.clone()).unwrap()).collect();
+    let expected: Items = two
+        .iter()
+        .chain(&three)
+        .map(|item| read(item.clone()).unwrap())
+        .collect();
+    assert_eq!(items, expected);
+
+    // Meanwhile what comes is of the state to be, and a mark of it is not of the state that is.
+    assert_eq!(arriving.progress(27, position(2, 27)), Some(Received::Nothing));
+    assert_eq!(arriving.change(put(28, two)).unwrap(), Ok(Received::Nothing));
+    // The answer names a revision that has not all come yet.
+    assert_eq!(arriving.claimed(ClaimAck { revision: 29 }.revision), Received::Nothing);
+    let Ok(Received::State(now)) = arriving.change(put(29, three)).unwrap() else {
+        panic!("now it counts");
+    };
+    assert_eq!(
+        (now.revision(), now.incarnation(), now.own_blocks(OWN)),
+        (29, &[2; 16][..], 1)
+    );
+    assert_eq!(now.desired(OWN).remote_blocks.len(), 2, "nothing that runs is cut");
+    assert_eq!(now.history(), welcome.history);
+    // From now on changes are of the state that is.
+    let change = put(30, []);
+    assert_eq!(arriving.change(change.clone()).unwrap(), Err(change));
+}
+
+#[test]
+fn the_run_that_a_state_is_of_comes_back_from_disk_with_it() {
+    let (file, files) = file();
+    let welcome = Welcome {
+        store_id: STORE.to_vec(),
+        history: (1..=3)
+            .map(|n| Span {
+                incarnation: vec![n; 16],
+                first: n.into(),
+            })
+            .collect(),
+        ..Welcome::default()
+    };
+    let state = whole(
+        Arriving::new(&welcome)
+            .unwrap()
+            .part(items_at(3, 9, &[(10, 1)]), &State::default()),
+    );
+    file.save(&state).unwrap();
+    assert_eq!(file.load().unwrap().as_ref(), Some(&state));
+    assert_eq!(file.load().unwrap().unwrap().history().len(), 3);
+    // The same items of another run are another state: what is on disk must be known again.
+    let other = whole(arriving(STORE).part(items_at(4, 9, &[(10, 1)]), &State::default()));
+    assert!(!state.is_same(&other));
+
+    // What the version before has kept is read: a node that is upgraded without the control plane keeps its network.
+    let body = [&STORE[..], &snapshot(5).encode_to_vec()].concat();
+    let kept = [&b"PTLDES1\n"[..], &Sha256::digest(&body), &body].concat();
+    files.replace(file.path(), &kept, 0o600).unwrap();
+    assert_eq!(file.load().unwrap(), Some(self::state(5)));
 }

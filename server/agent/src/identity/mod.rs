@@ -151,12 +151,13 @@ impl Identity {
         self.write_facts()
     }
 
-    /// Notes that the node was removed from its cluster.
+    /// Notes whether the node was removed from its cluster. It may be one again: a control plane that is put back to an
+    /// older state knows it still.
     ///
     /// # Errors
     /// If the disk does not take it.
-    pub fn note_removed(&mut self) -> Result<(), IdentityError> {
-        self.facts.removed = true;
+    pub fn note_removed(&mut self, removed: bool) -> Result<(), IdentityError> {
+        self.facts.removed = removed;
         self.write_facts()
     }
 
@@ -394,7 +395,7 @@ mod tests {
         assert!(!read.has_expired(micros(end) - 1) && read.has_expired(micros(end)));
         assert!(!read.has_expired(micros(10)), "a clock that was set back says nothing");
 
-        made.note_removed().unwrap();
+        made.note_removed(true).unwrap();
         assert!(Identity::load(&files, home.path()).unwrap().unwrap().is_removed());
         std::fs::write(&path, "torn").unwrap();
         assert!(matches!(

@@ -1,11 +1,11 @@
 //! Which pod has which addresses, computed from the events of the log. Pure.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use portolan_shared::addr::Cidr;
-use portolan_shared::ids::PortId;
+use portolan_shared::ids::{BlockId, PortId};
 use serde::{Deserialize, Serialize};
 
 use super::pool::Pool;
@@ -24,6 +24,8 @@ pub(super) enum Event {
     Released(Release),
     /// The first line of a compacted log.
     Base(Base),
+    /// A block is given back to the control plane: nothing of it is given any more.
+    GivenBack(BlockId),
 }
 
 /// What a compacted log starts from.
@@ -72,6 +74,8 @@ pub(super) struct Ledger {
     seq: u64,
     forgotten: u64,
     pub(super) pool: Pool,
+    /// Blocks that were given back and may still be among the leased ones.
+    given_back: BTreeSet<BlockId>,
 }
 
 impl Ledger {
@@ -124,6 +128,7 @@ impl Ledger {
                 self.forgotten = self.forgotten.max(base.forgotten);
                 self.pool.restore_freed(base.freed);
             }
+            Event::GivenBack(block) => drop(self.given_back.insert(block)),
             Event::Allocated(allocation) => {
                 let same_sandbox = self.find(&allocation.container, &allocation.ifname).map(|old| old.id);
                 let same_address = self
@@ -238,6 +243,21 @@ impl Ledger {
         self.pool.set_blocks(blocks, ranges);
     }
 
+    /// Whether a block was given back.
+    pub(super) fn gave_back(&self, block: BlockId) -> bool {
+        self.given_back.contains(&block)
+    }
+
+    /// Forgets what was given back and is leased no more.
+    pub(super) fn leased(&mut self, blocks: &BTreeSet<BlockId>) {
+        self.given_back.retain(|block| blocks.contains(block));
+    }
+
+    /// Whether no pod has an address of a block.
+    pub(super) fn is_empty(&self, block: &Cidr) -> bool {
+        self.pool.none_used_in(block)
+    }
+
     /// The fewest events that give this same state.
     pub(super) fn compacted(&self) -> Vec<Event> {
         let base = Base {
@@ -251,11 +271,12 @@ impl Ledger {
         std::iter::once(Event::Base(base))
             .chain(allocated)
             .chain(released)
+            .chain(self.given_back.iter().map(|block| Event::GivenBack(*block)))
             .collect()
     }
 
     /// How many events [`Self::compacted`] gives.
     pub(super) fn compacted_len(&self) -> usize {
-        1 + self.allocations.len() + self.releases.len()
+        1 + self.allocations.len() + self.releases.len() + self.given_back.len()
     }
 }

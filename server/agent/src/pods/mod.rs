@@ -5,6 +5,7 @@
 //! the other way round: the route is removed first, then the address is free. Nothing here needs the control plane to
 //! be there.
 
+mod blocks;
 mod ledger;
 mod log;
 mod pool;
@@ -23,7 +24,6 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use portolan_plan::{PodRoute, link_name};
-use portolan_shared::addr::{Cidr, Family};
 use portolan_shared::ids::PortId;
 use portolan_sources::{AppendLog, Blocking, Ids};
 use portolan_wire::error_chain;
@@ -83,24 +83,6 @@ impl Pods {
             starved,
             configured,
         })
-    }
-
-    /// What pods are given from now on. [`crate::host::Host::converge`] calls it.
-    pub fn configure(&self, network: PodNetwork) {
-        let mut state = self.state.lock();
-        if state.network.as_ref() == Some(&network) {
-            return;
-        }
-        let blocks: Vec<Cidr> = network.blocks.iter().map(|block| block.prefix).collect();
-        state.ledger.set_blocks(&blocks, &network.ranges);
-        state.network = Some(network);
-        drop(state);
-        self.configured.send_replace(());
-    }
-
-    /// Changes when pods are given something else, such as another block.
-    pub fn configured(&self) -> watch::Receiver<()> {
-        self.configured.subscribe()
     }
 
     /// Gives a pod its addresses and its link. Asked again for the same sandbox and interface, it
@@ -284,24 +266,12 @@ impl Pods {
         Ok(())
     }
 
-    /// How full the blocks are.
-    pub fn usage(&self) -> Usage {
-        let state = self.state.lock();
-        let Some(network) = &state.network else {
-            return Usage::default();
-        };
-        let families = network.families();
-        let room = |family| families.contains(&family).then(|| state.ledger.pool.room(family));
-        Usage {
-            blocks: network.blocks.len(),
-            v4: room(Family::V4),
-            v6: room(Family::V6),
-        }
-    }
-
     /// Decides, and writes to the log without waiting for the disk.
     fn allocate(&self, pod: &AddPod, inode: u64) -> Result<(Arc<Allocation>, PodNetwork, u64), AddError> {
         let mut state = self.state.lock();
+        if state.closed {
+            return Err(AddError::Removed);
+        }
         let network = state
             .network
             .clone()

@@ -123,6 +123,11 @@ impl Pool {
         !self.used.contains(&address)
     }
 
+    /// Whether no address of a range is given.
+    pub(super) fn none_used_in(&self, range: &Cidr) -> bool {
+        self.used.range(range.first()..=range.last()).next().is_none()
+    }
+
     /// Counts an address as given. False if it was already.
     pub(super) fn mark(&mut self, address: IpAddr) -> bool {
         if self.freed_set.remove(&address) {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 use portolan_plan::link_name;
-use portolan_shared::ids::PortId;
+use portolan_shared::addr::Cidr;
+use portolan_shared::ids::{BlockId, PortId};
 use portolan_sources::{AppendLog, Barrier, Ids};
 
 use super::PodNetwork;
@@ -23,6 +24,8 @@ pub(super) struct State {
     pub(super) ledger: Ledger,
     pub(super) network: Option<PodNetwork>,
     pub(super) suspects: Suspects,
+    /// The node was removed: no pod is given anything.
+    pub(super) closed: bool,
     log: Box<dyn AppendLog>,
     lines: usize,
     /// The file differs from the ledger: it is written anew before anything is added.
@@ -49,6 +52,7 @@ impl State {
             ledger,
             network: None,
             suspects: Suspects::default(),
+            closed: false,
             log: file,
             lines,
             rewrite,
@@ -69,6 +73,23 @@ impl State {
             .get(id)
             .cloned()
             .ok_or_else(|| io::Error::other("an allocation just made is not there"))
+    }
+
+    /// What addresses are given from: the leased blocks but for those that were given back.
+    pub(super) fn set_blocks(&mut self, network: &PodNetwork) {
+        let held = network.blocks.iter().filter(|block| !self.ledger.gave_back(block.id));
+        let held: Vec<Cidr> = held.map(|block| block.prefix).collect();
+        self.ledger.set_blocks(&held, &network.ranges);
+    }
+
+    /// Writes down, durably, that blocks are given back.
+    pub(super) fn give_back(&mut self, blocks: &[BlockId]) -> io::Result<()> {
+        for block in blocks {
+            let event = Event::GivenBack(*block);
+            self.append(&event)?;
+            self.ledger.apply(event);
+        }
+        self.sync().map(drop)
     }
 
     /// Gives addresses back. This works also when the log cannot be written: it is written anew before the next address

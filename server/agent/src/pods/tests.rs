@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use portolan_plan::{NodeAddresses, OwnBlock};
+use portolan_shared::addr::Family;
 use portolan_shared::ids::BlockId;
 use portolan_sources::Files as _;
 use portolan_sources::testing::{MemoryFiles, OnTheSpot, SeededRandom, SetClock};
@@ -334,4 +335,46 @@ proptest! {
         let listed: BTreeMap<PortId, Arc<Allocation>> = rig.pods.list().unwrap().allocations.into_iter().map(|a| (a.id, a)).collect();
         prop_assert_eq!(mirror, listed);
     }
+}
+
+#[test]
+fn a_block_that_was_given_back_gives_nothing_any_more_not_even_after_a_power_cut() {
+    let blocks = ["10.1.0.0/30", "10.1.0.4/30"];
+    let mut rig = Rig::new(&blocks);
+    for n in 1..=3 {
+        rig.add(n).unwrap();
+    }
+    let ids = |n: u8| BlockId::from_bytes([n; 16]);
+    assert!(rig.pods.spare_block(0) && !rig.pods.spare_block(1));
+    assert_eq!(rig.pods.give_back_blocks(9).unwrap(), [ids(1)], "the first holds pods");
+    assert!(rig.pods.owes_blocks() && !rig.pods.spare_block(0));
+    assert!(matches!(rig.add(4), Err(AddError::Exhausted(Family::V4, _))));
+    rig.disk.cut_power(0);
+    rig.restart(&blocks);
+    assert!(matches!(rig.add(4), Err(AddError::Exhausted(Family::V4, _))));
+    assert_eq!(
+        rig.pods.give_back_blocks(0).unwrap(),
+        [ids(1)],
+        "told again while it is leased"
+    );
+    // It is leased no more; leased again, it is another block.
+    rig.pods.configure(network(&blocks[..1]));
+    assert!(!rig.pods.owes_blocks());
+    rig.pods.configure(network(&blocks));
+    rig.add(4).unwrap();
+}
+
+#[test]
+fn a_removed_node_gives_nothing_and_leaves_what_runs_alone() {
+    let rig = Rig::new(&["10.1.0.0/26"]);
+    rig.add(1).unwrap();
+    rig.pods.set_removed(true);
+    assert!(matches!(rig.add(2), Err(AddError::Removed)));
+    assert!(rig.pods.usage().removed);
+    assert_eq!((rig.links(), rig.pods.list().unwrap().allocations.len()), (1, 1));
+    let one = rig.sandbox(1);
+    rig.add(1).unwrap();
+    assert!(rig.pods.remove(&one.container, &one.ifname).unwrap().is_some());
+    rig.pods.set_removed(false);
+    rig.add(2).unwrap();
 }

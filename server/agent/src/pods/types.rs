@@ -63,6 +63,9 @@ pub struct Wired {
 /// Why a pod got no network.
 #[derive(Debug, thiserror::Error)]
 pub enum AddError {
+    /// The node was removed from its cluster.
+    #[error("this node was removed from its cluster")]
+    Removed,
     /// The agent has not heard yet what the cluster's pods are given.
     #[error("this node does not know its cluster's pod network yet")]
     NotReady,
@@ -86,7 +89,7 @@ impl AddError {
     pub fn waits_for_block(&self) -> bool {
         match self {
             Self::NotReady | Self::NoBlock(_) | Self::Exhausted(..) => true,
-            Self::Log(_) | Self::Attach(_) => false,
+            Self::Removed | Self::Log(_) | Self::Attach(_) => false,
         }
     }
 }
@@ -110,6 +113,8 @@ pub enum CheckError {
 /// How full the node's blocks are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
+    /// The node was removed from its cluster: nothing is given.
+    pub removed: bool,
     /// Leased blocks of both families.
     pub blocks: usize,
     /// IPv4; absent when the cluster's pods have none.

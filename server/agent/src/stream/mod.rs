@@ -1,11 +1,13 @@
 //! The connection to the control plane: kept up for ever, and resumed from where it broke off.
 //!
-//! [`run`] connects and connects again; `session` is one connection: desired state in, reports out.
+//! [`run`] connects and connects again; `session` is one connection: desired state in, reports out. [`parting`] is what a
+//! machine still says that is no node any more.
 //! Everything it receives goes into the desired state and from there to [`crate::converge`]; nothing
 //! here touches the kernel.
 
 pub mod backoff;
 pub mod connect;
+pub mod parting;
 mod reporter;
 mod session;
 mod shared;
@@ -29,7 +31,7 @@ use crate::identity::{Identity, tls};
 use crate::machine::Sources;
 use crate::pods::Pods;
 use backoff::Backoff;
-use connect::connect;
+use connect::{ConnectError, Socket, connect};
 use session::Session;
 use shared::{PendingReports, SessionEnd};
 
@@ -55,8 +57,8 @@ pub struct SessionContext {
     pub sources: Sources,
 }
 
-/// Keeps the connection up until the node is removed from its cluster.
-pub async fn run(context: &SessionContext, identity: Identity) {
+/// Keeps the connection up until the node is removed from its cluster; the identity that has noted it.
+pub async fn run(context: &SessionContext, identity: Identity) -> Identity {
     let identity = Mutex::new(identity);
     let mut backoff = Backoff::default();
     let mut tls = None;
@@ -66,11 +68,10 @@ pub async fn run(context: &SessionContext, identity: Identity) {
     loop {
         let wait = match connection(context, &identity, &mut tls, &pending, &mut backoff, &mut told).await {
             SessionEnd::Refused(refused) if refused.code == REMOVED => {
-                tracing::error!("this node was removed from its cluster; its network stays as it is until it is reset");
-                if let Err(error) = identity.lock().note_removed() {
+                if let Err(error) = identity.lock().note_removed(true) {
                     tracing::error!(%error, "cannot note that this node was removed");
                 }
-                return;
+                return identity.into_inner();
             }
             SessionEnd::Refused(refused) => {
                 tracing::error!(
@@ -108,18 +109,8 @@ async fn connection(
     backoff: &mut Backoff,
     told: &mut bool,
 ) -> SessionEnd {
-    let (certified, endpoint) = {
-        let identity = identity.lock();
-        (identity.certified_at(), identity.endpoint().to_owned())
-    };
-    let config = match tls {
-        Some((of, config)) if *of == certified => Arc::clone(config),
-        _ => match tls::of_node(&identity.lock(), &context.sources.clock) {
-            Ok(config) => Arc::clone(&tls.insert((certified, Arc::new(config))).1),
-            Err(error) => return SessionEnd::Connect(error.into()),
-        },
-    };
-    let socket = match connect(&*context.sources.net, &endpoint, STREAM_PATH, config, MAX_FRAME).await {
+    let copy = identity.lock().clone();
+    let socket = match open(context, &copy, tls).await {
         Ok(socket) => socket,
         Err(error) => return SessionEnd::Connect(error),
     };
@@ -131,6 +122,26 @@ async fn connection(
         *told = true;
     }
     ended
+}
+
+/// A connection to the stream's endpoint.
+async fn open(context: &SessionContext, identity: &Identity, tls: &mut Tls) -> Result<Socket, ConnectError> {
+    let certified = identity.certified_at();
+    let config = match tls {
+        Some((of, config)) if *of == certified => Arc::clone(config),
+        _ => {
+            let config = Arc::new(tls::of_node(identity, &context.sources.clock)?);
+            Arc::clone(&tls.insert((certified, config)).1)
+        }
+    };
+    connect(
+        &*context.sources.net,
+        identity.endpoint(),
+        STREAM_PATH,
+        config,
+        MAX_FRAME,
+    )
+    .await
 }
 
 /// A random number that makes the waits of many agents differ.

@@ -22,7 +22,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::SessionContext;
-use super::shared::{PendingReports, Received, ReportError, SessionEnd, frame};
+use super::shared::{Claiming, FromControl, PendingReports, ReportError, SessionEnd, frame};
 use crate::converge::{Exception, Subject};
 use crate::identity::{CERTIFICATE_LIFE, Identity};
 use crate::pods::{Allocation, Events, Release};
@@ -41,6 +41,9 @@ const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// How long to wait before asking again after a block was refused.
 const AFTER_REFUSAL: Duration = Duration::from_secs(60);
+
+/// How long a block is empty before it is given back without being asked for.
+const REST: Duration = Duration::from_secs(10 * 60);
 
 /// How often the reporter checks whether something is due.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -73,10 +76,16 @@ struct BlockRequest {
 pub(super) struct Reporter<'a> {
     context: &'a SessionContext,
     identity: &'a Mutex<Identity>,
-    received: &'a Received,
+    received: &'a FromControl,
     pending: &'a PendingReports,
     unanswered: Option<UnansweredReport>,
     block_request: Option<BlockRequest>,
+    /// How often blocks had been asked back when that was last looked at.
+    blocks_wanted: u32,
+    /// Since when there has been room enough without an empty block.
+    spare_since: Option<Instant>,
+    /// When blocks were last given back.
+    returned_at: Option<Instant>,
     /// When a new certificate was asked for.
     renewal_asked_at: Option<Instant>,
 }
@@ -85,7 +94,7 @@ impl<'a> Reporter<'a> {
     pub(super) fn new(
         context: &'a SessionContext,
         identity: &'a Mutex<Identity>,
-        received: &'a Received,
+        received: &'a FromControl,
         pending: &'a PendingReports,
     ) -> Self {
         Self {
@@ -95,6 +104,9 @@ impl<'a> Reporter<'a> {
             pending,
             unanswered: None,
             block_request: None,
+            blocks_wanted: 0,
+            spare_since: None,
+            returned_at: None,
             renewal_asked_at: None,
         }
     }
@@ -103,10 +115,12 @@ impl<'a> Reporter<'a> {
     pub(super) async fn run<S: ByteStream>(mut self, sink: &mut Sink<S>) -> Result<Infallible, SessionEnd> {
         let mut stored = self.received.stored_pod_seq.subscribe();
         let mut refused_blocks = self.received.refused_blocks.subscribe();
+        let mut blocks_wanted = self.received.blocks_wanted.subscribe();
         let mut newest = self.context.pods.watch();
         let mut standing = self.context.standing.clone();
         let mut desired = self.context.desired.subscribe();
         let known = known(&mut stored).await;
+        self.claim(sink).await?;
         let own = *newest.borrow();
         self.catch_up(known, own).await?;
         standing.mark_changed();
@@ -115,7 +129,8 @@ impl<'a> Reporter<'a> {
             let mut frames = Vec::new();
             if standing.has_changed().unwrap_or(false) {
                 let now = standing.borrow_and_update();
-                if now.revision > 0 || !now.exceptions.is_empty() {
+                let same_run = now.incarnation == self.context.desired.borrow().incarnation();
+                if same_run && (now.revision > 0 || !now.exceptions.is_empty()) {
                     let revision = now.revision;
                     let exceptions = now.exceptions.iter().map(exception).collect();
                     frames.push(frame(Out::Applied(agent::Applied { revision, exceptions })));
@@ -131,6 +146,7 @@ impl<'a> Reporter<'a> {
                 }
             }
             frames.extend(self.block());
+            frames.extend(self.returned().await?);
             frames.extend(self.renewal()?);
             for frame in frames {
                 sink.feed(frame).await.map_err(Box::new)?;
@@ -142,8 +158,35 @@ impl<'a> Reporter<'a> {
                 _ = standing.changed() => standing.mark_changed(),
                 _ = desired.changed() => {}
                 _ = refused_blocks.changed() => refused_blocks.mark_changed(),
+                _ = blocks_wanted.changed() => {}
                 () = self.context.pods.starved().notified() => {}
                 _ = ticks.tick() => {}
+            }
+        }
+    }
+
+    /// If the state here is of another history, claims what of it the control plane lacks, and waits until the new state is
+    /// here.
+    async fn claim<S: ByteStream>(&self, sink: &mut Sink<S>) -> Result<(), SessionEnd> {
+        let mut claiming = self.received.claiming.subscribe();
+        loop {
+            let due = match &*claiming.borrow_and_update() {
+                Claiming::No => return Ok(()),
+                Claiming::Due(claim) => claim.clone(),
+                Claiming::Awaited | Claiming::Sent => Vec::new(),
+            };
+            if !due.is_empty() {
+                let items: usize = due.iter().map(|part| part.items.len()).sum();
+                tracing::warn!(items, "claiming what the control plane does not know any more");
+                self.received.claiming.send_replace(Claiming::Sent);
+                for part in due {
+                    sink.feed(frame(Out::Claim(part))).await.map_err(Box::new)?;
+                }
+                sink.flush().await.map_err(Box::new)?;
+            }
+            // The sender lives as long as the session.
+            if claiming.changed().await.is_err() {
+                return Ok(());
             }
         }
     }
@@ -244,6 +287,30 @@ impl<'a> Reporter<'a> {
         Some(frame(Out::Blocks(agent::BlockRequest {
             have: u32::try_from(have).unwrap_or(u32::MAX),
         })))
+    }
+
+    /// A block that is given back: one that holds no pod, when another node needs one, or after a rest while there is room
+    /// enough without it. What was given back and is leased still is told again.
+    async fn returned(&mut self) -> Result<Option<Message>, SessionEnd> {
+        let wanted = *self.received.blocks_wanted.borrow();
+        let asked = std::mem::replace(&mut self.blocks_wanted, wanted) != wanted;
+        let now = Instant::now();
+        let pods = &self.context.pods;
+        if !pods.spare_block(LOW_WATER * 2) {
+            self.spare_since = None;
+        }
+        let rested = now >= *self.spare_since.get_or_insert(now) + REST;
+        let most = usize::from((rested || asked) && pods.spare_block(1));
+        let untold = pods.owes_blocks() && self.returned_at.is_none_or(|at| now >= at + LOOK_EVERY);
+        if most == 0 && !untold {
+            return Ok(None);
+        }
+        (self.spare_since, self.returned_at) = (None, Some(now));
+        let pods = Arc::clone(pods);
+        let blocks = self.blocking(move || pods.give_back_blocks(most)).await?;
+        tracing::info!(blocks = blocks.len(), asked, "giving blocks back that hold no pod");
+        let blocks = blocks.iter().map(|block| block.as_bytes().to_vec()).collect();
+        Ok(Some(frame(Out::LetGo(agent::LetGo { blocks }))))
     }
 
     /// A request for a new certificate, if this one has lived for half its life.

@@ -10,7 +10,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use parking_lot::Mutex;
 use portolan_sources::ByteStream;
 use portolan_wire::agent::{Hello, ToAgent, from_agent, to_agent::Message as In};
-use portolan_wire::{DEAD_SECONDS, PROTOCOL, field};
+use portolan_wire::{DEAD_SECONDS, PROTOCOL};
 use prost::Message as _;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -18,8 +18,8 @@ use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::SessionContext;
 use super::reporter::Reporter;
-use super::shared::{PendingReports, Received, SessionEnd, frame};
-use crate::desired::{Arriving, Rejected};
+use super::shared::{Claiming, FromControl, PendingReports, SessionEnd, frame};
+use crate::desired::{Arriving, Received};
 use crate::identity::Identity;
 
 /// One connection.
@@ -27,7 +27,7 @@ pub(super) struct Session<'a> {
     context: &'a SessionContext,
     identity: &'a Mutex<Identity>,
     pending: &'a PendingReports,
-    received: Received,
+    received: FromControl,
 }
 
 impl<'a> Session<'a> {
@@ -36,7 +36,7 @@ impl<'a> Session<'a> {
             context,
             identity,
             pending,
-            received: Received::default(),
+            received: FromControl::default(),
         }
     }
 
@@ -67,9 +67,12 @@ impl<'a> Session<'a> {
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             store_id: state.store().to_vec(),
             desired_revision: state.revision(),
-            desired_digest: state.digest().to_vec(),
+            desired_digest: state.older_digest().to_vec(),
             applied_revision: self.context.standing.borrow().revision,
             kernel: self.context.kernel_release.clone(),
+            position: state.position().cloned(),
+            digest: state.digest().to_vec(),
+            history: state.history().to_vec(),
         };
         frame(from_agent::Message::Hello(hello))
     }
@@ -77,7 +80,6 @@ impl<'a> Session<'a> {
     async fn read<S: ByteStream>(&self, mut stream: SplitStream<WebSocketStream<S>>) -> Result<Infallible, SessionEnd> {
         let mut reading = Reading {
             arriving: Arriving::default(),
-            store: [0; 16],
             marked: false,
         };
         loop {
@@ -95,6 +97,24 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Goes on with what came of a state on its way.
+    fn received(&self, received: Received) {
+        match received {
+            Received::Nothing => {}
+            Received::State(state) => {
+                tracing::info!(revision = state.revision(), "received the whole desired state");
+                self.context.desired.send_replace(Arc::new(*state));
+                if self.received.claiming.send_replace(Claiming::No) != Claiming::No {
+                    // What the control plane knows of the pods is of another history.
+                    self.pending.set_full(true);
+                }
+            }
+            Received::Claim(claim) => {
+                self.received.claiming.send_replace(Claiming::Due(claim));
+            }
+        }
+    }
+
     fn take(&self, reading: &mut Reading, frame: Bytes) -> Result<(), SessionEnd> {
         let Ok(ToAgent { message: Some(message) }) = ToAgent::decode(frame) else {
             // An unknown message of a newer control plane: this version does not need it.
@@ -105,36 +125,61 @@ impl<'a> Session<'a> {
             In::Refused(refused) => return Err(SessionEnd::Refused(refused)),
             In::Welcome(_) if welcome => return Err(SessionEnd::Protocol("a second welcome")),
             In::Welcome(told) => {
-                reading.store = field::id("store_id", &told.store_id).map_err(Rejected::from)?;
+                reading.arriving = Arriving::new(&told)?;
                 let (resumed, head) = (told.resumed, told.head);
                 tracing::info!(resumed, head, "connected to the control plane");
+                if told.other_history {
+                    tracing::warn!(
+                        head,
+                        "the control plane was put back to an older state, or lost the newest"
+                    );
+                    self.received.claiming.send_replace(Claiming::Awaited);
+                }
                 self.received.report_part.store(told.pod_report_part, Ordering::Relaxed);
                 self.received.stored_pod_seq.send_replace(Some(told.pod_seq));
             }
             _ if !welcome => return Err(SessionEnd::Protocol("something before the welcome")),
             In::Snapshot(part) => {
                 let have = Arc::clone(&self.context.desired.borrow());
-                if let Some(state) = reading.arriving.part(reading.store, part, &have)? {
-                    tracing::info!(revision = state.revision(), "received the whole desired state");
-                    self.context.desired.send_replace(Arc::new(state));
+                let received = reading.arriving.part(part, &have)?;
+                self.received(received);
+            }
+            In::Change(change) => match reading.arriving.change(change)? {
+                Ok(received) => self.received(received),
+                Err(change) => {
+                    let mut taken = Ok(false);
+                    self.context.desired.send_if_modified(|state| {
+                        taken = Arc::make_mut(state).change(change);
+                        matches!(taken, Ok(true))
+                    });
+                    taken?;
                 }
-            }
-            In::Change(change) => {
-                let mut taken = Ok(false);
-                self.context.desired.send_if_modified(|state| {
-                    taken = Arc::make_mut(state).change(change);
-                    matches!(taken, Ok(true))
-                });
-                taken?;
-            }
+            },
             In::Progress(progress) => {
+                if let Some(received) = reading.arriving.progress(progress.head, progress.position.clone()) {
+                    self.received(received);
+                    return Ok(());
+                }
                 // The first mark means that everything missed has come, so the revision is applied. Later marks only
                 // keep this node from falling behind in the feed.
                 let news = !std::mem::replace(&mut reading.marked, true);
+                let history = reading.arriving.history();
                 self.context.desired.send_if_modified(|state| {
-                    progress.head > state.revision() && Arc::make_mut(state).progress(progress.head) && news
+                    if progress.head < state.revision() {
+                        return false;
+                    }
+                    let state = Arc::make_mut(state);
+                    if news {
+                        state.name_history(history.to_vec());
+                    }
+                    state.progress(progress.head, progress.position) && news
                 });
             }
+            In::ClaimAck(ack) => {
+                let received = reading.arriving.claimed(ack.revision);
+                self.received(received);
+            }
+            In::WantBlocks(_) => self.received.blocks_wanted.send_modify(|count| *count += 1),
             In::PodAck(ack) => {
                 for refused in &ack.refused {
                     tracing::error!(
@@ -169,7 +214,6 @@ impl<'a> Session<'a> {
 /// Where the reader is.
 struct Reading {
     arriving: Arriving,
-    store: [u8; 16],
     /// Whether a progress mark has come.
     marked: bool,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portolan_wire::DEAD_SECONDS;
-use portolan_wire::agent::{FromAgent, Refused, from_agent};
+use portolan_wire::agent::{Claim, FromAgent, Refused, from_agent};
 use prost::Message as _;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -64,24 +64,45 @@ pub(super) enum ReportError {
 }
 
 /// What the reader has received on this connection and the reporter needs.
-pub(super) struct Received {
+pub(super) struct FromControl {
     /// The newest pod event that the control plane has stored; `None` before the welcome.
     pub(super) stored_pod_seq: watch::Sender<Option<u64>>,
     /// Counts refused requests for a block.
     pub(super) refused_blocks: watch::Sender<u32>,
+    /// Counts how often blocks were asked back.
+    pub(super) blocks_wanted: watch::Sender<u32>,
     /// Counts acknowledged reports of pods.
     pub(super) acknowledged_reports: AtomicU64,
     /// Most pods in a part of a full report; 0: it goes as one.
     pub(super) report_part: AtomicU32,
+    /// Whether the state here is of another history, and what of it has to be claimed. Until that is answered nothing else
+    /// is reported: the control plane would take it for what is of its own history.
+    pub(super) claiming: watch::Sender<Claiming>,
 }
 
-impl Default for Received {
+/// How far a claim is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) enum Claiming {
+    /// There is none, or it is answered and the new state is here.
+    #[default]
+    No,
+    /// The new state is on its way.
+    Awaited,
+    /// It has to be sent, in these parts.
+    Due(Vec<Claim>),
+    /// It is sent.
+    Sent,
+}
+
+impl Default for FromControl {
     fn default() -> Self {
         Self {
             stored_pod_seq: watch::Sender::new(None),
             refused_blocks: watch::Sender::new(0),
+            blocks_wanted: watch::Sender::new(0),
             acknowledged_reports: AtomicU64::new(0),
             report_part: AtomicU32::new(0),
+            claiming: watch::Sender::default(),
         }
     }
 }

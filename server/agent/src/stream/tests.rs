@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
 use portolan_plan::Desired;
 use portolan_sources::{Clock as _, Files, SystemClock, SystemFiles};
+use portolan_wire::PROTOCOL;
 use portolan_wire::agent::{
     Block, Change, Cluster, FromAgent, Hello, PodAck, PodReport, Prefix, Progress, Refused, Renewed, Snapshot, ToAgent,
     Welcome, from_agent::Message as In, to_agent::Message as Out,
@@ -84,7 +85,7 @@ impl Rigged {
         let running = tokio::spawn(async move {
             tokio::select! {
                 () = work => {}
-                () = run(&context, identity) => {}
+                _ = run(&context, identity) => {}
             }
         });
         Self {
@@ -110,7 +111,11 @@ impl Rigged {
         let (mut peer, _) = self.connection().await;
         peer.send(Out::Welcome(welcome(false, 0))).await;
         peer.send(Out::Snapshot(snapshot(revision))).await;
-        peer.send(Out::Progress(Progress { head: revision })).await;
+        peer.send(Out::Progress(Progress {
+            head: revision,
+            position: None,
+        }))
+        .await;
         let (mut applied, mut reported) = (false, false);
         while !(applied && reported) {
             match peer.next().await {
@@ -181,6 +186,7 @@ fn welcome(resumed: bool, pod_seq: u64) -> Welcome {
         resumed,
         pod_seq,
         pod_report_part: 0,
+        ..Welcome::default()
     }
 }
 
@@ -194,6 +200,7 @@ fn snapshot(revision: u64) -> Snapshot {
         id: vec![10; 16],
         node_id: OWN.as_bytes().to_vec(),
         prefix: Some(prefix(0, 26)),
+        ..Block::default()
     };
     let cluster = Cluster {
         id: vec![9; 16],
@@ -217,10 +224,14 @@ fn roomy() -> Pods {
 async fn the_state_is_taken_kept_told_and_gone_on_from() {
     let rig = Rigged::new(roomy(), now()).await;
     let (mut peer, hello) = rig.connection().await;
-    assert_eq!((hello.desired_revision, hello.protocol), (0, 1));
+    assert_eq!((hello.desired_revision, hello.protocol), (0, PROTOCOL));
     peer.send(Out::Welcome(welcome(false, 0))).await;
     peer.send(Out::Snapshot(snapshot(5))).await;
-    peer.send(Out::Progress(Progress { head: 6 })).await;
+    peer.send(Out::Progress(Progress {
+        head: 6,
+        position: None,
+    }))
+    .await;
     let report = loop {
         match peer.next().await {
             In::Pods(report) => break report,
@@ -253,11 +264,16 @@ async fn the_state_is_taken_kept_told_and_gone_on_from() {
     let kept = DesiredFile::new(disk(), rig.home.path()).load().unwrap().unwrap();
     let (mut peer, hello) = rig.connection().await;
     assert_eq!((hello.store_id.as_slice(), hello.desired_revision), (&STORE[..], 8));
-    assert_eq!(hello.desired_digest, kept.digest());
+    assert_eq!(hello.desired_digest, kept.older_digest());
+    assert_eq!(hello.digest, kept.digest());
     assert_eq!(hello.applied_revision, 8);
     // A state that is current moves with the first mark, and the control plane hears of it.
     peer.send(Out::Welcome(welcome(true, 0))).await;
-    peer.send(Out::Progress(Progress { head: 20 })).await;
+    peer.send(Out::Progress(Progress {
+        head: 20,
+        position: None,
+    }))
+    .await;
     loop {
         match peer.next().await {
             In::Applied(told) if told.revision == 20 => break,
@@ -352,7 +368,11 @@ async fn pods_are_told_until_they_are_acknowledged() {
     rig.pods.remove(&one.container, &one.ifname).unwrap();
     let (mut peer, _) = rig.connection().await;
     peer.send(Out::Welcome(welcome(true, 0))).await;
-    peer.send(Out::Progress(Progress { head: 5 })).await;
+    peer.send(Out::Progress(Progress {
+        head: 5,
+        position: None,
+    }))
+    .await;
     let report = loop {
         if let In::Pods(report) = peer.next().await {
             break report;
@@ -371,7 +391,11 @@ async fn pods_are_told_until_they_are_acknowledged() {
     // The control plane has all of it: there is nothing to tell but what the kernel holds.
     let (mut peer, _) = rig.connection().await;
     peer.send(Out::Welcome(welcome(true, newest))).await;
-    peer.send(Out::Progress(Progress { head: 9 })).await;
+    peer.send(Out::Progress(Progress {
+        head: 9,
+        position: None,
+    }))
+    .await;
     loop {
         match peer.next().await {
             In::Applied(told) if told.revision == 9 => break,
@@ -409,7 +433,11 @@ async fn the_first_report_is_of_everything_until_it_is_acknowledged() {
     }))
     .await;
     peer.send(Out::Snapshot(snapshot(5))).await;
-    peer.send(Out::Progress(Progress { head: 5 })).await;
+    peer.send(Out::Progress(Progress {
+        head: 5,
+        position: None,
+    }))
+    .await;
     loop {
         match peer.next().await {
             In::Applied(told) if told.revision == 5 => break,
@@ -420,7 +448,11 @@ async fn the_first_report_is_of_everything_until_it_is_acknowledged() {
     drop(peer);
     let (mut peer, _) = rig.connection().await;
     peer.send(Out::Welcome(welcome(true, 3))).await;
-    peer.send(Out::Progress(Progress { head: 9 })).await;
+    peer.send(Out::Progress(Progress {
+        head: 9,
+        position: None,
+    }))
+    .await;
     loop {
         match peer.next().await {
             In::Applied(told) if told.revision == 9 => break,
@@ -455,7 +487,11 @@ async fn a_block_is_asked_for_at_low_water_and_once() {
     let (mut peer, _) = rig.connection().await;
     peer.send(Out::Welcome(welcome(false, 0))).await;
     peer.send(Out::Snapshot(snapshot(5))).await;
-    peer.send(Out::Progress(Progress { head: 5 })).await;
+    peer.send(Out::Progress(Progress {
+        head: 5,
+        position: None,
+    }))
+    .await;
     let asked = loop {
         match peer.next().await {
             In::Blocks(request) => break request,

@@ -8,13 +8,16 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use portolan_core::command::NodeReport;
 use portolan_core::model::{Exception, Micros, Revision};
-use portolan_shared::ids::NodeId;
+use portolan_core::view::View;
+use portolan_shared::ids::{ClusterId, NodeId};
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::gate::Gate;
 use super::liveness::{Holders, Liveness, Replica};
 use super::pki::Ca;
 use super::report::Reports;
+use super::seal::Seal;
 use super::state::States;
 use crate::control::Control;
 
@@ -31,21 +34,31 @@ const BEAT_EVERY: u32 = 40;
 pub(super) struct Place {
     /// Its number.
     pub(super) number: u64,
+    pub(super) signals: Arc<Signals>,
+}
+
+/// What a stream is told by others.
+#[derive(Default)]
+pub(super) struct Signals {
     /// Notified when the node opens another stream, which ends this one.
-    pub(super) replaced: Arc<Notify>,
+    pub(super) replaced: Notify,
+    /// Notified when another node of the cluster needs a block and none is free.
+    pub(super) blocks_wanted: Notify,
 }
 
 /// What the streams of all nodes share: who is online, encoded states, reports to write.
 pub(super) struct Hub {
     pub(super) control: Control,
     pub(super) ca: Arc<Ca>,
+    pub(super) seal: Arc<Seal>,
     pub(super) states: States,
     pub(super) reports: Reports,
+    gate: Mutex<Gate>,
     /// Which replica of the control plane this is; `None` if there is only one.
     replica: Option<Replica>,
     holders: Mutex<Holders>,
     liveness: Mutex<Liveness>,
-    places: Mutex<HashMap<NodeId, (u64, Arc<Notify>)>>,
+    places: Mutex<HashMap<NodeId, (u64, Arc<Signals>)>>,
     numbers: AtomicU64,
 }
 
@@ -69,8 +82,11 @@ impl Hub {
                 .map(|status| status.node)
                 .collect()
         });
+        let seal = Arc::new(Seal::new(ca.secret()));
         Self {
-            states: States::new(control.clone()),
+            states: States::new(control.clone(), Arc::clone(&seal)),
+            seal,
+            gate: Mutex::new(control.read(|view| Gate::new(control.loads(), view, now))),
             control,
             ca,
             reports: Reports::default(),
@@ -94,12 +110,47 @@ impl Hub {
         }
     }
 
+    /// A node has shown which history it has, and what it holds of another.
+    pub(super) fn shown(&self, node: NodeId) {
+        self.at_gate(|gate, view| {
+            if let Some(node) = view.node(node) {
+                gate.shown(node.cluster, node.id);
+            }
+        });
+    }
+
+    /// Nodes of a cluster that have to show what they hold before a block is leased in it, to `own`.
+    pub(super) fn lease_waits_for(&self, cluster: ClusterId, own: Option<NodeId>) -> Vec<NodeId> {
+        let now = self.control.now();
+        self.at_gate(|gate, view| gate.waits_for(cluster, own, |node| view.node(node).is_some(), now))
+    }
+
+    /// Asks the nodes of a cluster that have a stream here for blocks that they do not need.
+    pub(super) fn want_blocks(&self, cluster: ClusterId) {
+        let nodes: Vec<NodeId> = self
+            .control
+            .read(|view| view.nodes_of(cluster).map(|node| node.id).collect());
+        let places = self.places.lock();
+        for (_, signals) in nodes.iter().filter_map(|node| places.get(node)) {
+            signals.blocks_wanted.notify_one();
+        }
+    }
+
+    fn at_gate<R>(&self, ask: impl FnOnce(&mut Gate, &View) -> R) -> R {
+        let (loads, now) = (self.control.loads(), self.control.now());
+        let mut gate = self.gate.lock();
+        self.control.read(|view| {
+            gate.heed(loads, view, now);
+            ask(&mut gate, view)
+        })
+    }
+
     /// A node has opened a stream; its earlier one, if any, is told to end.
     pub(super) fn connected(&self, node: NodeId, agent_version: &str) -> Place {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let replaced = Arc::new(Notify::new());
-        if let Some((_, before)) = self.places.lock().insert(node, (number, Arc::clone(&replaced))) {
-            before.notify_one();
+        let signals = Arc::new(Signals::default());
+        if let Some((_, before)) = self.places.lock().insert(node, (number, Arc::clone(&signals))) {
+            before.replaced.notify_one();
         }
         self.liveness.lock().connected(node, number);
         let (online, same_version) = self.control.read(|view| {
@@ -117,7 +168,7 @@ impl Hub {
                 ..self.report(node)
             });
         }
-        Place { number, replaced }
+        Place { number, signals }
     }
 
     /// A stream is over.

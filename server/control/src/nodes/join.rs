@@ -70,6 +70,9 @@ async fn join(hub: &Hub, request: &JoinRequest) -> Result<Joined, Refused> {
         .control
         .read(|view| choose(view, token, &key_hash, &addresses))
         .map_err(|refusal| refused(&refusal))?;
+    if let Some(refused) = leases_wait(hub, token, &key_hash) {
+        return Err(refused);
+    }
     let command = Command::Join {
         token,
         secret_hash,
@@ -89,6 +92,19 @@ async fn join(hub: &Hub, request: &JoinRequest) -> Result<Joined, Refused> {
             .control
             .read(|view| joined_before(view, token, &secret_hash, &key_hash))
             .ok_or_else(|| refused(&Refusal::TokenSpent {}))?,
+        Err(refusal @ Refusal::NoFreeBlock { .. }) => {
+            if let Some(cluster) = hub
+                .control
+                .read(|view| view.join_token(token).map(|token| token.cluster))
+            {
+                hub.want_blocks(cluster);
+            }
+            // Another node may give one back.
+            return Err(Refused {
+                retry: true,
+                ..refused(&refusal)
+            });
+        }
         Err(refusal) => return Err(refused(&refusal)),
     };
     let certificate = hub
@@ -150,6 +166,30 @@ fn joined_before(
         .nodes_of(token.cluster)
         .find(|node| node.key_hash.as_ref() == Some(key_hash))?;
     Some((node.id, node.cluster))
+}
+
+/// Whether the node's first lease has to wait, since others have not shown yet what they hold.
+fn leases_wait(hub: &Hub, token: JoinTokenId, key_hash: &[u8; 32]) -> Option<Refused> {
+    let (cluster, own) = hub.control.read(|view| {
+        let token = view.join_token(token)?;
+        let own = view
+            .nodes_of(token.cluster)
+            .find(|node| node.machine().as_ref() == Some(key_hash));
+        Some((token.cluster, own.map(|node| node.id)))
+    })?;
+    let waits = hub.lease_waits_for(cluster, own);
+    let names = hub.control.read(|view| {
+        let names = waits.iter().filter_map(|id| view.node(*id));
+        names.map(|node| node.name.clone()).collect::<Vec<_>>().join(", ")
+    });
+    (!waits.is_empty()).then(|| Refused {
+        code: "leases.wait".to_owned(),
+        sentence: format!(
+            "The control plane has just started. Before a block of pod addresses is leased, the nodes of the cluster show \
+             which ones they hold, for 30 s at most: {names} has not yet. Ask again."
+        ),
+        retry: true,
+    })
 }
 
 /// A refusal as an agent is told it.

@@ -8,6 +8,9 @@
 //!
 //! Never here: decisions about objects, which are the writer's, and private keys of agents, which stay on their hosts.
 
+mod claims;
+mod gate;
+mod hello;
 mod hub;
 mod join;
 mod listen;
@@ -15,6 +18,7 @@ mod liveness;
 pub mod pki;
 mod report;
 mod reports_in;
+mod seal;
 mod socket;
 mod state;
 mod stream;

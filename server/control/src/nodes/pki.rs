@@ -36,6 +36,9 @@ const CA_LIFETIME: Micros = 30 * 365 * DAY;
 /// Certificates are valid from an hour ago, for hosts whose clock is behind.
 const SKEW: Micros = 3_600_000_000;
 
+/// What the secret is made of besides the key, so that it is good for nothing else.
+const SECRET: &[u8] = b"portolan: what was told to agents";
+
 /// The beginning of the URI in agents' certificates.
 const SCHEME: &str = "portolan://";
 
@@ -133,6 +136,7 @@ pub struct Ca {
     certificate: CertificateDer<'static>,
     key_sha256: [u8; 32],
     random: Arc<dyn Random>,
+    secret: [u8; 32],
 }
 
 impl Ca {
@@ -154,6 +158,9 @@ impl Ca {
         let certificate_path = certificate_path(key_path);
         let key_sha256 = Sha256::digest(key.subject_public_key_info()).into();
         let params = ca_params(now, &random);
+        let secret = Sha256::new_with_prefix(SECRET)
+            .chain_update(key.serialize_der())
+            .finalize();
         let certificate = match read_certificate(files, &certificate_path, &key_sha256)? {
             Some(certificate) => certificate,
             None => {
@@ -167,6 +174,7 @@ impl Ca {
             certificate,
             key_sha256,
             random,
+            secret: secret.into(),
         })
     }
 
@@ -178,6 +186,11 @@ impl Ca {
     /// SHA-256 of its key (`SubjectPublicKeyInfo`, DER): what join tokens pin.
     pub fn key_sha256(&self) -> [u8; 32] {
         self.key_sha256
+    }
+
+    /// A secret of all that have its key, for what the control plane must know again.
+    pub fn secret(&self) -> &[u8; 32] {
+        &self.secret
     }
 
     /// A certificate for a node's agent.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use portolan_core::command::{Command, PodAllocation, Request};
 use portolan_core::model::{Exception, Pod};
-use portolan_shared::ids::{NodeId, PortId};
+use portolan_shared::ids::{BlockId, NodeId, PortId};
 use portolan_shared::mac::MacAddress;
 use portolan_shared::refusal::Refusal;
 use portolan_wire::agent::{self, BlockRefused, PodAck, to_agent::Message as Out};
@@ -12,6 +12,7 @@ use portolan_wire::field::{self, BadField};
 use tokio_tungstenite::tungstenite::Bytes;
 
 use super::hub::Hub;
+use super::pki::Identity;
 use super::state::frame;
 
 /// Most exceptions kept of a node. One more says how many were left out.
@@ -25,6 +26,9 @@ const MOST_TEXT: usize = 500;
 
 /// Most pods that a full report may name: more than a node's blocks have addresses.
 const MOST_PODS: usize = 8192;
+
+/// Most blocks that are let go of at once: more than a node has.
+const MOST_BLOCKS: usize = 256;
 
 /// A full report that comes in parts.
 #[derive(Debug, Default)]
@@ -175,8 +179,38 @@ fn refused_pod(id: PortId, because: &Refusal) -> agent::Exception {
     }
 }
 
-/// Leases a block; the block itself comes as a change.
+/// The ids of blocks that an agent has let go of.
+pub(super) fn blocks(let_go: &agent::LetGo) -> Result<Vec<BlockId>, BadField> {
+    let ids = let_go.blocks.iter().take(MOST_BLOCKS);
+    ids.map(|id| Ok(BlockId::from_bytes(field::id("blocks", id)?)))
+        .collect()
+}
+
+/// A machine that is no node any more has let go of these blocks.
+pub(super) async fn let_go(hub: &Hub, identity: &Identity, blocks: Vec<BlockId>) -> Result<(), Refusal> {
+    let (node, machine) = (identity.node, identity.key_hash);
+    let command = Command::LetGo { node, machine, blocks };
+    hub.control.write(Request::agent(node, command)).await.map(drop)
+}
+
+/// A node gives these blocks back. They are gone from it once the change comes.
+pub(super) async fn give_back(hub: &Hub, node: NodeId, blocks: Vec<BlockId>) -> Option<Bytes> {
+    let command = Command::ReturnBlocks { node, blocks };
+    if let Err(refusal) = hub.control.write(Request::agent(node, command)).await {
+        tracing::warn!(%node, %refusal, "cannot take blocks back");
+    }
+    None
+}
+
+/// Leases a block; the block itself comes as a change. Nothing is said while the cluster's nodes have not all shown what
+/// they hold: the agent asks again.
 pub(super) async fn lease_block(hub: &Hub, node: NodeId, have: u32) -> Option<Bytes> {
+    let cluster = hub.control.read(|view| view.node(node).map(|node| node.cluster))?;
+    let waits = hub.lease_waits_for(cluster, Some(node));
+    if let Some(first) = waits.first() {
+        tracing::info!(%node, %cluster, nodes = waits.len(), %first, "a lease waits for nodes to show what they hold");
+        return None;
+    }
     match hub
         .control
         .write(Request::agent(node, Command::LeaseBlock { node, have }))
@@ -185,6 +219,9 @@ pub(super) async fn lease_block(hub: &Hub, node: NodeId, have: u32) -> Option<By
         Ok(_) => None,
         Err(refusal) => {
             tracing::warn!(%node, %refusal, "cannot lease a block");
+            if matches!(refusal, Refusal::NoFreeBlock { .. }) {
+                hub.want_blocks(cluster);
+            }
             let (code, sentence) = (refusal.code().to_owned(), refusal.to_string());
             Some(frame(Out::BlockRefused(BlockRefused { code, sentence })))
         }

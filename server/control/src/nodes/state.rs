@@ -1,29 +1,52 @@
 //! What a cluster's agents are sent: the desired state, encoded once and shared by all of them.
 //!
 //! A snapshot is encoded once per cluster revision, a change once per commit and cluster; streams clone handles. When
-//! three thousand agents of a cluster ask at once, it is encoded once.
+//! three thousand agents of a cluster ask at once, it is encoded once. Agents of protocol version 1 have encodings of
+//! their own.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use portolan_core::change::{Commit, Op};
+use portolan_core::history::Point;
 use portolan_core::model::{Block, Node, Object, Revision};
 use portolan_core::view::View;
-use portolan_shared::addr::Cidr;
 use portolan_shared::ids::ClusterId;
 use portolan_shared::v1::PathKind;
-use portolan_wire::SNAPSHOT_PART;
-use portolan_wire::agent::{self, ToAgent, to_agent::Message as Out};
-use portolan_wire::digest::{self, Digest};
+use portolan_wire::agent::{self, ItemKind, ToAgent, to_agent::Message as Out};
+use portolan_wire::digest::Digest;
 use portolan_wire::field::{address_bytes, prefix_message};
+use portolan_wire::item::{Body, Items, read};
+use portolan_wire::{SNAPSHOT_PART, older};
 use prost::Message as _;
 use tokio_tungstenite::tungstenite::Bytes;
 
+use super::seal::{Lease, Seal};
 use crate::control::Control;
 
 /// How many encoded changes are kept per cluster, for streams that are up to date.
 const KEPT_CHANGES: usize = 64;
+
+/// How an agent wants things said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Dialect {
+    /// As protocol version 1 has it.
+    Older,
+    /// As this build has it.
+    Newest,
+}
+
+impl Dialect {
+    /// That of an agent of this protocol version.
+    pub(super) fn of(protocol: u32) -> Self {
+        if protocol == older::VERSION {
+            Self::Older
+        } else {
+            Self::Newest
+        }
+    }
+}
 
 /// A cluster's desired state, as its agents are sent it.
 pub(super) struct Encoded {
@@ -33,97 +56,120 @@ pub(super) struct Encoded {
     pub(super) digest: Digest,
     /// Frames of a snapshot, in order.
     pub(super) parts: Vec<Bytes>,
-    /// The revision written in the snapshot: the head when it was encoded.
-    head: Revision,
+    /// What is written in the snapshot: the head when it was encoded.
+    head: Point,
 }
 
 #[derive(Default)]
 struct Slot {
     snapshot: Option<Arc<Encoded>>,
     /// By revision, the newest last.
-    changes: VecDeque<(Revision, Bytes)>,
+    changes: VecDeque<(Point, Bytes)>,
 }
+
+type Slots = BTreeMap<Dialect, Slot>;
 
 /// All clusters' encoded states.
 pub(super) struct States {
     control: Control,
-    slots: Mutex<HashMap<ClusterId, Arc<Mutex<Slot>>>>,
+    seal: Arc<Seal>,
+    slots: Mutex<HashMap<ClusterId, Arc<Mutex<Slots>>>>,
 }
 
 impl States {
-    pub(super) fn new(control: Control) -> Self {
+    pub(super) fn new(control: Control, seal: Arc<Seal>) -> Self {
         Self {
             control,
+            seal,
             slots: Mutex::default(),
         }
     }
 
     /// The state of a cluster, and the head up to which it is true. `None` if there is no such cluster.
-    pub(super) fn current(&self, id: ClusterId) -> Option<(Arc<Encoded>, Revision)> {
-        self.at_least(id, 0)
+    pub(super) fn current(&self, id: ClusterId, dialect: Dialect) -> Option<(Arc<Encoded>, Point)> {
+        self.at_least(id, dialect, 0)
     }
 
     /// The frames of a snapshot for an agent that holds the state of a revision. They are never older: the agent would
     /// not take them. `None` if there is no such cluster.
-    pub(super) fn snapshot(&self, id: ClusterId, holds: Revision) -> Option<Vec<Bytes>> {
-        let (state, _) = self.at_least(id, holds)?;
+    pub(super) fn snapshot(&self, id: ClusterId, dialect: Dialect, holds: Revision) -> Option<Vec<Bytes>> {
+        let (state, _) = self.at_least(id, dialect, holds)?;
         Some(state.parts.clone())
     }
 
-    fn at_least(&self, id: ClusterId, oldest: Revision) -> Option<(Arc<Encoded>, Revision)> {
-        let slot = self.slot(id);
-        let mut slot = slot.lock();
+    fn at_least(&self, id: ClusterId, dialect: Dialect, oldest: Revision) -> Option<(Arc<Encoded>, Point)> {
+        let slots = self.slots(id);
+        let mut slots = slots.lock();
+        let slot = slots.entry(dialect).or_default();
         let cached = slot.snapshot.clone();
         let (stands, parts, revision, head) = self.control.read(|view| {
             let revision = view.cluster_revision(id);
             let stands = cached.filter(|cached| {
-                cached.cluster_revision == revision && cached.head >= oldest && view.cluster(id).is_some()
+                cached.cluster_revision == revision
+                    && cached.head.revision >= oldest
+                    && view.holds(cached.head)
+                    && view.cluster(id).is_some()
             });
             let parts = if stands.is_none() { Parts::read(view, id) } else { None };
-            (stands, parts, revision, view.head())
+            (stands, parts, revision, view.point(view.head()))
         });
         if let Some(encoded) = stands {
             return Some((encoded, head));
         }
         let Some(parts) = parts else {
+            drop(slots);
             self.slots.lock().remove(&id);
             return None;
         };
-        let encoded = Arc::new(parts.encode(revision, head));
+        let position = self.position(head);
+        let encoded = Arc::new(parts.encode(&self.seal, dialect, revision, head, position));
         slot.snapshot = Some(Arc::clone(&encoded));
         Some((encoded, head))
     }
 
     /// The frame that tells a cluster's agents of a commit.
-    pub(super) fn change(&self, id: ClusterId, commit: &Commit) -> Bytes {
-        let slot = self.slot(id);
-        let mut slot = slot.lock();
-        if let Some((_, frame)) = slot
-            .changes
-            .iter()
-            .rev()
-            .find(|(revision, _)| *revision == commit.revision)
-        {
+    pub(super) fn change(&self, id: ClusterId, dialect: Dialect, commit: &Commit) -> Bytes {
+        let point = self.control.read(|view| view.point(commit.revision));
+        let slots = self.slots(id);
+        let mut slots = slots.lock();
+        let slot = slots.entry(dialect).or_default();
+        if let Some((_, frame)) = slot.changes.iter().rev().find(|(of, _)| *of == point) {
             return frame.clone();
         }
-        let frame = frame(Out::Change(self.change_message(id, commit)));
+        let message = self.change_message(id, commit, point);
+        let frame = frame(Out::Change(match dialect {
+            Dialect::Older => older::change(message),
+            Dialect::Newest => message,
+        }));
         // A stream far behind asks for old commits. They are not kept: they would push out what all others need.
-        if slot.changes.back().is_none_or(|(newest, _)| *newest < commit.revision) {
+        let newest = slot.changes.back().map(|(newest, _)| *newest);
+        let other_history = newest.is_some_and(|newest| !self.control.read(|view| view.holds(newest)));
+        if other_history || newest.is_none_or(|newest| newest.revision < commit.revision) {
             if slot.changes.len() == KEPT_CHANGES {
                 slot.changes.pop_front();
             }
-            slot.changes.push_back((commit.revision, frame.clone()));
+            slot.changes.push_back((point, frame.clone()));
         }
         frame
     }
 
-    fn slot(&self, id: ClusterId) -> Arc<Mutex<Slot>> {
+    /// A position, with the proof that it was told.
+    pub(super) fn position(&self, point: Point) -> agent::Position {
+        agent::Position {
+            incarnation: point.incarnation.as_bytes().to_vec(),
+            revision: point.revision,
+            mark: self.seal.position(&self.control.store_id(), point),
+        }
+    }
+
+    fn slots(&self, id: ClusterId) -> Arc<Mutex<Slots>> {
         Arc::clone(self.slots.lock().entry(id).or_default())
     }
 
-    fn change_message(&self, id: ClusterId, commit: &Commit) -> agent::Change {
+    fn change_message(&self, id: ClusterId, commit: &Commit, point: Point) -> agent::Change {
         let mut message = agent::Change {
             revision: commit.revision,
+            position: Some(self.position(point)),
             ..agent::Change::default()
         };
         let concerned = commit
@@ -134,12 +180,16 @@ impl States {
             let gone = change.op == Op::Delete;
             match &change.object {
                 Object::Cluster(_) | Object::Network(_) => {
-                    message.cluster = self.control.read(|view| cluster_message(view, id));
+                    let cluster = self.control.read(|view| cluster_message(view, id));
+                    message.put.extend(cluster.map(|cluster| cluster.item()));
                 }
-                Object::Node(node) if gone => message.drop_nodes.push(node.id.as_bytes().to_vec()),
-                Object::Node(node) => message.put_nodes.push(node_message(node)),
-                Object::Block(block) if gone => message.drop_blocks.push(block.id.as_bytes().to_vec()),
-                Object::Block(block) => message.put_blocks.push(block_message(block)),
+                Object::Node(node) if gone => message.drop.push(older::key(ItemKind::Node, *node.id.as_bytes())),
+                Object::Node(node) => message.put.push(node_message(node).item()),
+                Object::Block(block) if gone => message.drop.push(older::key(ItemKind::Block, *block.id.as_bytes())),
+                Object::Block(block) => {
+                    let machine = self.control.read(|view| machine(view, block));
+                    message.put.push(block_message(&self.seal, block, machine).item());
+                }
                 _ => {}
             }
         }
@@ -151,38 +201,46 @@ impl States {
 struct Parts {
     cluster: agent::Cluster,
     nodes: Vec<Arc<Node>>,
-    blocks: Vec<Arc<Block>>,
+    blocks: Vec<(Arc<Block>, Option<[u8; 32]>)>,
 }
 
 impl Parts {
     fn read(view: &View, id: ClusterId) -> Option<Self> {
+        let with_machine = |block: &Arc<Block>| (Arc::clone(block), machine(view, block));
         Some(Self {
             cluster: cluster_message(view, id)?,
             nodes: view.nodes_of(id).cloned().collect(),
-            blocks: view.blocks_of(id).cloned().collect(),
+            blocks: view.blocks_of(id).map(with_machine).collect(),
         })
     }
 
-    fn encode(self, cluster_revision: Revision, head: Revision) -> Encoded {
-        let nodes: Vec<agent::Node> = self.nodes.iter().map(|node| node_message(node)).collect();
-        let blocks: Vec<agent::Block> = self.blocks.iter().map(|block| block_message(block)).collect();
-        let digest = digest::of(Some(&self.cluster), &nodes, &blocks);
-        let mut snapshots = vec![agent::Snapshot {
-            cluster: Some(self.cluster),
-            ..agent::Snapshot::default()
-        }];
-        let full = |s: &agent::Snapshot| s.nodes.len() + s.blocks.len() == SNAPSHOT_PART;
-        for node in nodes {
-            room(&mut snapshots, full).nodes.push(node);
-        }
-        for block in blocks {
-            room(&mut snapshots, full).blocks.push(block);
-        }
+    fn encode(
+        self,
+        seal: &Seal,
+        dialect: Dialect,
+        cluster_revision: Revision,
+        head: Point,
+        position: agent::Position,
+    ) -> Encoded {
+        let nodes = self.nodes.iter().map(|node| node_message(node).item());
+        let blocks = self
+            .blocks
+            .iter()
+            .map(|(block, machine)| block_message(seal, block, *machine).item());
+        let all = std::iter::once(self.cluster.item()).chain(nodes).chain(blocks);
+        // What was made here reads as it was made.
+        let items: Items = all.filter_map(|item| read(item).ok()).collect();
+        let (digest, snapshots) = match dialect {
+            Dialect::Newest => (items.digest(), in_parts(&items)),
+            Dialect::Older => (older::digest(&items), in_older_parts(&items)),
+        };
         let last = snapshots.len() - 1;
+        let mut position = Some(position);
         let parts = snapshots.into_iter().enumerate().map(|(at, snapshot)| {
             frame(Out::Snapshot(agent::Snapshot {
-                revision: head,
+                revision: head.revision,
                 more: at < last,
+                position: position.take().filter(|_| dialect == Dialect::Newest),
                 ..snapshot
             }))
         });
@@ -193,6 +251,32 @@ impl Parts {
             head,
         }
     }
+}
+
+fn in_parts(items: &Items) -> Vec<agent::Snapshot> {
+    let items: Vec<agent::Item> = items.iter().collect();
+    let part = |items: &[agent::Item]| agent::Snapshot {
+        items: items.to_vec(),
+        ..agent::Snapshot::default()
+    };
+    items.chunks(SNAPSHOT_PART).map(part).collect()
+}
+
+/// As version 1 takes it: the cluster comes first.
+fn in_older_parts(items: &Items) -> Vec<agent::Snapshot> {
+    let (cluster, nodes, blocks) = older::parts(items);
+    let mut snapshots = vec![agent::Snapshot {
+        cluster,
+        ..agent::Snapshot::default()
+    }];
+    let full = |s: &agent::Snapshot| s.nodes.len() + s.blocks.len() == SNAPSHOT_PART;
+    for node in nodes {
+        room(&mut snapshots, full).nodes.push(node);
+    }
+    for block in blocks {
+        room(&mut snapshots, full).blocks.push(block);
+    }
+    snapshots
 }
 
 /// The last part, or a new one if that is full.
@@ -216,13 +300,12 @@ fn cluster_message(view: &View, id: ClusterId) -> Option<agent::Cluster> {
         PathKind::Routes => agent::Path::Routes,
         PathKind::Vxlan => agent::Path::Vxlan,
     };
-    let service: Cidr = cluster.service_range;
     Some(agent::Cluster {
         id: id.as_bytes().to_vec(),
         name: cluster.name.clone(),
         node_ranges: range(cluster.node_subnet).into_iter().collect(),
         pod_ranges: range(cluster.pod_subnet).into_iter().collect(),
-        service_ranges: vec![prefix_message(service)],
+        service_ranges: vec![prefix_message(cluster.service_range)],
         path: path.into(),
         mtu: view.network(cluster.network).map_or(0, |network| network.mtu),
     })
@@ -233,21 +316,38 @@ fn node_message(node: &Node) -> agent::Node {
         id: node.id.as_bytes().to_vec(),
         name: node.name.clone(),
         addresses: node.addresses.iter().map(|address| address_bytes(*address)).collect(),
+        machine: node.machine().map(|machine| machine.to_vec()).unwrap_or_default(),
     }
 }
 
-fn block_message(block: &Block) -> agent::Block {
+/// The machine that holds a block.
+fn machine(view: &View, block: &Block) -> Option<[u8; 32]> {
+    view.node(block.node)?.machine()
+}
+
+fn block_message(seal: &Seal, block: &Block, machine: Option<[u8; 32]>) -> agent::Block {
+    let lease = machine.map(|machine| {
+        seal.lease(&Lease {
+            cluster: block.cluster,
+            node: block.node,
+            machine,
+            block: block.id,
+            prefix: block.cidr,
+            leased_at: block.meta.revision,
+        })
+    });
     agent::Block {
         id: block.id.as_bytes().to_vec(),
         node_id: block.node.as_bytes().to_vec(),
         prefix: Some(prefix_message(block.cidr)),
+        lease: lease.unwrap_or_default(),
+        leased_at: block.meta.revision,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use portolan_shared::addr::Family;
-    use portolan_shared::addr::from_bits;
+    use portolan_shared::addr::{Cidr, Family, from_bits};
     use portolan_shared::ids::{BlockId, NodeId, ProjectId, SubnetId};
 
     use super::*;
@@ -257,7 +357,7 @@ mod tests {
     fn a_large_cluster_comes_in_parts() {
         let cluster = ClusterId::from_bytes([1; 16]);
         let block = |n: usize| {
-            Arc::new(Block {
+            let block = Arc::new(Block {
                 id: BlockId::from_bytes((n as u128).to_be_bytes()),
                 meta: Meta {
                     project: ProjectId::from_bytes([1; 16]),
@@ -270,22 +370,43 @@ mod tests {
                 node: NodeId::from_bytes([2; 16]),
                 subnet: SubnetId::from_bytes([3; 16]),
                 cidr: Cidr::containing(from_bits(Family::V4, (n as u128) << 6), 26).unwrap(),
-            })
+            });
+            (block, Some([9; 32]))
         };
-        let parts = Parts {
-            cluster: agent::Cluster::default(),
-            nodes: Vec::new(),
-            blocks: (0..=SNAPSHOT_PART).map(block).collect(),
-        };
-        let encoded = parts.encode(7, 9);
-        let sent: Vec<_> = encoded
-            .parts
-            .iter()
-            .map(|frame| match ToAgent::decode(frame.clone()).unwrap().message {
-                Some(Out::Snapshot(part)) => (part.revision, part.cluster.is_some(), part.blocks.len(), part.more),
+        let sent = |dialect| {
+            let parts = Parts {
+                cluster: agent::Cluster {
+                    id: cluster.as_bytes().to_vec(),
+                    ..agent::Cluster::default()
+                },
+                nodes: Vec::new(),
+                blocks: (0..=SNAPSHOT_PART).map(block).collect(),
+            };
+            let head = Point {
+                revision: 9,
+                ..Point::default()
+            };
+            let encoded = parts.encode(&Seal::new(b"secret"), dialect, 7, head, agent::Position::default());
+            let part = |frame: &Bytes| match ToAgent::decode(frame.clone()).unwrap().message {
+                Some(Out::Snapshot(part)) => (
+                    part.revision,
+                    part.cluster.is_some(),
+                    part.blocks.len(),
+                    part.items.len(),
+                    part.position.is_some(),
+                    part.more,
+                ),
                 other => panic!("{other:?}"),
-            })
-            .collect();
-        assert_eq!(sent, [(9, true, SNAPSHOT_PART, true), (9, false, 1, false)]);
+            };
+            encoded.parts.iter().map(part).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            sent(Dialect::Newest),
+            [(9, false, 0, SNAPSHOT_PART, true, true), (9, false, 0, 2, false, false)]
+        );
+        assert_eq!(
+            sent(Dialect::Older),
+            [(9, true, SNAPSHOT_PART, 0, false, true), (9, false, 1, 0, false, false)]
+        );
     }
 }

@@ -9,27 +9,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portolan_core::change::{Commit, Op};
-use portolan_core::model::{Key, Micros, Revision};
+use portolan_core::history::Point;
+use portolan_core::model::{Key, Micros};
 use portolan_shared::ids::{ClusterId, NodeId};
-use portolan_shared::refusal::Refusal;
-use portolan_wire::agent::{FromAgent, Hello, Progress, Refused, Renewed, Welcome};
+use portolan_wire::agent::{self, FromAgent, Hello, Progress, Refused, Renewed, WantBlocks, Welcome};
 use portolan_wire::agent::{from_agent::Message as In, to_agent::Message as Out};
-use portolan_wire::{DEAD_SECONDS, OLDEST_PROTOCOL, PING_SECONDS, POD_REPORT_PART, PROTOCOL, digest::Digest};
+use portolan_wire::{DEAD_SECONDS, PING_SECONDS, POD_REPORT_PART, PROTOCOL, SPANS};
 use prost::Message as _;
 use tokio::sync::watch;
-use tokio::time::{Instant, interval_at, sleep, sleep_until, timeout};
+use tokio::time::{Instant, interval_at, sleep, sleep_until};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
+use super::claims::Claiming;
+use super::hello::{Has, Resume, expired, greet, is_node, parted, resume};
 use super::hub::{Hub, Place};
-use super::join::{at_most, malformed, refused, too_old};
+use super::join::{at_most, malformed};
 use super::pki::{Identity, Requested};
 use super::reports_in;
 use super::socket::{Incoming, Socket, SocketError};
-use super::state::frame;
+use super::state::{Dialect, frame};
 use crate::feed::{Next, Subscription};
-
-/// How long an agent may take to say hello.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Most frames handed over before a flush.
 const BATCH: usize = 64;
@@ -46,6 +45,9 @@ pub(super) enum Ended {
     /// The node has another stream.
     #[error("the node has a new stream")]
     Replaced,
+    /// What the agent was sent is of another history than the store has now.
+    #[error("the store was put back")]
+    OtherHistory,
     /// The control plane ends.
     #[error("the control plane ends")]
     Closing,
@@ -80,87 +82,8 @@ pub(super) async fn run(hub: &Arc<Hub>, mut socket: Socket, identity: Identity, 
     tracing::debug!(%node, reason = %ended, "an agent's stream has ended");
     match ended {
         Ended::Refused(refused) => socket.close(Some(frame(Out::Refused(refused)))).await,
-        Ended::Replaced | Ended::Closing => socket.close(None).await,
+        Ended::Replaced | Ended::OtherHistory | Ended::Closing => socket.close(None).await,
         Ended::Dead | Ended::Socket(_) => {}
-    }
-}
-
-/// The hello, and whether its sender is still a node.
-async fn greet(hub: &Hub, socket: &mut Socket, identity: &Identity) -> Result<Hello, Ended> {
-    let first = async {
-        loop {
-            if let Incoming::Frame(frame) = socket.next().await? {
-                return Ok::<_, SocketError>(frame);
-            }
-        }
-    };
-    let first = timeout(PATIENCE, first)
-        .await
-        .map_err(|_| SocketError::Slow("hello"))??;
-    let Ok(FromAgent {
-        message: Some(In::Hello(hello)),
-    }) = FromAgent::decode(first)
-    else {
-        return Err(malformed("the first frame of a stream is a Hello").into());
-    };
-    if hello.protocol < OLDEST_PROTOCOL {
-        return Err(too_old(hello.protocol).into());
-    }
-    // A resumed session shows the certificate of its beginning, which may have expired since.
-    if identity.not_after <= hub.control.now() {
-        return Err(expired().into());
-    }
-    hub.control.current().await.map_err(|refusal| refused(&refusal))?;
-    if !is_node(hub, identity) {
-        return Err(removed().into());
-    }
-    Ok(hello)
-}
-
-/// Whether there is such a node and the certificate's key is its key.
-fn is_node(hub: &Hub, identity: &Identity) -> bool {
-    hub.control.read(|view| {
-        view.node(identity.node)
-            .is_some_and(|node| node.cluster == identity.cluster && node.key_hash == Some(identity.key_hash))
-    })
-}
-
-fn removed() -> Refused {
-    refused(&Refusal::NodeRemoved {})
-}
-
-fn expired() -> Refused {
-    Refused {
-        code: "certificate.expired".to_owned(),
-        sentence: "The certificate of this node has expired. Join it again.".to_owned(),
-        retry: false,
-    }
-}
-
-/// What a stream begins with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Resume {
-    /// The agent has the state as it is.
-    Current,
-    /// It has an earlier one: changes after that revision.
-    Changes(Revision),
-    /// It has none to go on from.
-    Snapshot,
-}
-
-/// What an agent needs that says this hello. `digest` is of its cluster's state, and `changed` is the commit that last
-/// changed that state. Pure.
-fn resume(hello: &Hello, store: &[u8; 16], digest: &Digest, changed: Revision, head: Revision) -> Resume {
-    let has = hello.desired_revision;
-    if hello.store_id != store || has == 0 || has > head {
-        Resume::Snapshot
-    } else if hello.desired_digest == digest {
-        Resume::Current
-    } else if has >= changed {
-        // No commit has changed the state since, but the digests differ: the agent's copy is wrong.
-        Resume::Snapshot
-    } else {
-        Resume::Changes(has)
     }
 }
 
@@ -176,8 +99,11 @@ struct Stream<'a> {
     heard: Micros,
     alive: Instant,
     parts: reports_in::Parts,
-    /// The newest revision that the agent may hold by now.
-    holds: Revision,
+    dialect: Dialect,
+    /// The newest state that the agent may hold by now.
+    holds: Point,
+    /// What the agent claims of another history, until all of it is there.
+    claiming: Option<Claiming>,
     /// A write that the agent asked for and that is under way; the agent's further frames wait for it.
     pending: Option<Pending>,
 }
@@ -194,7 +120,9 @@ impl<'a> Stream<'a> {
             heard,
             alive: Instant::now(),
             parts: reports_in::Parts::default(),
-            holds: 0,
+            dialect: Dialect::Newest,
+            holds: Point::default(),
+            claiming: None,
             pending: None,
         }
     }
@@ -229,7 +157,10 @@ impl<'a> Stream<'a> {
                 () = sleep_until(self.alive + Duration::from_secs(DEAD_SECONDS)), if self.pending.is_none() => {
                     return Err(Ended::Dead);
                 }
-                () = place.replaced.notified() => return Err(Ended::Replaced),
+                () = place.signals.replaced.notified() => return Err(Ended::Replaced),
+                () = place.signals.blocks_wanted.notified(), if self.dialect == Dialect::Newest => {
+                    self.send(vec![Message::Binary(frame(Out::WantBlocks(WantBlocks {})))]).await?;
+                }
                 () = over(&mut end) => return Err(Ended::Closing),
             }
         }
@@ -237,57 +168,84 @@ impl<'a> Stream<'a> {
 
     /// Sends the welcome, what the agent lacks, and a mark that it has everything now.
     async fn welcome(&mut self, hello: &Hello) -> Result<Subscription, Ended> {
+        let has = Has::of(self.hub, hello).map_err(|error| malformed(&error.to_string()))?;
+        self.dialect = has.dialect;
         // Following begins before the state is read, so nothing is missed. What is committed in between comes twice;
         // the agent drops it by its revision.
         let mut feed = self.hub.control.feed().subscribe_cluster(self.cluster, None);
-        let Some((state, head)) = self.hub.states.current(self.cluster) else {
-            return Err(removed().into());
+        let Some((state, head)) = self.hub.states.current(self.cluster, self.dialect) else {
+            return Err(parted(self.hub, &self.identity).into());
         };
-        let store_id = self.hub.control.store_id();
-        if hello.store_id == store_id {
-            self.holds = at_most(hello.desired_revision, head);
-        }
+        let (held, history) = self.hub.control.read(|view| {
+            let spans = view.history().newest_spans(SPANS).to_vec();
+            (view.holds(has.point), spans)
+        });
+        let resume = resume(&has, held, &state.digest, state.cluster_revision);
         let mut frames = Vec::new();
-        let resumed = match resume(hello, &store_id, &state.digest, state.cluster_revision, head) {
-            Resume::Current => true,
-            Resume::Snapshot => false,
+        let mut resumed = false;
+        match resume {
+            Resume::Current => resumed = true,
+            Resume::OtherHistory { proven } => self.claiming = Some(Claiming::new(self.hub, &has, proven)),
+            Resume::Snapshot => {}
             Resume::Changes(after) => {
                 let mut since = self.hub.control.feed().subscribe_cluster(self.cluster, Some(after));
                 match since.try_next() {
-                    Some(Next::Reset { .. }) => false,
+                    Some(Next::Reset { .. }) => {}
                     first => {
                         if let Some(first) = first {
                             self.take(first, &mut frames)?;
                         }
                         feed = since;
-                        true
+                        resumed = true;
                     }
                 }
             }
-        };
+        }
+        if self.claiming.is_none() && !has.is_nothing() {
+            self.hold(Point {
+                revision: at_most(has.point.revision, head.revision),
+                ..head
+            });
+        }
         if !resumed {
             frames.clear();
             self.take_snapshot(&mut frames)?;
+        }
+        if self.claiming.is_none() {
+            self.hub.shown(self.node);
         }
         let pod_seq = self
             .hub
             .control
             .read(|view| view.node_status(self.node).map_or(0, |s| s.pod_seq));
+        let span = |span: portolan_core::history::Span| agent::Span {
+            incarnation: span.incarnation.as_bytes().to_vec(),
+            first: span.first,
+        };
         let welcome = Welcome {
             protocol: PROTOCOL,
-            store_id: store_id.to_vec(),
-            head,
+            store_id: self.hub.control.store_id().to_vec(),
+            head: head.revision,
             resumed,
             pod_seq,
             pod_report_part: POD_REPORT_PART,
+            history: history.into_iter().map(span).collect(),
+            other_history: self.claiming.is_some(),
         };
         frames.insert(0, Message::Binary(frame(Out::Welcome(welcome))));
         self.send(frames).await?;
         self.drain(&mut feed, Vec::new()).await?;
         let mark = self.progress(&feed);
         self.send(vec![mark]).await?;
-        tracing::debug!(node = %self.node, resumed, "an agent's stream has begun");
+        tracing::debug!(node = %self.node, ?resume, "an agent's stream has begun");
         Ok(feed)
+    }
+
+    /// The agent may hold the state of this point from now on, if it is newer.
+    fn hold(&mut self, point: Point) {
+        if point.revision >= self.holds.revision {
+            self.holds = self.hub.control.read(|view| view.point(point.revision));
+        }
     }
 
     /// Sends a commit, and everything else the feed has by now.
@@ -318,12 +276,18 @@ impl<'a> Stream<'a> {
         match next {
             Next::Commit(commit) => {
                 if self.is_removed_by(&commit) {
-                    return Err(removed().into());
+                    return Err(parted(self.hub, &self.identity).into());
                 }
-                frames.push(Message::Binary(self.hub.states.change(self.cluster, &commit)));
-                self.holds = self.holds.max(commit.revision);
+                let change = self.hub.states.change(self.cluster, self.dialect, &commit);
+                frames.push(Message::Binary(change));
+                self.hold(self.hub.control.read(|view| view.point(commit.revision)));
             }
-            Next::Reset { .. } => self.take_snapshot(frames)?,
+            Next::Reset { .. } => {
+                if !self.hub.control.read(|view| view.holds(self.holds)) {
+                    return Err(Ended::OtherHistory);
+                }
+                self.take_snapshot(frames)?;
+            }
             Next::Closed => return Err(Ended::Closing),
         }
         Ok(())
@@ -331,16 +295,24 @@ impl<'a> Stream<'a> {
 
     /// The frames of the whole state, none older than what the agent holds.
     fn take_snapshot(&self, frames: &mut Vec<Message>) -> Result<(), Ended> {
-        let parts = self.hub.states.snapshot(self.cluster, self.holds);
-        let parts = parts.ok_or_else(removed)?;
+        let parts = self
+            .hub
+            .states
+            .snapshot(self.cluster, self.dialect, self.holds.revision);
+        let parts = parts.ok_or_else(|| parted(self.hub, &self.identity))?;
         frames.extend(parts.into_iter().map(Message::Binary));
         Ok(())
     }
 
     /// The mark up to which everything was sent.
     fn progress(&mut self, feed: &Subscription) -> Message {
-        self.holds = self.holds.max(feed.cursor());
-        Message::Binary(frame(Out::Progress(Progress { head: feed.cursor() })))
+        let head = feed.cursor();
+        let point = self.hub.control.read(|view| view.point(head));
+        self.hold(point);
+        Message::Binary(frame(Out::Progress(Progress {
+            head,
+            position: Some(self.hub.states.position(point)),
+        })))
     }
 
     fn is_removed_by(&self, commit: &Commit) -> bool {
@@ -366,7 +338,7 @@ impl<'a> Stream<'a> {
         };
         tokio::select! {
             sent = self.socket.send(frames) => Ok(sent?),
-            () = gone => Err(removed().into()),
+            () = gone => Err(parted(hub, identity).into()),
         }
     }
 
@@ -407,6 +379,25 @@ impl<'a> Stream<'a> {
                 self.pending = Some(Box::pin(async move {
                     reports_in::lease_block(&hub, node, request.have).await
                 }));
+                Ok(())
+            }
+            In::Claim(part) => {
+                let Some(claiming) = &mut self.claiming else {
+                    return Err(malformed("nothing was to be claimed").into());
+                };
+                if !claiming.take(part).map_err(|error| malformed(&error.to_string()))? {
+                    return Ok(());
+                }
+                if let Some(claiming) = self.claiming.take() {
+                    let (hub, identity) = (Arc::clone(self.hub), self.identity.clone());
+                    self.pending = Some(Box::pin(async move { claiming.record(&hub, &identity).await }));
+                }
+                Ok(())
+            }
+            In::LetGo(let_go) => {
+                let blocks = reports_in::blocks(&let_go).map_err(|error| malformed(&error.to_string()))?;
+                let (hub, node) = (Arc::clone(self.hub), self.node);
+                self.pending = Some(Box::pin(async move { reports_in::give_back(&hub, node, blocks).await }));
                 Ok(())
             }
             In::Renew(request) => {
@@ -454,45 +445,5 @@ async fn finished(pending_write: &mut Option<Pending>) -> Option<Bytes> {
     match pending_write {
         Some(write) => write.await,
         None => pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_an_agent_needs_by_what_it_has() {
-        let (store, digest) = ([1; 16], [2; 32]);
-        let hello = |store: [u8; 16], revision, digest: [u8; 32]| Hello {
-            store_id: store.to_vec(),
-            desired_revision: revision,
-            desired_digest: digest.to_vec(),
-            ..Hello::default()
-        };
-        let cases = [
-            ("nothing on disk", hello(store, 0, digest), Resume::Snapshot),
-            ("another store", hello([9; 16], 50, digest), Resume::Snapshot),
-            (
-                "from the future of this store",
-                hello(store, 101, digest),
-                Resume::Snapshot,
-            ),
-            ("current", hello(store, 90, digest), Resume::Current),
-            ("current again after changes", hello(store, 10, digest), Resume::Current),
-            ("behind", hello(store, 49, [3; 32]), Resume::Changes(49)),
-            ("not behind, but different", hello(store, 50, [3; 32]), Resume::Snapshot),
-            (
-                "no digest",
-                Hello {
-                    desired_digest: vec![],
-                    ..hello(store, 60, digest)
-                },
-                Resume::Snapshot,
-            ),
-        ];
-        for (name, hello, expected) in cases {
-            assert_eq!(resume(&hello, &store, &digest, 50, 100), expected, "{name}");
-        }
     }
 }

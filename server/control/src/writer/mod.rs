@@ -20,6 +20,7 @@ mod run;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 use portolan_core::alloc::Pools;
@@ -28,11 +29,13 @@ use portolan_core::change::Commit;
 use portolan_core::command::{Command, Outcome, Request};
 use portolan_core::decide::decide;
 use portolan_core::draft::Draft;
+use portolan_core::history::Incarnation;
+use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
 use portolan_core::model::{Micros, Purpose};
 use portolan_core::quotas::Quotas;
 use portolan_core::view::View;
 use portolan_shared::refusal::Refusal;
-use portolan_sources::{Clock, Ids};
+use portolan_sources::{Clock, Ids, Random};
 use portolan_store::{MAX_CHANGES, Store, StoreError};
 
 use crate::feed::Feed;
@@ -54,12 +57,48 @@ pub struct Writer {
     pub(crate) feed: Arc<Feed>,
     pub(crate) ids: Ids,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) run: Run,
+    /// How often everything was loaded anew.
+    pub(crate) loads: Arc<AtomicU64>,
     pub(crate) quotas: Quotas,
     pub(crate) retention: Retention,
     pub(crate) pools: Pools,
     pub(crate) cleaned_at: Micros,
     /// When everything was loaded anew because the backstop had fired.
     pub(crate) reloaded_at: Option<Micros>,
+}
+
+/// The run of this writer, as the store's history names it.
+pub(crate) struct Run {
+    random: Arc<dyn Random>,
+    incarnation: Incarnation,
+    /// Whether the history has it: since its first commit.
+    begun: bool,
+}
+
+impl Run {
+    pub(crate) fn new(random: Arc<dyn Random>) -> Self {
+        let mut run = Self {
+            random,
+            incarnation: Incarnation::default(),
+            begun: false,
+        };
+        run.anew();
+        run
+    }
+
+    /// Another run begins: the store that was connected to anew may not be what it was.
+    fn anew(&mut self) {
+        let mut bytes = [0; 16];
+        self.random.fill(&mut bytes);
+        self.incarnation = Incarnation::from_bytes(bytes);
+        self.begun = false;
+    }
+
+    /// What the next commit writes down.
+    fn begins(&self) -> Option<Incarnation> {
+        (!self.begun).then_some(self.incarnation)
+    }
 }
 
 /// What came of requests, in their order.
@@ -109,12 +148,14 @@ impl Writer {
             self.pools.rollback(start);
             return Ok(outcomes);
         }
-        if let Err(error) = self.store.commit(&commits) {
+        if let Err(error) = self.store.commit(&commits, self.run.begins()) {
             self.pools.rollback(start);
             return Err(error);
         }
+        self.run.begun = true;
         {
             let mut view = self.view.write();
+            view.set_history(self.store.history());
             for commit in &commits {
                 view.apply(commit);
             }
@@ -177,7 +218,7 @@ impl Writer {
                 tracing::warn!(%error, attempts, "connecting again");
                 true
             }
-            StoreError::Compacted(_) => {
+            StoreError::Compacted(_) | StoreError::OtherHistory(_) => {
                 tracing::warn!(%error, "loading everything again");
                 true
             }
@@ -197,10 +238,12 @@ impl Writer {
         };
         let mended = match &error {
             StoreError::Retry(_) => Ok(()),
-            _ => self
-                .store
-                .recover()
-                .and_then(|()| if reload { self.reload() } else { Ok(()) }),
+            _ => {
+                self.run.anew();
+                self.store
+                    .recover()
+                    .and_then(|()| if reload { self.reload() } else { Ok(()) })
+            }
         };
         if let Err(error) = &mended {
             tracing::error!(%error, "the store did not recover");
@@ -237,12 +280,13 @@ impl Writer {
                 self.take_in(others);
                 return Ok(());
             }
-            Ok(_) | Err(StoreError::Compacted(_)) => {}
+            Ok(_) | Err(StoreError::Compacted(_) | StoreError::OtherHistory(_)) => {}
             Err(error) => return Err(error),
         }
         let (view, pools, _) = load(&mut *self.store)?;
         let head = view.head();
         *self.view.write() = view;
+        self.loads.fetch_add(1, Ordering::Relaxed);
         self.pools = pools;
         self.feed.reset(head);
         Ok(())
@@ -279,6 +323,7 @@ pub(crate) fn load(store: &mut dyn Store) -> Result<(View, Pools, [u8; 16]), Sto
     let mut view = View::default();
     let loaded = store.load(&mut |object| view.put(object))?;
     view.set_head(loaded.revision);
+    view.set_history(&loaded.history);
     let mut pools = Pools::default();
     for subnet in view.subnets(None) {
         pools.put(subnet, used_addresses(&view, subnet));
@@ -291,7 +336,9 @@ pub(crate) fn load(store: &mut dyn Store) -> Result<(View, Pools, [u8; 16]), Sto
 fn used_addresses(view: &View, subnet: &portolan_core::model::Subnet) -> Vec<std::net::IpAddr> {
     match subnet.purpose {
         Purpose::Pods(cluster) => {
-            let mut used: Vec<_> = view.blocks_of(cluster).map(|block| block.cidr.first()).collect();
+            let leased = view.blocks_of(cluster).map(|block| block.cidr.first());
+            let quarantined = view.of::<QuarantinedBlock>(subnet.id).map(|block| block.cidr.first());
+            let mut used: Vec<_> = leased.chain(quarantined).collect();
             used.sort_unstable();
             used
         }

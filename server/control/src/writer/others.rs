@@ -17,6 +17,7 @@ impl Writer {
             return;
         }
         let mut view = self.view.write();
+        view.set_history(self.store.history());
         let mut published = Vec::with_capacity(others.len());
         for mut commit in others {
             fill_in(&view, &mut commit.changes);
@@ -73,5 +74,5 @@ fn fill_in(view: &View, changes: &mut [Change]) {
 
 /// Whether an object takes addresses out of a pool.
 fn holds_addresses(object: &Object) -> bool {
-    matches!(object, Object::Port(_) | Object::Block(_))
+    matches!(object, Object::Port(_) | Object::Block(_) | Object::QuarantinedBlock(_))
 }

@@ -34,9 +34,11 @@ impl Job {
                 allocations, releases, ..
             } => allocations.len() + releases.len(),
             Command::ReportNodes(reports) => reports.len(),
-            Command::Delete(Delete::Cluster(_) | Delete::Node(_)) | Command::DeleteUser(_) | Command::Expire => {
-                MOST_OBJECTS
-            }
+            Command::LetGo { blocks, .. } | Command::ReturnBlocks { blocks, .. } => blocks.len(),
+            Command::Delete(Delete::Cluster(_) | Delete::Node(_))
+            | Command::DeleteUser(_)
+            | Command::Expire
+            | Command::Claim(_) => MOST_OBJECTS,
             Command::UpdateNetwork(..)
             | Command::UpdateSubnet(..)
             | Command::UpdatePort(..)
@@ -46,6 +48,8 @@ impl Job {
             | Command::CreateJoinToken { .. }
             | Command::Join { .. }
             | Command::LeaseBlock { .. }
+            | Command::AdmitNode(_)
+            | Command::ReleaseBlock(_)
             | Command::FileRequest(_)
             | Command::OnRequest { .. }
             | Command::CreateProject { .. }

@@ -56,21 +56,7 @@ impl Postgres {
                 "--locale=C",
             ],
         );
-        let settings =
-            format!("-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=50");
-        postgres.run(
-            "pg_ctl",
-            &[
-                "-D",
-                path(&data),
-                "-w",
-                "-l",
-                path(&data.join("log")),
-                "-o",
-                &settings,
-                "start",
-            ],
-        );
+        postgres.start_server();
         Some(postgres)
     }
 
@@ -108,6 +94,47 @@ impl Postgres {
     pub fn crash(&self) {
         let data = self.folder.path().join("data");
         self.run("pg_ctl", &["-D", path(&data), "-w", "-m", "immediate", "restart"]);
+    }
+
+    /// Copies all it holds, as a backup does.
+    pub fn back_up(&self) {
+        self.while_stopped("data", "copy");
+    }
+
+    /// Goes back to what it held when it was last copied.
+    pub fn put_back(&self) {
+        self.while_stopped("copy", "data");
+    }
+
+    /// Stops it, makes a folder what another is, and starts it again.
+    fn while_stopped(&self, from: &str, to: &str) {
+        let data = self.folder.path().join("data");
+        self.run("pg_ctl", &["-D", path(&data), "-w", "-m", "immediate", "stop"]);
+        let (from, to) = (self.folder.path().join(from), self.folder.path().join(to));
+        for arguments in [vec!["rm", "-rf", path(&to)], vec!["cp", "-a", path(&from), path(&to)]] {
+            let status = Command::new(arguments[0]).args(&arguments[1..]).status().unwrap();
+            assert!(status.success(), "{arguments:?}");
+        }
+        self.start_server();
+    }
+
+    fn start_server(&self) {
+        let (data, port) = (self.folder.path().join("data"), self.port);
+        let settings =
+            format!("-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=50");
+        self.run(
+            "pg_ctl",
+            &[
+                "-D",
+                path(&data),
+                "-w",
+                "-l",
+                path(&data.join("log")),
+                "-o",
+                &settings,
+                "start",
+            ],
+        );
     }
 
     fn run(&self, program: &str, arguments: &[&str]) {

@@ -4,6 +4,7 @@
 //! did is taken back by the writer. Rules of the Networking API follow Neutron's unless said.
 
 mod addresses;
+mod claims;
 mod clusters;
 mod external;
 mod identity;
@@ -78,6 +79,11 @@ fn command(draft: &mut Draft<'_>, request: &Request) -> Result<Vec<Object>, Refu
             address,
             key_hash,
         } => nodes::join(draft, *token, secret_hash, name, *address, *key_hash),
+        Command::Claim(claim) => claims::claim(draft, claim),
+        Command::AdmitNode(id) => claims::admit(draft, request, *id),
+        Command::LetGo { node, machine, blocks } => Ok(claims::let_go(draft, *node, machine, blocks)),
+        Command::ReturnBlocks { node, blocks } => nodes::return_blocks(draft, *node, blocks),
+        Command::ReleaseBlock(id) => claims::release(draft, *id),
         Command::LeaseBlock { node, have } => nodes::lease_block(draft, *node, *have),
         Command::ReportPods {
             node,

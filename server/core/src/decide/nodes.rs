@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use portolan_shared::addr::Cidr;
 use portolan_shared::holder::{Holder, Plain};
-use portolan_shared::ids::{ClusterId, JoinTokenId, NodeId, PortId};
+use portolan_shared::ids::{BlockId, ClusterId, JoinTokenId, NodeId, PortId};
 use portolan_shared::refusal::Refusal;
 
 use super::{Goes, Removal, addresses, check_quota, check_revision, not_found, visible};
 use crate::command::{NodeReport, Request};
 use crate::draft::Draft;
+use crate::kinds::quarantined_blocks::QuarantinedBlock;
+use crate::kinds::removed_nodes::RemovedNode;
 use crate::model::display_name;
-use crate::model::{Block, Cluster, FixedIp, JoinToken, Key, Micros, Node, NodeStatus, Object, Port, owner};
+use crate::model::{Block, Cluster, FixedIp, JoinToken, Key, Micros, Node, NodeStatus, Object, Port, Project, owner};
 use crate::quotas::Counted;
 use crate::view::PortScope;
 
@@ -48,43 +50,65 @@ fn make(
         .project(cluster.meta.project)
         .ok_or_else(|| not_found("Project", cluster.meta.project))?;
     check_quota(draft, &project, Counted::Ports, 1)?;
-    let network = draft
-        .network(cluster.network)
-        .ok_or_else(|| not_found("Network", cluster.network))?;
     let address = node_address(draft, cluster, address)?;
-    let meta = draft.new_meta(cluster.meta.project);
     let (id, port): (NodeId, PortId) = (draft.new_id().into(), draft.new_id().into());
-    let mac = draft.next_mac(&project, cluster.network);
     let node = Node {
         id,
-        meta: meta.clone(),
+        meta: draft.new_meta(cluster.meta.project),
         cluster: cluster.id,
         name: name.to_owned(),
         addresses: vec![address],
         port,
         joined_at: None,
         key_hash: None,
+        found: None,
     };
-    let port = Port {
-        id: port,
-        meta,
+    let port = port_of(draft, cluster, &project, &node, &[address])?;
+    Ok((node, port))
+}
+
+/// The port of a node, not yet put.
+fn port_of(
+    draft: &mut Draft<'_>,
+    cluster: &Cluster,
+    project: &Project,
+    node: &Node,
+    addresses: &[IpAddr],
+) -> Result<Port, Refusal> {
+    let network = draft
+        .network(cluster.network)
+        .ok_or_else(|| not_found("Network", cluster.network))?;
+    let fixed_ips = addresses.iter().map(|address| FixedIp {
+        subnet: cluster.node_subnet,
+        address: *address,
+    });
+    Ok(Port {
+        id: node.port,
+        meta: draft.new_meta(cluster.meta.project),
         network: cluster.network,
-        name: name.into(),
+        name: node.name.as_str().into(),
         description: "".into(),
-        mac,
-        fixed_ips: Box::new([FixedIp {
-            subnet: cluster.node_subnet,
-            address,
-        }]),
+        mac: draft.next_mac(project, cluster.network),
+        fixed_ips: fixed_ips.collect(),
         admin_state_up: true,
         device_owner: owner::NODE.into(),
-        device_id: id.to_string().into(),
-        node: Some(id),
+        device_id: node.id.to_string().into(),
+        node: Some(node.id),
         host: "".into(),
         pod: None,
         port_security_enabled: network.port_security_enabled,
-    };
-    Ok((node, port))
+    })
+}
+
+/// The port of a node that was found again, if its addresses are free.
+pub(super) fn port_again(draft: &mut Draft<'_>, cluster: &Cluster, node: &Node) -> Result<Port, Refusal> {
+    let project = draft
+        .project(cluster.meta.project)
+        .ok_or_else(|| not_found("Project", cluster.meta.project))?;
+    for address in &node.addresses {
+        node_address(draft, cluster, Some(*address))?;
+    }
+    port_of(draft, cluster, &project, node, &node.addresses)
 }
 
 fn node_address(draft: &mut Draft<'_>, cluster: &Cluster, asked: Option<IpAddr>) -> Result<IpAddr, Refusal> {
@@ -144,13 +168,33 @@ pub(super) fn take_away(draft: &mut Draft<'_>, node: &Node) {
     for port in draft.ports(PortScope::Node(node.id)) {
         draft.delete(Key::Port(port.id));
     }
-    for block in draft.of::<Block>(node.id) {
-        draft.delete(Key::Block(block.id));
-    }
+    part_from_machine(draft, node);
     if draft.node_status(node.id).is_some() {
         draft.delete(Key::NodeStatus(node.id));
     }
     draft.delete(Key::Node(node.id));
+}
+
+/// The machine that was this node is it no more. It may run pods still, or be away: it is told when it comes, and its
+/// blocks are nobody else's until it has let go of them.
+fn part_from_machine(draft: &mut Draft<'_>, node: &Node) {
+    let machine = node.machine();
+    for block in draft.of::<Block>(node.id) {
+        draft.delete(Key::Block(block.id));
+        if let Some(machine) = machine {
+            draft.put(QuarantinedBlock::of(&block, node, machine, draft.now));
+        }
+    }
+    if let Some(machine) = machine {
+        draft.put(RemovedNode {
+            machine,
+            node: node.id,
+            cluster: node.cluster,
+            project: node.meta.project,
+            name: node.name.clone(),
+            removed_at: draft.now,
+        });
+    }
 }
 
 pub(super) fn create_token(
@@ -240,11 +284,15 @@ pub(super) fn join(
                         .join(", "),
                 });
             }
+            if node.machine().is_some_and(|machine| machine != key_hash) {
+                part_from_machine(draft, &node);
+            }
             let meta = draft.changed(&node.meta);
             Node {
                 meta,
                 joined_at: Some(draft.now),
                 key_hash: Some(key_hash),
+                found: None,
                 ..(*node).clone()
             }
         }
@@ -268,6 +316,10 @@ pub(super) fn join(
         draft.put(new_status(draft, &node));
     }
     let mut made = vec![draft.put(node.clone())];
+    if draft.get::<RemovedNode>(key_hash).is_some() {
+        draft.delete(Key::RemovedNode(key_hash));
+    }
+    lease_again(draft, &node, key_hash);
     let mut blocks: Vec<Object> = draft.of::<Block>(node.id).into_iter().map(Object::Block).collect();
     if blocks.is_empty() {
         blocks.push(lease(draft, &node, &cluster)?);
@@ -277,8 +329,25 @@ pub(super) fn join(
     Ok(made)
 }
 
+/// Leases to a node what its machine held as the node that it was before: pods may run there with addresses of it.
+fn lease_again(draft: &mut Draft<'_>, node: &Node, machine: [u8; 32]) {
+    for held in draft.of::<QuarantinedBlock>(node.cluster) {
+        if held.machine == machine {
+            draft.delete(Key::QuarantinedBlock(held.id));
+            draft.put(Block {
+                id: held.id,
+                meta: draft.new_meta(node.meta.project),
+                cluster: node.cluster,
+                node: node.id,
+                subnet: held.subnet,
+                cidr: held.cidr,
+            });
+        }
+    }
+}
+
 /// The status of a node that has not reported yet.
-fn new_status(draft: &Draft<'_>, node: &Node) -> NodeStatus {
+pub(super) fn new_status(draft: &Draft<'_>, node: &Node) -> NodeStatus {
     NodeStatus {
         node: node.id,
         cluster: node.cluster,
@@ -318,6 +387,25 @@ pub(super) fn lease_block(draft: &mut Draft<'_>, node: NodeId, have: u32) -> Res
         });
     }
     Ok(vec![lease(draft, &node, &cluster)?])
+}
+
+/// Takes blocks back from a node.
+pub(super) fn return_blocks(draft: &mut Draft<'_>, node: NodeId, blocks: &[BlockId]) -> Result<Vec<Object>, Refusal> {
+    let node = draft.node(node).ok_or(Refusal::NodeRemoved {})?;
+    let ports = draft.ports(PortScope::Node(node.id));
+    let mut returned = Vec::new();
+    for id in blocks {
+        let Some(block) = draft.block(*id).filter(|block| block.node == node.id) else {
+            continue;
+        };
+        // Its release is on its way, or the agent is wrong.
+        let used = |port: &Arc<Port>| port.fixed_ips.iter().any(|ip| block.cidr.contains(ip.address));
+        if !ports.iter().any(used) {
+            draft.delete(Key::Block(*id));
+            returned.push(Object::Block(block));
+        }
+    }
+    Ok(returned)
 }
 
 /// Addresses of a node's blocks that none of its pods has, as far as it has said.

@@ -13,7 +13,8 @@ use super::{clusters, networks, nodes, ports, subnets};
 use crate::alloc::Pools;
 use crate::command::{Delete, Request};
 use crate::draft::Draft;
-use crate::model::{Micros, Node, Object};
+use crate::kinds::quarantined_blocks::QuarantinedBlock;
+use crate::model::{Key, Micros, Node, Object};
 use crate::quotas::Quotas;
 use crate::view::View;
 
@@ -79,6 +80,14 @@ impl Removal {
         for goes in self.goes.iter().rev() {
             if let Goes::Object(object) = goes {
                 draft.delete(object.key());
+            }
+        }
+        // Nobody else can be leased what is in no range any more.
+        for goes in &self.goes {
+            if let Goes::Object(Object::Subnet(subnet)) = goes {
+                for block in draft.of::<QuarantinedBlock>(subnet.id) {
+                    draft.delete(Key::QuarantinedBlock(block.id));
+                }
             }
         }
         let asked_for = self.goes.into_iter().take(1);

@@ -129,6 +129,12 @@ impl<'a> Draft<'a> {
         })
     }
 
+    /// All objects of a kind, in id order.
+    pub fn all<K: Stored>(&self) -> Vec<Arc<K>> {
+        let stored = self.view.all::<K>().map(|object| K::key(object.id()));
+        self.merged(stored, K::KIND, K::of)
+    }
+
     /// External networks, in id order.
     pub fn external_networks(&self) -> Vec<Arc<Network>> {
         let stored = self.view.external_networks().map(|network| Key::Network(network.id));

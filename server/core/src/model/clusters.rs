@@ -80,6 +80,16 @@ pub struct Node {
     pub joined_at: Option<Micros>,
     /// SHA-256 of the public key its certificates are for.
     pub key_hash: Option<[u8; 32]>,
+    /// SHA-256 of the public key of the machine that was this node in a history that was lost. It is not let in before
+    /// an administrator admits it.
+    pub found: Option<[u8; 32]>,
+}
+
+impl Node {
+    /// The machine that holds its blocks.
+    pub fn machine(&self) -> Option<[u8; 32]> {
+        self.key_hash.or(self.found)
+    }
 }
 
 /// A block of pod addresses leased to a node.

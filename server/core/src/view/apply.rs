@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::View;
 use crate::change::{Change, Commit, Op};
+use crate::history::History;
 use crate::model::{Key, Object, Revision};
 
 impl View {
@@ -38,6 +39,14 @@ impl View {
             && let Some(known) = self.cluster_revisions.get_mut(&cluster)
         {
             *known = revision;
+        }
+    }
+
+    /// Says which runs wrote what it holds, and what is applied next.
+    pub fn set_history(&mut self, history: &History) {
+        // Nobody draws the same run twice, so two histories that end with the same one are the same.
+        if self.history.newest() != history.newest() {
+            self.history.clone_from(history);
         }
     }
 

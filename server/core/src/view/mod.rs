@@ -17,6 +17,7 @@ use portolan_shared::check::UsedRange;
 use portolan_shared::ids::{BlockId, ClusterId, JoinTokenId, NetworkId, NodeId, PortId, ProjectId, SubnetId, UserId};
 use portolan_shared::mac::MacAddress;
 
+use crate::history::{History, Point};
 use crate::model::{
     Assignment, Block, Cluster, Idempotency, JoinToken, Key, Network, Node, NodeStatus, Object, Port, Project,
     Revision, Role, Session, Stored, Subnet, Tables, User, display_name,
@@ -33,12 +34,31 @@ pub struct View {
     /// How many of each a project has, for its quotas.
     counts: HashMap<(ProjectId, Counted), u64>,
     cluster_revisions: HashMap<ClusterId, Revision>,
+    history: History,
 }
 
 impl View {
     /// The revision it is at.
     pub fn head(&self) -> Revision {
         self.head
+    }
+
+    /// The runs that wrote what it holds.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// A revision, of this history.
+    pub fn point(&self, revision: Revision) -> Point {
+        Point {
+            incarnation: self.history.at(revision),
+            revision,
+        }
+    }
+
+    /// Whether this view went through a point.
+    pub fn holds(&self, point: Point) -> bool {
+        self.history.holds(point, self.head)
     }
 
     // ---- any kind ----
@@ -211,7 +231,7 @@ impl View {
         self.counted(project, Counted::Keys)
     }
 
-    /// Sessions and idempotency records that ended before `now`, at most `limit` of each.
+    /// Sessions, idempotency records and records of removed nodes that ended before `now`, at most `limit` of each.
     pub fn expired(&self, now: i64, limit: usize) -> Vec<Key> {
         let ended = |ends: &Sorted<(i64, [u8; 32])>| -> Vec<[u8; 32]> {
             ends.0
@@ -220,15 +240,13 @@ impl View {
                 .map(|(_, hash)| *hash)
                 .collect()
         };
-        let sessions = ended(&self.table::<Session, _>().indexes.ends)
-            .into_iter()
-            .map(Key::Session);
+        let sessions = ended(&self.table::<Session, _>().indexes.ends);
+        let keys = ended(&self.table::<Idempotency, _>().indexes.ends);
         sessions
-            .chain(
-                ended(&self.table::<Idempotency, _>().indexes.ends)
-                    .into_iter()
-                    .map(Key::Idempotency),
-            )
+            .into_iter()
+            .map(Key::Session)
+            .chain(keys.into_iter().map(Key::Idempotency))
+            .chain(self.outlived_removals(now, limit))
             .collect()
     }
 

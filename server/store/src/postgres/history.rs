@@ -1,123 +1,75 @@
-//! The audit's reader: a connection of its own, made when it is first asked and again when it broke.
+//! The runs of writers, as PostgreSQL keeps them.
 
-use portolan_core::model::Value;
-use tokio_postgres::Client;
-use tokio_postgres::types::ToSql;
+use portolan_core::history::{History, Incarnation, Point, Span};
+use portolan_core::model::Revision;
+use tokio_postgres::{Client, Row};
 
-use super::{connect, failed};
+use super::failed;
 use crate::StoreError;
-use crate::history::{Asked, AuditRow, Engine, Head, History, Page, page};
 
-/// See [`History`].
-pub(super) struct PostgresHistory {
-    url: String,
-    session: Option<Reading>,
+/// The head's row: its revision, and the run that began last.
+pub(super) const HEAD: &str = "revision, incarnation";
+
+/// All runs that wrote this store.
+pub(super) async fn read(client: &Client) -> Result<History, StoreError> {
+    let rows = client
+        .query("SELECT first_revision, incarnation FROM incarnations", &[])
+        .await
+        .map_err(failed)?;
+    let span = |row: &Row| {
+        Ok(Span {
+            first: Revision::try_from(row.get::<_, i64>(0)).unwrap_or(0),
+            incarnation: incarnation(row.get(1))?,
+        })
+    };
+    Ok(History::new(rows.iter().map(span).collect::<Result<_, StoreError>>()?))
 }
 
-struct Reading {
-    runtime: tokio::runtime::Runtime,
-    client: Client,
+fn incarnation(bytes: Option<Vec<u8>>) -> Result<Incarnation, StoreError> {
+    let Some(bytes) = bytes else {
+        return Ok(Incarnation::default());
+    };
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| StoreError::Corrupt("an incarnation".to_owned()))?;
+    Ok(Incarnation::from_bytes(bytes))
 }
 
-impl PostgresHistory {
-    pub(super) fn new(url: &str) -> Self {
-        Self {
-            url: url.to_owned(),
-            session: None,
-        }
+/// The revision of the head's row, once `history` is that of the store. What was read up to `known` must be of it.
+pub(super) async fn follow(
+    client: &Client,
+    head: &Row,
+    known: Revision,
+    history: &mut History,
+) -> Result<Revision, StoreError> {
+    let revision = Revision::try_from(head.get::<_, i64>(0)).unwrap_or(0);
+    if incarnation(head.get(1))? == history.newest() && revision >= known {
+        return Ok(revision);
     }
-
-    fn session(&mut self) -> Result<&mut Reading, StoreError> {
-        if self.session.as_ref().is_none_or(|session| session.client.is_closed()) {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(|e| StoreError::Failed(e.to_string()))?;
-            let client = runtime.block_on(connect(&self.url))?;
-            self.session = Some(Reading { runtime, client });
-        }
-        self.session
-            .as_mut()
-            .ok_or_else(|| StoreError::Failed("the audit's connection is gone".to_owned()))
+    let now = read(client).await?;
+    let incarnation = history.at(known);
+    let known_point = Point {
+        incarnation,
+        revision: known,
+    };
+    if !now.holds(known_point, revision) {
+        return Err(StoreError::OtherHistory(known));
     }
+    *history = now;
+    Ok(revision)
 }
 
-impl History for PostgresHistory {
-    fn page(&mut self, asked: &Asked) -> Result<Page, StoreError> {
-        let session = self.session()?;
-        // One snapshot for the whole page.
-        session.run("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
-        let found = page(session, asked);
-        let ended = session.run("COMMIT");
-        if found.is_err() || ended.is_err() {
-            self.session = None;
-        }
-        found.and_then(|found| ended.map(|()| found))
-    }
-}
-
-impl Reading {
-    fn run(&mut self, sql: &str) -> Result<(), StoreError> {
-        self.runtime.block_on(self.client.batch_execute(sql)).map_err(failed)
-    }
-
-    fn all(&mut self, sql: &str, params: &[Value]) -> Result<Vec<tokio_postgres::Row>, StoreError> {
-        let params: Vec<&(dyn ToSql + Sync)> = params
-            .iter()
-            .map(|value| match value {
-                Value::Bytes(bytes) => bytes as &(dyn ToSql + Sync),
-                Value::Int(int) => int,
-                Value::Text(text) => text,
-            })
-            .collect();
-        self.runtime.block_on(self.client.query(sql, &params)).map_err(failed)
-    }
-}
-
-impl Engine for Reading {
-    const MARK: char = '$';
-
-    fn by_index(_: &str, alias: &str) -> String {
-        format!("changes AS {alias}")
-    }
-
-    fn heads(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Head>, StoreError> {
-        let rows = self.all(sql, params)?;
-        rows.iter().map(head).collect::<Result<_, _>>().map_err(failed)
-    }
-
-    fn rows(&mut self, sql: &str, params: &[Value]) -> Result<Vec<AuditRow>, StoreError> {
-        let read = |row: &tokio_postgres::Row| {
-            Ok(AuditRow {
-                head: head(row)?,
-                at: row.try_get(8)?,
-                request: row.try_get(9)?,
-                body: row.try_get(10)?,
-                body_version: row.try_get(11)?,
-                before: row.try_get(12)?,
-                before_version: row.try_get(13)?,
-            })
-        };
-        let rows = self.all(sql, params)?;
-        rows.iter().map(read).collect::<Result<_, _>>().map_err(failed)
-    }
-
-    fn count(&mut self, sql: &str, params: &[Value]) -> Result<i64, StoreError> {
-        let rows = self.all(sql, params)?;
-        let count = rows.first().map(|row| row.try_get(0)).transpose().map_err(failed)?;
-        Ok(count.unwrap_or(0))
-    }
-}
-
-fn head(row: &tokio_postgres::Row) -> Result<Head, tokio_postgres::Error> {
-    Ok(Head {
-        position: row.try_get(0)?,
-        kind: row.try_get(1)?,
-        project: row.try_get(2)?,
-        op: row.try_get(3)?,
-        made: row.try_get(4)?,
-        actor: row.try_get(5)?,
-        through: row.try_get(6)?,
-        by_provider: row.try_get(7)?,
-    })
+/// Writes down that a run begins.
+pub(super) async fn begin(client: &Client, span: Span) -> Result<(), tokio_postgres::Error> {
+    let incarnation = &span.incarnation.as_bytes()[..];
+    client
+        .execute(
+            "INSERT INTO incarnations (first_revision, incarnation) VALUES ($1, $2)",
+            &[&i64::try_from(span.first).unwrap_or(i64::MAX), &incarnation],
+        )
+        .await?;
+    client
+        .execute("UPDATE head SET incarnation = $1 WHERE one = 1", &[&incarnation])
+        .await?;
+    Ok(())
 }

@@ -6,6 +6,7 @@ use tokio_postgres::types::{ToSql, Type as PgType};
 use tokio_postgres::{Client, Statement};
 
 use super::failed;
+use super::history::HEAD;
 use crate::StoreError;
 use crate::rows::{self, KindRows, Net};
 use crate::upgrade::BODY_VERSION;
@@ -25,7 +26,7 @@ pub(super) struct Session {
 pub(super) async fn prepare(client: Client) -> Result<Session, StoreError> {
     let (bytes, ints, texts) = (PgType::BYTEA_ARRAY, PgType::INT8_ARRAY, PgType::TEXT_ARRAY);
     let take_head = client
-        .prepare("SELECT revision FROM head WHERE one = 1 FOR UPDATE")
+        .prepare(&format!("SELECT {HEAD} FROM head WHERE one = 1 FOR UPDATE"))
         .await
         .map_err(failed)?;
     let set_head = client

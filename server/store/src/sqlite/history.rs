@@ -1,122 +1,31 @@
-//! The audit's reader: a connection that only reads, opened when it is first asked.
+//! The runs of writers, as SQLite keeps them.
 
-use portolan_core::model::Value;
-use rusqlite::types::ToSql;
-use rusqlite::{Connection, OpenFlags};
+use portolan_core::history::{History, Incarnation, Span};
+use portolan_core::model::Revision;
+use rusqlite::{Connection, params};
 
-use super::{SqliteOptions, failed};
-use crate::StoreError;
-use crate::history::{Asked, AuditRow, Engine, Head, History, Page, page};
-
-/// See [`History`].
-pub(super) struct SqliteHistory {
-    options: SqliteOptions,
-    connection: Option<Connection>,
-}
-
-impl SqliteHistory {
-    pub(super) fn new(options: &SqliteOptions) -> Self {
-        Self {
-            options: options.clone(),
-            connection: None,
-        }
-    }
-}
-
-impl History for SqliteHistory {
-    fn page(&mut self, asked: &Asked) -> Result<Page, StoreError> {
-        if self.connection.is_none() {
-            self.connection = Some(connect(&self.options)?);
-        }
-        let connection = self.connection.as_mut().ok_or_else(gone)?;
-        // One snapshot for the whole page; it ends with the transaction.
-        let mut snapshot = Reading(connection.transaction().map_err(failed)?);
-        page(&mut snapshot, asked)
-    }
-}
-
-fn gone() -> StoreError {
-    StoreError::Failed("the audit's connection is gone".to_owned())
-}
-
-fn connect(options: &SqliteOptions) -> Result<Connection, StoreError> {
-    // What reads in WAL writes the index of the log, so that the file cannot be opened read-only.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = match &options.vfs {
-        None => Connection::open_with_flags(&options.path, flags),
-        Some(vfs) => Connection::open_with_flags_and_vfs(&options.path, flags, vfs.as_str()),
-    };
-    let connection = connection.map_err(|e| StoreError::Failed(format!("{}: {e}", options.path.display())))?;
-    connection
-        .busy_timeout(std::time::Duration::from_secs(5))
-        .map_err(failed)?;
-    connection.pragma_update(None, "query_only", true).map_err(failed)?;
-    Ok(connection)
-}
-
-struct Reading<'c>(rusqlite::Transaction<'c>);
-
-impl Reading<'_> {
-    fn all<T>(
-        &self,
-        sql: &str,
-        params: &[Value],
-        read: impl Fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>, StoreError> {
-        let params: Vec<&dyn ToSql> = params
-            .iter()
-            .map(|value| match value {
-                Value::Bytes(bytes) => bytes as &dyn ToSql,
-                Value::Int(int) => int,
-                Value::Text(text) => text,
-            })
-            .collect();
-        let mut statement = self.0.prepare_cached(sql).map_err(failed)?;
-        let rows = statement.query_map(&params[..], read).map_err(failed)?;
-        rows.collect::<Result<_, _>>().map_err(failed)
-    }
-}
-
-impl Engine for Reading<'_> {
-    const MARK: char = '?';
-
-    fn by_index(index: &str, alias: &str) -> String {
-        format!("changes AS {alias} INDEXED BY {index}")
-    }
-
-    fn heads(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Head>, StoreError> {
-        self.all(sql, params, head)
-    }
-
-    fn rows(&mut self, sql: &str, params: &[Value]) -> Result<Vec<AuditRow>, StoreError> {
-        self.all(sql, params, |row| {
-            Ok(AuditRow {
-                head: head(row)?,
-                at: row.get(8)?,
-                request: row.get(9)?,
-                body: row.get(10)?,
-                body_version: row.get(11)?,
-                before: row.get(12)?,
-                before_version: row.get(13)?,
-            })
+/// All runs that wrote this store.
+pub(super) fn read(db: &Connection) -> rusqlite::Result<History> {
+    let mut read = db.prepare("SELECT first_revision, incarnation FROM incarnations")?;
+    let spans = read.query_map([], |row| {
+        Ok(Span {
+            first: Revision::try_from(row.get::<_, i64>(0)?).unwrap_or(0),
+            incarnation: Incarnation::from_bytes(row.get(1)?),
         })
-    }
-
-    fn count(&mut self, sql: &str, params: &[Value]) -> Result<i64, StoreError> {
-        let found = self.all(sql, params, |row| row.get(0))?;
-        Ok(found.first().copied().unwrap_or(0))
-    }
+    })?;
+    Ok(History::new(spans.collect::<Result<_, _>>()?))
 }
 
-fn head(row: &rusqlite::Row<'_>) -> rusqlite::Result<Head> {
-    Ok(Head {
-        position: row.get(0)?,
-        kind: row.get(1)?,
-        project: row.get(2)?,
-        op: row.get(3)?,
-        made: row.get(4)?,
-        actor: row.get(5)?,
-        through: row.get(6)?,
-        by_provider: row.get(7)?,
-    })
+/// Writes down that a run begins.
+pub(super) fn begin(db: &Connection, span: Span) -> rusqlite::Result<()> {
+    let (first, incarnation) = (
+        i64::try_from(span.first).unwrap_or(i64::MAX),
+        span.incarnation.as_bytes(),
+    );
+    db.execute(
+        "INSERT INTO incarnations (first_revision, incarnation) VALUES (?1, ?2)",
+        params![first, incarnation],
+    )?;
+    db.execute("UPDATE head SET incarnation = ?1 WHERE one = 1", params![incarnation])?;
+    Ok(())
 }

@@ -2,7 +2,7 @@ use portolan_shared::ids::{ClusterId, NetworkId, ProjectId, UserId};
 
 use super::*;
 
-/// A whole body of every kind as version 2 has it, and which of its fields version 1 may lack.
+/// A whole body of every kind as this version has it, and which of its fields version 1 may lack.
 fn bodies() -> Vec<(ObjectKind, Value, &'static [&'static str])> {
     let mut all = first();
     let born = |kind: &ObjectKind| Some((*kind, serde_json::from_str(kind.born()?.body).unwrap(), &[][..]));
@@ -79,9 +79,9 @@ fn first() -> Vec<(ObjectKind, Value, &'static [&'static str])> {
             ObjectKind::Node,
             json!({
                 "id": id, "meta": meta, "cluster": cluster, "name": "node-1", "addresses": ["10.0.0.2"], "port": id,
-                "joined_at": null, "key_hash": null,
+                "joined_at": null, "key_hash": null, "found": null,
             }),
-            &["key_hash"],
+            &["key_hash", "found"],
         ),
         (
             ObjectKind::Block,
@@ -170,6 +170,21 @@ fn what_version_1_lacks_is_filled_in_and_what_it_has_stays() {
     assert_eq!(written(&read(kind, 1, &body).unwrap()), body);
 }
 
+/// What came with each later version: the version before, the kind's place in the list, and the fields.
+const LATER: &[(i64, usize, &[&str])] = &[(2, 8, &["found"])];
+
+#[test]
+fn what_a_later_version_brought_is_filled_in() {
+    for (version, index, fields) in LATER {
+        let (kind, body, _) = bodies().swap_remove(*index);
+        let mut old = body.clone();
+        for field in *fields {
+            old.as_object_mut().unwrap().remove(*field).unwrap();
+        }
+        assert_eq!(written(&read(kind, *version, &old).unwrap()), body, "{kind:?}");
+    }
+}
+
 #[test]
 fn a_body_of_now_that_lacks_something_is_not_guessed_at() {
     let (kind, mut body, _) = bodies().swap_remove(7);
@@ -184,7 +199,7 @@ fn a_version_that_is_not_known_is_refused_in_a_sentence() {
     let newer = read(kind, BODY_VERSION + 1, &body).unwrap_err();
     assert_eq!(
         newer.to_string(),
-        "a row of ports was written by a newer Portolan (its body has version 3, this one reads up to 2); start that one"
+        "a row of ports was written by a newer Portolan (its body has version 4, this one reads up to 3); start that one"
     );
     for version in [0, -1, i64::MIN] {
         let refused = read(kind, version, &body).unwrap_err();

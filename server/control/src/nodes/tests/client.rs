@@ -7,13 +7,14 @@ use std::sync::Arc;
 use futures_util::{SinkExt as _, StreamExt as _};
 use portolan_shared::ids::NodeId;
 use portolan_wire::agent::{
-    FromAgent, Hello, JoinReply, JoinRequest, Joined, Refused, Snapshot, ToAgent, Welcome, from_agent,
-    join_reply::Outcome, to_agent::Message as In,
+    Block, Change, Cluster, FromAgent, Hello, Item, JoinReply, JoinRequest, Joined, Node, Refused, Snapshot, ToAgent,
+    Welcome, from_agent, join_reply::Outcome, to_agent::Message as In,
 };
 use portolan_wire::digest::Digest;
 use portolan_wire::field::address_bytes;
+use portolan_wire::item::{Items, read};
 use portolan_wire::token::JoinToken;
-use portolan_wire::{JOIN_PATH, PROTOCOL, STREAM_PATH, digest};
+use portolan_wire::{JOIN_PATH, PROTOCOL, STREAM_PATH, older};
 use prost::Message as _;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
@@ -216,18 +217,44 @@ pub(super) fn hello() -> Hello {
     }
 }
 
-/// The hello of an agent that has this state of this store.
-pub(super) fn hello_with(store: &[u8], state: &Snapshot) -> Hello {
+/// The hello of an agent that has this state, with which this welcome came.
+pub(super) fn hello_with(welcome: &Welcome, state: &Snapshot) -> Hello {
     Hello {
-        store_id: store.to_vec(),
+        store_id: welcome.store_id.clone(),
         desired_revision: state.revision,
-        desired_digest: digest_of(state).to_vec(),
+        digest: digest_of(state).to_vec(),
+        position: state.position.clone(),
+        history: welcome.history.clone(),
         ..hello()
     }
 }
 
 pub(super) fn digest_of(state: &Snapshot) -> Digest {
-    digest::of(state.cluster.as_ref(), &state.nodes, &state.blocks)
+    items(&state.items).digest()
+}
+
+fn items(items: &[Item]) -> Items {
+    items.iter().map(|item| read(item.clone()).unwrap()).collect()
+}
+
+/// Puts the parts of a state beside its items: tests read them more easily.
+fn with_parts(message: In) -> In {
+    match message {
+        In::Snapshot(mut snapshot) => {
+            let items = items(&snapshot.items);
+            snapshot.cluster = items.all::<Cluster>().next();
+            snapshot.nodes = items.all::<Node>().collect();
+            snapshot.blocks = items.all::<Block>().collect();
+            In::Snapshot(snapshot)
+        }
+        In::Change(change) if !change.put.is_empty() || !change.drop.is_empty() => In::Change(Change {
+            put: change.put.clone(),
+            drop: change.drop.clone(),
+            position: change.position.clone(),
+            ..older::change(change)
+        }),
+        other => other,
+    }
 }
 
 /// An agent's end of a stream.
@@ -244,7 +271,7 @@ impl Stream {
         let next = async {
             loop {
                 match self.0.next().await {
-                    Some(Ok(Message::Binary(frame))) => return ToAgent::decode(frame).unwrap().message,
+                    Some(Ok(Message::Binary(frame))) => return ToAgent::decode(frame).unwrap().message.map(with_parts),
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                     _ => return None,
                 }

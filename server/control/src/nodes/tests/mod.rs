@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the streams of these tests run in real time")]
 
 mod client;
+mod histories;
 mod join;
 mod reports;
 mod stream;

@@ -58,7 +58,7 @@ async fn an_agent_that_is_current_gets_nothing_and_one_that_is_behind_only_chang
     let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
     let (stream, welcome, snapshot) = agent.fresh(&world).await;
     drop(stream);
-    let has = hello_with(&welcome.store_id, &snapshot);
+    let has = hello_with(&welcome, &snapshot);
     let (again, frames) = agent.stream(&world, has.clone()).await.begin().await;
     assert!(again.resumed && frames.is_empty(), "{frames:?}");
 
@@ -85,7 +85,8 @@ async fn an_agent_that_is_current_gets_nothing_and_one_that_is_behind_only_chang
     other.store_id = vec![1; 16];
     assert!(!agent.stream(&world, other).await.begin().await.0.resumed);
     let mut different = has;
-    (different.desired_revision, different.desired_digest) = (world.head(), vec![1; 32]);
+    different.position.as_mut().unwrap().revision = world.head();
+    different.digest = vec![1; 32];
     assert!(!agent.stream(&world, different).await.begin().await.0.resumed);
 }
 
@@ -107,22 +108,14 @@ async fn after_a_restart_agents_go_on_without_a_snapshot() {
 
     let world = world.restart().await;
     assert_eq!(world.control.store_id().to_vec(), welcome.store_id);
-    let (resumed, frames) = one
-        .stream(&world, hello_with(&welcome.store_id, &snapshot))
-        .await
-        .begin()
-        .await;
+    let (resumed, frames) = one.stream(&world, hello_with(&welcome, &snapshot)).await.begin().await;
     assert!(resumed.resumed, "no snapshot");
     let [In::Change(change)] = &frames[..] else {
         panic!("{frames:?}")
     };
     assert_eq!(change.put_nodes[0].id, node.id.as_bytes());
     let (_, _, fresh) = two.fresh(&world).await;
-    let (current, frames) = two
-        .stream(&world, hello_with(&welcome.store_id, &fresh))
-        .await
-        .begin()
-        .await;
+    let (current, frames) = two.stream(&world, hello_with(&welcome, &fresh)).await.begin().await;
     assert!(current.resumed && frames.is_empty());
 }
 
@@ -304,9 +297,10 @@ async fn a_snapshot_is_never_older_than_what_the_agent_holds() {
 
     // The same at a hello.
     world.cluster("school").await;
-    let mut different = hello_with(&welcome.store_id, &anew);
+    let mut different = hello_with(&welcome, &anew);
     let held = world.head();
-    (different.desired_revision, different.desired_digest) = (held, vec![1; 32]);
+    different.position.as_mut().unwrap().revision = held;
+    different.digest = vec![1; 32];
     let (_, frames) = agent.stream(&world, different).await.begin().await;
     let [In::Snapshot(anew)] = &frames[..] else {
         panic!("{frames:?}")

@@ -103,6 +103,30 @@ impl World {
         Self::on(folder, clock)
     }
 
+    /// Ends the control plane, and keeps a copy of its database as it is then; then starts it again.
+    pub(super) async fn backed_up(mut self) -> (Self, Vec<u8>) {
+        self.stop().await;
+        let copy = std::fs::read(self.folder.path().join("portolan.db")).unwrap();
+        let (folder, clock) = (Arc::clone(&self.folder), Arc::clone(&self.clock));
+        drop(self);
+        (Self::on(folder, clock), copy)
+    }
+
+    /// Ends the control plane, puts a copy in its database's place, and starts it again.
+    pub(super) async fn put_back(mut self, copy: &[u8]) -> Self {
+        self.stop().await;
+        let (folder, clock) = (Arc::clone(&self.folder), Arc::clone(&self.clock));
+        drop(self);
+        let database = folder.path().join("portolan.db");
+        for suffix in ["-wal", "-shm"] {
+            let mut beside = database.clone().into_os_string();
+            beside.push(suffix);
+            drop(std::fs::remove_file(beside));
+        }
+        std::fs::write(&database, copy).unwrap();
+        Self::on(folder, clock)
+    }
+
     pub(super) async fn stop(&mut self) {
         drop(self.end.take());
         (&mut self.serving).await.unwrap();

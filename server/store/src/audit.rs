@@ -87,7 +87,7 @@ pub struct Changed {
 }
 
 /// Reads the audit.
-pub trait History: Send {
+pub trait Audit: Send {
     /// The newest entries that fit.
     ///
     /// # Errors
@@ -96,9 +96,9 @@ pub trait History: Send {
 }
 
 /// Of a store that keeps none.
-pub(super) struct NoHistory;
+pub(super) struct NoAudit;
 
-impl History for NoHistory {
+impl Audit for NoAudit {
     fn page(&mut self, _: &Asked) -> Result<Page, StoreError> {
         Err(StoreError::Failed("this store keeps no history".to_owned()))
     }

@@ -1,0 +1,136 @@
+//! Claims: what an agent holds of a history that was lost, checked lease by lease and handed to the writer.
+
+use portolan_core::command::{Claim, ClaimedBlock, ClaimedNode, Command, Request};
+use portolan_core::model::Revision;
+use portolan_shared::check;
+use portolan_shared::ids::{BlockId, NodeId};
+use portolan_wire::agent::{self, Block, ClaimAck, Node, to_agent::Message as Out};
+use portolan_wire::field::{self, BadField};
+use portolan_wire::item::{Items, read};
+use tokio_tungstenite::tungstenite::Bytes;
+
+use super::hello::Has;
+use super::hub::Hub;
+use super::pki::Identity;
+use super::seal::Lease;
+use super::state::frame;
+
+/// Most items of a claim: more than a cluster has nodes and blocks.
+const MOST_ITEMS: usize = 65_536;
+
+/// A claim that comes in parts.
+pub(super) struct Claiming {
+    shown: Shown,
+    items: Items,
+    count: usize,
+}
+
+/// The other history, as far as the agent has shown it.
+#[derive(Debug, Clone, Copy)]
+struct Shown {
+    revision: Revision,
+    fork: Option<Revision>,
+    proven: bool,
+}
+
+impl Claiming {
+    /// Of an agent that has this. `proven`: the control plane has told it so.
+    pub(super) fn new(hub: &Hub, has: &Has, proven: bool) -> Self {
+        let revision = has.point.revision;
+        let fork = hub
+            .control
+            .read(|view| view.history().fork(view.head(), &has.spans, revision));
+        Self {
+            shown: Shown { revision, fork, proven },
+            items: Items::default(),
+            count: 0,
+        }
+    }
+
+    /// Takes a part; whether it was the last.
+    pub(super) fn take(&mut self, part: agent::Claim) -> Result<bool, BadField> {
+        self.count += part.items.len();
+        if self.count > MOST_ITEMS {
+            return Err(BadField::Other("items"));
+        }
+        for item in part.items {
+            let (id, body) = read(item)?;
+            self.items.put(id, body);
+        }
+        Ok(!part.more)
+    }
+
+    /// The command, of those leases that the control plane has signed. `None`: nothing of it is proven.
+    fn command(&self, hub: &Hub, identity: &Identity) -> Option<Claim> {
+        let Shown { revision, fork, proven } = self.shown;
+        let block = |block: Block| {
+            let node = NodeId::from_bytes(field::id("node_id", &block.node_id).ok()?);
+            let machine = self.machine(hub, node)?;
+            let claimed = ClaimedBlock {
+                id: BlockId::from_bytes(field::id("block.id", &block.id).ok()?),
+                node,
+                machine,
+                cidr: field::prefix("prefix", block.prefix.as_ref()?).ok()?,
+                leased_at: block.leased_at,
+            };
+            let lease = Lease {
+                cluster: identity.cluster,
+                node,
+                machine,
+                block: claimed.id,
+                prefix: claimed.cidr,
+                leased_at: claimed.leased_at,
+            };
+            hub.seal.leased(&lease, &block.lease).then_some(claimed)
+        };
+        let node = |node: Node| {
+            Some(ClaimedNode {
+                id: NodeId::from_bytes(field::id("node.id", &node.id).ok()?),
+                name: check::label("name", &node.name).ok()?,
+                addresses: field::addresses("addresses", &node.addresses).ok()?,
+            })
+        };
+        proven.then(|| Claim {
+            node: identity.node,
+            shown: revision,
+            fork,
+            nodes: self.items.all::<Node>().filter_map(node).collect(),
+            blocks: self.items.all::<Block>().filter_map(block).collect(),
+        })
+    }
+
+    /// The machine that was a node: as the claim says, or as the store does of a node that it knows.
+    fn machine(&self, hub: &Hub, node: NodeId) -> Option<[u8; 32]> {
+        let claimed = self.items.get::<Node>(*node.as_bytes());
+        let claimed = claimed.and_then(|node| <[u8; 32]>::try_from(node.machine).ok());
+        claimed.or_else(|| hub.control.read(|view| view.node(node)?.machine()))
+    }
+
+    /// Records the claim; the answer says up to which revision it is decided. Nothing if the store cannot write: the
+    /// agent then claims again.
+    pub(super) async fn record(self, hub: &Hub, identity: &Identity) -> Option<Bytes> {
+        let node = identity.node;
+        let revision = match self.command(hub, identity) {
+            None => {
+                tracing::warn!(%node, "a node shows another history, without proof that it was told it");
+                hub.control.read(|view| view.head())
+            }
+            Some(claim) => {
+                let (blocks, shown) = (claim.blocks.len(), claim.shown);
+                match hub.control.write(Request::agent(node, Command::Claim(claim))).await {
+                    Ok(outcome) => {
+                        let found = outcome.objects.len();
+                        tracing::warn!(%node, shown, blocks, found, "a node has shown that the store had another history");
+                        outcome.revision
+                    }
+                    Err(refusal) => {
+                        tracing::warn!(%node, %refusal, "cannot record what a node claims");
+                        return None;
+                    }
+                }
+            }
+        };
+        hub.shown(node);
+        Some(frame(Out::ClaimAck(ClaimAck { revision })))
+    }
+}

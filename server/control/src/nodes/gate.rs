@@ -1,0 +1,108 @@
+//! The gate before leases: after a start nobody is leased a block of a cluster before all its nodes have shown which
+//! history they have, since one of them may hold that very block by a lease that the store has lost. Pods go on from the
+//! blocks that their nodes hold.
+
+use std::collections::{HashMap, HashSet};
+
+use portolan_core::model::Micros;
+use portolan_core::view::View;
+use portolan_shared::ids::{ClusterId, NodeId};
+
+/// How long the gate waits for nodes that do not come, in microseconds: 30 s.
+pub(super) const LONGEST: Micros = 30_000_000;
+
+/// The nodes that the view had when it was loaded and that have not shown their history since. One that has joined since
+/// has its first lease from here.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    /// How often the view had been loaded when it was closed.
+    loads: u64,
+    closed_at: Micros,
+    awaited: HashMap<ClusterId, HashSet<NodeId>>,
+}
+
+impl Gate {
+    /// Closed, for a view that was just loaded.
+    pub(super) fn new(loads: u64, view: &View, now: Micros) -> Self {
+        let mut awaited: HashMap<ClusterId, HashSet<NodeId>> = HashMap::new();
+        for node in view.nodes().filter(|node| node.key_hash.is_some()) {
+            awaited.entry(node.cluster).or_default().insert(node.id);
+        }
+        Self {
+            loads,
+            closed_at: now,
+            awaited,
+        }
+    }
+
+    /// Closes again if the view was loaded anew since.
+    pub(super) fn heed(&mut self, loads: u64, view: &View, now: Micros) {
+        if self.loads != loads {
+            *self = Self::new(loads, view, now);
+        }
+    }
+
+    /// A node of a cluster has shown its history.
+    pub(super) fn shown(&mut self, cluster: ClusterId, node: NodeId) {
+        if let Some(awaited) = self.awaited.get_mut(&cluster) {
+            awaited.remove(&node);
+            if awaited.is_empty() {
+                self.awaited.remove(&cluster);
+            }
+        }
+    }
+
+    /// Nodes of a cluster that a lease to this one waits for. `exists`: a node that is removed is not awaited any more.
+    pub(super) fn waits_for(
+        &self,
+        cluster: ClusterId,
+        own: Option<NodeId>,
+        exists: impl Fn(NodeId) -> bool,
+        now: Micros,
+    ) -> Vec<NodeId> {
+        // A clock that was set back must not keep it closed.
+        if !(self.closed_at..self.closed_at + LONGEST).contains(&now) {
+            return Vec::new();
+        }
+        let awaited = self.awaited.get(&cluster).into_iter().flatten().copied();
+        awaited.filter(|node| Some(*node) != own && exists(*node)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_opens_when_all_have_shown_or_after_its_time() {
+        let cluster = ClusterId::from_bytes([9; 16]);
+        let (one, two) = (NodeId::from_bytes([1; 16]), NodeId::from_bytes([2; 16]));
+        let closed = || Gate {
+            loads: 0,
+            closed_at: 100,
+            awaited: HashMap::from([(cluster, HashSet::from([one, two]))]),
+        };
+        let mut gate = closed();
+        let waits = |gate: &Gate, own, now| {
+            let mut waits = gate.waits_for(cluster, own, |_| true, now);
+            waits.sort();
+            waits
+        };
+        assert_eq!(waits(&gate, None, 100), [one, two]);
+        assert_eq!(waits(&gate, Some(one), 100), [two], "nobody waits for itself");
+        assert_eq!(gate.waits_for(cluster, None, |node| node == one, 100), [one]);
+        assert_eq!(gate.waits_for(ClusterId::from_bytes([8; 16]), None, |_| true, 100), []);
+        gate.shown(cluster, one);
+        assert_eq!(waits(&gate, None, 99 + LONGEST), [two]);
+        assert_eq!(waits(&gate, None, 100 + LONGEST), []);
+        assert_eq!(waits(&gate, None, 50), [], "the clock was set back");
+        gate.shown(cluster, two);
+        assert_eq!(waits(&gate, None, 101), []);
+        // What was shown was shown to another view.
+        gate.heed(1, &View::default(), 102);
+        assert_eq!((gate.loads, gate.closed_at), (1, 102));
+        let mut gate = closed();
+        gate.heed(0, &View::default(), 102);
+        assert_eq!(waits(&gate, None, 102), [one, two]);
+    }
+}

@@ -1,0 +1,285 @@
+//! How a stream begins: who says hello, and what an agent needs that has what it says.
+
+use std::time::Duration;
+
+use portolan_core::history::{Incarnation, Point, Span};
+use portolan_core::kinds::removed_nodes::RemovedNode;
+use portolan_core::model::Revision;
+use portolan_shared::refusal::Refusal;
+use portolan_wire::OLDEST_PROTOCOL;
+use portolan_wire::agent::{FromAgent, Hello, Refused, from_agent::Message as In};
+use portolan_wire::digest::Digest;
+use portolan_wire::field::{self, BadField};
+use prost::Message as _;
+use tokio::time::timeout;
+
+use super::hub::Hub;
+use super::join::{malformed, refused, too_old};
+use super::pki::Identity;
+use super::reports_in;
+use super::socket::{Incoming, Socket, SocketError};
+use super::state::Dialect;
+use super::stream::Ended;
+
+/// How long an agent may take to say hello.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The hello, and whether its sender is still a node.
+pub(super) async fn greet(hub: &Hub, socket: &mut Socket, identity: &Identity) -> Result<Hello, Ended> {
+    let first = async {
+        loop {
+            if let Incoming::Frame(frame) = socket.next().await? {
+                return Ok::<_, SocketError>(frame);
+            }
+        }
+    };
+    let first = timeout(PATIENCE, first)
+        .await
+        .map_err(|_| SocketError::Slow("hello"))??;
+    let hello = match FromAgent::decode(first) {
+        Ok(FromAgent {
+            message: Some(In::Hello(hello)),
+        }) => hello,
+        Ok(FromAgent {
+            message: Some(In::LetGo(let_go)),
+        }) => {
+            hub.control.current().await.map_err(|refusal| refused(&refusal))?;
+            let blocks = reports_in::blocks(&let_go).map_err(|error| malformed(&error.to_string()))?;
+            reports_in::let_go(hub, identity, blocks)
+                .await
+                .map_err(|refusal| refused(&refusal))?;
+            let known = is_node(hub, identity);
+            return Err(if known { known_again() } else { parted(hub, identity) }.into());
+        }
+        _ => return Err(malformed("the first frame of a stream is a Hello").into()),
+    };
+    if hello.protocol < OLDEST_PROTOCOL {
+        return Err(too_old(hello.protocol).into());
+    }
+    // A resumed session shows the certificate of its beginning, which may have expired since.
+    if identity.not_after <= hub.control.now() {
+        return Err(expired().into());
+    }
+    hub.control.current().await.map_err(|refusal| refused(&refusal))?;
+    if !is_node(hub, identity) {
+        return Err(parted(hub, identity).into());
+    }
+    Ok(hello)
+}
+
+/// Whether there is such a node and the certificate's key is its key.
+pub(super) fn is_node(hub: &Hub, identity: &Identity) -> bool {
+    hub.control.read(|view| {
+        view.node(identity.node)
+            .is_some_and(|node| node.cluster == identity.cluster && node.key_hash == Some(identity.key_hash))
+    })
+}
+
+/// What a machine is told that is not the node its certificate names. It is removed only if that was written down: a
+/// store that was put back knows less than its nodes, and the next one may know them again.
+pub(super) fn parted(hub: &Hub, identity: &Identity) -> Refused {
+    let (removed, waits) = hub.control.read(|view| {
+        let node = view.node(identity.node);
+        (
+            view.get::<RemovedNode>(identity.key_hash).is_some(),
+            node.is_some_and(|node| node.found == Some(identity.key_hash)),
+        )
+    });
+    if removed {
+        return refused(&Refusal::NodeRemoved {});
+    }
+    let (code, sentence) = if waits {
+        (
+            "node.waits",
+            "This node was found again after the control plane was put back to an older state. It waits for an \
+             administrator to admit or remove it. Its pods run on.",
+        )
+    } else {
+        (
+            "node.unknown",
+            "The control plane does not know this node. If it was put back to an older state, the node is found again \
+             once another node of its cluster has shown its lease; else join it again.",
+        )
+    };
+    Refused {
+        code: code.to_owned(),
+        sentence: sentence.to_owned(),
+        retry: true,
+    }
+}
+
+/// What a machine is told that believes that its node was removed, where it was not: the store was put back to before.
+fn known_again() -> Refused {
+    Refused {
+        code: "node.known".to_owned(),
+        sentence: "This machine is a node. Say hello.".to_owned(),
+        retry: true,
+    }
+}
+
+/// The certificate has ended.
+pub(super) fn expired() -> Refused {
+    Refused {
+        code: "certificate.expired".to_owned(),
+        sentence: "The certificate of this node has expired. Join it again.".to_owned(),
+        retry: false,
+    }
+}
+
+/// What an agent has, as its hello says.
+#[derive(Debug, Clone)]
+pub(super) struct Has {
+    pub(super) dialect: Dialect,
+    /// Whether it is of this store.
+    of_this_store: bool,
+    pub(super) point: Point,
+    /// Whether the control plane has told that point.
+    told: bool,
+    digest: Vec<u8>,
+    /// The runs that it knows.
+    pub(super) spans: Vec<Span>,
+}
+
+impl Has {
+    /// Reads it.
+    pub(super) fn of(hub: &Hub, hello: &Hello) -> Result<Self, BadField> {
+        let store = hub.control.store_id();
+        let dialect = Dialect::of(hello.protocol);
+        let mut has = Self {
+            dialect,
+            of_this_store: hello.store_id == store,
+            point: Point {
+                incarnation: Incarnation::default(),
+                revision: hello.desired_revision,
+            },
+            told: false,
+            digest: match dialect {
+                Dialect::Older => hello.desired_digest.clone(),
+                Dialect::Newest => hello.digest.clone(),
+            },
+            spans: Vec::new(),
+        };
+        if let Some(position) = &hello.position {
+            has.point = Point {
+                incarnation: Incarnation::from_bytes(field::id("incarnation", &position.incarnation)?),
+                revision: position.revision,
+            };
+            has.told = hub.seal.told(&store, has.point, &position.mark);
+        }
+        let span = |span: &portolan_wire::agent::Span| {
+            Ok(Span {
+                incarnation: Incarnation::from_bytes(field::id("incarnation", &span.incarnation)?),
+                first: span.first,
+            })
+        };
+        let spans = hello.history.iter().take(portolan_wire::SPANS);
+        has.spans = spans.map(span).collect::<Result<_, BadField>>()?;
+        Ok(has)
+    }
+
+    /// A state as this one is, in another store's or an empty state's place.
+    pub(super) fn is_nothing(&self) -> bool {
+        !self.of_this_store || self.point.revision == 0
+    }
+}
+
+/// What a stream begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Resume {
+    /// The agent has the state as it is.
+    Current,
+    /// It has an earlier one: changes after that revision.
+    Changes(Revision),
+    /// It has none to go on from.
+    Snapshot,
+    /// It has one of another history of this store. `proven`: the control plane has told it that one.
+    OtherHistory {
+        /// Whether the control plane knows again what it has told.
+        proven: bool,
+    },
+}
+
+/// What an agent needs that has this. `held` says whether the history of now has its point, `digest` is of its cluster's
+/// state, and `changed` is the commit that last changed that state. Pure.
+pub(super) fn resume(has: &Has, held: bool, digest: &Digest, changed: Revision) -> Resume {
+    if has.is_nothing() {
+        return Resume::Snapshot;
+    }
+    let current = has.digest == digest;
+    match has.dialect {
+        // It names no run: only what it has in itself says that it is of this history.
+        Dialect::Older if current => Resume::Current,
+        Dialect::Older => Resume::Snapshot,
+        Dialect::Newest if !held => Resume::OtherHistory { proven: has.told },
+        Dialect::Newest if current => Resume::Current,
+        // No commit has changed the state since, but the digests differ: the agent's copy is wrong.
+        Dialect::Newest if has.point.revision >= changed => Resume::Snapshot,
+        Dialect::Newest => Resume::Changes(has.point.revision),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_agent_needs_by_what_it_has() {
+        let digest = [2; 32];
+        let has = |revision, told, digest: [u8; 32]| Has {
+            dialect: Dialect::Newest,
+            of_this_store: true,
+            point: Point {
+                incarnation: Incarnation::from_bytes([1; 16]),
+                revision,
+            },
+            told,
+            digest: digest.to_vec(),
+            spans: Vec::new(),
+        };
+        let older = |digest| Has {
+            dialect: Dialect::Older,
+            ..has(10, false, digest)
+        };
+        let elsewhere = Has {
+            of_this_store: false,
+            ..has(50, true, digest)
+        };
+        let other = |proven| Resume::OtherHistory { proven };
+        let cases = [
+            ("nothing on disk", has(0, false, digest), true, Resume::Snapshot),
+            ("another store", elsewhere, false, Resume::Snapshot),
+            ("current", has(90, true, digest), true, Resume::Current),
+            (
+                "current again after changes",
+                has(10, true, digest),
+                true,
+                Resume::Current,
+            ),
+            ("behind", has(49, true, [3; 32]), true, Resume::Changes(49)),
+            (
+                "not behind, but different",
+                has(50, true, [3; 32]),
+                true,
+                Resume::Snapshot,
+            ),
+            ("of another history", has(49, true, [3; 32]), false, other(true)),
+            (
+                "of another history, the same state",
+                has(49, true, digest),
+                false,
+                other(true),
+            ),
+            (
+                "of another history, as it says",
+                has(49, false, digest),
+                false,
+                other(false),
+            ),
+            ("older and current", older(digest), false, Resume::Current),
+            ("older and behind", older([3; 32]), true, Resume::Snapshot),
+        ];
+        for (name, has, held, expected) in cases {
+            assert_eq!(resume(&has, held, &digest, 50), expected, "{name}");
+        }
+    }
+}
