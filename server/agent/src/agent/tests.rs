@@ -8,8 +8,8 @@ use portolan_shared::ids::{ClusterId, JoinTokenId, NodeId};
 use portolan_sources::testing::{MemoryFiles, OnTheSpot, SeededRandom, SetClock};
 use portolan_sources::{Clock as _, SystemClock, SystemNet};
 use portolan_wire::agent::{
-    Block, Cluster, FromAgent, JoinReply, JoinRequest, Prefix, Progress, Role, Snapshot, ToAgent, Welcome, from_agent,
-    join_reply::Outcome, to_agent,
+    Block, Cluster, FromAgent, JoinReply, JoinRequest, Prefix, Progress, Refused, Role, Snapshot, ToAgent, Welcome,
+    from_agent, join_reply::Outcome, to_agent,
 };
 use portolan_wire::token::Secret;
 use prost::Message as _;
@@ -206,4 +206,69 @@ async fn a_whole_agent_runs_without_a_kernel_or_a_disk_of_its_own() {
     assert!(matches!(rig.open(), Err(RunError::Taken(_))));
     drop(agent);
     rig.open().unwrap();
+}
+
+/// Answers whoever comes next, once it has let go of blocks; how many.
+async fn parts(rig: &Rig, code: &str) -> usize {
+    let mut peer = rig.authority.accept().await;
+    let from_agent::Message::LetGo(let_go) = heard(&mut peer).await else {
+        panic!("a machine that is no node says no hello");
+    };
+    let refused = Refused {
+        code: code.to_owned(),
+        sentence: String::new(),
+        retry: code != "node.removed",
+    };
+    tell(&mut peer, to_agent::Message::Refused(refused)).await;
+    let_go.blocks.len()
+}
+
+#[tokio::test]
+async fn a_removed_node_lets_go_of_its_blocks_and_is_one_again_when_it_is_told_so() {
+    let rig = Rig::new().await;
+    rig.authority
+        .identity(&rig.disk(), Path::new("/state"), OWN, rig.clock.now());
+    let agent = rig.open().unwrap();
+    let playing = async {
+        // Its certificate has not ended, so it connects at once, and hears that it was removed.
+        let mut peer = rig.connected().await;
+        let refused = Refused {
+            code: "node.removed".to_owned(),
+            sentence: "Removed.".to_owned(),
+            retry: false,
+        };
+        tell(&mut peer, to_agent::Message::Refused(refused)).await;
+        parts(&rig, "node.removed").await;
+        let kept = Identity::load(&rig.disk(), Path::new("/state")).unwrap().unwrap();
+        assert!(kept.is_removed(), "it is noted before anything is let go of");
+        assert!(agent.pods.usage().removed);
+        // The token that it has is tried once.
+        let mut peer = rig.authority.accept().await;
+        let frame = peer.next().await.unwrap().unwrap().into_data();
+        JoinRequest::decode(frame).unwrap();
+        let spent = Outcome::Refused(Refused {
+            code: "token.spent".to_owned(),
+            sentence: "Spent.".to_owned(),
+            retry: false,
+        });
+        let reply = JoinReply { outcome: Some(spent) };
+        peer.send(Message::Binary(reply.encode_to_vec().into())).await.unwrap();
+    };
+    timeout(PATIENCE, agent.run(playing)).await.unwrap().unwrap();
+    drop(agent);
+
+    // Started again it is still removed: no pod is given anything from the first moment on.
+    let agent = rig.open().unwrap();
+    let playing = async {
+        parts(&rig, "node.known").await;
+        rig.connected().await;
+        assert!(!agent.pods.usage().removed);
+    };
+    timeout(PATIENCE, agent.run(playing)).await.unwrap().unwrap();
+    assert!(
+        !Identity::load(&rig.disk(), Path::new("/state"))
+            .unwrap()
+            .unwrap()
+            .is_removed()
+    );
 }

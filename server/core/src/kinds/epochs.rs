@@ -131,7 +131,7 @@ impl Kind for Epoch {
         fields.put("blocks_found", self.blocks_found);
         fields.list("nodes_found", &self.nodes_found);
         let named = |dispute: &Dispute| format!("{} ({})", dispute.cidr, dispute.node);
-        fields.list("disputes", &self.disputes.iter().map(named).collect::<Vec<_>>());
+        fields.list("disputes", self.disputes.iter().map(named).collect::<Vec<_>>());
         fields
     }
 
