@@ -1,10 +1,12 @@
-//! A port's status, derived when read: never stored, so that the loss of a node is one change and
-//! not one per port.
+//! How a port and a node are, derived when read: never stored, so that the loss of a node is one change
+//! and not one per port.
 //!
 //! [`chain`] walks what must hold for traffic to flow, in order; the first step that does not hold
-//! is the reason. [`derive()`] is the word and the reason of a row.
+//! is the reason. [`derive()`] is the word and the reason of a port's row, [`node()`] those of a node's.
 
 use serde::{Deserialize, Serialize};
+
+use crate::v1::NodeState;
 
 /// What a port is, in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -40,6 +42,13 @@ pub struct NodeFacts {
     pub wanted_revision: u64,
     /// The kernel's reason, when it refused this port's objects, and how often it was tried.
     pub exception: Option<(String, u32)>,
+}
+
+/// What has trouble on a node without the node itself having any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// Pods whose ports its kernel refused something of, and the first reason.
+    pub pods: Option<(u64, String)>,
 }
 
 /// What a port's status depends on.
@@ -120,6 +129,8 @@ pub enum Cause {
     NodeBehind(String),
     /// The kernel refused; its words, and how often it was tried.
     KernelRefused(String, String, u32),
+    /// Of a node: how many of its pods have trouble, and the first one's reason.
+    PodsInTrouble(u64, String),
 }
 
 impl Cause {
@@ -133,10 +144,11 @@ impl Cause {
             Self::NodeSilent(..) => "port.node_silent",
             Self::NodeBehind(_) => "port.node_behind",
             Self::KernelRefused(..) => "port.kernel_refused",
+            Self::PodsInTrouble(..) => "node.pods_in_trouble",
         }
     }
 
-    /// All codes, for the tests that every language has a sentence for each.
+    /// All codes of ports, for the tests that every language has a sentence for each, and what one can do.
     pub const CODES: &'static [&'static str] = &[
         "port.disabled",
         "port.no_address",
@@ -146,6 +158,9 @@ impl Cause {
         "port.node_behind",
         "port.kernel_refused",
     ];
+
+    /// All codes that only nodes have, for the tests that every language has a sentence for each.
+    pub const NODE_CODES: &'static [&'static str] = &["node.pods_in_trouble"];
 
     /// As a row shows it; `at` writes a time of microseconds UTC as RFC 3339.
     pub fn reason(&self, at: impl Fn(i64) -> String) -> Reason {
@@ -171,6 +186,17 @@ impl Cause {
                 (
                     params,
                     format!("{name}: {words}. Retrying, tried {attempts} times."),
+                    None,
+                )
+            }
+            Self::PodsInTrouble(n, words) => {
+                let have = match n {
+                    1 => "1 pod has trouble".to_owned(),
+                    n => format!("{n} pods have trouble, such as"),
+                };
+                (
+                    vec![("n".to_owned(), n.to_string()), ("words".to_owned(), words.clone())],
+                    format!("{have}: {words}."),
                     None,
                 )
             }
@@ -246,96 +272,39 @@ pub fn derive(facts: &PortFacts) -> (PortStatus, Option<Cause>) {
         Some(Cause::Disabled) => PortStatus::Disabled,
         Some(Cause::NodeExpected(_) | Cause::NodeBehind(_)) => PortStatus::Build,
         Some(Cause::KernelRefused(..)) => PortStatus::Error,
-        Some(Cause::NoAddress | Cause::NotAttached | Cause::NodeSilent(..)) => PortStatus::Down,
+        Some(Cause::NoAddress | Cause::NotAttached | Cause::NodeSilent(..) | Cause::PodsInTrouble(..)) => {
+            PortStatus::Down
+        }
     };
     (status, cause)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn node() -> NodeFacts {
-        NodeFacts {
-            name: "node-2".into(),
-            joined: true,
-            online: true,
-            since: 0,
-            applied_revision: 7,
-            wanted_revision: 7,
-            exception: None,
+/// The word for a node's row, and why: of one that is ready, what has trouble beside it.
+pub fn node(facts: NodeFacts, beside: &Beside) -> (NodeState, Option<Cause>) {
+    let own = PortFacts {
+        enabled: true,
+        has_address: true,
+        node: Some(facts),
+    };
+    match derive(&own).1 {
+        None => {
+            let pods = beside.pods.as_ref();
+            (
+                NodeState::Ready,
+                pods.map(|(n, words)| Cause::PodsInTrouble(*n, words.clone())),
+            )
         }
-    }
-
-    fn port(node: Option<NodeFacts>) -> PortFacts {
-        PortFacts {
-            enabled: true,
-            has_address: true,
-            node,
+        Some(cause) => {
+            let state = match &cause {
+                Cause::NodeExpected(_) => NodeState::Expected,
+                Cause::NodeSilent(..) => NodeState::Silent,
+                Cause::KernelRefused(..) => NodeState::Error,
+                _ => NodeState::Behind,
+            };
+            (state, Some(cause))
         }
-    }
-
-    fn code(facts: &PortFacts) -> (PortStatus, &'static str) {
-        let (status, cause) = derive(facts);
-        (status, cause.map_or("", |c| c.code()))
-    }
-
-    #[test]
-    fn each_broken_link_is_the_reason() {
-        use PortStatus::{Active, Build, Disabled, Down, Error};
-        assert_eq!(code(&port(Some(node()))), (Active, ""));
-        assert_eq!(
-            code(&PortFacts {
-                enabled: false,
-                ..port(Some(node()))
-            }),
-            (Disabled, "port.disabled")
-        );
-        assert_eq!(
-            code(&PortFacts {
-                has_address: false,
-                ..port(None)
-            }),
-            (Down, "port.no_address")
-        );
-        assert_eq!(code(&port(None)), (Down, "port.not_attached"));
-        assert_eq!(
-            code(&port(Some(NodeFacts {
-                joined: false,
-                online: false,
-                ..node()
-            }))),
-            (Build, "port.node_expected")
-        );
-        assert_eq!(
-            code(&port(Some(NodeFacts {
-                online: false,
-                ..node()
-            }))),
-            (Down, "port.node_silent")
-        );
-        assert_eq!(
-            code(&port(Some(NodeFacts {
-                applied_revision: 6,
-                ..node()
-            }))),
-            (Build, "port.node_behind")
-        );
-        let refused = NodeFacts {
-            exception: Some(("File exists".into(), 4)),
-            ..node()
-        };
-        assert_eq!(code(&port(Some(refused))), (Error, "port.kernel_refused"));
-    }
-
-    #[test]
-    fn what_comes_after_the_first_failure_is_unknown() {
-        let facts = port(Some(NodeFacts {
-            online: false,
-            ..node()
-        }));
-        let states: Vec<_> = chain(&facts).into_iter().map(|(_, state, _)| state).collect();
-        use StepState::{Failed, Ok, Unknown};
-        assert_eq!(states, [Ok, Ok, Ok, Failed, Unknown, Unknown]);
     }
 }
+
+#[cfg(test)]
+mod tests;

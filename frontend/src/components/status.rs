@@ -97,8 +97,10 @@ mod tests {
             Cause::NodeSilent(node(), 0),
             Cause::NodeBehind(node()),
             Cause::KernelRefused(node(), "File exists".into(), 4),
+            Cause::PodsInTrouble(2, "File exists".into()),
         ];
-        assert_eq!(causes.len(), Cause::CODES.len());
+        let codes: Vec<&str> = causes.iter().map(Cause::code).collect();
+        assert_eq!(codes, [Cause::CODES, Cause::NODE_CODES].concat());
         for cause in causes {
             let reason = cause.reason(|_| "2026-11-21T12:01:31Z".to_owned());
             let text = reason_text(&reason, NOON, 0);

@@ -117,6 +117,7 @@ pub const REASONS: &[(&str, Key)] = &[
     ("port.node_silent", Key::ReasonNodeSilent),
     ("port.node_behind", Key::ReasonNodeBehind),
     ("port.kernel_refused", Key::ReasonKernelRefused),
+    ("node.pods_in_trouble", Key::ReasonPodsInTrouble),
     ("port.locked_pod", Key::ReasonLockedPod),
     ("port.locked_node", Key::ReasonLockedNode),
     ("port.locked_cluster", Key::ReasonLockedCluster),

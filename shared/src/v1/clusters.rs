@@ -186,7 +186,8 @@ pub struct ClusterRow {
     pub mtu: u32,
     /// Nodes in all.
     pub nodes: u64,
-    /// Nodes that report and whose kernel has refused nothing; one that is still applying the newest changes counts.
+    /// Nodes that report and whose kernel has refused nothing of the node itself; one that is still applying the newest
+    /// changes counts.
     pub nodes_ready: u64,
     /// Pods with an address.
     pub pods: u64,
@@ -220,11 +221,11 @@ pub struct ProjectCluster {
 pub enum NodeState {
     /// Its port is there, no agent has joined.
     Expected,
-    /// Its agent reports and has applied what it should.
+    /// Its agent reports and has applied what it should; single pods may have trouble.
     Ready,
     /// Its agent reports and is behind.
     Behind,
-    /// Its agent reports, and its kernel refused something.
+    /// Its agent reports, and its kernel refused something of the node itself or of its own blocks.
     Error,
     /// Its agent does not report.
     Silent,
@@ -252,7 +253,7 @@ pub struct NodeRow {
     pub name: String,
     /// Its state.
     pub state: NodeState,
-    /// Why, when not ready.
+    /// Why, when not ready; of a ready one, what has trouble beside it (`node.pods_in_trouble`).
     pub reason: Option<Reason>,
     /// Addresses in the node subnet.
     pub addresses: Vec<IpAddr>,

@@ -20,9 +20,9 @@ pub struct NetworkRow {
     pub name: String,
     /// Free text, at most 255 characters.
     pub description: String,
-    /// `ACTIVE`, or `DOWN` when switched off or a port in it is in error.
+    /// `ACTIVE`, or `DOWN` when switched off.
     pub status: PortStatus,
-    /// Why, when not active.
+    /// Why, when not active; of an active one, why a port in it is in error.
     pub reason: Option<Reason>,
     /// All subnets, by address.
     pub subnets: Vec<SubnetRef>,

@@ -35,6 +35,7 @@ subject! { clusters;
     ReasonNoNodes: "Узлов пока не ожидается. Добавьте первый",
     ReasonNodesJoining: "Присоединились: {joined} из {wanted}",
     ReasonNodesNotReady: "Готовы: {ready} из {nodes}",
+    ReasonPodsInTrouble: "Поды с неполадками: {n}. {words}",
     ReasonNetworkStillUsed: "Ещё используется ({holders}): останется обычной сетью проекта",
     ReasonSubnetStillUsed: "Ещё используется ({holders}): останется",
     ReasonNetworkCustomers: "Сеть {network} создана не для кластера и остаётся",

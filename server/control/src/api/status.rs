@@ -7,11 +7,23 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use portolan_core::model::{Block, Node, NodeStatus, Port, Revision, owner};
+use portolan_core::model::{Block, Exception, Node, NodeStatus, Port, Revision, owner};
 use portolan_core::view::View;
 use portolan_shared::ids::{BlockId, NodeId, PortId};
-use portolan_shared::status::{Cause, NodeFacts, PortFacts, PortStatus, Reason, derive};
+use portolan_shared::status::{Beside, Cause, NodeFacts, PortFacts, PortStatus, Reason, derive, node};
 use portolan_shared::time::Time;
+use portolan_shared::v1::NodeState as NodeWord;
+
+/// Whom something that a node's kernel refused concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Concern {
+    /// The node itself, or a block of its own.
+    Own,
+    /// A pod of its.
+    Pod,
+    /// A block of another node.
+    Others,
+}
 
 /// What the status of a node's ports depends on.
 #[derive(Debug, Clone)]
@@ -39,20 +51,45 @@ impl NodeState {
 
     /// Facts of the node itself: it should have everything its cluster's agents are sent.
     pub fn facts(&self) -> NodeFacts {
-        self.facts_for(self.cluster_revision, |kind, id| {
-            kind == "node" && id == self.node.id.as_bytes()
-        })
+        self.facts_for(self.cluster_revision, |e| self.concern(e) == Concern::Own)
     }
 
-    /// Whether its kernel refused anything at all, and what first.
-    pub fn first_exception(&self) -> Option<(String, u32)> {
-        let status = self.status.as_ref()?;
-        status.exceptions.first().map(|e| (e.reason.clone(), e.attempts))
+    /// Its state, and why.
+    pub fn word(&self) -> (NodeWord, Option<Cause>) {
+        node(self.facts(), &self.beside())
     }
 
-    fn facts_for(&self, wanted_revision: Revision, concerns: impl Fn(&str, &[u8; 16]) -> bool) -> NodeFacts {
+    /// What its kernel refused.
+    pub fn exceptions(&self) -> &[Exception] {
+        self.status.as_ref().map_or(&[], |status| &status.exceptions)
+    }
+
+    /// What has trouble on it without the node itself having any.
+    fn beside(&self) -> Beside {
+        let mut pods = self.exceptions().iter().filter(|e| self.concern(e) == Concern::Pod);
+        let first = pods.next().map(|e| e.reason.clone());
+        let more = u64::try_from(pods.count()).unwrap_or(u64::MAX);
+        Beside {
+            pods: first.map(|words| (more.saturating_add(1), words)),
+        }
+    }
+
+    /// Whom an exception concerns. One that only says how many are not listed bears the node's id: there are so many
+    /// that it is the node that has trouble.
+    fn concern(&self, exception: &Exception) -> Concern {
+        let block = BlockId::from_bytes(exception.id);
+        match &*exception.kind {
+            "port" if exception.id != *self.node.port.as_bytes() => Concern::Pod,
+            "block" if exception.id != *self.node.id.as_bytes() && self.blocks.iter().all(|own| own.id != block) => {
+                Concern::Others
+            }
+            _ => Concern::Own,
+        }
+    }
+
+    fn facts_for(&self, wanted_revision: Revision, concerns: impl Fn(&Exception) -> bool) -> NodeFacts {
         let status = self.status.as_ref();
-        let exception = status.and_then(|s| s.exceptions.iter().find(|e| concerns(&e.kind, &e.id)));
+        let exception = self.exceptions().iter().find(|e| concerns(e));
         NodeFacts {
             name: self.node.name.clone(),
             joined: self.node.joined_at.is_some(),
@@ -82,10 +119,10 @@ impl NodeState {
         let wanted = block.map_or(self.node.meta.revision, |block| block.meta.revision);
         let block: Option<BlockId> = block.map(|block| block.id);
         let (node, port): (NodeId, PortId) = (self.node.id, port.id);
-        self.facts_for(wanted, |kind, id| match kind {
-            "port" => id == port.as_bytes(),
-            "block" => block.is_some_and(|block| id == block.as_bytes()),
-            "node" => id == node.as_bytes(),
+        self.facts_for(wanted, |e| match &*e.kind {
+            "port" => e.id == *port.as_bytes(),
+            "block" => block.is_some_and(|block| e.id == *block.as_bytes()),
+            "node" => e.id == *node.as_bytes(),
             _ => false,
         })
     }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use portolan_core::command::{Command, NodeReport, PodAllocation, Request};
-use portolan_core::model::{Exception, Object, Pod, Role};
+use portolan_core::model::{Exception, JoinToken, Node, Object, Pod, Role};
 use portolan_shared::ids::{NodeId, PortId};
 use portolan_shared::mac::MacAddress;
 use serde_json::{Value, json};
@@ -92,51 +92,126 @@ async fn what_is_shown_can_be_filtered_sorted_and_said_again() {
     }
 }
 
-#[tokio::test]
-async fn a_node_whose_kernel_refuses_something_is_not_counted_as_ready() {
-    let server = Server::new().await;
-    let ann = server.user("ann", "alpha", Role::Member).await;
-    let node = with_pods(&server, &ann, 0).await;
-    let node = server.control.read(|view| view.node(node).cloned()).unwrap();
-    let ask = async |command| server.control.write(Request::system(command)).await.unwrap();
-    let made = ask(Command::CreateJoinToken {
-        cluster: node.cluster,
-        node: Some(node.id),
-        secret_hash: [7; 32],
-        expires_at: i64::MAX,
-    })
-    .await;
-    let Some(Object::JoinToken(token)) = made.objects.first() else {
-        panic!("{made:?}")
-    };
-    ask(Command::Join {
-        token: token.id,
-        secret_hash: [7; 32],
-        name: node.name.clone(),
-        address: node.addresses[0],
-        key_hash: [9; 32],
-    })
-    .await;
-    let counted = async |exceptions: Vec<Exception>| {
-        ask(Command::ReportNodes(vec![NodeReport {
-            node: node.id,
+/// A node of [`with_pods`] that has joined and reports.
+struct Reporting<'a> {
+    server: &'a Server,
+    node: std::sync::Arc<Node>,
+}
+
+impl<'a> Reporting<'a> {
+    async fn new(server: &'a Server, id: NodeId) -> Self {
+        let node = server.control.read(|view| view.node(id).cloned()).unwrap();
+        let ask = async |command| server.control.write(Request::system(command)).await.unwrap();
+        let made = ask(Command::CreateJoinToken {
+            cluster: node.cluster,
+            node: Some(node.id),
+            secret_hash: [7; 32],
+            expires_at: i64::MAX,
+        })
+        .await;
+        let token = made.made::<JoinToken>().unwrap();
+        ask(Command::Join {
+            token: token.id,
+            secret_hash: [7; 32],
+            name: node.name.clone(),
+            address: node.addresses[0],
+            key_hash: [9; 32],
+        })
+        .await;
+        Self { server, node }
+    }
+
+    /// Its kernel holds the newest, but for what it refused: kind, id and words.
+    async fn refuses(&self, exceptions: &[(&str, [u8; 16], &str)]) {
+        let exceptions = exceptions.iter().map(|(kind, id, reason)| Exception {
+            kind: (*kind).to_owned(),
+            id: *id,
+            reason: (*reason).to_owned(),
+            attempts: 3,
+        });
+        let report = Command::ReportNodes(vec![NodeReport {
+            node: self.node.id,
             online: Some((true, 1)),
-            applied: Some((server.head(), exceptions)),
+            applied: Some((self.server.head(), exceptions.collect())),
             agent_version: None,
             by: None,
             beat: None,
-        }]))
-        .await;
-        let clusters = format!("/portolan/v1/projects/{}/clusters", ann.project);
-        let row = ann.get(&clusters).await.is(200).json()["items"][0].clone();
-        (row["nodes_ready"].clone(), row["state"].clone())
+        }]);
+        self.server.control.write(Request::system(report)).await.unwrap();
+    }
+}
+
+/// How many nodes of the user's only cluster are ready, and its state.
+async fn cluster_state(user: &User<'_>) -> (Value, Value) {
+    let clusters = format!("/portolan/v1/projects/{}/clusters", user.project);
+    let row = user.get(&clusters).await.is(200).json()["items"][0].clone();
+    (row["nodes_ready"].clone(), row["state"].clone())
+}
+
+/// State and code of the reason of each node of the user's only cluster.
+async fn node_states(user: &User<'_>) -> Vec<(Value, Value)> {
+    let clusters = format!("/portolan/v1/projects/{}/clusters", user.project);
+    let cluster = id(&user.get(&clusters).await.is(200).json()["items"][0]);
+    let nodes = user.get(&format!("{clusters}/{cluster}/nodes")).await.is(200).json();
+    let said = |node: &Value| (node["state"].clone(), node["reason"]["code"].clone());
+    nodes["items"].as_array().unwrap().iter().map(said).collect()
+}
+
+#[tokio::test]
+async fn a_pods_trouble_is_its_own_and_a_nodes_is_all_of_it() {
+    let server = Server::new().await;
+    let ann = server.user("ann", "alpha", Role::Member).await;
+    let node = with_pods(&server, &ann, 2).await;
+    let node = Reporting::new(&server, node).await;
+    let shown = async || {
+        let pods = ann.get("/v2.0/ports?device_owner=portolan:pod").await.is(200).json();
+        let pods = pods["ports"].as_array().unwrap().iter();
+        let statuses: Vec<Value> = pods.map(|port| port["status"].clone()).collect();
+        (cluster_state(&ann).await, node_states(&ann).await, statuses)
     };
-    assert_eq!(counted(Vec::new()).await, (json!(1), json!("ready")));
-    let refused = Exception {
-        kind: "port".to_owned(),
-        id: *node.port.as_bytes(),
-        reason: "no route".to_owned(),
-        attempts: 3,
-    };
-    assert_eq!(counted(vec![refused]).await, (json!(0), json!("down")));
+    let ready = (json!(1), json!("ready"));
+    let well = (json!("ready"), Value::Null);
+    node.refuses(&[]).await;
+    assert_eq!(
+        shown().await,
+        (ready.clone(), vec![well], vec![json!("ACTIVE"), json!("ACTIVE")])
+    );
+    let pod = ann.get("/v2.0/ports?device_owner=portolan:pod").await.is(200).json();
+    let pod: PortId = id(&pod["ports"][0]).parse().unwrap();
+    node.refuses(&[("port", *pod.as_bytes(), "the link is gone")]).await;
+    let trouble = (json!("ready"), json!("node.pods_in_trouble"));
+    assert_eq!(
+        shown().await,
+        (ready.clone(), vec![trouble], vec![json!("ERROR"), json!("ACTIVE")])
+    );
+    let networks = format!("/portolan/v1/projects/{}/networks", ann.project);
+    let networks = ann.get(&networks).await.is(200).json();
+    let network = networks["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["name"] == "shop");
+    let network = network.unwrap();
+    assert_eq!(
+        (
+            &network["status"],
+            &network["reason"]["code"],
+            &network["ports_not_active"]
+        ),
+        (&json!("ACTIVE"), &json!("port.kernel_refused"), &json!(1))
+    );
+    let port = format!("/portolan/v1/projects/{}/ports/{pod}", ann.project);
+    let port = ann.get(&port).await.is(200).json()["item"]["reason"]["sentence"].clone();
+    assert_eq!(port, "node-1: the link is gone. Retrying, tried 3 times.");
+
+    let down = (json!(0), json!("down"));
+    let refused = vec![(json!("error"), json!("port.kernel_refused"))];
+    let all = vec![json!("ERROR"), json!("ERROR")];
+    node.refuses(&[("node", *node.node.id.as_bytes(), "IPv4 is off")]).await;
+    assert_eq!(shown().await, (down.clone(), refused.clone(), all.clone()));
+    let block = server
+        .control
+        .read(|view| view.blocks_of_node(node.node.id).next().unwrap().id);
+    node.refuses(&[("block", *block.as_bytes(), "no such device")]).await;
+    assert_eq!(shown().await, (down, refused, all));
 }

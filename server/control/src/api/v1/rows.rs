@@ -13,8 +13,10 @@ use portolan_core::model::{customers_kind, hidden, port_kind};
 use portolan_core::view::{PortScope, SubnetUse, View};
 use portolan_shared::addr::IpRange;
 use portolan_shared::ids::{ClusterId, NetworkId, SubnetId};
-use portolan_shared::status::{Cause, Reason};
-use portolan_shared::v1::{Attached, FixedIp, NetworkRow, PortKind, PortRow, Ref, SubnetPurpose, SubnetRef, SubnetRow};
+use portolan_shared::status::{Cause, PortStatus, Reason};
+use portolan_shared::v1::{
+    Attached, FixedIp, NetworkRow, NodeState as NodeWord, PortKind, PortRow, Ref, SubnetPurpose, SubnetRef, SubnetRow,
+};
 
 pub use clusters::{ClusterFacts, NodeFacts};
 
@@ -103,7 +105,7 @@ impl NetworkFacts {
         }
     }
 
-    /// Ports that are not active and not merely reserved, whether one is in error, and why.
+    /// Ports that are not active and not merely reserved, and why the first that is in error is.
     fn trouble(&self) -> (u64, Option<Cause>) {
         let mut error = None;
         let mut count = 0;
@@ -121,17 +123,17 @@ impl NetworkFacts {
                     }
                 }
             }
-            // Too many ports to look at one by one: count all ports of nodes that are away, and what kernels refused.
+            // Too many ports to look at one by one: count all ports of nodes that do not do their work, and pods in trouble.
             None => {
                 for (node, ports) in &self.nodes {
-                    let facts = node.facts();
-                    if !facts.joined || !facts.online {
-                        count += ports;
-                    } else if let Some(status) = &node.status {
-                        count += u64::try_from(status.exceptions.len()).unwrap_or(u64::MAX);
-                        if let Some((words, attempts)) = node.first_exception() {
-                            error.get_or_insert(Cause::KernelRefused(facts.name, words, attempts));
-                        }
+                    let (word, cause) = node.word();
+                    count += match (word, &cause) {
+                        (NodeWord::Expected | NodeWord::Silent | NodeWord::Error, _) => *ports,
+                        (_, Some(Cause::PodsInTrouble(pods, _))) => *pods,
+                        _ => 0,
+                    };
+                    if let Some(cause @ (Cause::KernelRefused(..) | Cause::PodsInTrouble(..))) = cause {
+                        error.get_or_insert(cause);
                     }
                 }
             }
@@ -152,9 +154,10 @@ impl NetworkFacts {
         } else {
             Some(Cause::Disabled)
         };
-        let status = match &cause {
-            None => portolan_shared::status::PortStatus::Active,
-            Some(_) => portolan_shared::status::PortStatus::Down,
+        // What single ports have trouble with does not take the network down.
+        let status = match network.admin_state_up {
+            true => PortStatus::Active,
+            false => PortStatus::Down,
         };
         NetworkRow {
             id: network.id,

@@ -6,7 +6,6 @@ use portolan_core::fields::moment;
 use portolan_core::model::{Block, Cluster, Micros, Network, Node, Subnet};
 use portolan_core::view::{PortScope, View};
 use portolan_shared::stages;
-use portolan_shared::status::{Cause, derive};
 use portolan_shared::v1::{BlockRow, ClusterRow, ExternalIp, NodeRow, NodeState as NodeWord, Ref};
 
 use super::subnet_ref;
@@ -46,7 +45,7 @@ impl ClusterFacts {
     fn facts(&self) -> stages::ClusterFacts {
         let node = |state: &NodeState| stages::NodeFacts {
             joined_at: state.node.joined_at,
-            ready: matches!(word(state).0, NodeWord::Ready | NodeWord::Behind),
+            ready: matches!(state.word().0, NodeWord::Ready | NodeWord::Behind),
             since: state.facts().since,
         };
         stages::ClusterFacts {
@@ -106,26 +105,6 @@ impl ClusterFacts {
     }
 }
 
-/// A node's state, and why when it is not ready.
-fn word(node: &NodeState) -> (NodeWord, Option<Cause>) {
-    let mut facts = node.facts();
-    facts.exception = node.first_exception();
-    let port = portolan_shared::status::PortFacts {
-        enabled: true,
-        has_address: true,
-        node: Some(facts),
-    };
-    let (_, cause) = derive(&port);
-    let word = match &cause {
-        None => NodeWord::Ready,
-        Some(Cause::NodeExpected(_)) => NodeWord::Expected,
-        Some(Cause::NodeSilent(..)) => NodeWord::Silent,
-        Some(Cause::KernelRefused(..)) => NodeWord::Error,
-        Some(_) => NodeWord::Behind,
-    };
-    (word, cause)
-}
-
 /// What a node's row is made of.
 pub struct NodeFacts {
     state: NodeState,
@@ -160,7 +139,7 @@ impl NodeFacts {
     pub fn row(&self, now: Micros) -> NodeRow {
         let node = &*self.state.node;
         let facts = self.state.facts();
-        let (word, cause) = word(&self.state);
+        let (word, cause) = self.state.word();
         let mut blocks: Vec<BlockRow> = self
             .blocks
             .iter()

@@ -1,0 +1,128 @@
+use super::*;
+
+fn node() -> NodeFacts {
+    NodeFacts {
+        name: "node-2".into(),
+        joined: true,
+        online: true,
+        since: 0,
+        applied_revision: 7,
+        wanted_revision: 7,
+        exception: None,
+    }
+}
+
+fn port(node: Option<NodeFacts>) -> PortFacts {
+    PortFacts {
+        enabled: true,
+        has_address: true,
+        node,
+    }
+}
+
+fn code(facts: &PortFacts) -> (PortStatus, &'static str) {
+    let (status, cause) = derive(facts);
+    (status, cause.map_or("", |c| c.code()))
+}
+
+#[test]
+fn each_broken_link_is_the_reason() {
+    use PortStatus::{Active, Build, Disabled, Down, Error};
+    assert_eq!(code(&port(Some(node()))), (Active, ""));
+    assert_eq!(
+        code(&PortFacts {
+            enabled: false,
+            ..port(Some(node()))
+        }),
+        (Disabled, "port.disabled")
+    );
+    assert_eq!(
+        code(&PortFacts {
+            has_address: false,
+            ..port(None)
+        }),
+        (Down, "port.no_address")
+    );
+    assert_eq!(code(&port(None)), (Down, "port.not_attached"));
+    assert_eq!(
+        code(&port(Some(NodeFacts {
+            joined: false,
+            online: false,
+            ..node()
+        }))),
+        (Build, "port.node_expected")
+    );
+    assert_eq!(
+        code(&port(Some(NodeFacts {
+            online: false,
+            ..node()
+        }))),
+        (Down, "port.node_silent")
+    );
+    assert_eq!(
+        code(&port(Some(NodeFacts {
+            applied_revision: 6,
+            ..node()
+        }))),
+        (Build, "port.node_behind")
+    );
+    let refused = NodeFacts {
+        exception: Some(("File exists".into(), 4)),
+        ..node()
+    };
+    assert_eq!(code(&port(Some(refused))), (Error, "port.kernel_refused"));
+}
+
+#[test]
+fn what_comes_after_the_first_failure_is_unknown() {
+    let facts = port(Some(NodeFacts {
+        online: false,
+        ..node()
+    }));
+    let states: Vec<_> = chain(&facts).into_iter().map(|(_, state, _)| state).collect();
+    use StepState::{Failed, Ok, Unknown};
+    assert_eq!(states, [Ok, Ok, Ok, Failed, Unknown, Unknown]);
+}
+
+#[test]
+fn single_pods_do_not_take_their_node_with_them() {
+    use NodeState::{Behind, Error, Expected, Ready, Silent};
+    let said = |facts, beside: &Beside| {
+        let (state, cause) = super::node(facts, beside);
+        (state, cause.map(|cause| cause.reason(|at| at.to_string()).sentence))
+    };
+    let none = Beside::default();
+    let pods = |n| Beside {
+        pods: Some((n, "File exists".into())),
+    };
+    assert_eq!(said(node(), &none), (Ready, None));
+    assert_eq!(
+        said(node(), &pods(1)),
+        (Ready, Some("1 pod has trouble: File exists.".into()))
+    );
+    assert_eq!(
+        said(node(), &pods(3)),
+        (Ready, Some("3 pods have trouble, such as: File exists.".into()))
+    );
+    let state = |facts| said(facts, &pods(1)).0;
+    let refused = NodeFacts {
+        exception: Some(("no such device".into(), 1)),
+        ..node()
+    };
+    assert_eq!(state(refused), Error);
+    let silent = NodeFacts {
+        online: false,
+        ..node()
+    };
+    assert_eq!(state(silent), Silent);
+    let expected = NodeFacts {
+        joined: false,
+        ..node()
+    };
+    assert_eq!(state(expected), Expected);
+    let behind = NodeFacts {
+        applied_revision: 6,
+        ..node()
+    };
+    assert_eq!(state(behind), Behind);
+}
