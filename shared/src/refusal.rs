@@ -258,6 +258,8 @@ refusals! {
         "{mac} is used in network {network} by {holder}.";
     Conflict "port.owned" PortOwned { port: String, owner: Holder }
         "Port {port} belongs to {owner}. Delete it there.";
+    Conflict "port.always_on" PortAlwaysOn { port: String, owner: Holder }
+        "Port {port} belongs to {owner} and cannot be switched off: nothing would stop its traffic. Delete it there.";
     Forbidden "port.device_owner_reserved" DeviceOwnerReserved { given: String }
         "device_owner '{given}' is Portolan's own to set. Choose another, or leave it out.";
 
@@ -383,6 +385,7 @@ impl Refusal {
                 | Self::PodRange { .. }
                 | Self::Exhausted { .. } => "fixed_ips",
                 Self::MacTaken { .. } => "mac_address",
+                Self::PortAlwaysOn { .. } => "admin_state_up",
                 Self::DeviceOwnerReserved { .. } => "device_owner",
                 Self::ClusterNameTaken { .. } | Self::NodeNameTaken { .. } => "name",
                 Self::ShadowPortNotGranted { .. }

@@ -57,6 +57,7 @@ pub const ERRORS: &[(&str, Key)] = &[
     ("port.exhausted", Key::ErrorExhausted),
     ("port.mac_taken", Key::ErrorMacTaken),
     ("port.owned", Key::ErrorPortOwned),
+    ("port.always_on", Key::ErrorPortAlwaysOn),
     ("port.device_owner_reserved", Key::ErrorDeviceOwnerReserved),
     ("quota.exceeded", Key::ErrorOverQuota),
     ("revision.mismatch", Key::ErrorRevisionMismatch),

@@ -65,6 +65,7 @@ subject! { errors;
     ErrorExhausted: "Subnet {subnet} ({cidr}) has no free address: its pools {pools} are full with {used} addresses ({used_by}). Delete ports or add a subnet.",
     ErrorMacTaken: "{mac} is used in {network} by {holder}.",
     ErrorPortOwned: "Port {port} belongs to {owner}. Delete it there.",
+    ErrorPortAlwaysOn: "Port {port} belongs to {owner}: it cannot be switched off, nothing would stop its traffic. Delete it there.",
     ErrorDeviceOwnerReserved: "“{given}” is Portolan’s own to set. Choose another, or leave it out.",
     ErrorOverQuota: "The project's quota of {resource} is used up: {used} of {limit}. Delete some or ask for more.",
     ErrorRevisionMismatch: "This changed meanwhile: it is at revision {actual}, not {expected}. Look at it again.",

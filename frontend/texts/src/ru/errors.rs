@@ -65,6 +65,7 @@ subject! { errors;
     ErrorExhausted: "В подсети {subnet} ({cidr}) нет свободных адресов: в пулах {pools} заняты все адреса, {used} ({used_by}). Удалите порты или добавьте подсеть.",
     ErrorMacTaken: "{mac} уже используется в {network}: {holder}.",
     ErrorPortOwned: "Порт {port} принадлежит: {owner}. Удалите его там.",
+    ErrorPortAlwaysOn: "Порт {port} принадлежит: {owner}. Отключить его нельзя: трафик это не остановит. Удалите его там.",
     ErrorDeviceOwnerReserved: "«{given}» назначает только сам Portolan. Укажите другое или оставьте поле пустым.",
     ErrorOverQuota: "Квота проекта исчерпана ({resource}): {used} из {limit}. Удалите лишнее или запросите увеличение.",
     ErrorRevisionMismatch: "Объект тем временем изменился: его ревизия {actual}, а не {expected}. Посмотрите на него ещё раз.",

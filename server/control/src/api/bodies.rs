@@ -95,6 +95,7 @@ pub const NEUTRON: &[(&str, u16, &str)] = &[
     ("port.exhausted", 409, "IpAddressGenerationFailure"),
     ("port.mac_taken", 409, "MacAddressInUse"),
     ("port.owned", 409, "ServicePortInUse"),
+    ("port.always_on", 409, "Conflict"),
     ("port.device_owner_reserved", 403, "PolicyNotAuthorized"),
     ("quota.exceeded", 409, "OverQuota"),
     ("revision.mismatch", 412, "RevisionNumberConstraintFailed"),

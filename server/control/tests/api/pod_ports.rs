@@ -215,3 +215,43 @@ async fn a_pods_trouble_is_its_own_and_a_nodes_is_all_of_it() {
     node.refuses(&[("block", *block.as_bytes(), "no such device")]).await;
     assert_eq!(shown().await, (down, refused, all));
 }
+
+#[tokio::test]
+async fn a_port_whose_traffic_nothing_stops_cannot_be_switched_off() {
+    let server = Server::new().await;
+    let ann = server.user("ann", "alpha", Role::Member).await;
+    with_pods(&server, &ann, 1).await;
+    let admin = server.admin().await;
+    let off = json!({ "port": { "admin_state_up": false } });
+    for (owner, holder) in [
+        ("portolan:pod", "pod default/web-1 on node-1"),
+        ("portolan:node", "node node-1"),
+    ] {
+        let found = ann
+            .get(&format!("/v2.0/ports?device_owner={owner}"))
+            .await
+            .is(200)
+            .json();
+        let port = &found["ports"][0];
+        let path = format!("/v2.0/ports/{}", id(port));
+        for user in [&ann, &admin] {
+            let refused = user.put(&path, off.clone()).await.is(409).json();
+            let text = refused["NeutronError"]["message"].as_str().unwrap();
+            let name = port["name"].as_str().unwrap();
+            assert_eq!(
+                text,
+                format!(
+                    "Port {name} belongs to {holder} and cannot be switched off: nothing would stop its traffic. \
+                     Delete it there."
+                )
+            );
+        }
+        let on = json!({ "port": { "admin_state_up": true, "description": "seen" } });
+        let after = ann.put(&path, on).await.is(200).json();
+        assert_eq!(after["port"]["admin_state_up"], true);
+        // Nobody but an agent makes one.
+        let made =
+            json!({ "port": { "network_id": port["network_id"], "device_owner": owner, "admin_state_up": false } });
+        ann.post("/v2.0/ports", made).await.is(403);
+    }
+}

@@ -2,7 +2,7 @@ use portolan_shared::ids::{ClusterId, NetworkId, ProjectId, UserId};
 
 use super::*;
 
-/// A whole body of every kind as version 2 has it, and which of its fields version 1 may lack.
+/// A whole body of every kind as this version has it, and which of its fields version 1 may lack.
 fn bodies() -> Vec<(ObjectKind, Value, &'static [&'static str])> {
     let mut all = first();
     let born = |kind: &ObjectKind| Some((*kind, serde_json::from_str(kind.born()?.body).unwrap(), &[][..]));
@@ -171,6 +171,22 @@ fn what_version_1_lacks_is_filled_in_and_what_it_has_stays() {
 }
 
 #[test]
+fn ports_of_pods_and_nodes_are_not_off_any_more() {
+    let (kind, mut body, _) = bodies().swap_remove(10);
+    body["admin_state_up"] = json!(false);
+    for (owner, on) in [
+        ("portolan:pod", true),
+        ("portolan:node", true),
+        ("compute:nova", false),
+        ("", false),
+    ] {
+        body["device_owner"] = json!(owner);
+        let read = written(&read(kind, 2, &body).unwrap());
+        assert_eq!(read["admin_state_up"], json!(on), "{owner}");
+    }
+}
+
+#[test]
 fn a_body_of_now_that_lacks_something_is_not_guessed_at() {
     let (kind, mut body, _) = bodies().swap_remove(7);
     body.as_object_mut().unwrap().remove("nodes_wanted").unwrap();
@@ -184,7 +200,7 @@ fn a_version_that_is_not_known_is_refused_in_a_sentence() {
     let newer = read(kind, BODY_VERSION + 1, &body).unwrap_err();
     assert_eq!(
         newer.to_string(),
-        "a row of ports was written by a newer Portolan (its body has version 3, this one reads up to 2); start that one"
+        "a row of ports was written by a newer Portolan (its body has version 4, this one reads up to 3); start that one"
     );
     for version in [0, -1, i64::MIN] {
         let refused = read(kind, version, &body).unwrap_err();
