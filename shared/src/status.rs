@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::addr::Cidr;
 use crate::v1::NodeState;
 
 /// What a port is, in a word.
@@ -17,6 +18,8 @@ pub enum PortStatus {
     Active,
     /// On the way: the node is online and has not applied it yet.
     Build,
+    /// It works on its node, and not every other node reaches it.
+    Degraded,
     /// Something does not hold.
     Down,
     /// Switched off by its owner (`admin_state_up` is false).
@@ -44,11 +47,43 @@ pub struct NodeFacts {
     pub exception: Option<(String, u32)>,
 }
 
+/// That the kernel of one node refused the route to a block of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoRoute {
+    /// The node at the other end, for sentences: of a port, the one that does not reach it; of a node, the one it does not
+    /// reach.
+    pub node: String,
+    /// The block.
+    pub block: Cidr,
+    /// The kernel's words.
+    pub words: String,
+    /// How many more there are like this one: of a port, nodes; of a node, blocks.
+    pub more: u64,
+}
+
+impl NoRoute {
+    /// What a translated sentence needs; the node as `node-2 (+3)`.
+    fn params(&self) -> Vec<(String, String)> {
+        let node = match self.more {
+            0 => self.node.clone(),
+            more => format!("{} (+{more})", self.node),
+        };
+        let param = |name: &str, value| (name.to_owned(), value);
+        vec![
+            param("node", node),
+            param("block", self.block.to_string()),
+            param("words", self.words.clone()),
+        ]
+    }
+}
+
 /// What has trouble on a node without the node itself having any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Beside {
     /// Pods whose ports its kernel refused something of, and the first reason.
     pub pods: Option<(u64, String)>,
+    /// A block of another node that its kernel has no route to.
+    pub no_route: Option<NoRoute>,
 }
 
 /// What a port's status depends on.
@@ -60,6 +95,8 @@ pub struct PortFacts {
     pub has_address: bool,
     /// The node it is bound to; `None` for a reserved address that nothing is attached to.
     pub node: Option<NodeFacts>,
+    /// That other nodes, which report, have no route to the block its address is from.
+    pub not_reached: Option<NoRoute>,
 }
 
 /// A reason with its stable code, for a test, a translation and a person.
@@ -95,6 +132,8 @@ pub enum Step {
     Received,
     /// The kernel accepted everything of it.
     Applied,
+    /// All other nodes have a route to it.
+    Reached,
 }
 
 /// How a step stands.
@@ -129,6 +168,10 @@ pub enum Cause {
     NodeBehind(String),
     /// The kernel refused; its words, and how often it was tried.
     KernelRefused(String, String, u32),
+    /// Another node has no route to it.
+    NotReached(NoRoute),
+    /// Of a node: it has no route to another's block.
+    NoRoute(NoRoute),
     /// Of a node: how many of its pods have trouble, and the first one's reason.
     PodsInTrouble(u64, String),
 }
@@ -144,6 +187,8 @@ impl Cause {
             Self::NodeSilent(..) => "port.node_silent",
             Self::NodeBehind(_) => "port.node_behind",
             Self::KernelRefused(..) => "port.kernel_refused",
+            Self::NotReached(_) => "port.not_reached",
+            Self::NoRoute(_) => "node.no_route",
             Self::PodsInTrouble(..) => "node.pods_in_trouble",
         }
     }
@@ -157,10 +202,11 @@ impl Cause {
         "port.node_silent",
         "port.node_behind",
         "port.kernel_refused",
+        "port.not_reached",
     ];
 
     /// All codes that only nodes have, for the tests that every language has a sentence for each.
-    pub const NODE_CODES: &'static [&'static str] = &["node.pods_in_trouble"];
+    pub const NODE_CODES: &'static [&'static str] = &["node.no_route", "node.pods_in_trouble"];
 
     /// As a row shows it; `at` writes a time of microseconds UTC as RFC 3339.
     pub fn reason(&self, at: impl Fn(i64) -> String) -> Reason {
@@ -189,6 +235,35 @@ impl Cause {
                     None,
                 )
             }
+            Self::NotReached(route) => {
+                let NoRoute {
+                    node,
+                    block,
+                    words,
+                    more,
+                } = route;
+                let have = match more {
+                    0 => format!("{node} has"),
+                    1 => format!("{node} and 1 more node have"),
+                    more => format!("{node} and {more} more nodes have"),
+                };
+                let sentence = format!("{have} no route to this pod's block {block}: {words}.");
+                (route.params(), sentence, None)
+            }
+            Self::NoRoute(route) => {
+                let NoRoute {
+                    node,
+                    block,
+                    words,
+                    more,
+                } = route;
+                let more = match more {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                let sentence = format!("No route to block {block} of {node}{more}: {words}.");
+                (route.params(), sentence, None)
+            }
             Self::PodsInTrouble(n, words) => {
                 let have = match n {
                     1 => "1 pod has trouble".to_owned(),
@@ -213,7 +288,7 @@ impl Cause {
 /// The steps in order, each with how it stands; the first that does not hold carries its cause.
 pub fn chain(facts: &PortFacts) -> Vec<(Step, StepState, Option<Cause>)> {
     let node = facts.node.as_ref();
-    let steps: [(Step, Option<(StepState, Cause)>); 6] = [
+    let steps: [(Step, Option<(StepState, Cause)>); 7] = [
         (
             Step::Enabled,
             (!facts.enabled).then_some((StepState::Failed, Cause::Disabled)),
@@ -249,6 +324,13 @@ pub fn chain(facts: &PortFacts) -> Vec<(Step, StepState, Option<Cause>)> {
                     )
                 }),
         ),
+        (
+            Step::Reached,
+            facts
+                .not_reached
+                .clone()
+                .map(|route| (StepState::Failed, Cause::NotReached(route))),
+        ),
     ];
     let mut broken = false;
     steps
@@ -272,6 +354,7 @@ pub fn derive(facts: &PortFacts) -> (PortStatus, Option<Cause>) {
         Some(Cause::Disabled) => PortStatus::Disabled,
         Some(Cause::NodeExpected(_) | Cause::NodeBehind(_)) => PortStatus::Build,
         Some(Cause::KernelRefused(..)) => PortStatus::Error,
+        Some(Cause::NotReached(_) | Cause::NoRoute(_)) => PortStatus::Degraded,
         Some(Cause::NoAddress | Cause::NotAttached | Cause::NodeSilent(..) | Cause::PodsInTrouble(..)) => {
             PortStatus::Down
         }
@@ -285,14 +368,13 @@ pub fn node(facts: NodeFacts, beside: &Beside) -> (NodeState, Option<Cause>) {
         enabled: true,
         has_address: true,
         node: Some(facts),
+        not_reached: None,
     };
     match derive(&own).1 {
         None => {
-            let pods = beside.pods.as_ref();
-            (
-                NodeState::Ready,
-                pods.map(|(n, words)| Cause::PodsInTrouble(*n, words.clone())),
-            )
+            let no_route = beside.no_route.clone().map(Cause::NoRoute);
+            let pods = || beside.pods.clone().map(|(n, words)| Cause::PodsInTrouble(n, words));
+            (NodeState::Ready, no_route.or_else(pods))
         }
         Some(cause) => {
             let state = match &cause {

@@ -79,7 +79,7 @@ pub fn reason_text(reason: &Reason, now: i64, zone: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use portolan_shared::status::Cause;
+    use portolan_shared::status::{Cause, NoRoute};
 
     use super::*;
 
@@ -89,6 +89,12 @@ mod tests {
     #[test]
     fn every_cause_has_a_sentence_with_all_its_params() {
         let node = || "node-2".to_owned();
+        let no_route = || NoRoute {
+            node: node(),
+            block: "10.1.0.64/26".parse().unwrap(),
+            words: "File exists".into(),
+            more: 2,
+        };
         let causes = [
             Cause::Disabled,
             Cause::NoAddress,
@@ -97,6 +103,8 @@ mod tests {
             Cause::NodeSilent(node(), 0),
             Cause::NodeBehind(node()),
             Cause::KernelRefused(node(), "File exists".into(), 4),
+            Cause::NotReached(no_route()),
+            Cause::NoRoute(no_route()),
             Cause::PodsInTrouble(2, "File exists".into()),
         ];
         let codes: Vec<&str> = causes.iter().map(Cause::code).collect();

@@ -20,6 +20,7 @@ pub fn status(status: PortStatus) -> (Tone, Key) {
     match status {
         PortStatus::Active => (Tone::Active, Key::StatusActive),
         PortStatus::Build => (Tone::Building, Key::StatusBuilding),
+        PortStatus::Degraded => (Tone::Error, Key::ClusterDegraded),
         PortStatus::Down => (Tone::Down, Key::StatusDown),
         PortStatus::Disabled => (Tone::Disabled, Key::StatusDisabled),
         PortStatus::Error => (Tone::Error, Key::StatusError),

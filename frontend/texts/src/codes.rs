@@ -118,6 +118,8 @@ pub const REASONS: &[(&str, Key)] = &[
     ("port.node_silent", Key::ReasonNodeSilent),
     ("port.node_behind", Key::ReasonNodeBehind),
     ("port.kernel_refused", Key::ReasonKernelRefused),
+    ("port.not_reached", Key::ReasonNotReached),
+    ("node.no_route", Key::ReasonNoRoute),
     ("node.pods_in_trouble", Key::ReasonPodsInTrouble),
     ("port.locked_pod", Key::ReasonLockedPod),
     ("port.locked_node", Key::ReasonLockedNode),

@@ -17,6 +17,16 @@ fn port(node: Option<NodeFacts>) -> PortFacts {
         enabled: true,
         has_address: true,
         node,
+        not_reached: None,
+    }
+}
+
+fn no_route(more: u64) -> NoRoute {
+    NoRoute {
+        node: "node-1".into(),
+        block: "10.1.0.64/26".parse().unwrap(),
+        words: "File exists".into(),
+        more,
     }
 }
 
@@ -27,7 +37,7 @@ fn code(facts: &PortFacts) -> (PortStatus, &'static str) {
 
 #[test]
 fn each_broken_link_is_the_reason() {
-    use PortStatus::{Active, Build, Disabled, Down, Error};
+    use PortStatus::{Active, Build, Degraded, Disabled, Down, Error};
     assert_eq!(code(&port(Some(node()))), (Active, ""));
     assert_eq!(
         code(&PortFacts {
@@ -70,7 +80,13 @@ fn each_broken_link_is_the_reason() {
         exception: Some(("File exists".into(), 4)),
         ..node()
     };
-    assert_eq!(code(&port(Some(refused))), (Error, "port.kernel_refused"));
+    assert_eq!(code(&port(Some(refused.clone()))), (Error, "port.kernel_refused"));
+    let not_reached = |node| PortFacts {
+        not_reached: Some(no_route(0)),
+        ..port(Some(node))
+    };
+    assert_eq!(code(&not_reached(node())), (Degraded, "port.not_reached"));
+    assert_eq!(code(&not_reached(refused)), (Error, "port.kernel_refused"));
 }
 
 #[test]
@@ -81,7 +97,7 @@ fn what_comes_after_the_first_failure_is_unknown() {
     }));
     let states: Vec<_> = chain(&facts).into_iter().map(|(_, state, _)| state).collect();
     use StepState::{Failed, Ok, Unknown};
-    assert_eq!(states, [Ok, Ok, Ok, Failed, Unknown, Unknown]);
+    assert_eq!(states, [Ok, Ok, Ok, Failed, Unknown, Unknown, Unknown]);
 }
 
 #[test]
@@ -94,6 +110,7 @@ fn single_pods_do_not_take_their_node_with_them() {
     let none = Beside::default();
     let pods = |n| Beside {
         pods: Some((n, "File exists".into())),
+        no_route: None,
     };
     assert_eq!(said(node(), &none), (Ready, None));
     assert_eq!(
@@ -103,6 +120,24 @@ fn single_pods_do_not_take_their_node_with_them() {
     assert_eq!(
         said(node(), &pods(3)),
         (Ready, Some("3 pods have trouble, such as: File exists.".into()))
+    );
+    let routes = |more| Beside {
+        no_route: Some(no_route(more)),
+        ..pods(1)
+    };
+    assert_eq!(
+        said(node(), &routes(0)),
+        (
+            Ready,
+            Some("No route to block 10.1.0.64/26 of node-1: File exists.".into())
+        )
+    );
+    assert_eq!(
+        said(node(), &routes(2)),
+        (
+            Ready,
+            Some("No route to block 10.1.0.64/26 of node-1 and 2 more: File exists.".into())
+        )
     );
     let state = |facts| said(facts, &pods(1)).0;
     let refused = NodeFacts {
@@ -125,4 +160,22 @@ fn single_pods_do_not_take_their_node_with_them() {
         ..node()
     };
     assert_eq!(state(behind), Behind);
+}
+
+#[test]
+fn who_does_not_reach_a_pod_is_named() {
+    let said = |more| Cause::NotReached(no_route(more)).reason(|at| at.to_string());
+    assert_eq!(
+        said(0).sentence,
+        "node-1 has no route to this pod's block 10.1.0.64/26: File exists."
+    );
+    assert_eq!(
+        said(1).sentence,
+        "node-1 and 1 more node have no route to this pod's block 10.1.0.64/26: File exists."
+    );
+    assert_eq!(
+        said(2).params[0],
+        ("node".into(), "node-1 (+2)".into()),
+        "for translations"
+    );
 }

@@ -253,7 +253,7 @@ pub struct NodeRow {
     pub name: String,
     /// Its state.
     pub state: NodeState,
-    /// Why, when not ready; of a ready one, what has trouble beside it (`node.pods_in_trouble`).
+    /// Why, when not ready; of a ready one, what has trouble beside it (`node.no_route`, `node.pods_in_trouble`).
     pub reason: Option<Reason>,
     /// Addresses in the node subnet.
     pub addresses: Vec<IpAddr>,

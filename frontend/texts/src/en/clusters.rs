@@ -35,6 +35,7 @@ subject! { clusters;
     ReasonNoNodes: "No node is expected yet. Add the first one",
     ReasonNodesJoining: "Joined: {joined} of {wanted}",
     ReasonNodesNotReady: "Ready: {ready} of {nodes}",
+    ReasonNoRoute: "No route to block {block} of {node}: {words}",
     ReasonPodsInTrouble: "Pods with trouble: {n}. {words}",
     ReasonNetworkStillUsed: "Still used by {holders}: it stays as a network of the project's own",
     ReasonSubnetStillUsed: "Still used by {holders}: it stays",

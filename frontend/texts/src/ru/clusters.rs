@@ -35,6 +35,7 @@ subject! { clusters;
     ReasonNoNodes: "Узлов пока не ожидается. Добавьте первый",
     ReasonNodesJoining: "Присоединились: {joined} из {wanted}",
     ReasonNodesNotReady: "Готовы: {ready} из {nodes}",
+    ReasonNoRoute: "Нет маршрута к блоку {block} узла {node}: {words}",
     ReasonPodsInTrouble: "Поды с неполадками: {n}. {words}",
     ReasonNetworkStillUsed: "Ещё используется ({holders}): останется обычной сетью проекта",
     ReasonSubnetStillUsed: "Ещё используется ({holders}): останется",

@@ -3,14 +3,13 @@
 //! [`Nodes`] takes out of the view, in one go, what the status of many ports depends on; the
 //! derivation itself ([`portolan_shared::status`]) then runs without the lock.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use portolan_core::model::{Block, Exception, Node, NodeStatus, Port, Revision, owner};
 use portolan_core::view::View;
-use portolan_shared::ids::{BlockId, NodeId, PortId};
-use portolan_shared::status::{Beside, Cause, NodeFacts, PortFacts, PortStatus, Reason, derive, node};
+use portolan_shared::ids::{BlockId, ClusterId, NodeId, PortId};
+use portolan_shared::status::{Beside, Cause, NoRoute, NodeFacts, PortFacts, PortStatus, Reason, derive, node};
 use portolan_shared::time::Time;
 use portolan_shared::v1::NodeState as NodeWord;
 
@@ -36,17 +35,38 @@ pub struct NodeState {
     pub blocks: Vec<Arc<Block>>,
     /// The last commit that changed what its cluster's agents are sent.
     pub cluster_revision: Revision,
+    /// A block of another node that its kernel has no route to.
+    no_route: Option<NoRoute>,
 }
 
 impl NodeState {
     /// From the view.
     pub fn of(view: &View, node: &Arc<Node>) -> Self {
-        Self {
+        let mut state = Self {
             node: Arc::clone(node),
             status: view.node_status(node.id).cloned(),
             blocks: view.blocks_of_node(node.id).cloned().collect(),
             cluster_revision: view.cluster_revision(node.cluster),
-        }
+            no_route: None,
+        };
+        let mut no_routes = state.others_blocks().filter_map(|e| {
+            let block = view.block(BlockId::from_bytes(e.id))?;
+            Some((block, view.node(block.node)?, e))
+        });
+        let first = no_routes.next().map(|(block, of, e)| NoRoute {
+            node: of.name.clone(),
+            block: block.cidr,
+            words: e.reason.clone(),
+            more: 0,
+        });
+        let more = u64::try_from(no_routes.count()).unwrap_or(u64::MAX);
+        state.no_route = first.map(|first| NoRoute { more, ..first });
+        state
+    }
+
+    /// What its kernel refused of other nodes' blocks.
+    fn others_blocks(&self) -> impl Iterator<Item = &Exception> {
+        self.exceptions().iter().filter(|e| self.concern(e) == Concern::Others)
     }
 
     /// Facts of the node itself: it should have everything its cluster's agents are sent.
@@ -60,7 +80,7 @@ impl NodeState {
     }
 
     /// What its kernel refused.
-    pub fn exceptions(&self) -> &[Exception] {
+    fn exceptions(&self) -> &[Exception] {
         self.status.as_ref().map_or(&[], |status| &status.exceptions)
     }
 
@@ -71,6 +91,7 @@ impl NodeState {
         let more = u64::try_from(pods.count()).unwrap_or(u64::MAX);
         Beside {
             pods: first.map(|words| (more.saturating_add(1), words)),
+            no_route: self.no_route.clone(),
         }
     }
 
@@ -104,18 +125,16 @@ impl NodeState {
         }
     }
 
-    /// The block that holds an address.
-    fn block_of(&self, address: IpAddr) -> Option<&Arc<Block>> {
+    /// The block that a pod's address is from.
+    fn block_of(&self, port: &Port) -> Option<&Arc<Block>> {
+        let address = port.fixed_ips.first().filter(|_| is_pods(port))?.address;
         self.blocks.iter().find(|block| block.cidr.contains(address))
     }
 
     /// Facts of a port of this node. A pod's port is there once its block is: the agent gave the
     /// address out of it. Any other is there once the node's row is.
     fn port_facts(&self, port: &Port) -> NodeFacts {
-        let block = match &*port.device_owner {
-            owner::POD => port.fixed_ips.first().and_then(|ip| self.block_of(ip.address)),
-            _ => None,
-        };
+        let block = self.block_of(port);
         let wanted = block.map_or(self.node.meta.revision, |block| block.meta.revision);
         let block: Option<BlockId> = block.map(|block| block.id);
         let (node, port): (NodeId, PortId) = (self.node.id, port.id);
@@ -128,35 +147,92 @@ impl NodeState {
     }
 }
 
+/// Whether a port is a pod's.
+fn is_pods(port: &Port) -> bool {
+    &*port.device_owner == owner::POD
+}
+
+/// Blocks that nodes which report have no route to, each with the first of these nodes.
+#[derive(Debug, Clone, Default)]
+pub struct NotReached(HashMap<BlockId, NoRoute>);
+
+impl NotReached {
+    /// Adds those of a cluster. Costs a look at each of its nodes.
+    pub fn add(&mut self, view: &View, cluster: ClusterId) {
+        let reports = |id| {
+            view.node_status(id)
+                .is_some_and(|status| status.online && status.exceptions.iter().any(|e| e.kind == "block"))
+        };
+        for node in view.nodes_of(cluster).filter(|node| reports(node.id)) {
+            let state = NodeState::of(view, node);
+            for exception in state.others_blocks() {
+                let Some(block) = view.block(BlockId::from_bytes(exception.id)) else {
+                    continue;
+                };
+                let first = || NoRoute {
+                    node: node.name.clone(),
+                    block: block.cidr,
+                    words: exception.reason.clone(),
+                    more: 0,
+                };
+                let known = self.0.entry(block.id);
+                known.and_modify(|known| known.more += 1).or_insert_with(first);
+            }
+        }
+    }
+
+    /// The blocks.
+    pub fn blocks(&self) -> impl Iterator<Item = BlockId> {
+        self.0.keys().copied()
+    }
+}
+
 /// The nodes that some ports are bound to.
 #[derive(Debug, Clone, Default)]
-pub struct Nodes(HashMap<NodeId, NodeState>);
+pub struct Nodes {
+    nodes: HashMap<NodeId, NodeState>,
+    not_reached: NotReached,
+}
 
 impl Nodes {
     /// Takes out of the view what the status of these ports depends on.
     pub fn of<'a>(view: &View, ports: impl IntoIterator<Item = &'a Arc<Port>>) -> Self {
-        let mut nodes = HashMap::new();
-        for id in ports.into_iter().filter_map(|port| port.node) {
-            if let std::collections::hash_map::Entry::Vacant(place) = nodes.entry(id)
+        let (mut found, mut clusters) = (Self::default(), HashSet::new());
+        for port in ports {
+            let Some(id) = port.node else { continue };
+            if let std::collections::hash_map::Entry::Vacant(place) = found.nodes.entry(id)
                 && let Some(node) = view.node(id)
             {
                 place.insert(NodeState::of(view, node));
             }
+            // Only pods have addresses of blocks, and a node is of one cluster.
+            if is_pods(port)
+                && let Some(node) = found.nodes.get(&id)
+                && clusters.insert(node.node.cluster)
+            {
+                found.not_reached.add(view, node.node.cluster);
+            }
         }
-        Self(nodes)
+        found
     }
 
     /// A node.
     pub fn get(&self, id: NodeId) -> Option<&NodeState> {
-        self.0.get(&id)
+        self.nodes.get(&id)
     }
 
     /// Facts of a port.
     pub fn facts(&self, port: &Port) -> PortFacts {
+        let node = port.node.and_then(|id| self.get(id));
+        let block = match self.not_reached.0.is_empty() {
+            true => None,
+            false => node.and_then(|node| node.block_of(port)),
+        };
         PortFacts {
             enabled: port.admin_state_up,
             has_address: !port.fixed_ips.is_empty(),
-            node: port.node.and_then(|id| self.get(id)).map(|node| node.port_facts(port)),
+            node: node.map(|node| node.port_facts(port)),
+            not_reached: block.and_then(|block| self.not_reached.0.get(&block.id)).cloned(),
         }
     }
 
@@ -173,13 +249,13 @@ impl Nodes {
     }
 }
 
-/// The word of the Networking API: what is switched off is `DOWN` there.
+/// The word of the Networking API: what is switched off is `DOWN` there, and what works in part `ERROR`.
 pub const fn networking_word(status: PortStatus) -> &'static str {
     match status {
         PortStatus::Active => "ACTIVE",
         PortStatus::Build => "BUILD",
         PortStatus::Down | PortStatus::Disabled => "DOWN",
-        PortStatus::Error => "ERROR",
+        PortStatus::Error | PortStatus::Degraded => "ERROR",
     }
 }
 

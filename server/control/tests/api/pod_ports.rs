@@ -123,6 +123,10 @@ impl<'a> Reporting<'a> {
 
     /// Its kernel holds the newest, but for what it refused: kind, id and words.
     async fn refuses(&self, exceptions: &[(&str, [u8; 16], &str)]) {
+        self.reports(true, exceptions).await;
+    }
+
+    async fn reports(&self, online: bool, exceptions: &[(&str, [u8; 16], &str)]) {
         let exceptions = exceptions.iter().map(|(kind, id, reason)| Exception {
             kind: (*kind).to_owned(),
             id: *id,
@@ -131,7 +135,7 @@ impl<'a> Reporting<'a> {
         });
         let report = Command::ReportNodes(vec![NodeReport {
             node: self.node.id,
-            online: Some((true, 1)),
+            online: Some((online, 1)),
             applied: Some((self.server.head(), exceptions.collect())),
             agent_version: None,
             by: None,
@@ -254,4 +258,71 @@ async fn a_port_whose_traffic_nothing_stops_cannot_be_switched_off() {
             json!({ "port": { "network_id": port["network_id"], "device_owner": owner, "admin_state_up": false } });
         ann.post("/v2.0/ports", made).await.is(403);
     }
+}
+
+#[tokio::test]
+async fn a_pod_that_another_node_has_no_route_to_says_so() {
+    let server = Server::new().await;
+    let ann = server.user("ann", "alpha", Role::Member).await;
+    let first = with_pods(&server, &ann, 1).await;
+    let first = Reporting::new(&server, first).await;
+    let nodes = format!(
+        "/portolan/v1/projects/{}/clusters/{}/nodes",
+        ann.project, first.node.cluster
+    );
+    let second = ann.post(&nodes, json!({ "name": "node-2" })).await.is(201).json();
+    let second: NodeId = id(&second["node"]).parse().unwrap();
+    let second = Reporting::new(&server, second).await;
+    let block = server.control.read(|view| {
+        let block = view.blocks_of_node(first.node.id).next().unwrap();
+        (block.id, block.cidr)
+    });
+    let pod = ann.get("/v2.0/ports?device_owner=portolan:pod").await.is(200).json();
+    let pod = id(&pod["ports"][0]);
+    let of_project = format!("/portolan/v1/projects/{}", ann.project);
+    let shown = async || {
+        let port = ann.get(&format!("/v2.0/ports/{pod}")).await.is(200).json();
+        let row = ann.get(&format!("{of_project}/ports/{pod}")).await.is(200).json();
+        let reason = row["item"]["reason"]["sentence"].clone();
+        (port["port"]["status"].clone(), row["item"]["status"].clone(), reason)
+    };
+    let well = (json!("ACTIVE"), json!("ACTIVE"), Value::Null);
+    first.refuses(&[]).await;
+    second.refuses(&[]).await;
+    assert_eq!(shown().await, well);
+
+    let no_route = [("block", *block.0.as_bytes(), "File exists")];
+    second.refuses(&no_route).await;
+    let sentence = format!("node-2 has no route to this pod's block {}: File exists.", block.1);
+    assert_eq!(shown().await, (json!("ERROR"), json!("DEGRADED"), json!(sentence)));
+    let why = ann.get(&format!("{of_project}/ports/{pod}/why")).await.is(200).json();
+    let last = &why["item"].as_array().unwrap()[5..];
+    let said = |step: &Value| {
+        (
+            step["step"].clone(),
+            step["state"].clone(),
+            step["reason"]["code"].clone(),
+        )
+    };
+    assert_eq!(
+        last.iter().map(said).collect::<Vec<_>>(),
+        [
+            (json!("applied"), json!("ok"), Value::Null),
+            (json!("reached"), json!("failed"), json!("port.not_reached"))
+        ]
+    );
+    // Found by what it is, also in the list of the node's own network.
+    let listed = ann.get("/v2.0/ports?status=ERROR").await.is(200).json();
+    assert_eq!(listed["ports"].as_array().unwrap().len(), 1);
+    // Both nodes do their work; the one whose kernel refused says what.
+    assert_eq!(cluster_state(&ann).await, (json!(2), json!("ready")));
+    let ready = json!("ready");
+    assert_eq!(
+        node_states(&ann).await,
+        [(ready.clone(), Value::Null), (ready, json!("node.no_route"))]
+    );
+
+    // What a node said that is silent now is of no worth any more.
+    second.reports(false, &no_route).await;
+    assert_eq!(shown().await, well);
 }

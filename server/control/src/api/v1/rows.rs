@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use portolan_core::fields::moment;
-use portolan_core::model::{Cluster, Network, Node, Port, Purpose, Subnet, owner};
+use portolan_core::model::{Block, Cluster, Network, Node, Port, Purpose, Subnet, owner};
 use portolan_core::model::{customers_kind, hidden, port_kind};
 use portolan_core::view::{PortScope, SubnetUse, View};
 use portolan_shared::addr::IpRange;
@@ -20,8 +20,17 @@ use portolan_shared::v1::{
 
 pub use clusters::{ClusterFacts, NodeFacts};
 
-use crate::api::status::{NodeState, Nodes, reason};
+use crate::api::status::{NodeState, Nodes, NotReached, reason};
 use crate::identity::rights::Rights;
+
+/// Addresses of a block that pods have.
+fn used_of(view: &View, block: &Block) -> u64 {
+    let first = block.cidr.first();
+    let at_first = u64::from(view.port_at(block.subnet, first).is_some());
+    let after = view.ports_by_address(block.subnet, Some(first));
+    let rest = after.take_while(|(address, _)| block.cidr.contains(*address)).count();
+    at_first + u64::try_from(rest).unwrap_or(u64::MAX)
+}
 
 /// Addresses in pools, saturated.
 fn capacity(pools: &[IpRange]) -> u64 {
@@ -56,6 +65,8 @@ pub struct NetworkFacts {
     nodes: Vec<(NodeState, u64)>,
     /// All ports, if they are few enough to be looked at one by one.
     each: Option<(Vec<Arc<Port>>, Nodes)>,
+    /// Else: pods in blocks that other nodes have no route to.
+    not_reached: u64,
     /// Whether the reader may know how much of it is used: not of a network of the provider's.
     counted: bool,
 }
@@ -86,6 +97,15 @@ impl NetworkFacts {
             let nodes = Nodes::of(view, &ports);
             (ports, nodes)
         });
+        let not_reached = match each {
+            Some(_) => 0,
+            None => {
+                let mut blocks = NotReached::default();
+                clusters().for_each(|cluster| blocks.add(view, cluster.id));
+                let blocks = blocks.blocks().filter_map(|block| view.block(block));
+                blocks.map(|block| used_of(view, block)).sum()
+            }
+        };
         let of_node = |node: &Arc<Node>| (NodeState::of(view, node), view.port_count(PortScope::Node(node.id)));
         Self {
             network: Arc::clone(network),
@@ -101,6 +121,7 @@ impl NetworkFacts {
                 .map(of_node)
                 .collect(),
             each,
+            not_reached,
             counted,
         }
     }
@@ -116,15 +137,17 @@ impl NetworkFacts {
                         None | Some(Cause::NotAttached) => {}
                         Some(cause) => {
                             count += 1;
-                            if matches!(cause, Cause::KernelRefused(..)) {
+                            if matches!(cause, Cause::KernelRefused(..) | Cause::NotReached(_)) {
                                 error.get_or_insert(cause);
                             }
                         }
                     }
                 }
             }
-            // Too many ports to look at one by one: count all ports of nodes that do not do their work, and pods in trouble.
+            // Too many ports to look at one by one: count all ports of nodes that do not do their work, pods in trouble, and
+            // those that others do not reach.
             None => {
+                count += self.not_reached;
                 for (node, ports) in &self.nodes {
                     let (word, cause) = node.word();
                     count += match (word, &cause) {
@@ -132,7 +155,9 @@ impl NetworkFacts {
                         (_, Some(Cause::PodsInTrouble(pods, _))) => *pods,
                         _ => 0,
                     };
-                    if let Some(cause @ (Cause::KernelRefused(..) | Cause::PodsInTrouble(..))) = cause {
+                    if let Some(cause @ (Cause::KernelRefused(..) | Cause::PodsInTrouble(..) | Cause::NoRoute(_))) =
+                        cause
+                    {
                         error.get_or_insert(cause);
                     }
                 }

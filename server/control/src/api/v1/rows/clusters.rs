@@ -8,7 +8,7 @@ use portolan_core::view::{PortScope, View};
 use portolan_shared::stages;
 use portolan_shared::v1::{BlockRow, ClusterRow, ExternalIp, NodeRow, NodeState as NodeWord, Ref};
 
-use super::subnet_ref;
+use super::{subnet_ref, used_of};
 use crate::api::status::{NodeState, reason};
 
 /// What a cluster's row is made of.
@@ -116,17 +116,10 @@ impl NodeFacts {
     /// From the view.
     pub fn of(view: &View, node: &Arc<Node>) -> Self {
         let state = NodeState::of(view, node);
-        let used = |block: &Block| {
-            let first = block.cidr.first();
-            let at_first = u64::from(view.port_at(block.subnet, first).is_some());
-            let after = view.ports_by_address(block.subnet, Some(first));
-            let rest = after.take_while(|(address, _)| block.cidr.contains(*address)).count();
-            at_first + u64::try_from(rest).unwrap_or(u64::MAX)
-        };
         let blocks = state
             .blocks
             .iter()
-            .map(|block| (Arc::clone(block), used(block)))
+            .map(|block| (Arc::clone(block), used_of(view, block)))
             .collect();
         Self {
             state,
