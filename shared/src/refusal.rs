@@ -290,6 +290,8 @@ refusals! {
         "Subnet {subnet} was made for cluster {cluster} and goes with it, so no other cluster can have nodes in it. Take a subnet of your own.";
     Conflict "cluster.node_subnet_full" NodeSubnetFull { subnet: String, free: u64, nodes: u32 }
         "Subnet {subnet} has too few free addresses for nodes: {free} free, {nodes} needed. Take a larger one.";
+    Invalid "cluster.few_blocks" FewBlocks { pod_range: Cidr, blocks: u64, nodes: u32 }
+        "The pod range {pod_range} has too few blocks of addresses for nodes: {blocks} blocks, {nodes} nodes, and each needs one. Take a larger range.";
     Conflict "cluster.no_lab" NoLab {}
         "No lab runs with this control plane. Let nodes join by command.";
     Conflict "node.name_taken" NodeNameTaken { name: String, cluster: String }
@@ -398,6 +400,7 @@ impl Refusal {
                 | Self::NoExternalNetwork {}
                 | Self::ExternalExhausted {} => "external_ip",
                 Self::NodeSubnetOwned { .. } | Self::NodeSubnetFull { .. } => "node_subnet",
+                Self::FewBlocks { .. } => "pod_range",
                 Self::NoLab {} => "nodes_from",
                 _ => return None,
             };

@@ -77,6 +77,56 @@ impl NoRoute {
     }
 }
 
+/// That a node gets no further block of pod addresses, since all are leased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoBlock {
+    /// The node that wants one.
+    pub node: String,
+    /// How many more nodes want one, where a cluster or a subnet says it.
+    pub more: u64,
+    /// Blocks leased.
+    pub blocks: u64,
+    /// Nodes that have a block without pods, some of them.
+    pub empty: Vec<String>,
+}
+
+impl NoBlock {
+    /// The code of nodes, clusters and subnets alike.
+    pub const CODE: &'static str = "node.no_block";
+
+    /// As a row shows it.
+    pub fn reason(&self) -> Reason {
+        let (node, have) = match self.more {
+            0 => (self.node.clone(), format!("{} has", self.node)),
+            1 => (
+                format!("{} (+1)", self.node),
+                format!("{} and 1 more node have", self.node),
+            ),
+            more => (
+                format!("{} (+{more})", self.node),
+                format!("{} and {more} more nodes have", self.node),
+            ),
+        };
+        let empty = match self.empty.is_empty() {
+            true => "-".to_owned(),
+            false => self.empty.join(", "),
+        };
+        Reason {
+            code: Self::CODE.to_owned(),
+            sentence: format!(
+                "{have} no free block: all {} are leased; nodes with empty blocks: {empty}.",
+                self.blocks
+            ),
+            params: vec![
+                ("node".to_owned(), node),
+                ("blocks".to_owned(), self.blocks.to_string()),
+                ("empty".to_owned(), empty),
+            ],
+            since: None,
+        }
+    }
+}
+
 /// What has trouble on a node without the node itself having any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Beside {
@@ -84,6 +134,8 @@ pub struct Beside {
     pub pods: Option<(u64, String)>,
     /// A block of another node that its kernel has no route to.
     pub no_route: Option<NoRoute>,
+    /// That it wants a block and gets none.
+    pub no_block: Option<NoBlock>,
 }
 
 /// What a port's status depends on.
@@ -170,6 +222,8 @@ pub enum Cause {
     KernelRefused(String, String, u32),
     /// Another node has no route to it.
     NotReached(NoRoute),
+    /// Of a node: it gets no further block.
+    NoBlock(NoBlock),
     /// Of a node: it has no route to another's block.
     NoRoute(NoRoute),
     /// Of a node: how many of its pods have trouble, and the first one's reason.
@@ -188,6 +242,7 @@ impl Cause {
             Self::NodeBehind(_) => "port.node_behind",
             Self::KernelRefused(..) => "port.kernel_refused",
             Self::NotReached(_) => "port.not_reached",
+            Self::NoBlock(_) => NoBlock::CODE,
             Self::NoRoute(_) => "node.no_route",
             Self::PodsInTrouble(..) => "node.pods_in_trouble",
         }
@@ -206,7 +261,7 @@ impl Cause {
     ];
 
     /// All codes that only nodes have, for the tests that every language has a sentence for each.
-    pub const NODE_CODES: &'static [&'static str] = &["node.no_route", "node.pods_in_trouble"];
+    pub const NODE_CODES: &'static [&'static str] = &[NoBlock::CODE, "node.no_route", "node.pods_in_trouble"];
 
     /// As a row shows it; `at` writes a time of microseconds UTC as RFC 3339.
     pub fn reason(&self, at: impl Fn(i64) -> String) -> Reason {
@@ -250,6 +305,7 @@ impl Cause {
                 let sentence = format!("{have} no route to this pod's block {block}: {words}.");
                 (route.params(), sentence, None)
             }
+            Self::NoBlock(no_block) => return no_block.reason(),
             Self::NoRoute(route) => {
                 let NoRoute {
                     node,
@@ -354,7 +410,7 @@ pub fn derive(facts: &PortFacts) -> (PortStatus, Option<Cause>) {
         Some(Cause::Disabled) => PortStatus::Disabled,
         Some(Cause::NodeExpected(_) | Cause::NodeBehind(_)) => PortStatus::Build,
         Some(Cause::KernelRefused(..)) => PortStatus::Error,
-        Some(Cause::NotReached(_) | Cause::NoRoute(_)) => PortStatus::Degraded,
+        Some(Cause::NotReached(_) | Cause::NoRoute(_) | Cause::NoBlock(_)) => PortStatus::Degraded,
         Some(Cause::NoAddress | Cause::NotAttached | Cause::NodeSilent(..) | Cause::PodsInTrouble(..)) => {
             PortStatus::Down
         }
@@ -370,21 +426,25 @@ pub fn node(facts: NodeFacts, beside: &Beside) -> (NodeState, Option<Cause>) {
         node: Some(facts),
         not_reached: None,
     };
-    match derive(&own).1 {
-        None => {
-            let no_route = beside.no_route.clone().map(Cause::NoRoute);
-            let pods = || beside.pods.clone().map(|(n, words)| Cause::PodsInTrouble(n, words));
-            (NodeState::Ready, no_route.or_else(pods))
-        }
-        Some(cause) => {
-            let state = match &cause {
-                Cause::NodeExpected(_) => NodeState::Expected,
-                Cause::NodeSilent(..) => NodeState::Silent,
-                Cause::KernelRefused(..) => NodeState::Error,
-                _ => NodeState::Behind,
-            };
-            (state, Some(cause))
-        }
+    let no_block = beside.no_block.clone().map(Cause::NoBlock);
+    let Some(cause) = derive(&own).1 else {
+        let no_route = || beside.no_route.clone().map(Cause::NoRoute);
+        let pods = || beside.pods.clone().map(|(n, words)| Cause::PodsInTrouble(n, words));
+        return match no_block {
+            Some(cause) => (NodeState::NoBlock, Some(cause)),
+            None => (NodeState::Ready, no_route().or_else(pods)),
+        };
+    };
+    match cause {
+        // It cannot join either.
+        Cause::NodeExpected(_) => (NodeState::Expected, Some(no_block.unwrap_or(cause))),
+        Cause::NodeSilent(..) => (NodeState::Silent, Some(cause)),
+        Cause::KernelRefused(..) => (NodeState::Error, Some(cause)),
+        cause => match no_block {
+            // It does its work, and a change of others' is no news of that.
+            Some(no_block) => (NodeState::NoBlock, Some(no_block)),
+            None => (NodeState::Behind, Some(cause)),
+        },
     }
 }
 

@@ -79,7 +79,7 @@ pub fn reason_text(reason: &Reason, now: i64, zone: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use portolan_shared::status::{Cause, NoRoute};
+    use portolan_shared::status::{Cause, NoBlock, NoRoute};
 
     use super::*;
 
@@ -95,6 +95,12 @@ mod tests {
             words: "File exists".into(),
             more: 2,
         };
+        let no_block = NoBlock {
+            node: node(),
+            more: 1,
+            blocks: 4,
+            empty: vec![],
+        };
         let causes = [
             Cause::Disabled,
             Cause::NoAddress,
@@ -104,6 +110,7 @@ mod tests {
             Cause::NodeBehind(node()),
             Cause::KernelRefused(node(), "File exists".into(), 4),
             Cause::NotReached(no_route()),
+            Cause::NoBlock(no_block),
             Cause::NoRoute(no_route()),
             Cause::PodsInTrouble(2, "File exists".into()),
         ];

@@ -54,6 +54,7 @@ pub fn node_state(state: NodeState) -> (Tone, Key) {
         NodeState::Ready => (Tone::Active, Key::StateReady),
         NodeState::Behind => (Tone::Building, Key::NodeBehind),
         NodeState::Error => (Tone::Error, Key::StatusError),
+        NodeState::NoBlock => (Tone::Error, Key::NodeNoBlock),
         NodeState::Silent => (Tone::Down, Key::NodeSilent),
     }
 }

@@ -30,6 +30,15 @@ fn no_route(more: u64) -> NoRoute {
     }
 }
 
+fn no_block(more: u64) -> NoBlock {
+    NoBlock {
+        node: "node-4".into(),
+        more,
+        blocks: 4,
+        empty: vec!["node-1".into(), "node-2".into()],
+    }
+}
+
 fn code(facts: &PortFacts) -> (PortStatus, &'static str) {
     let (status, cause) = derive(facts);
     (status, cause.map_or("", |c| c.code()))
@@ -110,7 +119,7 @@ fn single_pods_do_not_take_their_node_with_them() {
     let none = Beside::default();
     let pods = |n| Beside {
         pods: Some((n, "File exists".into())),
-        no_route: None,
+        ..Beside::default()
     };
     assert_eq!(said(node(), &none), (Ready, None));
     assert_eq!(
@@ -139,6 +148,27 @@ fn single_pods_do_not_take_their_node_with_them() {
             Some("No route to block 10.1.0.64/26 of node-1 and 2 more: File exists.".into())
         )
     );
+    let full = Beside {
+        no_block: Some(no_block(0)),
+        ..routes(0)
+    };
+    assert_eq!(
+        said(node(), &full),
+        (
+            NodeState::NoBlock,
+            Some("node-4 has no free block: all 4 are leased; nodes with empty blocks: node-1, node-2.".into())
+        )
+    );
+    let expected = || NodeFacts {
+        joined: false,
+        ..node()
+    };
+    assert_eq!(super::node(expected(), &full).0, Expected);
+    assert_eq!(
+        super::node(expected(), &full).1.unwrap().code(),
+        NoBlock::CODE,
+        "it cannot join"
+    );
     let state = |facts| said(facts, &pods(1)).0;
     let refused = NodeFacts {
         exception: Some(("no such device".into(), 1)),
@@ -150,16 +180,13 @@ fn single_pods_do_not_take_their_node_with_them() {
         ..node()
     };
     assert_eq!(state(silent), Silent);
-    let expected = NodeFacts {
-        joined: false,
-        ..node()
-    };
-    assert_eq!(state(expected), Expected);
+    assert_eq!(state(expected()), Expected);
     let behind = NodeFacts {
         applied_revision: 6,
         ..node()
     };
-    assert_eq!(state(behind), Behind);
+    assert_eq!(state(behind.clone()), Behind);
+    assert_eq!(super::node(behind, &full).0, NodeState::NoBlock);
 }
 
 #[test]

@@ -158,6 +158,9 @@ pub struct ClusterRow {
     pub name: String,
     /// Follows from the states of its nodes.
     pub state: ClusterState,
+    /// Why, when degraded or down.
+    #[serde(default)]
+    pub reason: Option<Reason>,
     /// Its network.
     pub network: Ref<NetworkId>,
     /// Whether the network is its own and goes with it.
@@ -227,6 +230,8 @@ pub enum NodeState {
     Behind,
     /// Its agent reports, and its kernel refused something of the node itself or of its own blocks.
     Error,
+    /// It does its work, asks for a further block of pod addresses, and gets none: soon it takes no more pods.
+    NoBlock,
     /// Its agent does not report.
     Silent,
 }
@@ -253,7 +258,8 @@ pub struct NodeRow {
     pub name: String,
     /// Its state.
     pub state: NodeState,
-    /// Why, when not ready; of a ready one, what has trouble beside it (`node.no_route`, `node.pods_in_trouble`).
+    /// Why, when not ready; of a ready one, what has trouble beside it (`node.no_route`,
+    /// `node.pods_in_trouble`).
     pub reason: Option<Reason>,
     /// Addresses in the node subnet.
     pub addresses: Vec<IpAddr>,

@@ -116,6 +116,9 @@ pub struct SubnetRow {
     pub used_by: Vec<(PortKind, u64)>,
     /// What it is for.
     pub purpose: SubnetPurpose,
+    /// That a node gets no block of it (`node.no_block`); only of a pod range.
+    #[serde(default)]
+    pub reason: Option<Reason>,
     /// The cluster it serves, unless general.
     pub cluster: Option<Ref<ClusterId>>,
     /// When it was made.

@@ -83,6 +83,7 @@ subject! { errors;
     ErrorNodeNameTaken: "There is a node {name} in cluster {cluster} already.",
     ErrorNodeAddressMismatch: "Node {node} reports {given}, but its port has {expected}.",
     ErrorNodeOutsideRange: "Node {node} reports {given}; none of these is in {range}, the range of its cluster's nodes.",
+    ErrorFewBlocks: "Blocks: {blocks}, nodes: {nodes}. Each node needs a block of its own. Take a larger range.",
     ErrorNoFreeBlock: "The pod range {pod_range} of cluster {cluster} has no free block: all {blocks} are leased.",
     ErrorOutsideLease: "{address} is in no block leased to node {node}.",
     ErrorTokenUnknown: "This join token is not known. Make a new one.",

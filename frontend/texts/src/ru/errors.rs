@@ -83,6 +83,7 @@ subject! { errors;
     ErrorNodeNameTaken: "Узел {name} в кластере {cluster} уже есть.",
     ErrorNodeAddressMismatch: "Узел {node} сообщает адрес {given}, а у его порта {expected}.",
     ErrorNodeOutsideRange: "Узел {node} сообщает {given}; ни один из этих адресов не входит в {range}, диапазон узлов его кластера.",
+    ErrorFewBlocks: "Блоков: {blocks}, узлов: {nodes}. Каждому узлу нужен свой блок. Возьмите диапазон побольше.",
     ErrorNoFreeBlock: "В диапазоне подов {pod_range} кластера {cluster} нет свободных блоков: выделены все, {blocks}.",
     ErrorOutsideLease: "{address} не входит ни в один блок, выделенный узлу {node}.",
     ErrorTokenUnknown: "Такой токен присоединения неизвестен. Создайте новый.",

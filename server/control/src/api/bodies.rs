@@ -114,6 +114,7 @@ pub const NEUTRON: &[(&str, u16, &str)] = &[
     ("cluster.no_free_range", 409, "Conflict"),
     ("cluster.node_subnet", 409, "Conflict"),
     ("cluster.node_subnet_full", 409, "Conflict"),
+    ("cluster.few_blocks", 400, "InvalidInput"),
     ("cluster.no_lab", 409, "Conflict"),
     ("request.open", 409, "Conflict"),
     ("request.granted_already", 409, "Conflict"),

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use portolan_core::model::{Block, Exception, Node, NodeStatus, Port, Revision, owner};
 use portolan_core::view::View;
 use portolan_shared::ids::{BlockId, ClusterId, NodeId, PortId};
-use portolan_shared::status::{Beside, Cause, NoRoute, NodeFacts, PortFacts, PortStatus, Reason, derive, node};
+use portolan_shared::status::{
+    Beside, Cause, NoBlock, NoRoute, NodeFacts, PortFacts, PortStatus, Reason, derive, node,
+};
 use portolan_shared::time::Time;
 use portolan_shared::v1::NodeState as NodeWord;
 
@@ -37,6 +39,8 @@ pub struct NodeState {
     pub cluster_revision: Revision,
     /// A block of another node that its kernel has no route to.
     no_route: Option<NoRoute>,
+    /// Whether it wants a block and gets none, or could not join for lack of one.
+    pub no_block: bool,
 }
 
 impl NodeState {
@@ -48,6 +52,12 @@ impl NodeState {
             blocks: view.blocks_of_node(node.id).cloned().collect(),
             cluster_revision: view.cluster_revision(node.cluster),
             no_route: None,
+            no_block: match node.joined_at {
+                Some(_) => view
+                    .node_status(node.id)
+                    .is_some_and(|status| status.online && status.wants_block.is_some()),
+                None => is_full(view, node.cluster),
+            },
         };
         let mut no_routes = state.others_blocks().filter_map(|e| {
             let block = view.block(BlockId::from_bytes(e.id))?;
@@ -74,9 +84,18 @@ impl NodeState {
         self.facts_for(self.cluster_revision, |e| self.concern(e) == Concern::Own)
     }
 
-    /// Its state, and why.
-    pub fn word(&self) -> (NodeWord, Option<Cause>) {
-        node(self.facts(), &self.beside())
+    /// Its state, and why; `no_block` is its cluster's.
+    pub fn word(&self, no_block: Option<&NoBlock>) -> (NodeWord, Option<Cause>) {
+        let own = |no_block: &NoBlock| NoBlock {
+            node: self.node.name.clone(),
+            more: 0,
+            ..no_block.clone()
+        };
+        let beside = Beside {
+            no_block: no_block.filter(|_| self.no_block).map(own),
+            ..self.beside()
+        };
+        node(self.facts(), &beside)
     }
 
     /// What its kernel refused.
@@ -92,6 +111,7 @@ impl NodeState {
         Beside {
             pods: first.map(|words| (more.saturating_add(1), words)),
             no_route: self.no_route.clone(),
+            no_block: None,
         }
     }
 
@@ -145,6 +165,48 @@ impl NodeState {
             _ => false,
         })
     }
+}
+
+/// Whether all blocks of a cluster are leased.
+fn is_full(view: &View, cluster: ClusterId) -> bool {
+    let total = view
+        .cluster(cluster)
+        .and_then(|cluster| view.subnet(cluster.pod_subnet))
+        .map(|subnet| portolan_shared::cluster::blocks(subnet.cidr));
+    total.is_some_and(|total| u128::from(view.count_of::<Block>(cluster)) >= total)
+}
+
+/// Most nodes named that have empty blocks.
+const EMPTY_NAMED: usize = 5;
+
+/// That nodes of a cluster get no block, if so; `nodes` are all of the cluster's.
+pub fn no_block<'a>(view: &View, nodes: impl IntoIterator<Item = &'a NodeState>) -> Option<NoBlock> {
+    let mut nodes = nodes.into_iter().filter(|state| state.no_block);
+    let first = Arc::clone(&nodes.next()?.node);
+    let blocks = view.blocks_of(first.cluster);
+    let empty = |block: &&Arc<Block>| {
+        let at = block.cidr.first();
+        let mut after = view.ports_by_address(block.subnet, Some(at));
+        view.port_at(block.subnet, at).is_none()
+            && after.next().is_none_or(|(address, _)| !block.cidr.contains(address))
+    };
+    let mut named: Vec<String> = Vec::new();
+    for block in blocks.filter(empty) {
+        let Some(node) = view.node(block.node).filter(|node| !named.contains(&node.name)) else {
+            continue;
+        };
+        if named.len() == EMPTY_NAMED {
+            named.push("...".to_owned());
+            break;
+        }
+        named.push(node.name.clone());
+    }
+    Some(NoBlock {
+        node: first.name.clone(),
+        more: u64::try_from(nodes.count()).unwrap_or(u64::MAX),
+        blocks: view.count_of::<Block>(first.cluster),
+        empty: named,
+    })
 }
 
 /// Whether a port is a pod's.

@@ -12,9 +12,13 @@ use super::kit::{Server, User, id};
 
 /// A cluster of a user's with one node, and pods `default/web-1` and so on of it; the node's id.
 pub(crate) async fn with_pods(server: &Server, user: &User<'_>, pods: u8) -> NodeId {
+    with_pods_of(server, user, pods, json!({ "name": "shop" })).await
+}
+
+async fn with_pods_of(server: &Server, user: &User<'_>, pods: u8, cluster: Value) -> NodeId {
     server.internet().await;
     let clusters = format!("/portolan/v1/projects/{}/clusters", user.project);
-    let cluster = id(&user.post(&clusters, json!({ "name": "shop" })).await.is(201).json()["item"]);
+    let cluster = id(&user.post(&clusters, cluster).await.is(201).json()["item"]);
     let nodes = format!("{clusters}/{cluster}/nodes");
     let node = user.post(&nodes, json!({ "name": "node-1" })).await.is(201).json();
     let node: NodeId = id(&node["node"]).parse().unwrap();
@@ -325,4 +329,91 @@ async fn a_pod_that_another_node_has_no_route_to_says_so() {
     // What a node said that is silent now is of no worth any more.
     second.reports(false, &no_route).await;
     assert_eq!(shown().await, well);
+}
+
+#[tokio::test]
+async fn a_pod_range_without_a_free_block_is_told_everywhere() {
+    let server = Server::new().await;
+    let ann = server.user("ann", "alpha", Role::Member).await;
+    let small = json!({ "name": "small", "pod_range": "10.1.0.0/26", "nodes": 1 });
+    let first = with_pods_of(&server, &ann, 1, small).await;
+    let first = Reporting::new(&server, first).await;
+    first.refuses(&[]).await;
+    let of_project = format!("/portolan/v1/projects/{}", ann.project);
+    let cluster = format!("{of_project}/clusters/{}", first.node.cluster);
+    let shown = async || {
+        let row = ann.get(&cluster).await.is(200).json()["item"].clone();
+        let pods = format!("{of_project}/subnets/{}", id(&row["pod_subnet"]));
+        let pods = ann.get(&pods).await.is(200).json()["item"].clone();
+        let stages = row["stages"].as_array().unwrap()[2..].iter();
+        let stages: Vec<Value> = stages.map(|stage| stage["reason"]["code"].clone()).collect();
+        let said = [&row, &pods].map(|row| row["reason"]["sentence"].clone());
+        (row["state"].clone(), stages, said)
+    };
+    let well = (
+        json!("ready"),
+        vec![Value::Null, Value::Null],
+        [Value::Null, Value::Null],
+    );
+    assert_eq!(shown().await, well);
+
+    // Its agent asks for a second one.
+    let lease = Command::LeaseBlock {
+        node: first.node.id,
+        have: 1,
+    };
+    let lease = async || server.control.write(Request::agent(first.node.id, lease.clone())).await;
+    lease().await.unwrap();
+    let sentence = json!("node-1 has no free block: all 1 are leased; nodes with empty blocks: -.");
+    let no_block = json!("node.no_block");
+    let full = (
+        json!("degraded"),
+        vec![Value::Null, no_block.clone()],
+        [sentence.clone(), sentence],
+    );
+    assert_eq!(shown().await, full);
+    assert_eq!(node_states(&ann).await, [(json!("no_block"), no_block.clone())]);
+    let head = server.head();
+    lease().await.unwrap();
+    assert_eq!(server.head(), head, "asking again is no news");
+
+    // Its pods go: it does not ask any more.
+    let gone = Command::ReportPods {
+        node: first.node.id,
+        full: true,
+        seq: 2,
+        allocations: Vec::new(),
+        releases: Vec::new(),
+    };
+    server.control.write(Request::agent(first.node.id, gone)).await.unwrap();
+    assert_eq!(shown().await, well);
+
+    // Nor can another join.
+    ann.post(&format!("{cluster}/nodes"), json!({ "name": "node-2" }))
+        .await
+        .is(201);
+    first.refuses(&[]).await;
+    let sentence = json!("node-2 has no free block: all 1 are leased; nodes with empty blocks: node-1.");
+    let joining = (
+        json!("degraded"),
+        vec![no_block.clone(), Value::Null],
+        [sentence.clone(), sentence],
+    );
+    assert_eq!(shown().await, joining);
+    assert_eq!(
+        node_states(&ann).await,
+        [(json!("ready"), Value::Null), (json!("expected"), no_block)]
+    );
+    // Which the customer could have been told before.
+    let too_small = json!({ "name": "two", "pod_range": "10.2.0.0/26", "nodes": 2 });
+    let clusters = format!("{of_project}/clusters");
+    let refused = ann.post(&clusters, too_small).await.is(400).json();
+    assert_eq!(
+        (&refused["code"], &refused["field"]),
+        (&json!("cluster.few_blocks"), &json!("pod_range"))
+    );
+    // A range that is picked is large enough.
+    let many = json!({ "name": "many", "node_range": "10.64.0.0/16", "nodes": 1_025 });
+    let many = ann.post(&clusters, many).await.is(201).json();
+    assert_eq!(many["item"]["blocks_total"], 2_048);
 }

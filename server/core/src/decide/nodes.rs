@@ -292,6 +292,7 @@ fn new_status(draft: &Draft<'_>, node: &Node) -> NodeStatus {
         pod_seq: 0,
         held_by: None,
         beat: 0,
+        wants_block: None,
     }
 }
 
@@ -299,14 +300,19 @@ fn new_status(draft: &Draft<'_>, node: &Node) -> NodeStatus {
 /// of what it gave last the control plane may not have heard.
 const ROOM_ENOUGH: u128 = 64;
 
+/// An agent with fewer free addresses asks for a block.
+const LOW_WATER: u128 = 16;
+
 /// Most blocks of a node.
 const MOST_BLOCKS: usize = 64;
 
-/// One more block for a node that says it has `have`; nothing if it has more, or room enough.
+/// One more block for a node that says it has `have`; nothing if it has more, or room enough. Where none is free, the
+/// node's status says so, and that status is what was made.
 pub(super) fn lease_block(draft: &mut Draft<'_>, node: NodeId, have: u32) -> Result<Vec<Object>, Refusal> {
     let node = draft.node(node).ok_or(Refusal::NodeRemoved {})?;
     let blocks = draft.of::<Block>(node.id);
     if blocks.len() > have as usize || free_addresses(draft, &node, &blocks) >= ROOM_ENOUGH {
+        wants_block(draft, &node, false);
         return Ok(Vec::new());
     }
     let cluster = draft.cluster(node.cluster).ok_or(Refusal::NodeRemoved {})?;
@@ -317,7 +323,35 @@ pub(super) fn lease_block(draft: &mut Draft<'_>, node: NodeId, have: u32) -> Res
             used: blocks.len() as u64,
         });
     }
-    Ok(vec![lease(draft, &node, &cluster)?])
+    match lease(draft, &node, &cluster) {
+        Ok(block) => {
+            wants_block(draft, &node, false);
+            Ok(vec![block])
+        }
+        Err(Refusal::NoFreeBlock { .. }) => Ok(vec![wants_block(draft, &node, true)]),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// Notes whether a node wants a block that it does not get; its status.
+fn wants_block(draft: &mut Draft<'_>, node: &Node, wants: bool) -> Object {
+    let old = draft.node_status(node.id);
+    match old {
+        Some(status) if status.wants_block.is_some() == wants => Object::NodeStatus(status),
+        old => {
+            let status = old.map_or_else(|| new_status(draft, node), |status| (*status).clone());
+            draft.put(NodeStatus {
+                revision: draft.revision(),
+                wants_block: wants.then_some(draft.now),
+                ..status
+            })
+        }
+    }
+}
+
+/// Whether a node that wants a block has addresses enough again, so that its agent does not ask any more.
+pub(super) fn has_room(draft: &Draft<'_>, node: &Node) -> bool {
+    free_addresses(draft, node, &draft.of::<Block>(node.id)) >= LOW_WATER
 }
 
 /// Addresses of a node's blocks that none of its pods has, as far as it has said.

@@ -139,6 +139,8 @@ pub struct NodeStatus {
     pub held_by: Option<[u8; 16]>,
     /// When that replica last said that it lives: it says so of one of its nodes.
     pub beat: Micros,
+    /// Since when its agent asks for a block and gets none, because none is free.
+    pub wants_block: Option<Micros>,
 }
 
 indexes! {

@@ -13,14 +13,14 @@ use portolan_core::model::{customers_kind, hidden, port_kind};
 use portolan_core::view::{PortScope, SubnetUse, View};
 use portolan_shared::addr::IpRange;
 use portolan_shared::ids::{ClusterId, NetworkId, SubnetId};
-use portolan_shared::status::{Cause, PortStatus, Reason};
+use portolan_shared::status::{Cause, NoBlock, PortStatus, Reason};
 use portolan_shared::v1::{
     Attached, FixedIp, NetworkRow, NodeState as NodeWord, PortKind, PortRow, Ref, SubnetPurpose, SubnetRef, SubnetRow,
 };
 
 pub use clusters::{ClusterFacts, NodeFacts};
 
-use crate::api::status::{NodeState, Nodes, NotReached, reason};
+use crate::api::status::{NodeState, Nodes, NotReached, no_block, reason};
 use crate::identity::rights::Rights;
 
 /// Addresses of a block that pods have.
@@ -149,7 +149,7 @@ impl NetworkFacts {
             None => {
                 count += self.not_reached;
                 for (node, ports) in &self.nodes {
-                    let (word, cause) = node.word();
+                    let (word, cause) = node.word(None);
                     count += match (word, &cause) {
                         (NodeWord::Expected | NodeWord::Silent | NodeWord::Error, _) => *ports,
                         (_, Some(Cause::PodsInTrouble(pods, _))) => *pods,
@@ -228,6 +228,7 @@ pub struct SubnetFacts {
     subnet: Arc<Subnet>,
     network: Option<Arc<Network>>,
     cluster: Option<Arc<Cluster>>,
+    no_block: Option<NoBlock>,
     usage: SubnetUse,
 }
 
@@ -238,10 +239,18 @@ impl SubnetFacts {
             Purpose::General => None,
             Purpose::Nodes(id) | Purpose::Pods(id) => view.cluster(id).cloned(),
         };
+        let no_block = match subnet.purpose {
+            Purpose::General | Purpose::Nodes(_) => None,
+            Purpose::Pods(id) => {
+                let nodes: Vec<NodeState> = view.nodes_of(id).map(|node| NodeState::of(view, node)).collect();
+                no_block(view, &nodes)
+            }
+        };
         Self {
             subnet: Arc::clone(subnet),
             network: view.network(subnet.network).cloned(),
             cluster,
+            no_block,
             usage: usage(view, subnet.id, rights),
         }
     }
@@ -279,6 +288,7 @@ impl SubnetFacts {
                 Purpose::Nodes(_) => SubnetPurpose::Nodes,
                 Purpose::Pods(_) => SubnetPurpose::Pods,
             },
+            reason: self.no_block.as_ref().map(NoBlock::reason),
             cluster: self.cluster.as_deref().map(cluster_ref),
             created_at: moment(subnet.meta.created_at),
             revision_number: subnet.meta.revision_number,

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use portolan_core::fields::moment;
 use portolan_core::model::{Block, Cluster, Micros, Network, Node, Subnet};
 use portolan_core::view::{PortScope, View};
+use portolan_shared::cluster::blocks;
 use portolan_shared::stages;
+use portolan_shared::status::NoBlock;
 use portolan_shared::v1::{BlockRow, ClusterRow, ExternalIp, NodeRow, NodeState as NodeWord, Ref};
 
 use super::{subnet_ref, used_of};
-use crate::api::status::{NodeState, reason};
+use crate::api::status::{NodeState, no_block, reason};
 
 /// What a cluster's row is made of.
 pub struct ClusterFacts {
@@ -17,6 +19,7 @@ pub struct ClusterFacts {
     network: Option<Arc<Network>>,
     subnets: Option<(Arc<Subnet>, Arc<Subnet>)>,
     nodes: Vec<NodeState>,
+    no_block: Option<NoBlock>,
     pods: u64,
     blocks: u64,
 }
@@ -24,7 +27,10 @@ pub struct ClusterFacts {
 impl ClusterFacts {
     /// From the view.
     pub fn of(view: &View, cluster: &Arc<Cluster>) -> Self {
-        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let nodes: Vec<NodeState> = view
+            .nodes_of(cluster.id)
+            .map(|node| NodeState::of(view, node))
+            .collect();
         Self {
             cluster: Arc::clone(cluster),
             network: view.network(cluster.network).cloned(),
@@ -32,21 +38,23 @@ impl ClusterFacts {
                 .subnet(cluster.node_subnet)
                 .cloned()
                 .zip(view.subnet(cluster.pod_subnet).cloned()),
-            nodes: view
-                .nodes_of(cluster.id)
-                .map(|node| NodeState::of(view, node))
-                .collect(),
+            no_block: no_block(view, &nodes),
+            nodes,
             pods: view.pod_count(PortScope::Cluster(cluster.id)),
-            blocks: count(view.blocks_of(cluster.id).count()),
+            blocks: view.count_of::<Block>(cluster.id),
         }
     }
 
     /// What its word and its stages depend on.
     fn facts(&self) -> stages::ClusterFacts {
-        let node = |state: &NodeState| stages::NodeFacts {
-            joined_at: state.node.joined_at,
-            ready: matches!(state.word().0, NodeWord::Ready | NodeWord::Behind),
-            since: state.facts().since,
+        let node = |state: &NodeState| {
+            let (word, _) = state.word(self.no_block.as_ref());
+            stages::NodeFacts {
+                joined_at: state.node.joined_at,
+                ready: matches!(word, NodeWord::Ready | NodeWord::Behind),
+                no_block: word == NodeWord::NoBlock || (word == NodeWord::Expected && state.no_block),
+                since: state.facts().since,
+            }
         };
         stages::ClusterFacts {
             created_at: self.cluster.meta.created_at,
@@ -58,6 +66,7 @@ impl ClusterFacts {
             nodes_from: self.cluster.nodes_from,
             wanted: self.cluster.nodes_wanted.into(),
             nodes: self.nodes.iter().map(node).collect(),
+            no_block: self.no_block.clone(),
         }
     }
 
@@ -67,11 +76,11 @@ impl ClusterFacts {
         let (node_subnet, pod_subnet) = self.subnets.as_ref()?;
         let facts = self.facts();
         let ready = facts.nodes.iter().filter(|node| node.ready).count();
-        let bits = u32::from(cluster.block_prefix.saturating_sub(pod_subnet.cidr.prefix()));
         Some(ClusterRow {
             id: cluster.id,
             name: cluster.name.clone(),
             state: facts.state(),
+            reason: facts.because().as_ref().map(stages::Because::reason),
             network: Ref {
                 id: cluster.network,
                 name: self
@@ -98,7 +107,7 @@ impl ClusterFacts {
             nodes_ready: u64::try_from(ready).unwrap_or(u64::MAX),
             pods: self.pods,
             blocks: self.blocks,
-            blocks_total: 1_u64.checked_shl(bits).unwrap_or(u64::MAX),
+            blocks_total: u64::try_from(blocks(pod_subnet.cidr)).unwrap_or(u64::MAX),
             created_at: moment(cluster.meta.created_at),
             revision_number: cluster.meta.revision_number,
         })
@@ -107,7 +116,8 @@ impl ClusterFacts {
 
 /// What a node's row is made of.
 pub struct NodeFacts {
-    state: NodeState,
+    /// What its state depends on.
+    pub state: NodeState,
     blocks: Vec<(Arc<Block>, u64)>,
     pods: u64,
 }
@@ -129,10 +139,12 @@ impl NodeFacts {
     }
 
     /// The row.
-    pub fn row(&self, now: Micros) -> NodeRow {
+    ///
+    /// `no_block` is the cluster's.
+    pub fn row(&self, now: Micros, no_block: Option<&NoBlock>) -> NodeRow {
         let node = &*self.state.node;
         let facts = self.state.facts();
-        let (word, cause) = self.state.word();
+        let (word, cause) = self.state.word(no_block);
         let mut blocks: Vec<BlockRow> = self
             .blocks
             .iter()
