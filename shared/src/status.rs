@@ -39,6 +39,9 @@ pub struct NodeFacts {
     pub online: bool,
     /// Since when `online` has its value; microseconds, UTC.
     pub since: i64,
+    /// That it is called online only because the control plane was started a moment ago: when that was, and when the node
+    /// was last heard; microseconds, UTC.
+    pub awaited: Option<(i64, i64)>,
     /// The newest revision its kernel holds.
     pub applied_revision: u64,
     /// The revision that the port needs there.
@@ -216,6 +219,9 @@ pub enum Cause {
     NodeExpected(String),
     /// The node's agent does not report; since when, in microseconds UTC.
     NodeSilent(String, i64),
+    /// It was online when the control plane was started, and has not been heard since: when that was, and when it was last
+    /// heard, in microseconds UTC. A port keeps its status meanwhile.
+    NodeAwaited(String, i64, i64),
     /// The node has not applied the needed revision yet.
     NodeBehind(String),
     /// The kernel refused; its words, and how often it was tried.
@@ -239,6 +245,7 @@ impl Cause {
             Self::NotAttached => "port.not_attached",
             Self::NodeExpected(_) => "port.node_expected",
             Self::NodeSilent(..) => "port.node_silent",
+            Self::NodeAwaited(..) => "node.awaited",
             Self::NodeBehind(_) => "port.node_behind",
             Self::KernelRefused(..) => "port.kernel_refused",
             Self::NotReached(_) => "port.not_reached",
@@ -261,7 +268,8 @@ impl Cause {
     ];
 
     /// All codes that only nodes have, for the tests that every language has a sentence for each.
-    pub const NODE_CODES: &'static [&'static str] = &[NoBlock::CODE, "node.no_route", "node.pods_in_trouble"];
+    pub const NODE_CODES: &'static [&'static str] =
+        &["node.awaited", NoBlock::CODE, "node.no_route", "node.pods_in_trouble"];
 
     /// As a row shows it; `at` writes a time of microseconds UTC as RFC 3339.
     pub fn reason(&self, at: impl Fn(i64) -> String) -> Reason {
@@ -278,6 +286,14 @@ impl Cause {
                     format!("{name} has not reported since {since}."),
                     Some(since),
                 )
+            }
+            Self::NodeAwaited(name, since, heard) => {
+                let (since, heard) = (at(*since), at(*heard));
+                let sentence =
+                    format!("Not heard of {name} since the control plane started at {since}; last contact {heard}.");
+                let mut params = node(name);
+                params.push(("heard".to_owned(), heard));
+                (params, sentence, Some(since))
             }
             Self::NodeBehind(name) => (node(name), format!("Waiting for {name} to apply it."), None),
             Self::KernelRefused(name, words, attempts) => {
@@ -341,7 +357,8 @@ impl Cause {
     }
 }
 
-/// The steps in order, each with how it stands; the first that does not hold carries its cause.
+/// The steps in order, each with how it stands; the first that does not hold carries its cause. That a node is waited for
+/// carries one too, and breaks nothing.
 pub fn chain(facts: &PortFacts) -> Vec<(Step, StepState, Option<Cause>)> {
     let node = facts.node.as_ref();
     let steps: [(Step, Option<(StepState, Cause)>); 7] = [
@@ -362,8 +379,13 @@ pub fn chain(facts: &PortFacts) -> Vec<(Step, StepState, Option<Cause>)> {
         ),
         (
             Step::NodeOnline,
-            node.filter(|n| !n.online)
-                .map(|n| (StepState::Failed, Cause::NodeSilent(n.name.clone(), n.since))),
+            node.and_then(|n| match (n.online, n.awaited) {
+                (false, _) => Some((StepState::Failed, Cause::NodeSilent(n.name.clone(), n.since))),
+                (true, Some((since, heard))) => {
+                    Some((StepState::Waiting, Cause::NodeAwaited(n.name.clone(), since, heard)))
+                }
+                (true, None) => None,
+            }),
         ),
         (
             Step::Received,
@@ -395,22 +417,30 @@ pub fn chain(facts: &PortFacts) -> Vec<(Step, StepState, Option<Cause>)> {
             _ if broken => (step, StepState::Unknown, None),
             None => (step, StepState::Ok, None),
             Some((state, cause)) => {
-                broken = true;
+                broken = !is_awaited(&cause);
                 (step, state, Some(cause))
             }
         })
         .collect()
 }
 
+/// Whether it is only that a node is waited for.
+fn is_awaited(cause: &Cause) -> bool {
+    matches!(cause, Cause::NodeAwaited(..))
+}
+
 /// The word for a row, and why when it is not [`PortStatus::Active`].
 pub fn derive(facts: &PortFacts) -> (PortStatus, Option<Cause>) {
-    let cause = chain(facts).into_iter().find_map(|(_, _, cause)| cause);
+    let mut causes = chain(facts).into_iter().filter_map(|(_, _, cause)| cause);
+    let cause = causes.find(|cause| !is_awaited(cause));
     let status = match &cause {
         None => PortStatus::Active,
         Some(Cause::Disabled) => PortStatus::Disabled,
         Some(Cause::NodeExpected(_) | Cause::NodeBehind(_)) => PortStatus::Build,
         Some(Cause::KernelRefused(..)) => PortStatus::Error,
-        Some(Cause::NotReached(_) | Cause::NoRoute(_) | Cause::NoBlock(_)) => PortStatus::Degraded,
+        Some(Cause::NotReached(_) | Cause::NoRoute(_) | Cause::NoBlock(_) | Cause::NodeAwaited(..)) => {
+            PortStatus::Degraded
+        }
         Some(Cause::NoAddress | Cause::NotAttached | Cause::NodeSilent(..) | Cause::PodsInTrouble(..)) => {
             PortStatus::Down
         }
@@ -427,24 +457,22 @@ pub fn node(facts: NodeFacts, beside: &Beside) -> (NodeState, Option<Cause>) {
         not_reached: None,
     };
     let no_block = beside.no_block.clone().map(Cause::NoBlock);
-    let Some(cause) = derive(&own).1 else {
-        let no_route = || beside.no_route.clone().map(Cause::NoRoute);
-        let pods = || beside.pods.clone().map(|(n, words)| Cause::PodsInTrouble(n, words));
-        return match no_block {
-            Some(cause) => (NodeState::NoBlock, Some(cause)),
-            None => (NodeState::Ready, no_route().or_else(pods)),
-        };
-    };
+    // The first that is to be said, that it is waited for included.
+    let cause = chain(&own).into_iter().find_map(|(_, _, cause)| cause);
     match cause {
         // It cannot join either.
-        Cause::NodeExpected(_) => (NodeState::Expected, Some(no_block.unwrap_or(cause))),
-        Cause::NodeSilent(..) => (NodeState::Silent, Some(cause)),
-        Cause::KernelRefused(..) => (NodeState::Error, Some(cause)),
-        cause => match no_block {
-            // It does its work, and a change of others' is no news of that.
-            Some(no_block) => (NodeState::NoBlock, Some(no_block)),
-            None => (NodeState::Behind, Some(cause)),
-        },
+        Some(cause @ Cause::NodeExpected(_)) => (NodeState::Expected, Some(no_block.unwrap_or(cause))),
+        Some(cause @ Cause::NodeSilent(..)) => (NodeState::Silent, Some(cause)),
+        Some(cause @ Cause::NodeAwaited(..)) => (NodeState::Awaited, Some(cause)),
+        Some(cause @ Cause::KernelRefused(..)) => (NodeState::Error, Some(cause)),
+        // It does its work, and that others changed something is no news of that.
+        _ if no_block.is_some() => (NodeState::NoBlock, no_block),
+        Some(cause) => (NodeState::Behind, Some(cause)),
+        None => {
+            let no_route = beside.no_route.clone().map(Cause::NoRoute);
+            let pods = || beside.pods.clone().map(|(n, words)| Cause::PodsInTrouble(n, words));
+            (NodeState::Ready, no_route.or_else(pods))
+        }
     }
 }
 

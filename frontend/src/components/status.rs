@@ -66,15 +66,17 @@ pub fn reason_text(reason: &Reason, now: i64, zone: i64) -> String {
         };
         return refused.sentence();
     };
-    let since = reason.since.as_deref().and_then(format::parse_time);
-    let (clock, length) = match since {
+    let when = |text: Option<&str>| match text.and_then(format::parse_time) {
         // If it was another day, the time alone would mislead.
-        Some(since) if now - since > 43_200_000 => (format::date(since, zone), format::duration(now - since)),
-        Some(since) => (format::clock(since, zone), format::duration(now - since)),
+        Some(at) if now - at > 43_200_000 => (format::date(at, zone), format::duration(now - at)),
+        Some(at) => (format::clock(at, zone), format::duration(now - at)),
         None => (String::new(), String::new()),
     };
-    i18n::params::sentence(*key, &reason.params, &[("since", &clock), ("for", &length)])
-        .unwrap_or_else(|| reason.sentence.clone())
+    let (clock, length) = when(reason.since.as_deref());
+    let heard = reason.params.iter().find(|(name, _)| name == "heard");
+    let (heard, _) = when(heard.map(|(_, at)| at.as_str()));
+    let own = [("since", &*clock), ("for", &length), ("heard", &heard)];
+    i18n::params::sentence(*key, &reason.params, &own).unwrap_or_else(|| reason.sentence.clone())
 }
 
 #[cfg(test)]
@@ -110,6 +112,7 @@ mod tests {
             Cause::NodeBehind(node()),
             Cause::KernelRefused(node(), "File exists".into(), 4),
             Cause::NotReached(no_route()),
+            Cause::NodeAwaited(node(), 0, 0),
             Cause::NoBlock(no_block),
             Cause::NoRoute(no_route()),
             Cause::PodsInTrouble(2, "File exists".into()),
@@ -141,6 +144,24 @@ mod tests {
         assert_eq!(
             reason_text(&reason, NOON, 0),
             "node-2 has not reported since 12:01:31 (3\u{a0}min)"
+        );
+    }
+
+    #[test]
+    fn a_node_that_is_waited_for_is_said_with_when_it_was_heard() {
+        let at = |at| match at {
+            0 => "2026-11-21T12:04:27Z".to_owned(),
+            _ => "2026-11-13T10:00:00Z".to_owned(),
+        };
+        let reason = Cause::NodeAwaited("node-2".into(), 0, 1).reason(at);
+        let text = reason_text(&reason, NOON, 0);
+        let (day, length) = (
+            format::date(format::parse_time(&at(1)).unwrap(), 0),
+            format::duration(4_250),
+        );
+        assert_eq!(
+            text,
+            format!("node-2 not heard since the server started {length} ago; last contact {day}")
         );
     }
 

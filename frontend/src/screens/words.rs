@@ -52,6 +52,7 @@ pub fn node_state(state: NodeState) -> (Tone, Key) {
     match state {
         NodeState::Expected => (Tone::Idle, Key::NodeExpected),
         NodeState::Ready => (Tone::Active, Key::StateReady),
+        NodeState::Awaited => (Tone::Building, Key::NodeAwaited),
         NodeState::Behind => (Tone::Building, Key::NodeBehind),
         NodeState::Error => (Tone::Error, Key::StatusError),
         NodeState::NoBlock => (Tone::Error, Key::NodeNoBlock),

@@ -120,6 +120,7 @@ pub const REASONS: &[(&str, Key)] = &[
     ("port.node_behind", Key::ReasonNodeBehind),
     ("port.kernel_refused", Key::ReasonKernelRefused),
     ("port.not_reached", Key::ReasonNotReached),
+    ("node.awaited", Key::ReasonNodeAwaited),
     ("node.no_block", Key::ReasonNoBlock),
     ("node.no_route", Key::ReasonNoRoute),
     ("node.pods_in_trouble", Key::ReasonPodsInTrouble),

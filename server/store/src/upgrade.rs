@@ -78,10 +78,12 @@ fn fill_in(kind: ObjectKind, body: &mut Map<String, Value>) {
 }
 
 /// Version 2 to 3: ports that agents use could be called switched off in version 2, though their traffic went on; that
-/// a node wants a block was not stored.
+/// a node wants a block, or is waited for, was not stored.
 fn to_3(kind: ObjectKind, body: &mut Map<String, Value>) {
     if kind == ObjectKind::NodeStatus {
-        body.insert("wants_block".to_owned(), Value::Null);
+        for late in ["wants_block", "awaited"] {
+            body.insert(late.to_owned(), Value::Null);
+        }
     }
     let agents = |owner: &Value| owner.as_str().is_some_and(|owner| owner.starts_with(owner::PREFIX));
     if kind == ObjectKind::Port && body.get("device_owner").is_some_and(agents) {

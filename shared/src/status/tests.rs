@@ -6,6 +6,7 @@ fn node() -> NodeFacts {
         joined: true,
         online: true,
         since: 0,
+        awaited: None,
         applied_revision: 7,
         wanted_revision: 7,
         exception: None,
@@ -187,6 +188,17 @@ fn single_pods_do_not_take_their_node_with_them() {
     };
     assert_eq!(state(behind.clone()), Behind);
     assert_eq!(super::node(behind, &full).0, NodeState::NoBlock);
+    let awaited = NodeFacts {
+        awaited: Some((9, 5)),
+        ..node()
+    };
+    assert_eq!(
+        said(awaited, &full),
+        (
+            NodeState::Awaited,
+            Some("Not heard of node-2 since the control plane started at 9; last contact 5.".into())
+        )
+    );
 }
 
 #[test]
@@ -205,4 +217,27 @@ fn who_does_not_reach_a_pod_is_named() {
         ("node".into(), "node-1 (+2)".into()),
         "for translations"
     );
+}
+
+#[test]
+fn a_port_keeps_its_status_while_its_node_is_waited_for() {
+    let awaited = |node| NodeFacts {
+        awaited: Some((9, 5)),
+        ..node
+    };
+    let facts = port(Some(awaited(node())));
+    assert_eq!(code(&facts), (PortStatus::Active, ""));
+    let online = &chain(&facts)[3];
+    assert_eq!((online.0, online.1), (Step::NodeOnline, StepState::Waiting));
+    assert_eq!(online.2.as_ref().map(Cause::code), Some("node.awaited"));
+    let refused = NodeFacts {
+        exception: Some(("File exists".into(), 4)),
+        ..awaited(node())
+    };
+    assert_eq!(code(&port(Some(refused))), (PortStatus::Error, "port.kernel_refused"));
+    let silent = NodeFacts {
+        online: false,
+        ..awaited(node())
+    };
+    assert_eq!(code(&port(Some(silent))), (PortStatus::Down, "port.node_silent"));
 }

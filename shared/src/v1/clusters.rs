@@ -190,7 +190,7 @@ pub struct ClusterRow {
     /// Nodes in all.
     pub nodes: u64,
     /// Nodes that report and whose kernel has refused nothing of the node itself; one that is still applying the newest
-    /// changes counts.
+    /// changes counts, and one that is waited for after a start of the control plane.
     pub nodes_ready: u64,
     /// Pods with an address.
     pub pods: u64,
@@ -226,6 +226,8 @@ pub enum NodeState {
     Expected,
     /// Its agent reports and has applied what it should; single pods may have trouble.
     Ready,
+    /// It was online when the control plane was started, and is waited for, 10 s at the most.
+    Awaited,
     /// Its agent reports and is behind.
     Behind,
     /// Its agent reports, and its kernel refused something of the node itself or of its own blocks.

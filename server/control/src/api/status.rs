@@ -139,6 +139,7 @@ impl NodeState {
                 .map(|s| s.since)
                 .or(self.node.joined_at)
                 .unwrap_or(self.node.meta.created_at),
+            awaited: status.and_then(|s| s.awaited).map(|a| (a.since, a.heard)),
             applied_revision: status.map_or(0, |s| s.applied_revision),
             wanted_revision,
             exception: exception.map(|e| (e.reason.clone(), e.attempts)),

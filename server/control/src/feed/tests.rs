@@ -117,6 +117,7 @@ fn large_changes_are_kept_in_smaller_number() {
             held_by: None,
             beat: 0,
             wants_block: None,
+            awaited: None,
         })
     };
     let kept = |reason: usize| {

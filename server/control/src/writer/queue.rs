@@ -34,6 +34,7 @@ impl Job {
                 allocations, releases, ..
             } => allocations.len() + releases.len(),
             Command::ReportNodes(reports) => reports.len(),
+            Command::AwaitNodes(nodes) => nodes.len(),
             Command::Delete(Delete::Cluster(_) | Delete::Node(_)) | Command::DeleteUser(_) | Command::Expire => {
                 MOST_OBJECTS
             }

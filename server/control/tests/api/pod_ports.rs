@@ -417,3 +417,49 @@ async fn a_pod_range_without_a_free_block_is_told_everywhere() {
     let many = ann.post(&clusters, many).await.is(201).json();
     assert_eq!(many["item"]["blocks_total"], 2_048);
 }
+
+#[tokio::test]
+async fn a_node_that_has_not_come_back_since_the_start_is_not_ready_and_its_pods_stay() {
+    let server = Server::new().await;
+    let ann = server.user("ann", "alpha", Role::Member).await;
+    let node = with_pods(&server, &ann, 1).await;
+    let node = Reporting::new(&server, node).await;
+    node.refuses(&[]).await;
+    let heard = 1_795_262_671_000_000;
+    let wait = Command::AwaitNodes(vec![(node.node.id, heard)]);
+    server.control.write(Request::system(wait)).await.unwrap();
+    let clusters = format!("/portolan/v1/projects/{}/clusters", ann.project);
+    let nodes = format!("{clusters}/{}/nodes", node.node.cluster);
+    let row = ann.get(&nodes).await.is(200).json()["items"][0].clone();
+    assert_eq!(row["state"], "awaited");
+    assert_eq!(row["last_contact"], "2026-11-21T12:04:31Z");
+    let sentence = row["reason"]["sentence"].as_str().unwrap();
+    let since = row["reason"]["since"].as_str().unwrap();
+    assert_eq!(
+        sentence,
+        format!("Not heard of node-1 since the control plane started at {since}; last contact 2026-11-21T12:04:31Z.")
+    );
+    assert_eq!(
+        cluster_state(&ann).await,
+        (json!(1), json!("ready")),
+        "nothing is known to be wrong"
+    );
+    let pod = ann.get("/v2.0/ports?device_owner=portolan:pod").await.is(200).json();
+    assert_eq!(pod["ports"][0]["status"], "ACTIVE");
+    let why = format!(
+        "/portolan/v1/projects/{}/ports/{}/why",
+        ann.project,
+        id(&pod["ports"][0])
+    );
+    let why = ann.get(&why).await.is(200).json();
+    assert_eq!(
+        (
+            &why["item"][3]["state"],
+            &why["item"][3]["reason"]["code"],
+            &why["item"][4]["state"]
+        ),
+        (&json!("waiting"), &json!("node.awaited"), &json!("ok"))
+    );
+    node.refuses(&[]).await;
+    assert_eq!(node_states(&ann).await, [(json!("ready"), Value::Null)]);
+}

@@ -87,6 +87,7 @@ fn command(draft: &mut Draft<'_>, request: &Request) -> Result<Vec<Object>, Refu
             releases,
         } => pods::report(draft, *node, *full, *seq, allocations, releases),
         Command::ReportNodes(reports) => Ok(nodes::report(draft, reports)),
+        Command::AwaitNodes(awaited) => Ok(nodes::wait_for(draft, awaited)),
         Command::FileRequest(new) => requests::file(draft, request, new),
         Command::OnRequest {
             request: id,

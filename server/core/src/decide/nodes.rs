@@ -12,7 +12,7 @@ use super::{Goes, Removal, addresses, check_quota, check_revision, not_found, vi
 use crate::command::{NodeReport, Request};
 use crate::draft::Draft;
 use crate::model::display_name;
-use crate::model::{Block, Cluster, FixedIp, JoinToken, Key, Micros, Node, NodeStatus, Object, Port, owner};
+use crate::model::{Awaited, Block, Cluster, FixedIp, JoinToken, Key, Micros, Node, NodeStatus, Object, Port, owner};
 use crate::quotas::Counted;
 use crate::view::PortScope;
 
@@ -293,6 +293,7 @@ fn new_status(draft: &Draft<'_>, node: &Node) -> NodeStatus {
         held_by: None,
         beat: 0,
         wants_block: None,
+        awaited: None,
     }
 }
 
@@ -389,6 +390,26 @@ fn lease(draft: &mut Draft<'_>, node: &Node, cluster: &Cluster) -> Result<Object
     Ok(draft.put(block))
 }
 
+/// Notes that nodes are waited for after a start; those that are stored as online.
+pub(super) fn wait_for(draft: &mut Draft<'_>, nodes: &[(NodeId, Micros)]) -> Vec<Object> {
+    let mut changed = Vec::with_capacity(nodes.len());
+    for (node, heard) in nodes {
+        let Some(status) = draft.node_status(*node).filter(|status| status.online) else {
+            continue;
+        };
+        let awaited = Awaited {
+            since: draft.now,
+            heard: *heard,
+        };
+        changed.push(draft.put(NodeStatus {
+            revision: draft.revision(),
+            awaited: Some(awaited),
+            ..(*status).clone()
+        }));
+    }
+    changed
+}
+
 pub(super) fn report(draft: &mut Draft<'_>, reports: &[NodeReport]) -> Vec<Object> {
     let mut changed = Vec::new();
     for report in reports {
@@ -403,6 +424,9 @@ pub(super) fn report(draft: &mut Draft<'_>, reports: &[NodeReport]) -> Vec<Objec
             }
             if online {
                 new.held_by = report.by;
+            }
+            if online || !others {
+                new.awaited = None;
             }
         }
         if let Some(beat) = report.beat

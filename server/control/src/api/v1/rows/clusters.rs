@@ -51,7 +51,7 @@ impl ClusterFacts {
             let (word, _) = state.word(self.no_block.as_ref());
             stages::NodeFacts {
                 joined_at: state.node.joined_at,
-                ready: matches!(word, NodeWord::Ready | NodeWord::Behind),
+                ready: matches!(word, NodeWord::Ready | NodeWord::Behind | NodeWord::Awaited),
                 no_block: word == NodeWord::NoBlock || (word == NodeWord::Expected && state.no_block),
                 since: state.facts().since,
             }
@@ -155,7 +155,11 @@ impl NodeFacts {
             })
             .collect();
         blocks.sort_by_key(|block| block.cidr);
-        let heard = if facts.online { now } else { facts.since };
+        let heard = match (facts.awaited, facts.online) {
+            (Some((_, heard)), true) => heard,
+            (None, true) => now,
+            (_, false) => facts.since,
+        };
         NodeRow {
             id: node.id,
             name: node.name.clone(),
