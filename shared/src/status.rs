@@ -28,6 +28,18 @@ pub enum PortStatus {
     Error,
 }
 
+impl PortStatus {
+    /// The word of the Networking API: what is switched off is `DOWN` there, and what works in part `ERROR`.
+    pub const fn networking(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Build => "BUILD",
+            Self::Down | Self::Disabled => "DOWN",
+            Self::Error | Self::Degraded => "ERROR",
+        }
+    }
+}
+
 /// The node a port is bound to, as far as the port's status depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeFacts {

@@ -238,6 +238,14 @@ pub enum NodeState {
     Silent,
 }
 
+impl NodeState {
+    /// Whether it does its work, for its cluster's word and number of nodes that are ready. While it is behind or waited for,
+    /// nothing is known to be wrong.
+    pub const fn counts_as_ready(self) -> bool {
+        matches!(self, Self::Ready | Self::Behind | Self::Awaited)
+    }
+}
+
 /// A block of pod addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -161,6 +161,7 @@ fn node_counts_have_bounds_of_their_own() {
         let form = Typed {
             from,
             count: count.into(),
+            pods: "10.8.0.0/13".into(),
             ..typed()
         };
         check(&form, &context(network(true, false), vec![]))

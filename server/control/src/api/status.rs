@@ -312,16 +312,6 @@ impl Nodes {
     }
 }
 
-/// The word of the Networking API: what is switched off is `DOWN` there, and what works in part `ERROR`.
-pub const fn networking_word(status: PortStatus) -> &'static str {
-    match status {
-        PortStatus::Active => "ACTIVE",
-        PortStatus::Build => "BUILD",
-        PortStatus::Down | PortStatus::Disabled => "DOWN",
-        PortStatus::Error | PortStatus::Degraded => "ERROR",
-    }
-}
-
 /// A cause as it goes on the wire.
 pub fn reason(cause: &Cause) -> Reason {
     cause.reason(|micros| Time(micros).to_string())

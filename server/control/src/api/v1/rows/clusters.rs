@@ -51,7 +51,7 @@ impl ClusterFacts {
             let (word, _) = state.word(self.no_block.as_ref());
             stages::NodeFacts {
                 joined_at: state.node.joined_at,
-                ready: matches!(word, NodeWord::Ready | NodeWord::Behind | NodeWord::Awaited),
+                ready: word.counts_as_ready(),
                 no_block: word == NodeWord::NoBlock || (word == NodeWord::Expected && state.no_block),
                 since: state.facts().since,
             }
