@@ -62,6 +62,12 @@ pub struct ClusterSpec {
     pub nodes: u32,
 }
 
+/// Blocks of pod addresses that a pod range holds.
+pub fn blocks(pods: Cidr) -> u128 {
+    let bits = block_prefix(pods.family()).checked_sub(pods.prefix());
+    bits.map_or(0, |bits| 1 << bits)
+}
+
 /// Checks a new cluster in itself.
 ///
 /// # Errors
@@ -80,7 +86,8 @@ pub fn check(asked: &CreateCluster) -> Result<ClusterSpec, Vec<Refusal>> {
     let path = note(path(asked.path), &mut wrong).unwrap_or_default();
     let nodes = note(nodes(asked), &mut wrong).unwrap_or_default();
     let shapes = note(overlap(node_range, pod_range, service_range), &mut wrong)
-        .and_then(|()| note(usable(pod_range, service_range), &mut wrong));
+        .and_then(|()| note(usable(pod_range, service_range), &mut wrong))
+        .and_then(|()| note(enough_blocks(pod_range, nodes), &mut wrong));
     match (placement, shapes) {
         (Some(placement), Some(())) if wrong.is_empty() => Ok(ClusterSpec {
             name,
@@ -189,6 +196,24 @@ fn usable(pods: Option<Cidr>, services: Option<Cidr>) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// A pod range has a block for each node.
+fn enough_blocks(pods: Option<Cidr>, nodes: u32) -> Result<(), Refusal> {
+    match pods {
+        Some(pod_range) if blocks(pod_range) < nodes.into() => Err(Refusal::FewBlocks {
+            pod_range,
+            blocks: u64::try_from(blocks(pod_range)).unwrap_or(u64::MAX),
+            nodes,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The longest prefix of a pod range with a block for each of `nodes` nodes (at least one).
+pub fn pod_range_longest(family: Family, nodes: u32) -> u8 {
+    let bits = u32::BITS - (nodes.max(1) - 1).leading_zeros();
+    block_prefix(family) - u8::try_from(bits).unwrap_or(family.bits())
+}
+
 /// The longest prefix of a node range with room for a gateway, `nodes` nodes (at least one) and
 /// what the provider takes.
 pub fn node_range_longest(family: Family, nodes: u32, provider: u32) -> u8 {
@@ -266,6 +291,22 @@ mod tests {
         check_codes(&|c| c.path = PathKind::Routes, &[]);
         check_codes(&|c| c.pod_range = Some("10.0.0.0/27".into()), &["value.out_of_range"]);
         check_codes(&|c| c.service_range = Some("0.0.0.0/0".into()), &["value.out_of_range"]);
+        for (pods, nodes, codes) in [
+            ("10.0.0.0/26", 1, &[][..]),
+            ("10.0.0.0/26", 2, &["cluster.few_blocks"]),
+            ("10.0.0.0/24", 4, &[]),
+            ("10.0.0.0/24", 5, &["cluster.few_blocks"]),
+            ("fd00::/120", 5, &["cluster.few_blocks"]),
+            ("fd00::/48", 5_000, &[]),
+        ] {
+            check_codes(
+                &|c| {
+                    c.pod_range = Some(pods.into());
+                    c.nodes = Some(nodes);
+                },
+                codes,
+            );
+        }
         check_codes(&|c| c.pod_range = Some("224.0.0.0/16".into()), &["subnet.not_usable"]);
         for (pods, services) in [("10.0.0.0/16", "10.0.0.0/20"), ("10.0.0.0/16", "10.0.128.0/20")] {
             check_codes(
@@ -296,6 +337,18 @@ mod tests {
         assert_eq!(nodes(lab, Some(16)), Ok(16));
         assert_eq!(nodes(lab, Some(0)), Err("value.out_of_range"));
         assert_eq!(nodes(lab, Some(17)), Err("value.out_of_range"));
+    }
+
+    #[test]
+    fn a_pod_range_that_is_picked_has_a_block_for_each_node() {
+        for nodes in [0, 1, 2, 3, 4, 5, 1_024, 1_025, 5_000] {
+            for (family, longest) in [(Family::V4, "10.0.0.0"), (Family::V6, "fd00::")] {
+                let prefix = pod_range_longest(family, nodes);
+                let range = |prefix| blocks(format!("{longest}/{prefix}").parse().unwrap());
+                assert!(range(prefix) >= nodes.max(1).into(), "{nodes} {prefix}");
+                assert!(range(prefix + 1) < nodes.max(1).into(), "{nodes} {prefix} is longest");
+            }
+        }
     }
 
     #[test]

@@ -258,6 +258,8 @@ refusals! {
         "{mac} is used in network {network} by {holder}.";
     Conflict "port.owned" PortOwned { port: String, owner: Holder }
         "Port {port} belongs to {owner}. Delete it there.";
+    Conflict "port.always_on" PortAlwaysOn { port: String, owner: Holder }
+        "Port {port} belongs to {owner} and cannot be switched off: nothing would stop its traffic. Delete it there.";
     Forbidden "port.device_owner_reserved" DeviceOwnerReserved { given: String }
         "device_owner '{given}' is Portolan's own to set. Choose another, or leave it out.";
 
@@ -288,6 +290,8 @@ refusals! {
         "Subnet {subnet} was made for cluster {cluster} and goes with it, so no other cluster can have nodes in it. Take a subnet of your own.";
     Conflict "cluster.node_subnet_full" NodeSubnetFull { subnet: String, free: u64, nodes: u32 }
         "Subnet {subnet} has too few free addresses for nodes: {free} free, {nodes} needed. Take a larger one.";
+    Invalid "cluster.few_blocks" FewBlocks { pod_range: Cidr, blocks: u64, nodes: u32 }
+        "The pod range {pod_range} has too few blocks of addresses for nodes: {blocks} blocks, {nodes} nodes, and each needs one. Take a larger range.";
     Conflict "cluster.no_lab" NoLab {}
         "No lab runs with this control plane. Let nodes join by command.";
     Conflict "node.name_taken" NodeNameTaken { name: String, cluster: String }
@@ -383,6 +387,7 @@ impl Refusal {
                 | Self::PodRange { .. }
                 | Self::Exhausted { .. } => "fixed_ips",
                 Self::MacTaken { .. } => "mac_address",
+                Self::PortAlwaysOn { .. } => "admin_state_up",
                 Self::DeviceOwnerReserved { .. } => "device_owner",
                 Self::ClusterNameTaken { .. } | Self::NodeNameTaken { .. } => "name",
                 Self::ShadowPortNotGranted { .. }
@@ -395,6 +400,7 @@ impl Refusal {
                 | Self::NoExternalNetwork {}
                 | Self::ExternalExhausted {} => "external_ip",
                 Self::NodeSubnetOwned { .. } | Self::NodeSubnetFull { .. } => "node_subnet",
+                Self::FewBlocks { .. } => "pod_range",
                 Self::NoLab {} => "nodes_from",
                 _ => return None,
             };

@@ -3,7 +3,7 @@
 
 use crate::holder::Holders;
 use crate::refusal::Param;
-use crate::status::{Reason, StepState};
+use crate::status::{NoBlock, Reason, StepState};
 use crate::v1::{ClusterState, NodesFrom, Stage, StageKind};
 
 /// Why a stage is not reached, or why something stays: the closed list of codes.
@@ -19,6 +19,8 @@ pub enum Because {
     NodesJoining(u64, u64),
     /// Nodes that joined are not ready: how many are, of how many.
     NodesNotReady(u64, u64),
+    /// A node gets no block of pod addresses.
+    NoBlock(NoBlock),
     /// A network that others use.
     NetworkStillUsed(Holders),
     /// A subnet that others use.
@@ -36,6 +38,7 @@ impl Because {
             Self::NoNodes => "cluster.no_nodes",
             Self::NodesJoining(..) => "cluster.nodes_joining",
             Self::NodesNotReady(..) => "cluster.nodes_not_ready",
+            Self::NoBlock(_) => NoBlock::CODE,
             Self::NetworkStillUsed(_) => "network.still_used",
             Self::SubnetStillUsed(_) => "subnet.still_used",
             Self::NetworkCustomers(_) => "network.customers",
@@ -49,6 +52,7 @@ impl Because {
         "cluster.no_nodes",
         "cluster.nodes_joining",
         "cluster.nodes_not_ready",
+        NoBlock::CODE,
         "network.still_used",
         "subnet.still_used",
         "network.customers",
@@ -72,6 +76,7 @@ impl Because {
                 vec![param("ready", ready), param("nodes", nodes)],
                 format!("{ready} of {nodes} nodes are ready."),
             ),
+            Self::NoBlock(no_block) => return no_block.reason(),
             Self::NetworkStillUsed(holders) => (
                 vec![("holders".to_owned(), holders.param())],
                 format!("Still used by {holders}: it stays as a network of the project's own."),
@@ -109,6 +114,8 @@ pub struct ClusterFacts {
     pub wanted: u64,
     /// Its nodes.
     pub nodes: Vec<NodeFacts>,
+    /// That one of them gets no block, with how many more.
+    pub no_block: Option<NoBlock>,
 }
 
 /// A node, as far as its cluster's word and stages depend on it.
@@ -118,6 +125,8 @@ pub struct NodeFacts {
     pub joined_at: Option<i64>,
     /// Whether it does its work.
     pub ready: bool,
+    /// Whether it gets no block: if it has joined, its pods go on, and it takes no more of them.
+    pub no_block: bool,
     /// Since when its agent is connected, or is not.
     pub since: i64,
 }
@@ -135,15 +144,31 @@ impl ClusterFacts {
     /// The cluster's word.
     pub fn state(&self) -> ClusterState {
         let ready = self.nodes.iter().filter(|node| node.ready).count();
+        let on_the_way = self.nodes_from == NodesFrom::Lab && self.no_block.is_none();
+        let goes_on = self.joined().any(|(_, node)| node.no_block);
         match (self.nodes.len(), ready) {
-            _ if self.nodes_from == NodesFrom::Lab && count(self.joined().count()) < self.wanted => {
-                ClusterState::Creating
-            }
+            _ if on_the_way && count(self.joined().count()) < self.wanted => ClusterState::Creating,
             (0, _) => ClusterState::Empty,
             (all, ready) if ready == all => ClusterState::Ready,
-            (_, 0) => ClusterState::Down,
+            (_, 0) if !goes_on => ClusterState::Down,
             _ => ClusterState::Degraded,
         }
+    }
+
+    /// Why it is not ready, if nodes that joined or are expected are not.
+    pub fn because(&self) -> Option<Because> {
+        let ready = count(self.nodes.iter().filter(|node| node.ready).count());
+        match self.state() {
+            ClusterState::Degraded | ClusterState::Down => Some(
+                self.no_block()
+                    .unwrap_or(Because::NodesNotReady(ready, count(self.nodes.len()))),
+            ),
+            ClusterState::Empty | ClusterState::Creating | ClusterState::Ready => None,
+        }
+    }
+
+    fn no_block(&self) -> Option<Because> {
+        self.no_block.clone().map(Because::NoBlock)
     }
 
     /// The stages of its creation, in order; `at` writes a time as RFC 3339.
@@ -181,7 +206,12 @@ impl ClusterFacts {
         match self.joined().map(|(at, _)| at).max() {
             Some(last) if joined == expected => Ok(last),
             _ if expected == 0 => Err((StepState::Waiting, Some(Because::NoNodes))),
-            _ => Err((StepState::Waiting, Some(Because::NodesJoining(joined, expected)))),
+            _ => {
+                let waits = || Because::NodesJoining(joined, expected);
+                let cannot = self.nodes.iter().any(|node| node.joined_at.is_none() && node.no_block);
+                let because = self.no_block().filter(|_| cannot).unwrap_or_else(waits);
+                Err((StepState::Waiting, Some(because)))
+            }
         }
     }
 
@@ -191,7 +221,10 @@ impl ClusterFacts {
         match self.joined().map(|(_, node)| node.since).max() {
             None => Err((StepState::Unknown, None)),
             Some(since) if ready == joined => Ok(since),
-            Some(_) => Err((StepState::Failed, Some(Because::NodesNotReady(ready, joined)))),
+            Some(_) => {
+                let because = self.no_block().unwrap_or(Because::NodesNotReady(ready, joined));
+                Err((StepState::Failed, Some(because)))
+            }
         }
     }
 }
@@ -209,6 +242,7 @@ mod tests {
         NodeFacts {
             joined_at,
             ready,
+            no_block: false,
             since: 50,
         }
     }
@@ -221,6 +255,16 @@ mod tests {
             nodes_from,
             wanted,
             nodes: nodes.to_vec(),
+            no_block: None,
+        }
+    }
+
+    fn no_block() -> NoBlock {
+        NoBlock {
+            node: "node-4".into(),
+            more: 0,
+            blocks: 4,
+            empty: vec![],
         }
     }
 
@@ -270,6 +314,39 @@ mod tests {
     }
 
     #[test]
+    fn a_cluster_without_a_free_block_is_degraded_and_says_so() {
+        use ClusterState::{Creating, Degraded, Down, Ready};
+        let full = |joined_at| NodeFacts {
+            no_block: true,
+            ..node(joined_at, false)
+        };
+        let check = |nodes_from, nodes: &[NodeFacts], state: ClusterState, stages: [&str; 2]| {
+            let facts = ClusterFacts {
+                no_block: Some(no_block()),
+                ..cluster(nodes_from, 2, nodes)
+            };
+            assert_eq!(facts.state(), state, "{nodes:?}");
+            assert_eq!(told(&facts)[2..], stages, "{nodes:?}");
+            assert_eq!(facts.because().unwrap().code(), "node.no_block", "{nodes:?}");
+        };
+        let (join, lab) = (NodesFrom::Join, NodesFrom::Lab);
+        let (ready, silent) = (node(Some(20), true), node(Some(20), false));
+        let (asks, cannot) = (full(Some(20)), full(None));
+        let failed = ["Joined Ok 20 -", "Ready Failed - node.no_block"];
+        check(join, &[ready, asks], Degraded, failed);
+        check(join, &[asks, asks], Degraded, failed);
+        check(join, &[silent, asks], Degraded, failed);
+        let joining = ["Joined Waiting - node.no_block", "Ready Ok 50 -"];
+        check(join, &[ready, cannot], Degraded, joining);
+        check(lab, &[ready, cannot], Degraded, joining);
+        let none = ["Joined Waiting - node.no_block", "Ready Unknown - -"];
+        check(lab, &[cannot], Down, none);
+        assert_eq!(cluster(lab, 2, &[ready]).state(), Creating);
+        assert_eq!(cluster(join, 1, &[ready]).because(), None);
+        assert_eq!(cluster(join, 1, &[ready]).state(), Ready);
+    }
+
+    #[test]
     fn the_way_out_is_the_external_ip_or_the_services() {
         let facts = cluster(NodesFrom::Join, 0, &[]);
         let way = |external_ip, shadow_port| {
@@ -303,6 +380,7 @@ mod tests {
             Because::NoNodes,
             Because::NodesJoining(1, 3),
             Because::NodesNotReady(1, 3),
+            Because::NoBlock(no_block()),
             Because::NetworkStillUsed(db()),
             Because::SubnetStillUsed(db()),
             Because::NetworkCustomers("web".into()),

@@ -1,10 +1,13 @@
-//! A port's status, derived when read: never stored, so that the loss of a node is one change and
-//! not one per port.
+//! How a port and a node are, derived when read: never stored, so that the loss of a node is one change
+//! and not one per port.
 //!
 //! [`chain`] walks what must hold for traffic to flow, in order; the first step that does not hold
-//! is the reason. [`derive()`] is the word and the reason of a row.
+//! is the reason. [`derive()`] is the word and the reason of a port's row, [`node()`] those of a node's.
 
 use serde::{Deserialize, Serialize};
+
+use crate::addr::Cidr;
+use crate::v1::NodeState;
 
 /// What a port is, in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -15,12 +18,26 @@ pub enum PortStatus {
     Active,
     /// On the way: the node is online and has not applied it yet.
     Build,
+    /// It works on its node, and not every other node reaches it.
+    Degraded,
     /// Something does not hold.
     Down,
     /// Switched off by its owner (`admin_state_up` is false).
     Disabled,
     /// The kernel refused it.
     Error,
+}
+
+impl PortStatus {
+    /// The word of the Networking API: what is switched off is `DOWN` there, and what works in part `ERROR`.
+    pub const fn networking(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Build => "BUILD",
+            Self::Down | Self::Disabled => "DOWN",
+            Self::Error | Self::Degraded => "ERROR",
+        }
+    }
 }
 
 /// The node a port is bound to, as far as the port's status depends on it.
@@ -34,12 +51,106 @@ pub struct NodeFacts {
     pub online: bool,
     /// Since when `online` has its value; microseconds, UTC.
     pub since: i64,
+    /// That it is called online only because the control plane was started a moment ago: when that was, and when the node
+    /// was last heard; microseconds, UTC.
+    pub awaited: Option<(i64, i64)>,
     /// The newest revision its kernel holds.
     pub applied_revision: u64,
     /// The revision that the port needs there.
     pub wanted_revision: u64,
     /// The kernel's reason, when it refused this port's objects, and how often it was tried.
     pub exception: Option<(String, u32)>,
+}
+
+/// That the kernel of one node refused the route to a block of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoRoute {
+    /// The node at the other end, for sentences: of a port, the one that does not reach it; of a node, the one it does not
+    /// reach.
+    pub node: String,
+    /// The block.
+    pub block: Cidr,
+    /// The kernel's words.
+    pub words: String,
+    /// How many more there are like this one: of a port, nodes; of a node, blocks.
+    pub more: u64,
+}
+
+impl NoRoute {
+    /// What a translated sentence needs; the node as `node-2 (+3)`.
+    fn params(&self) -> Vec<(String, String)> {
+        let node = match self.more {
+            0 => self.node.clone(),
+            more => format!("{} (+{more})", self.node),
+        };
+        let param = |name: &str, value| (name.to_owned(), value);
+        vec![
+            param("node", node),
+            param("block", self.block.to_string()),
+            param("words", self.words.clone()),
+        ]
+    }
+}
+
+/// That a node gets no further block of pod addresses, since all are leased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoBlock {
+    /// The node that wants one.
+    pub node: String,
+    /// How many more nodes want one, where a cluster or a subnet says it.
+    pub more: u64,
+    /// Blocks leased.
+    pub blocks: u64,
+    /// Nodes that have a block without pods, some of them.
+    pub empty: Vec<String>,
+}
+
+impl NoBlock {
+    /// The code of nodes, clusters and subnets alike.
+    pub const CODE: &'static str = "node.no_block";
+
+    /// As a row shows it.
+    pub fn reason(&self) -> Reason {
+        let (node, have) = match self.more {
+            0 => (self.node.clone(), format!("{} has", self.node)),
+            1 => (
+                format!("{} (+1)", self.node),
+                format!("{} and 1 more node have", self.node),
+            ),
+            more => (
+                format!("{} (+{more})", self.node),
+                format!("{} and {more} more nodes have", self.node),
+            ),
+        };
+        let empty = match self.empty.is_empty() {
+            true => "-".to_owned(),
+            false => self.empty.join(", "),
+        };
+        Reason {
+            code: Self::CODE.to_owned(),
+            sentence: format!(
+                "{have} no free block: all {} are leased; nodes with empty blocks: {empty}.",
+                self.blocks
+            ),
+            params: vec![
+                ("node".to_owned(), node),
+                ("blocks".to_owned(), self.blocks.to_string()),
+                ("empty".to_owned(), empty),
+            ],
+            since: None,
+        }
+    }
+}
+
+/// What has trouble on a node without the node itself having any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// Pods whose ports its kernel refused something of, and the first reason.
+    pub pods: Option<(u64, String)>,
+    /// A block of another node that its kernel has no route to.
+    pub no_route: Option<NoRoute>,
+    /// That it wants a block and gets none.
+    pub no_block: Option<NoBlock>,
 }
 
 /// What a port's status depends on.
@@ -51,6 +162,8 @@ pub struct PortFacts {
     pub has_address: bool,
     /// The node it is bound to; `None` for a reserved address that nothing is attached to.
     pub node: Option<NodeFacts>,
+    /// That other nodes, which report, have no route to the block its address is from.
+    pub not_reached: Option<NoRoute>,
 }
 
 /// A reason with its stable code, for a test, a translation and a person.
@@ -86,6 +199,8 @@ pub enum Step {
     Received,
     /// The kernel accepted everything of it.
     Applied,
+    /// All other nodes have a route to it.
+    Reached,
 }
 
 /// How a step stands.
@@ -116,10 +231,21 @@ pub enum Cause {
     NodeExpected(String),
     /// The node's agent does not report; since when, in microseconds UTC.
     NodeSilent(String, i64),
+    /// It was online when the control plane was started, and has not been heard since: when that was, and when it was last
+    /// heard, in microseconds UTC. A port keeps its status meanwhile.
+    NodeAwaited(String, i64, i64),
     /// The node has not applied the needed revision yet.
     NodeBehind(String),
     /// The kernel refused; its words, and how often it was tried.
     KernelRefused(String, String, u32),
+    /// Another node has no route to it.
+    NotReached(NoRoute),
+    /// Of a node: it gets no further block.
+    NoBlock(NoBlock),
+    /// Of a node: it has no route to another's block.
+    NoRoute(NoRoute),
+    /// Of a node: how many of its pods have trouble, and the first one's reason.
+    PodsInTrouble(u64, String),
 }
 
 impl Cause {
@@ -131,12 +257,17 @@ impl Cause {
             Self::NotAttached => "port.not_attached",
             Self::NodeExpected(_) => "port.node_expected",
             Self::NodeSilent(..) => "port.node_silent",
+            Self::NodeAwaited(..) => "node.awaited",
             Self::NodeBehind(_) => "port.node_behind",
             Self::KernelRefused(..) => "port.kernel_refused",
+            Self::NotReached(_) => "port.not_reached",
+            Self::NoBlock(_) => NoBlock::CODE,
+            Self::NoRoute(_) => "node.no_route",
+            Self::PodsInTrouble(..) => "node.pods_in_trouble",
         }
     }
 
-    /// All codes, for the tests that every language has a sentence for each.
+    /// All codes of ports, for the tests that every language has a sentence for each, and what one can do.
     pub const CODES: &'static [&'static str] = &[
         "port.disabled",
         "port.no_address",
@@ -145,7 +276,12 @@ impl Cause {
         "port.node_silent",
         "port.node_behind",
         "port.kernel_refused",
+        "port.not_reached",
     ];
+
+    /// All codes that only nodes have, for the tests that every language has a sentence for each.
+    pub const NODE_CODES: &'static [&'static str] =
+        &["node.awaited", NoBlock::CODE, "node.no_route", "node.pods_in_trouble"];
 
     /// As a row shows it; `at` writes a time of microseconds UTC as RFC 3339.
     pub fn reason(&self, at: impl Fn(i64) -> String) -> Reason {
@@ -163,6 +299,14 @@ impl Cause {
                     Some(since),
                 )
             }
+            Self::NodeAwaited(name, since, heard) => {
+                let (since, heard) = (at(*since), at(*heard));
+                let sentence =
+                    format!("Not heard of {name} since the control plane started at {since}; last contact {heard}.");
+                let mut params = node(name);
+                params.push(("heard".to_owned(), heard));
+                (params, sentence, Some(since))
+            }
             Self::NodeBehind(name) => (node(name), format!("Waiting for {name} to apply it."), None),
             Self::KernelRefused(name, words, attempts) => {
                 let mut params = node(name);
@@ -171,6 +315,47 @@ impl Cause {
                 (
                     params,
                     format!("{name}: {words}. Retrying, tried {attempts} times."),
+                    None,
+                )
+            }
+            Self::NotReached(route) => {
+                let NoRoute {
+                    node,
+                    block,
+                    words,
+                    more,
+                } = route;
+                let have = match more {
+                    0 => format!("{node} has"),
+                    1 => format!("{node} and 1 more node have"),
+                    more => format!("{node} and {more} more nodes have"),
+                };
+                let sentence = format!("{have} no route to this pod's block {block}: {words}.");
+                (route.params(), sentence, None)
+            }
+            Self::NoBlock(no_block) => return no_block.reason(),
+            Self::NoRoute(route) => {
+                let NoRoute {
+                    node,
+                    block,
+                    words,
+                    more,
+                } = route;
+                let more = match more {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                let sentence = format!("No route to block {block} of {node}{more}: {words}.");
+                (route.params(), sentence, None)
+            }
+            Self::PodsInTrouble(n, words) => {
+                let have = match n {
+                    1 => "1 pod has trouble".to_owned(),
+                    n => format!("{n} pods have trouble, such as"),
+                };
+                (
+                    vec![("n".to_owned(), n.to_string()), ("words".to_owned(), words.clone())],
+                    format!("{have}: {words}."),
                     None,
                 )
             }
@@ -184,10 +369,11 @@ impl Cause {
     }
 }
 
-/// The steps in order, each with how it stands; the first that does not hold carries its cause.
+/// The steps in order, each with how it stands; the first that does not hold carries its cause. That a node is waited for
+/// carries one too, and breaks nothing.
 pub fn chain(facts: &PortFacts) -> Vec<(Step, StepState, Option<Cause>)> {
     let node = facts.node.as_ref();
-    let steps: [(Step, Option<(StepState, Cause)>); 6] = [
+    let steps: [(Step, Option<(StepState, Cause)>); 7] = [
         (
             Step::Enabled,
             (!facts.enabled).then_some((StepState::Failed, Cause::Disabled)),
@@ -205,8 +391,13 @@ pub fn chain(facts: &PortFacts) -> Vec<(Step, StepState, Option<Cause>)> {
         ),
         (
             Step::NodeOnline,
-            node.filter(|n| !n.online)
-                .map(|n| (StepState::Failed, Cause::NodeSilent(n.name.clone(), n.since))),
+            node.and_then(|n| match (n.online, n.awaited) {
+                (false, _) => Some((StepState::Failed, Cause::NodeSilent(n.name.clone(), n.since))),
+                (true, Some((since, heard))) => {
+                    Some((StepState::Waiting, Cause::NodeAwaited(n.name.clone(), since, heard)))
+                }
+                (true, None) => None,
+            }),
         ),
         (
             Step::Received,
@@ -223,6 +414,13 @@ pub fn chain(facts: &PortFacts) -> Vec<(Step, StepState, Option<Cause>)> {
                     )
                 }),
         ),
+        (
+            Step::Reached,
+            facts
+                .not_reached
+                .clone()
+                .map(|route| (StepState::Failed, Cause::NotReached(route))),
+        ),
     ];
     let mut broken = false;
     steps
@@ -231,111 +429,64 @@ pub fn chain(facts: &PortFacts) -> Vec<(Step, StepState, Option<Cause>)> {
             _ if broken => (step, StepState::Unknown, None),
             None => (step, StepState::Ok, None),
             Some((state, cause)) => {
-                broken = true;
+                broken = !is_awaited(&cause);
                 (step, state, Some(cause))
             }
         })
         .collect()
 }
 
+/// Whether it is only that a node is waited for.
+fn is_awaited(cause: &Cause) -> bool {
+    matches!(cause, Cause::NodeAwaited(..))
+}
+
 /// The word for a row, and why when it is not [`PortStatus::Active`].
 pub fn derive(facts: &PortFacts) -> (PortStatus, Option<Cause>) {
-    let cause = chain(facts).into_iter().find_map(|(_, _, cause)| cause);
+    let mut causes = chain(facts).into_iter().filter_map(|(_, _, cause)| cause);
+    let cause = causes.find(|cause| !is_awaited(cause));
     let status = match &cause {
         None => PortStatus::Active,
         Some(Cause::Disabled) => PortStatus::Disabled,
         Some(Cause::NodeExpected(_) | Cause::NodeBehind(_)) => PortStatus::Build,
         Some(Cause::KernelRefused(..)) => PortStatus::Error,
-        Some(Cause::NoAddress | Cause::NotAttached | Cause::NodeSilent(..)) => PortStatus::Down,
+        Some(Cause::NotReached(_) | Cause::NoRoute(_) | Cause::NoBlock(_) | Cause::NodeAwaited(..)) => {
+            PortStatus::Degraded
+        }
+        Some(Cause::NoAddress | Cause::NotAttached | Cause::NodeSilent(..) | Cause::PodsInTrouble(..)) => {
+            PortStatus::Down
+        }
     };
     (status, cause)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn node() -> NodeFacts {
-        NodeFacts {
-            name: "node-2".into(),
-            joined: true,
-            online: true,
-            since: 0,
-            applied_revision: 7,
-            wanted_revision: 7,
-            exception: None,
+/// The word for a node's row, and why: of one that is ready, what has trouble beside it.
+pub fn node(facts: NodeFacts, beside: &Beside) -> (NodeState, Option<Cause>) {
+    let own = PortFacts {
+        enabled: true,
+        has_address: true,
+        node: Some(facts),
+        not_reached: None,
+    };
+    let no_block = beside.no_block.clone().map(Cause::NoBlock);
+    // The first that is to be said, that it is waited for included.
+    let cause = chain(&own).into_iter().find_map(|(_, _, cause)| cause);
+    match cause {
+        // It cannot join either.
+        Some(cause @ Cause::NodeExpected(_)) => (NodeState::Expected, Some(no_block.unwrap_or(cause))),
+        Some(cause @ Cause::NodeSilent(..)) => (NodeState::Silent, Some(cause)),
+        Some(cause @ Cause::NodeAwaited(..)) => (NodeState::Awaited, Some(cause)),
+        Some(cause @ Cause::KernelRefused(..)) => (NodeState::Error, Some(cause)),
+        // It does its work, and that others changed something is no news of that.
+        _ if no_block.is_some() => (NodeState::NoBlock, no_block),
+        Some(cause) => (NodeState::Behind, Some(cause)),
+        None => {
+            let no_route = beside.no_route.clone().map(Cause::NoRoute);
+            let pods = || beside.pods.clone().map(|(n, words)| Cause::PodsInTrouble(n, words));
+            (NodeState::Ready, no_route.or_else(pods))
         }
-    }
-
-    fn port(node: Option<NodeFacts>) -> PortFacts {
-        PortFacts {
-            enabled: true,
-            has_address: true,
-            node,
-        }
-    }
-
-    fn code(facts: &PortFacts) -> (PortStatus, &'static str) {
-        let (status, cause) = derive(facts);
-        (status, cause.map_or("", |c| c.code()))
-    }
-
-    #[test]
-    fn each_broken_link_is_the_reason() {
-        use PortStatus::{Active, Build, Disabled, Down, Error};
-        assert_eq!(code(&port(Some(node()))), (Active, ""));
-        assert_eq!(
-            code(&PortFacts {
-                enabled: false,
-                ..port(Some(node()))
-            }),
-            (Disabled, "port.disabled")
-        );
-        assert_eq!(
-            code(&PortFacts {
-                has_address: false,
-                ..port(None)
-            }),
-            (Down, "port.no_address")
-        );
-        assert_eq!(code(&port(None)), (Down, "port.not_attached"));
-        assert_eq!(
-            code(&port(Some(NodeFacts {
-                joined: false,
-                online: false,
-                ..node()
-            }))),
-            (Build, "port.node_expected")
-        );
-        assert_eq!(
-            code(&port(Some(NodeFacts {
-                online: false,
-                ..node()
-            }))),
-            (Down, "port.node_silent")
-        );
-        assert_eq!(
-            code(&port(Some(NodeFacts {
-                applied_revision: 6,
-                ..node()
-            }))),
-            (Build, "port.node_behind")
-        );
-        let refused = NodeFacts {
-            exception: Some(("File exists".into(), 4)),
-            ..node()
-        };
-        assert_eq!(code(&port(Some(refused))), (Error, "port.kernel_refused"));
-    }
-
-    #[test]
-    fn what_comes_after_the_first_failure_is_unknown() {
-        let facts = port(Some(NodeFacts {
-            online: false,
-            ..node()
-        }));
-        let states: Vec<_> = chain(&facts).into_iter().map(|(_, state, _)| state).collect();
-        use StepState::{Failed, Ok, Unknown};
-        assert_eq!(states, [Ok, Ok, Ok, Failed, Unknown, Unknown]);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,20 +66,22 @@ pub fn reason_text(reason: &Reason, now: i64, zone: i64) -> String {
         };
         return refused.sentence();
     };
-    let since = reason.since.as_deref().and_then(format::parse_time);
-    let (clock, length) = match since {
+    let when = |text: Option<&str>| match text.and_then(format::parse_time) {
         // If it was another day, the time alone would mislead.
-        Some(since) if now - since > 43_200_000 => (format::date(since, zone), format::duration(now - since)),
-        Some(since) => (format::clock(since, zone), format::duration(now - since)),
+        Some(at) if now - at > 43_200_000 => (format::date(at, zone), format::duration(now - at)),
+        Some(at) => (format::clock(at, zone), format::duration(now - at)),
         None => (String::new(), String::new()),
     };
-    i18n::params::sentence(*key, &reason.params, &[("since", &clock), ("for", &length)])
-        .unwrap_or_else(|| reason.sentence.clone())
+    let (clock, length) = when(reason.since.as_deref());
+    let heard = reason.params.iter().find(|(name, _)| name == "heard");
+    let (heard, _) = when(heard.map(|(_, at)| at.as_str()));
+    let own = [("since", &*clock), ("for", &length), ("heard", &heard)];
+    i18n::params::sentence(*key, &reason.params, &own).unwrap_or_else(|| reason.sentence.clone())
 }
 
 #[cfg(test)]
 mod tests {
-    use portolan_shared::status::Cause;
+    use portolan_shared::status::{Cause, NoBlock, NoRoute};
 
     use super::*;
 
@@ -89,6 +91,18 @@ mod tests {
     #[test]
     fn every_cause_has_a_sentence_with_all_its_params() {
         let node = || "node-2".to_owned();
+        let no_route = || NoRoute {
+            node: node(),
+            block: "10.1.0.64/26".parse().unwrap(),
+            words: "File exists".into(),
+            more: 2,
+        };
+        let no_block = NoBlock {
+            node: node(),
+            more: 1,
+            blocks: 4,
+            empty: vec![],
+        };
         let causes = [
             Cause::Disabled,
             Cause::NoAddress,
@@ -97,8 +111,14 @@ mod tests {
             Cause::NodeSilent(node(), 0),
             Cause::NodeBehind(node()),
             Cause::KernelRefused(node(), "File exists".into(), 4),
+            Cause::NotReached(no_route()),
+            Cause::NodeAwaited(node(), 0, 0),
+            Cause::NoBlock(no_block),
+            Cause::NoRoute(no_route()),
+            Cause::PodsInTrouble(2, "File exists".into()),
         ];
-        assert_eq!(causes.len(), Cause::CODES.len());
+        let codes: Vec<&str> = causes.iter().map(Cause::code).collect();
+        assert_eq!(codes, [Cause::CODES, Cause::NODE_CODES].concat());
         for cause in causes {
             let reason = cause.reason(|_| "2026-11-21T12:01:31Z".to_owned());
             let text = reason_text(&reason, NOON, 0);
@@ -124,6 +144,24 @@ mod tests {
         assert_eq!(
             reason_text(&reason, NOON, 0),
             "node-2 has not reported since 12:01:31 (3\u{a0}min)"
+        );
+    }
+
+    #[test]
+    fn a_node_that_is_waited_for_is_said_with_when_it_was_heard() {
+        let at = |at| match at {
+            0 => "2026-11-21T12:04:27Z".to_owned(),
+            _ => "2026-11-13T10:00:00Z".to_owned(),
+        };
+        let reason = Cause::NodeAwaited("node-2".into(), 0, 1).reason(at);
+        let text = reason_text(&reason, NOON, 0);
+        let (day, length) = (
+            format::date(format::parse_time(&at(1)).unwrap(), 0),
+            format::duration(4_250),
+        );
+        assert_eq!(
+            text,
+            format!("node-2 not heard since the server started {length} ago; last contact {day}")
         );
     }
 

@@ -19,6 +19,7 @@ pub fn step_name(step: Step) -> Key {
         Step::NodeOnline => Key::StepNodeOnline,
         Step::Received => Key::StepReceived,
         Step::Applied => Key::StepApplied,
+        Step::Reached => Key::StepReached,
     }
 }
 
@@ -32,6 +33,7 @@ pub fn advice(code: &str) -> Option<Key> {
         "port.node_silent" => Key::AdviceNodeSilent,
         "port.node_behind" => Key::AdviceNodeBehind,
         "port.kernel_refused" => Key::AdviceKernelRefused,
+        "port.not_reached" => Key::AdviceNotReached,
         _ => return None,
     })
 }

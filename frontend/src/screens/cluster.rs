@@ -195,7 +195,7 @@ fn overview(cluster: &ClusterRow, project: &str) -> AnyView {
         network = noted(network, words(t(Key::PrivateNetwork)));
     }
     let about = facts(vec![
-        fact(Key::Status, status(tone, word, None)),
+        fact(Key::Status, status(tone, word, cluster.reason.clone())),
         fact(Key::Nodes, words(ready_of(cluster))),
         fact(Key::Pods, words(format::number(cluster.pods))),
         fact(Key::Network, network),

@@ -62,7 +62,7 @@ pub fn rows(clusters: &[ClusterRow], project: &str) -> Vec<Row> {
             };
             let network = cluster.network.id.to_string();
             let cells = vec![
-                Cell::Status(tone, word, None),
+                Cell::Status(tone, word, cluster.reason.clone()),
                 Cell::Link(cluster.name.clone(), paths::cluster(project, &id), String::new()),
                 Cell::Link(
                     words::name_or_id(&cluster.network.name, &network),

@@ -28,6 +28,8 @@ pub mod panels;
 pub mod port;
 pub mod ports;
 pub mod shadowport;
+#[cfg(test)]
+mod statuses;
 pub mod subnet;
 pub mod support;
 pub mod words;

@@ -328,6 +328,7 @@ mod tests {
             ports: 1,
             used_by: vec![],
             purpose: SubnetPurpose::General,
+            reason: None,
             cluster: None,
             created_at: "2026-11-21T12:04:31Z".into(),
             revision_number: 1,

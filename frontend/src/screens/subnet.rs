@@ -14,8 +14,9 @@ use crate::components::button::head_button;
 use crate::components::copy::copyable;
 use crate::components::facts::{card, codes, fact, facts, link, noted, words, words_or_none};
 use crate::components::page::{Crumb, Figure};
+use crate::components::status::reason_view;
 use crate::components::tabs::Tab;
-use crate::components::time::time;
+use crate::components::time::{time, use_clock};
 use crate::components::{maybe, nothing};
 use crate::i18n::{Key, format, t, tn, tp};
 use crate::paths;
@@ -30,7 +31,7 @@ pub(crate) const AUDITED: Audited = Audited {
 };
 
 /// Changes of these kinds show on the card.
-const KINDS: &[Kind] = &[Kind::Subnet, Kind::Port, Kind::Network, Kind::Block];
+const KINDS: &[Kind] = &[Kind::Subnet, Kind::Port, Kind::Network, Kind::Block, Kind::Node];
 
 /// What the tabs of the card share.
 #[derive(Clone, Copy)]
@@ -251,5 +252,10 @@ fn used_by(subnet: &SubnetRow) -> AnyView {
         lines.push(fact(Key::KindProvider, words(format::number(subnet.provider))));
     }
     let bar = view! { <p class="card__lead">{bar(subnet.used, subnet.capacity, true)}</p> }.into_any();
-    card(Key::Used, vec![bar, facts(lines)].into_any())
+    let reason = subnet.reason.clone();
+    let reason = reason.map(|reason| reason_view("facts__warning", reason, use_clock()));
+    card(
+        Key::Used,
+        vec![bar, reason.unwrap_or_else(nothing), facts(lines)].into_any(),
+    )
 }

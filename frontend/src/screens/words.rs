@@ -20,6 +20,7 @@ pub fn status(status: PortStatus) -> (Tone, Key) {
     match status {
         PortStatus::Active => (Tone::Active, Key::StatusActive),
         PortStatus::Build => (Tone::Building, Key::StatusBuilding),
+        PortStatus::Degraded => (Tone::Error, Key::ClusterDegraded),
         PortStatus::Down => (Tone::Down, Key::StatusDown),
         PortStatus::Disabled => (Tone::Disabled, Key::StatusDisabled),
         PortStatus::Error => (Tone::Error, Key::StatusError),
@@ -51,8 +52,10 @@ pub fn node_state(state: NodeState) -> (Tone, Key) {
     match state {
         NodeState::Expected => (Tone::Idle, Key::NodeExpected),
         NodeState::Ready => (Tone::Active, Key::StateReady),
+        NodeState::Awaited => (Tone::Building, Key::NodeAwaited),
         NodeState::Behind => (Tone::Building, Key::NodeBehind),
         NodeState::Error => (Tone::Error, Key::StatusError),
+        NodeState::NoBlock => (Tone::Error, Key::NodeNoBlock),
         NodeState::Silent => (Tone::Down, Key::NodeSilent),
     }
 }

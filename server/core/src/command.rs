@@ -448,6 +448,9 @@ pub enum Command {
     },
     /// Records how nodes are doing; one commit for many.
     ReportNodes(Vec<NodeReport>),
+    /// Records at a start of the control plane that these nodes, which are stored as online, are waited for, each with
+    /// when it was last heard.
+    AwaitNodes(Vec<(NodeId, Micros)>),
 
     /// Asks support for networks with a shadow port; one open request a project.
     FileRequest(NewShadowRequest),

@@ -47,6 +47,9 @@ enum Verb {
     /// Kill or start a host's agent.
     #[command(subcommand)]
     Agent(AgentVerb),
+    /// Kill or start the control plane.
+    #[command(subcommand)]
+    Control(ControlVerb),
     /// Run a command inside a host or a pod.
     Exec(Exec),
     /// The program in the pods: tells whoever asks (HTTP or a line over TCP) their address; UDP comes back as sent.
@@ -140,6 +143,14 @@ enum AgentVerb {
     Start(On),
 }
 
+#[derive(Debug, Subcommand)]
+enum ControlVerb {
+    /// Kill it, as a crash would.
+    Kill(Of),
+    /// Start it again, on the database that is there by then.
+    Start(Of),
+}
+
 #[derive(Debug, Args)]
 struct Exec {
     #[command(flatten)]
@@ -172,6 +183,8 @@ fn main() -> ExitCode {
         }) => ask(&lab, &Request::PodDel { cluster, host, name }),
         Verb::Agent(AgentVerb::Kill(on)) => on.ask(|cluster, host| Request::AgentKill { cluster, host }),
         Verb::Agent(AgentVerb::Start(on)) => on.ask(|cluster, host| Request::AgentStart { cluster, host }),
+        Verb::Control(ControlVerb::Kill(lab)) => ask(&lab, &Request::ControlKill),
+        Verb::Control(ControlVerb::Start(lab)) => ask(&lab, &Request::ControlStart),
         Verb::Exec(exec) => run_inside(&exec),
         Verb::Echo { name, port } => echo::run(&name, port).map_err(Into::into),
         Verb::Janitor(orders) => janitor::run(orders).map_err(Into::into),

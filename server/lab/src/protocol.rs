@@ -68,6 +68,10 @@ pub enum Request {
         /// The host.
         host: String,
     },
+    /// Kill the control plane, as a crash would.
+    ControlKill,
+    /// Start the control plane again, on the database that is there by then.
+    ControlStart,
 }
 
 /// What comes back.

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use portolan_core::model::{Object, ObjectKind};
+use portolan_core::model::{Object, ObjectKind, owner};
 use serde_json::{Map, Value, json};
 
 use super::StoreError;
@@ -15,7 +15,7 @@ use super::StoreError;
 type Upgrade = fn(ObjectKind, &mut Map<String, Value>);
 
 /// The first is of version 1 to 2, and so on.
-const UPGRADES: &[Upgrade] = &[fill_in, nodes_found];
+const UPGRADES: &[Upgrade] = &[fill_in, to_3];
 
 /// Version of the bodies this program writes.
 pub(super) const BODY_VERSION: i64 = UPGRADES.len() as i64 + 1;
@@ -77,10 +77,20 @@ fn fill_in(kind: ObjectKind, body: &mut Map<String, Value>) {
     }
 }
 
-/// Version 2 to 3: nodes may be found again.
-fn nodes_found(kind: ObjectKind, body: &mut Map<String, Value>) {
-    if kind == ObjectKind::Node {
-        body.insert("found".to_owned(), Value::Null);
+/// Version 2 to 3: ports that agents use could be called switched off in version 2, though their traffic went on; that
+/// a node wants a block, or is waited for, or was found again, was not stored.
+fn to_3(kind: ObjectKind, body: &mut Map<String, Value>) {
+    let late: &[&str] = match kind {
+        ObjectKind::NodeStatus => &["wants_block", "awaited"],
+        ObjectKind::Node => &["found"],
+        _ => &[],
+    };
+    for name in late {
+        body.insert((*name).to_owned(), Value::Null);
+    }
+    let agents = |owner: &Value| owner.as_str().is_some_and(|owner| owner.starts_with(owner::PREFIX));
+    if kind == ObjectKind::Port && body.get("device_owner").is_some_and(agents) {
+        body.insert("admin_state_up".to_owned(), Value::Bool(true));
     }
 }
 

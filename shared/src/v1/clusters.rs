@@ -158,6 +158,9 @@ pub struct ClusterRow {
     pub name: String,
     /// Follows from the states of its nodes.
     pub state: ClusterState,
+    /// Why, when degraded or down.
+    #[serde(default)]
+    pub reason: Option<Reason>,
     /// Its network.
     pub network: Ref<NetworkId>,
     /// Whether the network is its own and goes with it.
@@ -186,7 +189,8 @@ pub struct ClusterRow {
     pub mtu: u32,
     /// Nodes in all.
     pub nodes: u64,
-    /// Nodes that report and whose kernel has refused nothing; one that is still applying the newest changes counts.
+    /// Nodes that report and whose kernel has refused nothing of the node itself; one that is still applying the newest
+    /// changes counts, and one that is waited for after a start of the control plane.
     pub nodes_ready: u64,
     /// Pods with an address.
     pub pods: u64,
@@ -220,14 +224,26 @@ pub struct ProjectCluster {
 pub enum NodeState {
     /// Its port is there, no agent has joined.
     Expected,
-    /// Its agent reports and has applied what it should.
+    /// Its agent reports and has applied what it should; single pods may have trouble.
     Ready,
+    /// It was online when the control plane was started, and is waited for, 10 s at the most.
+    Awaited,
     /// Its agent reports and is behind.
     Behind,
-    /// Its agent reports, and its kernel refused something.
+    /// Its agent reports, and its kernel refused something of the node itself or of its own blocks.
     Error,
+    /// It does its work, asks for a further block of pod addresses, and gets none: soon it takes no more pods.
+    NoBlock,
     /// Its agent does not report.
     Silent,
+}
+
+impl NodeState {
+    /// Whether it does its work, for its cluster's word and number of nodes that are ready. While it is behind or waited for,
+    /// nothing is known to be wrong.
+    pub const fn counts_as_ready(self) -> bool {
+        matches!(self, Self::Ready | Self::Behind | Self::Awaited)
+    }
 }
 
 /// A block of pod addresses.
@@ -252,7 +268,8 @@ pub struct NodeRow {
     pub name: String,
     /// Its state.
     pub state: NodeState,
-    /// Why, when not ready.
+    /// Why, when not ready; of a ready one, what has trouble beside it (`node.no_route`,
+    /// `node.pods_in_trouble`).
     pub reason: Option<Reason>,
     /// Addresses in the node subnet.
     pub addresses: Vec<IpAddr>,

@@ -20,9 +20,9 @@ pub struct NetworkRow {
     pub name: String,
     /// Free text, at most 255 characters.
     pub description: String,
-    /// `ACTIVE`, or `DOWN` when switched off or a port in it is in error.
+    /// `ACTIVE`, or `DOWN` when switched off.
     pub status: PortStatus,
-    /// Why, when not active.
+    /// Why, when not active; of an active one, why a port in it is in error.
     pub reason: Option<Reason>,
     /// All subnets, by address.
     pub subnets: Vec<SubnetRef>,
@@ -116,6 +116,9 @@ pub struct SubnetRow {
     pub used_by: Vec<(PortKind, u64)>,
     /// What it is for.
     pub purpose: SubnetPurpose,
+    /// That a node gets no block of it (`node.no_block`); only of a pod range.
+    #[serde(default)]
+    pub reason: Option<Reason>,
     /// The cluster it serves, unless general.
     pub cluster: Option<Ref<ClusterId>>,
     /// When it was made.

@@ -70,7 +70,7 @@ pub struct PortRow {
     pub network: Ref<NetworkId>,
     /// What holds it.
     pub kind: PortKind,
-    /// Derived when read.
+    /// Derived when read. `DEGRADED` (`ERROR` at `/v2.0`): it works on its node, and another node has no route to it.
     pub status: PortStatus,
     /// Why, when not active.
     pub reason: Option<Reason>,

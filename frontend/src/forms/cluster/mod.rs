@@ -5,11 +5,12 @@ mod ranges;
 
 use portolan_shared::addr::Cidr;
 use portolan_shared::check::{self, UsedRange};
+use portolan_shared::cluster::blocks;
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::{CreateCluster, NetworkRow, NodesFrom, PathKind, SubnetPurpose, SubnetRow};
 
 pub use external_ip::{Barred, ExternalIpOptions, GrantState};
-pub use ranges::{blocks, fresh};
+pub use ranges::fresh;
 
 use super::quota::Need;
 use super::range::Said;
@@ -136,17 +137,15 @@ pub fn check(typed: &Typed, context: &Context) -> Checked {
     checked.pods = ranges.said(ranges::Range::Pods, context, id);
     checked.services = ranges.said(ranges::Range::Services, context, id);
     if checked.pods.message.is_none()
-        && let (Ok(count), Some(blocks)) = (&count, parse(&typed.pods).map(blocks))
+        && let (Ok(count), Some(pod_range)) = (&count, parse(&typed.pods))
+        && let blocks = blocks(pod_range)
         && blocks < u128::from(*count)
     {
-        let (blocks, nodes) = (
-            tn(Key::CountBlocks, blocks as u64),
-            tn(Key::CountNodes, u64::from(*count)),
-        );
-        checked.pods.message = Some(Message::warning(tp(
-            Key::FewBlocks,
-            &[("blocks", &blocks), ("nodes", &nodes)],
-        )));
+        checked.pods.message = Some(refused(&Refusal::FewBlocks {
+            pod_range,
+            blocks: blocks as u64,
+            nodes: *count,
+        }));
     }
     let messages = [
         &checked.name,

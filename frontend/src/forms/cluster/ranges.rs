@@ -2,6 +2,7 @@
 
 use portolan_shared::addr::{Cidr, Family};
 use portolan_shared::check::{self, UsedRange};
+use portolan_shared::cluster::{block_prefix, blocks};
 use portolan_shared::holder::{Holder, Plain};
 use portolan_shared::ids::NetworkId;
 use portolan_shared::refusal::Refusal;
@@ -17,19 +18,6 @@ const PODS: (u8, u8) = (16, 112);
 const SERVICES: (u8, u8) = (20, 116);
 /// Bits of a block of pod addresses: 64.
 const BLOCK_BITS: u8 = 6;
-
-/// Bits of a block's prefix.
-fn block_prefix(family: Family) -> u8 {
-    family.bits() - BLOCK_BITS
-}
-
-/// How many blocks a pod range holds.
-pub fn blocks(pods: Cidr) -> u128 {
-    match block_prefix(pods.family()).checked_sub(pods.prefix()) {
-        Some(bits) => 1_u128 << bits,
-        None => 0,
-    }
-}
 
 /// Which of a cluster's ranges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -54,6 +54,7 @@ fn subnet(used: u64) -> SubnetRow {
         ports: used,
         used_by: vec![],
         purpose: SubnetPurpose::General,
+        reason: None,
         cluster: None,
         created_at: "2026-11-21T12:04:31Z".into(),
         revision_number: 1,
@@ -160,6 +161,7 @@ fn node_counts_have_bounds_of_their_own() {
         let form = Typed {
             from,
             count: count.into(),
+            pods: "10.8.0.0/13".into(),
             ..typed()
         };
         check(&form, &context(network(true, false), vec![]))
@@ -175,7 +177,7 @@ fn node_counts_have_bounds_of_their_own() {
 }
 
 #[test]
-fn fewer_blocks_than_nodes_is_a_warning() {
+fn fewer_blocks_than_nodes_are_refused() {
     let form = Typed {
         pods: "10.1.0.0/24".into(),
         count: "5".into(),
@@ -183,13 +185,13 @@ fn fewer_blocks_than_nodes_is_a_warning() {
     };
     let checked = check(&form, &context(network(true, false), vec![]));
     let message = checked.pods.message.unwrap();
-    assert_eq!(message.weight, Weight::Warning);
+    assert_eq!(message.weight, Weight::Error);
     assert!(
         message.text.contains('4') && message.text.contains('5'),
         "{}",
         message.text
     );
-    assert!(checked.body.is_some());
+    assert!(checked.body.is_none());
 }
 
 #[test]

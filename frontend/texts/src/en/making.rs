@@ -43,8 +43,6 @@ subject! { making;
     RangeHint: "Empty: the next free block.",
     ThisRange: "This range",
     BlocksOf: "{blocks} blocks of {size} addresses",
-    CountBlocks: "{n} block|{n} blocks",
-    FewBlocks: "Only {blocks} for {nodes}: each node needs a block of its own. Take a larger range.",
     NetworkGone: "This network is gone. Choose another.",
     NetworkLeadsNowhere: "Network {network} has neither internet access nor access to provider services: nodes in it could not reach the control plane, the image registry, NTP and DNS. Choose another, or switch one of them on.",
     SubnetFull: "{cidr} has no free address left for nodes.",

@@ -53,6 +53,7 @@ subject! { ports;
     StepNodeOnline: "The node reports",
     StepReceived: "The node has what it should",
     StepApplied: "The kernel accepted it",
+    StepReached: "Other nodes reach it",
     StepOk: "holds",
     StepFailed: "does not hold",
     StepWaiting: "on the way",
@@ -64,6 +65,7 @@ subject! { ports;
     ReasonNodeSilent: "{node} has not reported since {since} ({for})",
     ReasonNodeBehind: "Waiting for {node} to apply it",
     ReasonKernelRefused: "{node}: {words}. Retrying, tried {attempts} times",
+    ReasonNotReached: "{node}: no route to this pod's block {block}: {words}",
     ReasonLockedPod: "It belongs to a pod of cluster {cluster} and goes with it.",
     ReasonLockedNode: "It belongs to a node of cluster {cluster} and goes with it.",
     ReasonLockedCluster: "It belongs to cluster {cluster}.",
@@ -75,4 +77,5 @@ subject! { ports;
     AdviceNodeSilent: "Look whether the node is up and its agent runs. What was set up there goes on working.",
     AdviceNodeBehind: "Usually a matter of milliseconds. If it lasts, the node is slow or cut off.",
     AdviceKernelRefused: "The agent tries again by itself. The node's administrator can look at the words above.",
+    AdviceNotReached: "It works on its own node. Look at the routes of the node named above.",
 }

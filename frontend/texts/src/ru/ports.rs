@@ -53,6 +53,7 @@ subject! { ports;
     StepNodeOnline: "Узел на связи",
     StepReceived: "Узел получил настройки",
     StepApplied: "Ядро их приняло",
+    StepReached: "Доступен с других узлов",
     StepOk: "выполнено",
     StepFailed: "не выполнено",
     StepWaiting: "выполняется",
@@ -64,6 +65,7 @@ subject! { ports;
     ReasonNodeSilent: "{node} не выходит на связь с {since} ({for})",
     ReasonNodeBehind: "Ждём, пока {node} применит настройки",
     ReasonKernelRefused: "{node}: {words}. Повторяем, попыток: {attempts}",
+    ReasonNotReached: "{node}: нет маршрута к блоку этого пода {block}: {words}",
     ReasonLockedPod: "Принадлежит поду кластера {cluster} и удаляется вместе с ним.",
     ReasonLockedNode: "Принадлежит узлу кластера {cluster} и удаляется вместе с ним.",
     ReasonLockedCluster: "Принадлежит кластеру {cluster}.",
@@ -75,4 +77,5 @@ subject! { ports;
     AdviceNodeSilent: "Проверьте, работает ли узел и его агент. То, что на узле уже настроено, продолжает работать.",
     AdviceNodeBehind: "Обычно это доли секунды. Если дольше, узел перегружен или отрезан от сети.",
     AdviceKernelRefused: "Агент повторит попытку сам. Текст выше поможет администратору узла.",
+    AdviceNotReached: "На своём узле под работает. Проверьте маршруты названного узла.",
 }

@@ -116,6 +116,8 @@ fn large_changes_are_kept_in_smaller_number() {
             pod_seq: 0,
             held_by: None,
             beat: 0,
+            wants_block: None,
+            awaited: None,
         })
     };
     let kept = |reason: usize| {

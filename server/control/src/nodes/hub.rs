@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use portolan_core::command::NodeReport;
-use portolan_core::model::{Exception, Micros, Revision};
+use portolan_core::command::{Command, NodeReport, Request};
+use portolan_core::model::{Exception, Micros, NodeStatus, Revision};
 use portolan_core::view::View;
 use portolan_shared::ids::{ClusterId, NodeId};
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::gate::Gate;
-use super::liveness::{Holders, Liveness, Replica};
+use super::liveness::{Holders, Liveness, Replica, last_heard};
 use super::pki::Ca;
 use super::report::Reports;
 use super::seal::Seal;
@@ -29,6 +29,9 @@ const COMPARE_EVERY: u32 = 8;
 
 /// Every how many looks a replica writes its beat: every 10 s.
 const BEAT_EVERY: u32 = 40;
+
+/// The same where there is only one: every minute. It says until when nodes were heard, if the process is killed.
+const LONE_BEAT_EVERY: u32 = 240;
 
 /// A stream as others see it.
 pub(super) struct Place {
@@ -57,6 +60,8 @@ pub(super) struct Hub {
     /// Which replica of the control plane this is; `None` if there is only one.
     replica: Option<Replica>,
     holders: Mutex<Holders>,
+    /// The nodes that were online when the control plane before this one ended, each with its last contact.
+    awaited: Vec<(NodeId, Micros)>,
     liveness: Mutex<Liveness>,
     places: Mutex<HashMap<NodeId, (u64, Arc<Signals>)>>,
     numbers: AtomicU64,
@@ -75,12 +80,11 @@ impl Hub {
     /// The hub of one replica among several. Nodes that another replica holds are not expected here.
     pub(super) fn among(control: Control, ca: Arc<Ca>, replica: Option<Replica>) -> Self {
         let now = control.now();
-        let online: Vec<NodeId> = control.read(|view| {
+        let awaited = control.read(|view| {
             let statuses = view.nodes().filter_map(|node| view.node_status(node.id));
-            statuses
-                .filter(|status| status.online && (replica.is_none() || status.held_by.is_none()))
-                .map(|status| status.node)
-                .collect()
+            let expected = |status: &&NodeStatus| status.online && (replica.is_none() || status.held_by.is_none());
+            let expected: Vec<&NodeStatus> = statuses.map(|status| &**status).filter(expected).collect();
+            last_heard(&expected, now)
         });
         let seal = Arc::new(Seal::new(ca.secret()));
         Self {
@@ -92,7 +96,8 @@ impl Hub {
             reports: Reports::default(),
             replica,
             holders: Mutex::default(),
-            liveness: Mutex::new(Liveness::at_start(online, now)),
+            liveness: Mutex::new(Liveness::at_start(awaited.iter().copied(), now)),
+            awaited,
             places: Mutex::default(),
             numbers: AtomicU64::new(1),
         }
@@ -125,13 +130,14 @@ impl Hub {
         self.at_gate(|gate, view| gate.waits_for(cluster, own, |node| view.node(node).is_some(), now))
     }
 
-    /// Asks the nodes of a cluster that have a stream here for blocks that they do not need.
-    pub(super) fn want_blocks(&self, cluster: ClusterId) {
-        let nodes: Vec<NodeId> = self
-            .control
-            .read(|view| view.nodes_of(cluster).map(|node| node.id).collect());
+    /// Asks the nodes of a cluster that have a stream here for blocks that they do not need: all but the one that wants one.
+    pub(super) fn want_blocks(&self, cluster: ClusterId, wants: Option<NodeId>) {
+        let others: Vec<NodeId> = self.control.read(|view| {
+            let others = view.nodes_of(cluster).filter(|node| Some(node.id) != wants);
+            others.map(|node| node.id).collect()
+        });
         let places = self.places.lock();
-        for (_, signals) in nodes.iter().filter_map(|node| places.get(node)) {
+        for (_, signals) in others.iter().filter_map(|node| places.get(node)) {
             signals.blocks_wanted.notify_one();
         }
     }
@@ -156,7 +162,7 @@ impl Hub {
         let (online, same_version) = self.control.read(|view| {
             let status = view.node_status(node);
             (
-                status.is_some_and(|s| s.online && s.held_by == self.replica),
+                status.is_some_and(|s| s.online && s.awaited.is_none() && s.held_by == self.replica),
                 status.is_some_and(|s| s.agent_version == agent_version),
             )
         });
@@ -202,6 +208,8 @@ impl Hub {
 
     /// Looks for nodes that are silent or back, and reports them, until dropped.
     pub(super) async fn watch(&self) {
+        self.wait_for_all().await;
+        let beat_every = self.replica.map_or(LONE_BEAT_EVERY, |_| BEAT_EVERY);
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for round in 0_u32.. {
@@ -212,9 +220,25 @@ impl Hub {
                 self.compare(now);
                 self.look_at_others(now);
             }
-            if round % BEAT_EVERY == 0 {
+            if round % beat_every == 0 {
                 self.beat(now);
             }
+        }
+    }
+
+    /// Records that the nodes that were online before the start are waited for. Those that have come back already are
+    /// found by [`compare`](Self::compare).
+    async fn wait_for_all(&self) {
+        if self.awaited.is_empty() {
+            return;
+        }
+        tracing::info!(
+            nodes = self.awaited.len(),
+            "waiting for nodes that were online before the start"
+        );
+        let command = Command::AwaitNodes(self.awaited.clone());
+        if let Err(refusal) = self.control.write(Request::system(command)).await {
+            tracing::warn!(%refusal, "cannot record that nodes are waited for");
         }
     }
 
@@ -237,13 +261,15 @@ impl Hub {
         self.liveness.lock().online().collect()
     }
 
-    /// Reports nodes as online that are connected here but stored as offline: another replica, or a late report, wrote
-    /// that.
+    /// Reports nodes as online that are connected here but stored as offline or waited for: another replica, or a late
+    /// report, wrote that.
     fn compare(&self, now: Micros) {
         let online = self.online();
         let mistaken: Vec<NodeId> = self.control.read(|view| {
-            let offline = |node: &NodeId| view.node_status(*node).is_some_and(|status| !status.online);
-            online.into_iter().filter(offline).collect()
+            let status = |node: &NodeId| view.node_status(*node);
+            let mistaken =
+                |node: &NodeId| status(node).is_some_and(|status| !status.online || status.awaited.is_some());
+            online.into_iter().filter(mistaken).collect()
         });
         for node in mistaken.into_iter().filter(|node| !self.reports.waits(*node)) {
             self.reports.add(NodeReport {
@@ -256,27 +282,31 @@ impl Hub {
     /// Reports nodes as silent whose replica is dead and that have not connected here.
     pub(super) fn look_at_others(&self, now: Micros) {
         let Some(own) = self.replica else { return };
-        let held: Vec<(NodeId, Replica, Micros)> = self.control.read(|view| {
+        let held: Vec<(Replica, Arc<NodeStatus>)> = self.control.read(|view| {
             let statuses = view.nodes().filter_map(|node| view.node_status(node.id));
             let held = statuses.filter(|status| status.online);
-            held.filter_map(|status| Some((status.node, status.held_by.filter(|by| *by != own)?, status.beat)))
+            held.filter_map(|status| Some((status.held_by.filter(|by| *by != own)?, Arc::clone(status))))
                 .collect()
         });
         let mut beats: HashMap<Replica, Micros> = HashMap::new();
-        for (_, replica, beat) in &held {
-            let newest = beats.entry(*replica).or_insert(*beat);
-            *newest = (*newest).max(*beat);
+        for (replica, status) in &held {
+            let newest = beats.entry(*replica).or_insert(status.beat);
+            *newest = (*newest).max(status.beat);
         }
         let dead = self.holders.lock().dead(&beats, now);
         if dead.is_empty() {
             return;
         }
         let here: HashSet<NodeId> = self.online().into_iter().collect();
-        for (node, replica, _) in held {
-            if dead.contains(&replica) && !here.contains(&node) {
+        for replica in dead {
+            let lost = held
+                .iter()
+                .filter(|(by, status)| *by == replica && !here.contains(&status.node));
+            let lost: Vec<&NodeStatus> = lost.map(|(_, status)| &**status).collect();
+            for (node, last_contact) in last_heard(&lost, now) {
                 tracing::warn!(%node, "the replica that held the node's stream does not live any more");
                 self.reports.add(NodeReport {
-                    online: Some((false, now)),
+                    online: Some((false, last_contact)),
                     by: Some(replica),
                     ..self.report(node)
                 });
@@ -284,14 +314,13 @@ impl Hub {
         }
     }
 
-    /// Writes this replica's beat, in the status of one of its nodes.
-    fn beat(&self, now: Micros) {
-        let Some(own) = self.replica else { return };
+    /// Writes that this process lives, in the status of one of its nodes.
+    pub(super) fn beat(&self, now: Micros) {
         let online = self.online();
         let mine = self.control.read(|view| {
             let holds = |node: &NodeId| {
                 view.node_status(*node)
-                    .is_some_and(|status| status.held_by == Some(own))
+                    .is_some_and(|status| status.held_by == self.replica)
             };
             online.into_iter().find(holds)
         });

@@ -97,7 +97,7 @@ async fn join(hub: &Hub, request: &JoinRequest) -> Result<Joined, Refused> {
                 .control
                 .read(|view| view.join_token(token).map(|token| token.cluster))
             {
-                hub.want_blocks(cluster);
+                hub.want_blocks(cluster, None);
             }
             // Another node may give one back.
             return Err(Refused {

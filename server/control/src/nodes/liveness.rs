@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use portolan_core::model::Micros;
+use portolan_core::model::{Micros, NodeStatus};
 use portolan_shared::ids::NodeId;
 
 /// How long a lost stream may take to come back: 3 s.
@@ -17,6 +17,15 @@ pub(super) const START_GRACE: Micros = 10_000_000;
 
 /// After how long without a beat a replica counts as dead and its nodes as silent: 30 s.
 pub(super) const DEAD: Micros = 30_000_000;
+
+/// When nodes were last heard whose stream a process held that is gone: each at the newest beat of that process, or when
+/// it came online, if that was later; but not after `now`.
+pub(super) fn last_heard(statuses: &[&NodeStatus], now: Micros) -> Vec<(NodeId, Micros)> {
+    let beats = statuses.iter().map(|status| status.beat);
+    let newest = beats.max().unwrap_or_default();
+    let heard = |status: &&NodeStatus| (status.node, status.since.max(newest).min(now));
+    statuses.iter().map(heard).collect()
+}
 
 /// A replica of the control plane, until its process ends.
 pub(super) type Replica = [u8; 16];
@@ -59,14 +68,14 @@ pub(super) struct Liveness {
 }
 
 impl Liveness {
-    /// At the start: the nodes that the store says are online. Their last contact is unknown; `now` stands for it.
-    pub(super) fn at_start(online: impl IntoIterator<Item = NodeId>, now: Micros) -> Self {
-        let away = |node| {
+    /// At the start: the nodes that the store says are online, each with its last contact.
+    pub(super) fn at_start(online: impl IntoIterator<Item = (NodeId, Micros)>, now: Micros) -> Self {
+        let away = |(node, last_contact)| {
             (
                 node,
                 Presence::Away {
                     until: now + START_GRACE,
-                    last_contact: now,
+                    last_contact,
                 },
             )
         };
@@ -177,9 +186,9 @@ mod tests {
     #[test]
     fn after_a_start_those_that_were_online_have_ten_seconds() {
         let other = NodeId::from_bytes([2; 16]);
-        let mut liveness = Liveness::at_start([NODE, other], 100 * S);
+        let mut liveness = Liveness::at_start([(NODE, 7 * S), (other, 8 * S)], 100 * S);
         liveness.connected(other, 1);
         assert_eq!(liveness.silent(110 * S - 1), []);
-        assert_eq!(liveness.silent(110 * S), [(NODE, 100 * S)]);
+        assert_eq!(liveness.silent(110 * S), [(NODE, 7 * S)], "since it was last heard");
     }
 }

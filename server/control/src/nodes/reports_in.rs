@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use portolan_core::command::{Command, PodAllocation, Request};
-use portolan_core::model::{Exception, Pod};
+use portolan_core::model::{Block, Exception, NodeStatus, Pod};
+use portolan_core::view::View;
 use portolan_shared::ids::{BlockId, NodeId, PortId};
 use portolan_shared::mac::MacAddress;
 use portolan_shared::refusal::Refusal;
@@ -203,7 +204,8 @@ pub(super) async fn give_back(hub: &Hub, node: NodeId, blocks: Vec<BlockId>) -> 
 }
 
 /// Leases a block; the block itself comes as a change. Nothing is said while the cluster's nodes have not all shown what
-/// they hold: the agent asks again.
+/// they hold: the agent asks again. If none is free, the node's status says so from then on, and others are asked to
+/// give back what they do not need.
 pub(super) async fn lease_block(hub: &Hub, node: NodeId, have: u32) -> Option<Bytes> {
     let cluster = hub.control.read(|view| view.node(node).map(|node| node.cluster))?;
     let waits = hub.lease_waits_for(cluster, Some(node));
@@ -216,16 +218,29 @@ pub(super) async fn lease_block(hub: &Hub, node: NodeId, have: u32) -> Option<By
         .write(Request::agent(node, Command::LeaseBlock { node, have }))
         .await
     {
-        Ok(_) => None,
-        Err(refusal) => {
-            tracing::warn!(%node, %refusal, "cannot lease a block");
-            if matches!(refusal, Refusal::NoFreeBlock { .. }) {
-                hub.want_blocks(cluster);
-            }
-            let (code, sentence) = (refusal.code().to_owned(), refusal.to_string());
-            Some(frame(Out::BlockRefused(BlockRefused { code, sentence })))
+        Ok(outcome) => {
+            outcome.made::<NodeStatus>()?;
+            hub.want_blocks(cluster, Some(node));
+            Some(no_block(node, &hub.control.read(|view| none_free(view, node))?))
         }
+        Err(refusal) => Some(no_block(node, &refusal)),
     }
+}
+
+fn no_block(node: NodeId, refusal: &Refusal) -> Bytes {
+    tracing::warn!(%node, %refusal, "cannot lease a block");
+    let (code, sentence) = (refusal.code().to_owned(), refusal.to_string());
+    frame(Out::BlockRefused(BlockRefused { code, sentence }))
+}
+
+/// That no block is free in a node's cluster; `None` if the node is gone meanwhile.
+fn none_free(view: &View, node: NodeId) -> Option<Refusal> {
+    let cluster = view.cluster(view.node(node)?.cluster)?;
+    Some(Refusal::NoFreeBlock {
+        cluster: cluster.name.clone(),
+        pod_range: view.subnet(cluster.pod_subnet)?.cidr,
+        blocks: view.count_of::<Block>(cluster.id),
+    })
 }
 
 /// At most `most` characters of what an agent says.

@@ -35,6 +35,7 @@ impl Job {
             } => allocations.len() + releases.len(),
             Command::ReportNodes(reports) => reports.len(),
             Command::LetGo { blocks, .. } | Command::ReturnBlocks { blocks, .. } => blocks.len(),
+            Command::AwaitNodes(nodes) => nodes.len(),
             Command::Delete(Delete::Cluster(_) | Delete::Node(_))
             | Command::DeleteUser(_)
             | Command::Expire

@@ -97,7 +97,7 @@ async fn a_port_says_why_it_is_down() {
     assert_eq!(row.item.network.name, "secret-web");
     assert!(row.item.locked.is_none());
     let why: One<Vec<WhyStep>> = read(&ann, &format!("ports/{port}/why")).await;
-    assert_eq!(why.item.len(), 6);
+    assert_eq!(why.item.len(), 7);
     ann.put(
         &format!("/v2.0/ports/{port}"),
         json!({ "port": { "admin_state_up": false } }),

@@ -252,7 +252,10 @@ impl Ranges {
         }
         let ranges = Self {
             nodes: pick(nodes, nodes_prefix)?,
-            pods: pick(spec.pod_range, POD_PREFIX)?,
+            pods: pick(
+                spec.pod_range,
+                POD_PREFIX.min(cluster::pod_range_longest(Family::V4, spec.nodes)),
+            )?,
             services: pick(spec.service_range, SERVICE_PREFIX)?,
         };
         cluster::overlap(Some(ranges.nodes), Some(ranges.pods), Some(ranges.services))?;

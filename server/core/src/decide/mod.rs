@@ -4,6 +4,7 @@
 //! did is taken back by the writer. Rules of the Networking API follow Neutron's unless said.
 
 mod addresses;
+mod blocks;
 mod claims;
 mod clusters;
 mod external;
@@ -82,9 +83,9 @@ fn command(draft: &mut Draft<'_>, request: &Request) -> Result<Vec<Object>, Refu
         Command::Claim(claim) => claims::claim(draft, claim),
         Command::AdmitNode(id) => claims::admit(draft, request, *id),
         Command::LetGo { node, machine, blocks } => Ok(claims::let_go(draft, *node, machine, blocks)),
-        Command::ReturnBlocks { node, blocks } => nodes::return_blocks(draft, *node, blocks),
+        Command::ReturnBlocks { node, blocks } => blocks::return_blocks(draft, *node, blocks),
         Command::ReleaseBlock(id) => claims::release(draft, *id),
-        Command::LeaseBlock { node, have } => nodes::lease_block(draft, *node, *have),
+        Command::LeaseBlock { node, have } => blocks::lease_block(draft, *node, *have),
         Command::ReportPods {
             node,
             full,
@@ -93,6 +94,7 @@ fn command(draft: &mut Draft<'_>, request: &Request) -> Result<Vec<Object>, Refu
             releases,
         } => pods::report(draft, *node, *full, *seq, allocations, releases),
         Command::ReportNodes(reports) => Ok(nodes::report(draft, reports)),
+        Command::AwaitNodes(awaited) => Ok(nodes::wait_for(draft, awaited)),
         Command::FileRequest(new) => requests::file(draft, request, new),
         Command::OnRequest {
             request: id,

@@ -3,18 +3,18 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use portolan_shared::addr::Cidr;
 use portolan_shared::holder::{Holder, Plain};
-use portolan_shared::ids::{BlockId, ClusterId, JoinTokenId, NodeId, PortId};
+use portolan_shared::ids::{ClusterId, JoinTokenId, NodeId, PortId};
 use portolan_shared::refusal::Refusal;
 
-use super::{Goes, Removal, addresses, check_quota, check_revision, not_found, visible};
+use super::{Goes, Removal, addresses, blocks, check_quota, check_revision, not_found, visible};
 use crate::command::{NodeReport, Request};
 use crate::draft::Draft;
-use crate::kinds::quarantined_blocks::QuarantinedBlock;
 use crate::kinds::removed_nodes::RemovedNode;
 use crate::model::display_name;
-use crate::model::{Block, Cluster, FixedIp, JoinToken, Key, Micros, Node, NodeStatus, Object, Port, Project, owner};
+use crate::model::{
+    Awaited, Block, Cluster, FixedIp, JoinToken, Key, Micros, Node, NodeStatus, Object, Port, Project, owner,
+};
 use crate::quotas::Counted;
 use crate::view::PortScope;
 
@@ -168,33 +168,11 @@ pub(super) fn take_away(draft: &mut Draft<'_>, node: &Node) {
     for port in draft.ports(PortScope::Node(node.id)) {
         draft.delete(Key::Port(port.id));
     }
-    part_from_machine(draft, node);
+    blocks::part_from_machine(draft, node);
     if draft.node_status(node.id).is_some() {
         draft.delete(Key::NodeStatus(node.id));
     }
     draft.delete(Key::Node(node.id));
-}
-
-/// The machine that was this node is it no more. It may run pods still, or be away: it is told when it comes, and its
-/// blocks are nobody else's until it has let go of them.
-fn part_from_machine(draft: &mut Draft<'_>, node: &Node) {
-    let machine = node.machine();
-    for block in draft.of::<Block>(node.id) {
-        draft.delete(Key::Block(block.id));
-        if let Some(machine) = machine {
-            draft.put(QuarantinedBlock::of(&block, node, machine, draft.now));
-        }
-    }
-    if let Some(machine) = machine {
-        draft.put(RemovedNode {
-            machine,
-            node: node.id,
-            cluster: node.cluster,
-            project: node.meta.project,
-            name: node.name.clone(),
-            removed_at: draft.now,
-        });
-    }
 }
 
 pub(super) fn create_token(
@@ -285,7 +263,7 @@ pub(super) fn join(
                 });
             }
             if node.machine().is_some_and(|machine| machine != key_hash) {
-                part_from_machine(draft, &node);
+                blocks::part_from_machine(draft, &node);
             }
             let meta = draft.changed(&node.meta);
             Node {
@@ -319,31 +297,14 @@ pub(super) fn join(
     if draft.get::<RemovedNode>(key_hash).is_some() {
         draft.delete(Key::RemovedNode(key_hash));
     }
-    lease_again(draft, &node, key_hash);
+    blocks::lease_again(draft, &node, key_hash);
     let mut blocks: Vec<Object> = draft.of::<Block>(node.id).into_iter().map(Object::Block).collect();
     if blocks.is_empty() {
-        blocks.push(lease(draft, &node, &cluster)?);
+        blocks.push(blocks::lease(draft, &node, &cluster)?);
     }
     made.extend(blocks);
     made.extend(port.map(|port| draft.put(port)));
     Ok(made)
-}
-
-/// Leases to a node what its machine held as the node that it was before: pods may run there with addresses of it.
-fn lease_again(draft: &mut Draft<'_>, node: &Node, machine: [u8; 32]) {
-    for held in draft.of::<QuarantinedBlock>(node.cluster) {
-        if held.machine == machine {
-            draft.delete(Key::QuarantinedBlock(held.id));
-            draft.put(Block {
-                id: held.id,
-                meta: draft.new_meta(node.meta.project),
-                cluster: node.cluster,
-                node: node.id,
-                subnet: held.subnet,
-                cidr: held.cidr,
-            });
-        }
-    }
 }
 
 /// The status of a node that has not reported yet.
@@ -361,86 +322,29 @@ pub(super) fn new_status(draft: &Draft<'_>, node: &Node) -> NodeStatus {
         pod_seq: 0,
         held_by: None,
         beat: 0,
+        wants_block: None,
+        awaited: None,
     }
 }
 
-/// A node with as many free addresses needs no further block: it asks when it has fewer than 16, and
-/// of what it gave last the control plane may not have heard.
-const ROOM_ENOUGH: u128 = 64;
-
-/// Most blocks of a node.
-const MOST_BLOCKS: usize = 64;
-
-/// One more block for a node that says it has `have`; nothing if it has more, or room enough.
-pub(super) fn lease_block(draft: &mut Draft<'_>, node: NodeId, have: u32) -> Result<Vec<Object>, Refusal> {
-    let node = draft.node(node).ok_or(Refusal::NodeRemoved {})?;
-    let blocks = draft.of::<Block>(node.id);
-    if blocks.len() > have as usize || free_addresses(draft, &node, &blocks) >= ROOM_ENOUGH {
-        return Ok(Vec::new());
-    }
-    let cluster = draft.cluster(node.cluster).ok_or(Refusal::NodeRemoved {})?;
-    if blocks.len() >= MOST_BLOCKS {
-        return Err(Refusal::OverQuota {
-            resource: format!("pod block of node {}", node.name),
-            limit: MOST_BLOCKS as u64,
-            used: blocks.len() as u64,
-        });
-    }
-    Ok(vec![lease(draft, &node, &cluster)?])
-}
-
-/// Takes blocks back from a node.
-pub(super) fn return_blocks(draft: &mut Draft<'_>, node: NodeId, blocks: &[BlockId]) -> Result<Vec<Object>, Refusal> {
-    let node = draft.node(node).ok_or(Refusal::NodeRemoved {})?;
-    let ports = draft.ports(PortScope::Node(node.id));
-    let mut returned = Vec::new();
-    for id in blocks {
-        let Some(block) = draft.block(*id).filter(|block| block.node == node.id) else {
+/// Notes that nodes are waited for after a start; those that are stored as online.
+pub(super) fn wait_for(draft: &mut Draft<'_>, nodes: &[(NodeId, Micros)]) -> Vec<Object> {
+    let mut changed = Vec::with_capacity(nodes.len());
+    for (node, heard) in nodes {
+        let Some(status) = draft.node_status(*node).filter(|status| status.online) else {
             continue;
         };
-        // Its release is on its way, or the agent is wrong.
-        let used = |port: &Arc<Port>| port.fixed_ips.iter().any(|ip| block.cidr.contains(ip.address));
-        if !ports.iter().any(used) {
-            draft.delete(Key::Block(*id));
-            returned.push(Object::Block(block));
-        }
+        let awaited = Awaited {
+            since: draft.now,
+            heard: *heard,
+        };
+        changed.push(draft.put(NodeStatus {
+            revision: draft.revision(),
+            awaited: Some(awaited),
+            ..(*status).clone()
+        }));
     }
-    Ok(returned)
-}
-
-/// Addresses of a node's blocks that none of its pods has, as far as it has said.
-fn free_addresses(draft: &Draft<'_>, node: &Node, blocks: &[Arc<Block>]) -> u128 {
-    let all: u128 = blocks.iter().map(|block| block.cidr.size()).sum();
-    let ports = draft.ports(PortScope::Node(node.id));
-    let held = ports
-        .iter()
-        .flat_map(|port| &port.fixed_ips)
-        .filter(|ip| blocks.iter().any(|block| block.cidr.contains(ip.address)));
-    all.saturating_sub(held.count() as u128)
-}
-
-/// The next free block of the cluster's pod range, for a node.
-fn lease(draft: &mut Draft<'_>, node: &Node, cluster: &Cluster) -> Result<Object, Refusal> {
-    let subnet = draft
-        .subnet(cluster.pod_subnet)
-        .ok_or_else(|| not_found("Subnet", cluster.pod_subnet))?;
-    let first = draft.next_address(subnet.id).ok_or_else(|| Refusal::NoFreeBlock {
-        cluster: cluster.name.clone(),
-        pod_range: subnet.cidr,
-        blocks: draft.of::<Block>(cluster.id).len() as u64,
-    })?;
-    draft.walked_to(subnet.id, first);
-    let cidr = Cidr::containing(first, cluster.block_prefix.max(subnet.cidr.prefix()))
-        .ok_or_else(|| not_found("Subnet", subnet.id))?;
-    let block = Block {
-        id: draft.new_id().into(),
-        meta: draft.new_meta(node.meta.project),
-        cluster: cluster.id,
-        node: node.id,
-        subnet: subnet.id,
-        cidr,
-    };
-    Ok(draft.put(block))
+    changed
 }
 
 pub(super) fn report(draft: &mut Draft<'_>, reports: &[NodeReport]) -> Vec<Object> {
@@ -457,6 +361,9 @@ pub(super) fn report(draft: &mut Draft<'_>, reports: &[NodeReport]) -> Vec<Objec
             }
             if online {
                 new.held_by = report.by;
+            }
+            if online || !others {
+                new.awaited = None;
             }
         }
         if let Some(beat) = report.beat

@@ -7,7 +7,7 @@ use portolan_shared::holder::{Holder, Plain};
 use portolan_shared::ids::{NodeId, PortId};
 use portolan_shared::refusal::Refusal;
 
-use super::{check_quota, describe, not_found};
+use super::{blocks, check_quota, describe, not_found};
 use crate::command::PodAllocation;
 use crate::draft::Draft;
 use crate::model::display_name;
@@ -58,14 +58,20 @@ pub(super) fn report(
             draft.delete(Key::Port(*id));
         }
     }
-    if let Some(status) = draft
-        .node_status(reporter.node.id)
-        .filter(|status| status.pod_seq < seq)
-    {
-        draft.put_quiet(NodeStatus {
-            pod_seq: seq,
+    if let Some(status) = draft.node_status(reporter.node.id) {
+        let new = NodeStatus {
+            pod_seq: status.pod_seq.max(seq),
             ..(*status).clone()
-        });
+        };
+        if status.wants_block.is_some() && blocks::has_room(draft, &reporter.node) {
+            draft.put(NodeStatus {
+                revision: draft.revision(),
+                wants_block: None,
+                ..new
+            });
+        } else if new != *status {
+            draft.put_quiet(new);
+        }
     }
     Ok(accepted)
 }

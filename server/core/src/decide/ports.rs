@@ -91,6 +91,15 @@ pub(super) fn update(
             owner,
         });
     }
+    // Nothing filters a pod's or a node's traffic: that it is off would not be so.
+    if change.admin_state_up == Some(false)
+        && let Some(owner) = owner_of(draft, &old)
+    {
+        return Err(Refusal::PortAlwaysOn {
+            port: display_name(&old.name, id),
+            owner,
+        });
+    }
     let device_owner = change.device_owner.clone().unwrap_or_else(|| old.device_owner.clone());
     if device_owner != old.device_owner {
         check_device_owner(request, &device_owner)?;

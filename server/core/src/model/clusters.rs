@@ -122,6 +122,15 @@ pub struct Exception {
     pub attempts: u32,
 }
 
+/// Since when a node is waited for after a start of the control plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awaited {
+    /// When the control plane was started.
+    pub since: Micros,
+    /// When the node was last heard, as far as the one before wrote it.
+    pub heard: Micros,
+}
+
 /// How a node is doing: written together for many nodes, never bumps anything of the node's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeStatus {
@@ -149,6 +158,11 @@ pub struct NodeStatus {
     pub held_by: Option<[u8; 16]>,
     /// When that replica last said that it lives: it says so of one of its nodes.
     pub beat: Micros,
+    /// Since when its agent asks for a block and gets none, because none is free.
+    pub wants_block: Option<Micros>,
+    /// That the control plane was started while the node was online, and has not heard of it since. It stays online for
+    /// a grace.
+    pub awaited: Option<Awaited>,
 }
 
 indexes! {

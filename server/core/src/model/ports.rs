@@ -55,7 +55,7 @@ pub struct Port {
     pub mac: MacAddress,
     /// Its addresses, in the order asked for.
     pub fixed_ips: Box<[FixedIp]>,
-    /// Set by clients; false shows it as `DISABLED`, and agents are not told.
+    /// Set by clients; false shows it as `DISABLED`, and agents are not told. Never false of a pod or node.
     pub admin_state_up: bool,
     /// Who uses it, as OpenStack writes it; see [`owner`]. Empty for a reservation.
     pub device_owner: Box<str>,

@@ -259,7 +259,7 @@ impl Lab {
         }
     }
 
-    /// An error if the control plane ended, which nobody told to: without it there is no lab.
+    /// An error if the control plane ended and nobody had asked for that: without it there is no lab.
     pub fn all_alive(&mut self) -> Result<(), ChildError> {
         self.control.iter_mut().try_for_each(Running::alive)
     }
@@ -328,6 +328,21 @@ impl Lab {
                     .map(|provider| provider.token(key))
                     .ok_or_else(|| not_running(host))?;
                 self.hosts.start_agent(index, &token)?;
+            }
+            Request::ControlKill => {
+                let control = self.control.take();
+                let mut control = control.ok_or_else(|| LabError::Request("the control plane does not run".into()))?;
+                control.signal(Signal::KILL);
+                control.finish(Instant::now() + END_WITHIN);
+            }
+            Request::ControlStart => {
+                if let Some(control) = &self.control {
+                    let pid = control.pid();
+                    return Err(LabError::Request(format!(
+                        "the control plane runs already, as process {pid}"
+                    )));
+                }
+                self.start_control()?;
             }
         }
         Ok(self.report())

@@ -104,9 +104,9 @@ fn first() -> Vec<(ObjectKind, Value, &'static [&'static str])> {
             json!({
                 "node": id, "cluster": cluster, "project": project, "revision": 3, "online": true, "since": 5,
                 "applied_revision": 3, "exceptions": [], "agent_version": "0.1.0", "pod_seq": 4, "held_by": null,
-                "beat": 0,
+                "beat": 0, "wants_block": null, "awaited": null,
             }),
-            &["held_by", "beat"],
+            &["held_by", "beat", "wants_block", "awaited"],
         ),
         (
             ObjectKind::JoinToken,
@@ -171,7 +171,7 @@ fn what_version_1_lacks_is_filled_in_and_what_it_has_stays() {
 }
 
 /// What came with each later version: the version before, the kind's place in the list, and the fields.
-const LATER: &[(i64, usize, &[&str])] = &[(2, 8, &["found"])];
+const LATER: &[(i64, usize, &[&str])] = &[(2, 8, &["found"]), (2, 11, &["wants_block", "awaited"])];
 
 #[test]
 fn what_a_later_version_brought_is_filled_in() {
@@ -182,6 +182,22 @@ fn what_a_later_version_brought_is_filled_in() {
             old.as_object_mut().unwrap().remove(*field).unwrap();
         }
         assert_eq!(written(&read(kind, *version, &old).unwrap()), body, "{kind:?}");
+    }
+}
+
+#[test]
+fn ports_of_pods_and_nodes_are_not_off_any_more() {
+    let (kind, mut body, _) = bodies().swap_remove(10);
+    body["admin_state_up"] = json!(false);
+    for (owner, on) in [
+        ("portolan:pod", true),
+        ("portolan:node", true),
+        ("compute:nova", false),
+        ("", false),
+    ] {
+        body["device_owner"] = json!(owner);
+        let read = written(&read(kind, 2, &body).unwrap());
+        assert_eq!(read["admin_state_up"], json!(on), "{owner}");
     }
 }
 

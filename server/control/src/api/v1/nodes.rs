@@ -18,18 +18,21 @@ use crate::api::context::{Call, Segments};
 use crate::api::error::{Answer, Failure};
 use crate::api::fields::Body;
 use crate::api::reply;
+use crate::api::status::no_block;
 
 /// `GET …/clusters/{id}/nodes`: by name, numbers in their order.
 pub async fn list(call: Call, path: Segments) -> Answer {
-    let (revision, facts) = call.control().read(|view| {
+    let (revision, facts, no_block) = call.control().read(|view| {
         let cluster = find::cluster(&call, view, &path)?;
         let facts: Vec<_> = view
             .nodes_of(cluster.id)
             .map(|node| NodeFacts::of(view, node))
             .collect();
-        Ok::<_, Failure>((view.head(), facts))
+        let no_block = no_block(view, facts.iter().map(|facts| &facts.state));
+        Ok::<_, Failure>((view.head(), facts, no_block))
     })?;
-    let mut items: Vec<NodeRow> = facts.iter().map(|facts| facts.row(call.caller.now)).collect();
+    let row = |facts: &NodeFacts| facts.row(call.caller.now, no_block.as_ref());
+    let mut items: Vec<NodeRow> = facts.iter().map(row).collect();
     items.sort_by(|a, b| (a.name.len(), &a.name).cmp(&(b.name.len(), &b.name)));
     reply::ok(&List {
         revision,
@@ -46,7 +49,11 @@ async fn issue(call: &Call, cluster: &Arc<Cluster>, node: Option<NodeId>) -> Ans
     let outcome = call.write(command).await?;
     let made = outcome.made::<model::JoinToken>().ok_or(Failure::Internal)?;
     let (facts, prefix, mtu) = call.control().read(|view| {
-        let facts = node.and_then(|id| view.node(id)).map(|node| NodeFacts::of(view, node));
+        let facts = node.and_then(|id| view.node(id)).map(|node| {
+            let facts = NodeFacts::of(view, node);
+            let no_block = no_block(view, [&facts.state]);
+            (facts, no_block)
+        });
         let prefix = view.subnet(cluster.node_subnet).map(|subnet| subnet.cidr.prefix());
         (
             facts,
@@ -57,7 +64,7 @@ async fn issue(call: &Call, cluster: &Arc<Cluster>, node: Option<NodeId>) -> Ans
     reply::created(&JoinToken {
         token: tokens.text(&made, &secret),
         expires_at: moment(made.expires_at),
-        node: facts.map(|facts| facts.row(call.caller.now)),
+        node: facts.map(|(facts, no_block)| facts.row(call.caller.now, no_block.as_ref())),
         prefix,
         mtu,
     })

@@ -8,18 +8,29 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use portolan_core::fields::moment;
-use portolan_core::model::{Cluster, Network, Node, Port, Purpose, Subnet, owner};
+use portolan_core::model::{Block, Cluster, Network, Node, Port, Purpose, Subnet, owner};
 use portolan_core::model::{customers_kind, hidden, port_kind};
 use portolan_core::view::{PortScope, SubnetUse, View};
 use portolan_shared::addr::IpRange;
 use portolan_shared::ids::{ClusterId, NetworkId, SubnetId};
-use portolan_shared::status::{Cause, Reason};
-use portolan_shared::v1::{Attached, FixedIp, NetworkRow, PortKind, PortRow, Ref, SubnetPurpose, SubnetRef, SubnetRow};
+use portolan_shared::status::{Cause, NoBlock, PortStatus, Reason};
+use portolan_shared::v1::{
+    Attached, FixedIp, NetworkRow, NodeState as NodeWord, PortKind, PortRow, Ref, SubnetPurpose, SubnetRef, SubnetRow,
+};
 
 pub use clusters::{ClusterFacts, NodeFacts};
 
-use crate::api::status::{NodeState, Nodes, reason};
+use crate::api::status::{NodeState, Nodes, NotReached, no_block, reason};
 use crate::identity::rights::Rights;
+
+/// Addresses of a block that pods have.
+fn used_of(view: &View, block: &Block) -> u64 {
+    let first = block.cidr.first();
+    let at_first = u64::from(view.port_at(block.subnet, first).is_some());
+    let after = view.ports_by_address(block.subnet, Some(first));
+    let rest = after.take_while(|(address, _)| block.cidr.contains(*address)).count();
+    at_first + u64::try_from(rest).unwrap_or(u64::MAX)
+}
 
 /// Addresses in pools, saturated.
 fn capacity(pools: &[IpRange]) -> u64 {
@@ -54,6 +65,8 @@ pub struct NetworkFacts {
     nodes: Vec<(NodeState, u64)>,
     /// All ports, if they are few enough to be looked at one by one.
     each: Option<(Vec<Arc<Port>>, Nodes)>,
+    /// Else: pods in blocks that other nodes have no route to.
+    not_reached: u64,
     /// Whether the reader may know how much of it is used: not of a network of the provider's.
     counted: bool,
 }
@@ -84,6 +97,15 @@ impl NetworkFacts {
             let nodes = Nodes::of(view, &ports);
             (ports, nodes)
         });
+        let not_reached = match each {
+            Some(_) => 0,
+            None => {
+                let mut blocks = NotReached::default();
+                clusters().for_each(|cluster| blocks.add(view, cluster.id));
+                let blocks = blocks.blocks().filter_map(|block| view.block(block));
+                blocks.map(|block| used_of(view, block)).sum()
+            }
+        };
         let of_node = |node: &Arc<Node>| (NodeState::of(view, node), view.port_count(PortScope::Node(node.id)));
         Self {
             network: Arc::clone(network),
@@ -99,11 +121,12 @@ impl NetworkFacts {
                 .map(of_node)
                 .collect(),
             each,
+            not_reached,
             counted,
         }
     }
 
-    /// Ports that are not active and not merely reserved, whether one is in error, and why.
+    /// Ports that are not active and not merely reserved, and why the first that is in error is.
     fn trouble(&self) -> (u64, Option<Cause>) {
         let mut error = None;
         let mut count = 0;
@@ -114,24 +137,28 @@ impl NetworkFacts {
                         None | Some(Cause::NotAttached) => {}
                         Some(cause) => {
                             count += 1;
-                            if matches!(cause, Cause::KernelRefused(..)) {
+                            if matches!(cause, Cause::KernelRefused(..) | Cause::NotReached(_)) {
                                 error.get_or_insert(cause);
                             }
                         }
                     }
                 }
             }
-            // Too many ports to look at one by one: count all ports of nodes that are away, and what kernels refused.
+            // Too many ports to look at one by one: count all ports of nodes that do not do their work, pods in trouble, and
+            // those that others do not reach.
             None => {
+                count += self.not_reached;
                 for (node, ports) in &self.nodes {
-                    let facts = node.facts();
-                    if !facts.joined || !facts.online {
-                        count += ports;
-                    } else if let Some(status) = &node.status {
-                        count += u64::try_from(status.exceptions.len()).unwrap_or(u64::MAX);
-                        if let Some((words, attempts)) = node.first_exception() {
-                            error.get_or_insert(Cause::KernelRefused(facts.name, words, attempts));
-                        }
+                    let (word, cause) = node.word(None);
+                    count += match (word, &cause) {
+                        (NodeWord::Expected | NodeWord::Silent | NodeWord::Error, _) => *ports,
+                        (_, Some(Cause::PodsInTrouble(pods, _))) => *pods,
+                        _ => 0,
+                    };
+                    if let Some(cause @ (Cause::KernelRefused(..) | Cause::PodsInTrouble(..) | Cause::NoRoute(_))) =
+                        cause
+                    {
+                        error.get_or_insert(cause);
                     }
                 }
             }
@@ -152,9 +179,10 @@ impl NetworkFacts {
         } else {
             Some(Cause::Disabled)
         };
-        let status = match &cause {
-            None => portolan_shared::status::PortStatus::Active,
-            Some(_) => portolan_shared::status::PortStatus::Down,
+        // What single ports have trouble with does not take the network down.
+        let status = match network.admin_state_up {
+            true => PortStatus::Active,
+            false => PortStatus::Down,
         };
         NetworkRow {
             id: network.id,
@@ -200,6 +228,7 @@ pub struct SubnetFacts {
     subnet: Arc<Subnet>,
     network: Option<Arc<Network>>,
     cluster: Option<Arc<Cluster>>,
+    no_block: Option<NoBlock>,
     usage: SubnetUse,
 }
 
@@ -210,10 +239,18 @@ impl SubnetFacts {
             Purpose::General => None,
             Purpose::Nodes(id) | Purpose::Pods(id) => view.cluster(id).cloned(),
         };
+        let no_block = match subnet.purpose {
+            Purpose::General | Purpose::Nodes(_) => None,
+            Purpose::Pods(id) => {
+                let nodes: Vec<NodeState> = view.nodes_of(id).map(|node| NodeState::of(view, node)).collect();
+                no_block(view, &nodes)
+            }
+        };
         Self {
             subnet: Arc::clone(subnet),
             network: view.network(subnet.network).cloned(),
             cluster,
+            no_block,
             usage: usage(view, subnet.id, rights),
         }
     }
@@ -251,6 +288,7 @@ impl SubnetFacts {
                 Purpose::Nodes(_) => SubnetPurpose::Nodes,
                 Purpose::Pods(_) => SubnetPurpose::Pods,
             },
+            reason: self.no_block.as_ref().map(NoBlock::reason),
             cluster: self.cluster.as_deref().map(cluster_ref),
             created_at: moment(subnet.meta.created_at),
             revision_number: subnet.meta.revision_number,

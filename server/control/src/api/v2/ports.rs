@@ -31,7 +31,7 @@ use crate::api::context::Call;
 use crate::api::error::{Answer, Failure};
 use crate::api::fields::{self, Fields, Said, required};
 use crate::api::reply;
-use crate::api::status::{Nodes, networking_word};
+use crate::api::status::Nodes;
 use crate::api::v1::operation::Operation;
 use crate::api::v1::routes;
 use crate::identity::rights::Rights;
@@ -50,7 +50,7 @@ pub struct Item<'a> {
 
 impl Item<'_> {
     fn status(&self) -> &'static str {
-        networking_word(self.nodes.status(self.port).0)
+        self.nodes.status(self.port).0.networking()
     }
 }
 

@@ -2,6 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "the streams of these tests run in real time")]
 
+mod awaited;
+mod blocks;
 mod client;
 mod histories;
 mod join;

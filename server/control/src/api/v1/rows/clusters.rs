@@ -5,12 +5,13 @@ use std::sync::Arc;
 use portolan_core::fields::moment;
 use portolan_core::model::{Block, Cluster, Micros, Network, Node, Subnet};
 use portolan_core::view::{PortScope, View};
+use portolan_shared::cluster::blocks;
 use portolan_shared::stages;
-use portolan_shared::status::{Cause, derive};
+use portolan_shared::status::NoBlock;
 use portolan_shared::v1::{BlockRow, ClusterRow, ExternalIp, NodeRow, NodeState as NodeWord, Ref};
 
-use super::subnet_ref;
-use crate::api::status::{NodeState, reason};
+use super::{subnet_ref, used_of};
+use crate::api::status::{NodeState, no_block, reason};
 
 /// What a cluster's row is made of.
 pub struct ClusterFacts {
@@ -18,6 +19,7 @@ pub struct ClusterFacts {
     network: Option<Arc<Network>>,
     subnets: Option<(Arc<Subnet>, Arc<Subnet>)>,
     nodes: Vec<NodeState>,
+    no_block: Option<NoBlock>,
     pods: u64,
     blocks: u64,
 }
@@ -25,7 +27,10 @@ pub struct ClusterFacts {
 impl ClusterFacts {
     /// From the view.
     pub fn of(view: &View, cluster: &Arc<Cluster>) -> Self {
-        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let nodes: Vec<NodeState> = view
+            .nodes_of(cluster.id)
+            .map(|node| NodeState::of(view, node))
+            .collect();
         Self {
             cluster: Arc::clone(cluster),
             network: view.network(cluster.network).cloned(),
@@ -33,21 +38,23 @@ impl ClusterFacts {
                 .subnet(cluster.node_subnet)
                 .cloned()
                 .zip(view.subnet(cluster.pod_subnet).cloned()),
-            nodes: view
-                .nodes_of(cluster.id)
-                .map(|node| NodeState::of(view, node))
-                .collect(),
+            no_block: no_block(view, &nodes),
+            nodes,
             pods: view.pod_count(PortScope::Cluster(cluster.id)),
-            blocks: count(view.blocks_of(cluster.id).count()),
+            blocks: view.count_of::<Block>(cluster.id),
         }
     }
 
     /// What its word and its stages depend on.
     fn facts(&self) -> stages::ClusterFacts {
-        let node = |state: &NodeState| stages::NodeFacts {
-            joined_at: state.node.joined_at,
-            ready: matches!(word(state).0, NodeWord::Ready | NodeWord::Behind),
-            since: state.facts().since,
+        let node = |state: &NodeState| {
+            let (word, _) = state.word(self.no_block.as_ref());
+            stages::NodeFacts {
+                joined_at: state.node.joined_at,
+                ready: word.counts_as_ready(),
+                no_block: word == NodeWord::NoBlock || (word == NodeWord::Expected && state.no_block),
+                since: state.facts().since,
+            }
         };
         stages::ClusterFacts {
             created_at: self.cluster.meta.created_at,
@@ -59,6 +66,7 @@ impl ClusterFacts {
             nodes_from: self.cluster.nodes_from,
             wanted: self.cluster.nodes_wanted.into(),
             nodes: self.nodes.iter().map(node).collect(),
+            no_block: self.no_block.clone(),
         }
     }
 
@@ -68,11 +76,11 @@ impl ClusterFacts {
         let (node_subnet, pod_subnet) = self.subnets.as_ref()?;
         let facts = self.facts();
         let ready = facts.nodes.iter().filter(|node| node.ready).count();
-        let bits = u32::from(cluster.block_prefix.saturating_sub(pod_subnet.cidr.prefix()));
         Some(ClusterRow {
             id: cluster.id,
             name: cluster.name.clone(),
             state: facts.state(),
+            reason: facts.because().as_ref().map(stages::Because::reason),
             network: Ref {
                 id: cluster.network,
                 name: self
@@ -99,36 +107,17 @@ impl ClusterFacts {
             nodes_ready: u64::try_from(ready).unwrap_or(u64::MAX),
             pods: self.pods,
             blocks: self.blocks,
-            blocks_total: 1_u64.checked_shl(bits).unwrap_or(u64::MAX),
+            blocks_total: u64::try_from(blocks(pod_subnet.cidr)).unwrap_or(u64::MAX),
             created_at: moment(cluster.meta.created_at),
             revision_number: cluster.meta.revision_number,
         })
     }
 }
 
-/// A node's state, and why when it is not ready.
-fn word(node: &NodeState) -> (NodeWord, Option<Cause>) {
-    let mut facts = node.facts();
-    facts.exception = node.first_exception();
-    let port = portolan_shared::status::PortFacts {
-        enabled: true,
-        has_address: true,
-        node: Some(facts),
-    };
-    let (_, cause) = derive(&port);
-    let word = match &cause {
-        None => NodeWord::Ready,
-        Some(Cause::NodeExpected(_)) => NodeWord::Expected,
-        Some(Cause::NodeSilent(..)) => NodeWord::Silent,
-        Some(Cause::KernelRefused(..)) => NodeWord::Error,
-        Some(_) => NodeWord::Behind,
-    };
-    (word, cause)
-}
-
 /// What a node's row is made of.
 pub struct NodeFacts {
-    state: NodeState,
+    /// What its state depends on.
+    pub state: NodeState,
     blocks: Vec<(Arc<Block>, u64)>,
     pods: u64,
 }
@@ -137,17 +126,10 @@ impl NodeFacts {
     /// From the view.
     pub fn of(view: &View, node: &Arc<Node>) -> Self {
         let state = NodeState::of(view, node);
-        let used = |block: &Block| {
-            let first = block.cidr.first();
-            let at_first = u64::from(view.port_at(block.subnet, first).is_some());
-            let after = view.ports_by_address(block.subnet, Some(first));
-            let rest = after.take_while(|(address, _)| block.cidr.contains(*address)).count();
-            at_first + u64::try_from(rest).unwrap_or(u64::MAX)
-        };
         let blocks = state
             .blocks
             .iter()
-            .map(|block| (Arc::clone(block), used(block)))
+            .map(|block| (Arc::clone(block), used_of(view, block)))
             .collect();
         Self {
             state,
@@ -157,10 +139,12 @@ impl NodeFacts {
     }
 
     /// The row.
-    pub fn row(&self, now: Micros) -> NodeRow {
+    ///
+    /// `no_block` is the cluster's.
+    pub fn row(&self, now: Micros, no_block: Option<&NoBlock>) -> NodeRow {
         let node = &*self.state.node;
         let facts = self.state.facts();
-        let (word, cause) = word(&self.state);
+        let (word, cause) = self.state.word(no_block);
         let mut blocks: Vec<BlockRow> = self
             .blocks
             .iter()
@@ -171,7 +155,11 @@ impl NodeFacts {
             })
             .collect();
         blocks.sort_by_key(|block| block.cidr);
-        let heard = if facts.online { now } else { facts.since };
+        let heard = match (facts.awaited, facts.online) {
+            (Some((_, heard)), true) => heard,
+            (None, true) => now,
+            (_, false) => facts.since,
+        };
         NodeRow {
             id: node.id,
             name: node.name.clone(),
