@@ -82,6 +82,7 @@ pub const ERRORS: &[(&str, Key)] = &[
     ("token.spent", Key::ErrorTokenSpent),
     ("token.expired", Key::ErrorTokenExpired),
     ("node.removed", Key::ErrorNodeRemoved),
+    ("node.copied", Key::ErrorNodeCopied),
     ("agent.no_endpoint", Key::ErrorNoAgentEndpoint),
     ("request.open", Key::ErrorRequestOpen),
     ("request.granted_already", Key::ErrorRequestGrantedAlready),

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ impl Agent {
     /// # Errors
     /// If the state directory cannot be used, or another agent uses it.
     pub fn open(machine: Machine, options: Run, join_token: Option<String>) -> Result<Self, RunError> {
-        let lock = lock(&*machine.sources.files, &options)?;
+        let lock = lock(&*machine.sources.files, &options.state_dir)?;
         let path = options.state_dir.join("pods.log");
         let pods = machine
             .sources
@@ -359,16 +359,26 @@ async fn sandboxes(pods: &Arc<Pods>, workers: &Workers) {
     }
 }
 
+/// Forgets who the host in this state directory was, and what was wanted of it. What its pods were given stays written down.
+///
+/// # Errors
+/// If an agent uses the state directory, or the disk does not do it.
+pub fn forget(files: &Arc<dyn Files>, state_dir: &Path) -> Result<(), RunError> {
+    let _lock = lock(&**files, state_dir)?;
+    Identity::forget(files, state_dir)?;
+    let file = DesiredFile::new(Arc::clone(files), state_dir);
+    file.remove().map_err(|source| state_error(&file, source))
+}
+
 /// Locks the state directory: only one agent may use it.
-fn lock(files: &dyn Files, options: &Run) -> Result<FileLock, RunError> {
-    let state_dir = &options.state_dir;
+fn lock(files: &dyn Files, state_dir: &Path) -> Result<FileLock, RunError> {
     let failed = |source| RunError::State {
-        path: state_dir.clone(),
+        path: state_dir.to_owned(),
         source,
     };
     files.make_folder(state_dir).map_err(failed)?;
     let lock = files.lock(&state_dir.join("lock")).map_err(failed)?;
-    lock.ok_or_else(|| RunError::Taken(state_dir.clone()))
+    lock.ok_or_else(|| RunError::Taken(state_dir.to_owned()))
 }
 
 fn state_error(file: &DesiredFile, source: io::Error) -> RunError {

@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use portolan_agent::options::{Action, Cli};
+use portolan_agent::options::{Action, Cli, Run};
 use portolan_agent::run;
 use portolan_wire::error_chain;
 use tracing_subscriber::EnvFilter;
@@ -20,7 +20,7 @@ const BLOCKING_THREADS: usize = 8;
 const STACK: usize = 512 << 10;
 
 fn main() -> ExitCode {
-    let Action::Run(options) = Cli::parse().command;
+    let action = Cli::parse().command;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG));
     let ansi = std::io::stderr().is_terminal();
     tracing_subscriber::fmt()
@@ -28,16 +28,9 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(ansi)
         .init();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(BLOCKING_THREADS)
-        .thread_stack_size(STACK)
-        .build();
-    let outcome = match runtime {
-        Ok(runtime) => runtime
-            .block_on(run::run(options))
-            .map_err(|error| Box::new(error) as Box<dyn Error>),
-        Err(error) => Err(error.into()),
+    let outcome = match action {
+        Action::Run(options) => runs(options),
+        Action::Rejoin(options) => run::rejoin(&options).map_err(Into::into),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -46,4 +39,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn runs(options: Run) -> Result<(), Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_stack_size(STACK)
+        .build();
+    Ok(runtime?.block_on(run::run(options))?)
 }

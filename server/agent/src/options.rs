@@ -20,6 +20,17 @@ pub struct Cli {
 pub enum Action {
     /// Runs until SIGTERM or SIGINT, which leave the kernel as it is.
     Run(Run),
+    /// Forgets which node this host was, so that it joins anew with a token: for a machine that was copied from another, or
+    /// put back to an older state. Pods that run are left alone. The agent must not run meanwhile.
+    Rejoin(Rejoin),
+}
+
+/// Options of `rejoin`.
+#[derive(Debug, Clone, Args)]
+pub struct Rejoin {
+    /// Where the agent keeps its identity.
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/portolan")]
+    pub state_dir: PathBuf,
 }
 
 /// Options of `run`.

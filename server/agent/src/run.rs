@@ -2,9 +2,9 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::agent::{Agent, RunError, TOKEN_VARIABLE};
+use crate::agent::{Agent, RunError, TOKEN_VARIABLE, forget};
 use crate::machine::Machine;
-use crate::options::Run;
+use crate::options::{Rejoin, Run};
 
 /// Runs until SIGTERM or SIGINT. The kernel is left as it is.
 ///
@@ -26,4 +26,14 @@ pub async fn run(options: Run) -> Result<(), RunError> {
     let token = std::env::var(TOKEN_VARIABLE).ok();
     let agent = Agent::open(Machine::this()?, options, token)?;
     agent.run(shutdown).await
+}
+
+/// Forgets who this host was.
+///
+/// # Errors
+/// If an agent uses the state directory, or the disk does not do it.
+pub fn rejoin(options: &Rejoin) -> Result<(), RunError> {
+    forget(&Machine::this()?.sources.files, &options.state_dir)?;
+    tracing::info!("this host is no node any more; start the agent with a join token");
+    Ok(())
 }

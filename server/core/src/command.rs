@@ -17,7 +17,7 @@ use portolan_shared::mac::MacAddress;
 use portolan_shared::v1::Side;
 
 use crate::kinds::KindCommand;
-use crate::model::{Assignment, Exception, KeptAnswer, Micros, Pod, Revision, Session, User};
+use crate::model::{Assignment, Exception, KeptAnswer, Micros, Pod, Revision, Session, Tickets, User};
 
 pub use request::{Actor, Outcome, Repetition, Request, Via};
 
@@ -266,6 +266,10 @@ pub struct NodeReport {
     pub by: Option<[u8; 16]>,
     /// That this replica lives, and when it said so.
     pub beat: Option<Micros>,
+    /// The tickets of its machine.
+    pub tickets: Option<Tickets>,
+    /// That a copy of its machine has shown itself, and when.
+    pub copied: Option<Micros>,
 }
 
 /// A new shadowport request; texts are checked.

@@ -81,12 +81,15 @@ fn fill_in(kind: ObjectKind, body: &mut Map<String, Value>) {
 /// a node wants a block, or is waited for, or was found again, was not stored.
 fn to_3(kind: ObjectKind, body: &mut Map<String, Value>) {
     let late: &[&str] = match kind {
-        ObjectKind::NodeStatus => &["wants_block", "awaited"],
+        ObjectKind::NodeStatus => &["wants_block", "awaited", "copied"],
         ObjectKind::Node => &["found"],
         _ => &[],
     };
     for name in late {
         body.insert((*name).to_owned(), Value::Null);
+    }
+    if kind == ObjectKind::NodeStatus {
+        body.insert("tickets".to_owned(), json!({"given": 0, "shown": 0}));
     }
     let agents = |owner: &Value| owner.as_str().is_some_and(|owner| owner.starts_with(owner::PREFIX));
     if kind == ObjectKind::Port && body.get("device_owner").is_some_and(agents) {

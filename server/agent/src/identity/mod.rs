@@ -2,7 +2,8 @@
 //!
 //! The key is made here and never leaves; the control plane signs it at the join and again on the
 //! stream. Files, all in `identity/` of the state directory: `key.pem` (mode 0600), `cert.pem`,
-//! `ca.pem`, and `node.json`, which is written last: without it the host has not joined.
+//! `ca.pem`, `node.json`, which is written last: without it the host has not joined, and `ticket`, by which the control plane
+//! tells this machine from a copy of it.
 
 mod join;
 #[cfg(test)]
@@ -18,8 +19,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portolan_shared::ids::{ClusterId, NodeId};
 use portolan_sources::Files;
-use portolan_wire::agent::Joined;
+use portolan_wire::agent::{Joined, Ticket};
 use portolan_wire::field;
+use prost::Message as _;
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
@@ -151,6 +153,43 @@ impl Identity {
         self.write_facts()
     }
 
+    /// The newest ticket that this machine has been given.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn ticket(&self) -> Result<Option<Ticket>, IdentityError> {
+        let Some(content) = self.folder.read(TICKET)? else {
+            return Ok(None);
+        };
+        let ticket = Ticket::decode(&content[..]);
+        ticket.map(Some).map_err(|_| self.folder.damaged(TICKET))
+    }
+
+    /// Keeps a ticket, durably.
+    ///
+    /// # Errors
+    /// If the disk does not take it.
+    pub fn keep_ticket(&self, ticket: &Ticket) -> Result<(), IdentityError> {
+        self.folder.write(TICKET, &ticket.encode_to_vec(), SECRET)
+    }
+
+    /// Forgets who the host was: it joins next as a machine that nobody has seen. What it was is told to nobody else.
+    ///
+    /// # Errors
+    /// If a file is there and cannot be removed.
+    pub fn forget(files: &Arc<dyn Files>, state_dir: &Path) -> Result<(), IdentityError> {
+        let folder = Folder::of(files, state_dir);
+        // Without the first there is no identity, whatever else is left.
+        [NODE, KEY, CERTIFICATE, CA, TICKET].iter().try_for_each(|name| {
+            let path = folder.path.join(name);
+            files.remove(&path).map_err(|source| IdentityError::File {
+                attempt: "remove",
+                path,
+                source,
+            })
+        })
+    }
+
     /// Notes whether the node was removed from its cluster. It may be one again: a control plane that is put back to an
     /// older state knows it still.
     ///
@@ -257,6 +296,7 @@ const NODE: &str = "node.json";
 const KEY: &str = "key.pem";
 const CERTIFICATE: &str = "cert.pem";
 const CA: &str = "ca.pem";
+const TICKET: &str = "ticket";
 
 /// Permissions of the key.
 const SECRET: u32 = 0o600;

@@ -20,7 +20,7 @@ use super::SessionContext;
 use super::reporter::Reporter;
 use super::shared::{Claiming, FromControl, PendingReports, SessionEnd, frame};
 use crate::desired::{Arriving, Received};
-use crate::identity::Identity;
+use crate::identity::{Identity, IdentityError};
 
 /// One connection.
 pub(super) struct Session<'a> {
@@ -48,7 +48,11 @@ impl<'a> Session<'a> {
     /// From hello to the end.
     pub(super) async fn run<S: ByteStream>(&self, socket: WebSocketStream<S>) -> SessionEnd {
         let (mut sink, stream) = socket.split();
-        if let Err(error) = sink.send(self.hello()).await {
+        let hello = match self.hello() {
+            Ok(hello) => hello,
+            Err(error) => return error.into(),
+        };
+        if let Err(error) = sink.send(hello).await {
             return Box::new(error).into();
         }
         let reporter = Reporter::new(self.context, self.identity, &self.received, self.pending);
@@ -60,7 +64,7 @@ impl<'a> Session<'a> {
         end
     }
 
-    fn hello(&self) -> Message {
+    fn hello(&self) -> Result<Message, IdentityError> {
         let state = Arc::clone(&self.context.desired.borrow());
         let hello = Hello {
             protocol: PROTOCOL,
@@ -73,8 +77,9 @@ impl<'a> Session<'a> {
             position: state.position().cloned(),
             digest: state.digest().to_vec(),
             history: state.history().to_vec(),
+            ticket: self.identity.lock().ticket()?,
         };
-        frame(from_agent::Message::Hello(hello))
+        Ok(frame(from_agent::Message::Hello(hello)))
     }
 
     async fn read<S: ByteStream>(&self, mut stream: SplitStream<WebSocketStream<S>>) -> Result<Infallible, SessionEnd> {
@@ -125,6 +130,10 @@ impl<'a> Session<'a> {
             In::Refused(refused) => return Err(SessionEnd::Refused(refused)),
             In::Welcome(_) if welcome => return Err(SessionEnd::Protocol("a second welcome")),
             In::Welcome(told) => {
+                // Kept before anything comes of this connection: else a copy of this machine could not be told from it.
+                if let Some(ticket) = &told.ticket {
+                    self.identity.lock().keep_ticket(ticket)?;
+                }
                 reading.arriving = Arriving::new(&told)?;
                 let (resumed, head) = (told.resumed, told.head);
                 tracing::info!(resumed, head, "connected to the control plane");

@@ -118,6 +118,8 @@ fn large_changes_are_kept_in_smaller_number() {
             beat: 0,
             wants_block: None,
             awaited: None,
+            tickets: Default::default(),
+            copied: None,
         })
     };
     let kept = |reason: usize| {

@@ -24,8 +24,8 @@ use super::stream::Ended;
 /// How long an agent may take to say hello.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The hello, and whether its sender is still a node.
-pub(super) async fn greet(hub: &Hub, socket: &mut Socket, identity: &Identity) -> Result<Hello, Ended> {
+/// The hello, and the number of the ticket that its sender is given: whether it is a node, and the one machine that is it.
+pub(super) async fn greet(hub: &Hub, socket: &mut Socket, identity: &Identity) -> Result<(Hello, u64), Ended> {
     let first = async {
         loop {
             if let Incoming::Frame(frame) = socket.next().await? {
@@ -64,7 +64,34 @@ pub(super) async fn greet(hub: &Hub, socket: &mut Socket, identity: &Identity) -
     if !is_node(hub, identity) {
         return Err(parted(hub, identity).into());
     }
-    Ok(hello)
+    let ticket = ticket(hub, identity, &hello)?;
+    Ok((hello, ticket))
+}
+
+/// The next ticket of a machine that shows its newest one. Version 1 knows none.
+fn ticket(hub: &Hub, identity: &Identity, hello: &Hello) -> Result<u64, Refused> {
+    if Dialect::of(hello.protocol) == Dialect::Older {
+        return Ok(0);
+    }
+    let shown = match &hello.ticket {
+        None => 0,
+        Some(ticket) => {
+            let (node, machine) = (identity.node, &identity.key_hash);
+            if !hub.seal.gave(node, machine, ticket.number, &ticket.proof) {
+                return Err(malformed("the ticket is not one that this control plane gives"));
+            }
+            ticket.number
+        }
+    };
+    hub.next_ticket(identity.node, identity.key_hash, shown)
+        .ok_or_else(|| Refused {
+            code: "node.copied".to_owned(),
+            sentence:
+                "Another machine has shown a newer ticket of this node: this one is a copy of it, or was put back to \
+                   an older state. `portolan-agent rejoin` and a join token make it a node of its own; its pods run on."
+                    .to_owned(),
+            retry: true,
+        })
 }
 
 /// Whether there is such a node and the certificate's key is its key.

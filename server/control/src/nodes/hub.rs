@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portolan_core::command::{Command, NodeReport, Request};
-use portolan_core::model::{Exception, Micros, NodeStatus, Revision};
+use portolan_core::model::{Exception, Micros, NodeStatus, Revision, Tickets};
 use portolan_core::view::View;
 use portolan_shared::ids::{ClusterId, NodeId};
 use tokio::sync::Notify;
@@ -19,6 +19,7 @@ use super::pki::Ca;
 use super::report::Reports;
 use super::seal::Seal;
 use super::state::States;
+use super::tickets::{self, Shown};
 use crate::control::Control;
 
 /// How often the hub looks for silent nodes.
@@ -57,6 +58,8 @@ pub(super) struct Hub {
     pub(super) states: States,
     pub(super) reports: Reports,
     gate: Mutex<Gate>,
+    /// By machine. Newer than what is stored: that is written later.
+    tickets: Mutex<HashMap<[u8; 32], Tickets>>,
     /// Which replica of the control plane this is; `None` if there is only one.
     replica: Option<Replica>,
     holders: Mutex<Holders>,
@@ -91,6 +94,7 @@ impl Hub {
             states: States::new(control.clone(), Arc::clone(&seal)),
             seal,
             gate: Mutex::new(control.read(|view| Gate::new(control.loads(), view, now))),
+            tickets: Mutex::default(),
             control,
             ca,
             reports: Reports::default(),
@@ -112,6 +116,8 @@ impl Hub {
             agent_version: None,
             by: self.replica,
             beat: None,
+            tickets: None,
+            copied: None,
         }
     }
 
@@ -149,6 +155,38 @@ impl Hub {
             gate.heed(loads, view, now);
             ask(&mut gate, view)
         })
+    }
+
+    /// Looks at the ticket that a node's machine shows (0: none), and gives it the next one. `None`: it is a copy of the
+    /// machine, or was put back to an older state.
+    pub(super) fn next_ticket(&self, node: NodeId, machine: [u8; 32], shown: u64) -> Option<u64> {
+        let stored = self
+            .control
+            .read(|view| view.node_status(node).map(|status| status.tickets));
+        let mut all = self.tickets.lock();
+        let known = all.get(&machine).copied().unwrap_or_default();
+        // Another replica may have given newer ones.
+        let known = stored.filter(|stored| stored.given > known.given).unwrap_or(known);
+        match tickets::look(known, shown) {
+            Shown::Machine(tickets) => {
+                all.insert(machine, tickets);
+                drop(all);
+                self.reports.add(NodeReport {
+                    tickets: Some(tickets),
+                    ..self.report(node)
+                });
+                Some(tickets.given)
+            }
+            Shown::Copy => {
+                drop(all);
+                tracing::error!(%node, shown, newest = known.given, "two machines show the identity of one node");
+                self.reports.add(NodeReport {
+                    copied: Some(self.control.now()),
+                    ..self.report(node)
+                });
+                None
+            }
+        }
     }
 
     /// A node has opened a stream; its earlier one, if any, is told to end.

@@ -24,6 +24,7 @@ mod state;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod tickets;
 mod tls;
 mod tokens;
 

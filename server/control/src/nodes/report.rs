@@ -115,6 +115,8 @@ fn merge(waiting: &mut BTreeMap<NodeId, NodeReport>, report: NodeReport) {
             old.agent_version = report.agent_version.or_else(|| old.agent_version.take());
             old.by = report.by.or(old.by);
             old.beat = report.beat.or(old.beat);
+            old.tickets = report.tickets.or(old.tickets);
+            old.copied = old.copied.or(report.copied);
         }
     }
 }
@@ -140,6 +142,8 @@ mod tests {
             agent_version: None,
             by: None,
             beat: None,
+            tickets: None,
+            copied: None,
         }
     }
 

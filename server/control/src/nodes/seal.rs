@@ -59,6 +59,20 @@ impl Seal {
         self.position_of(store, point).verify_slice(mark).is_ok()
     }
 
+    fn ticket_of(&self, node: NodeId, machine: &[u8; 32], number: u64) -> Hmac<Sha256> {
+        self.of(b"ticket", &[node.as_bytes(), machine, &number.to_be_bytes()])
+    }
+
+    /// Proof that a ticket was given.
+    pub(super) fn ticket(&self, node: NodeId, machine: &[u8; 32], number: u64) -> Vec<u8> {
+        self.ticket_of(node, machine, number).finalize().into_bytes().to_vec()
+    }
+
+    /// Whether a ticket was given.
+    pub(super) fn gave(&self, node: NodeId, machine: &[u8; 32], number: u64, proof: &[u8]) -> bool {
+        self.ticket_of(node, machine, number).verify_slice(proof).is_ok()
+    }
+
     fn lease_of(&self, lease: &Lease) -> Hmac<Sha256> {
         self.of(
             b"lease",
@@ -119,6 +133,17 @@ mod tests {
         assert!(!seal.told(&[8; 16], point(1, 90), &mark));
         assert!(!seal.told(&[7; 16], point(1, 90), &[]));
         assert!(!Seal::new(b"another").told(&[7; 16], point(1, 90), &mark));
+    }
+
+    #[test]
+    fn a_ticket_is_known_again_and_no_other() {
+        let seal = Seal::new(b"secret");
+        let (node, machine) = (NodeId::from_bytes([2; 16]), [3; 32]);
+        let proof = seal.ticket(node, &machine, 7);
+        assert!(seal.gave(node, &machine, 7, &proof));
+        assert!(!seal.gave(node, &machine, 8, &proof));
+        assert!(!seal.gave(node, &[4; 32], 7, &proof));
+        assert!(!seal.gave(NodeId::from_bytes([9; 16]), &machine, 7, &proof));
     }
 
     #[test]

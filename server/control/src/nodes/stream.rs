@@ -70,10 +70,10 @@ pub(super) async fn run(hub: &Arc<Hub>, mut socket: Socket, identity: Identity, 
     let node = identity.node;
     let ended = match greet(hub, &mut socket, &identity).await {
         Err(ended) => ended,
-        Ok(hello) => {
+        Ok((hello, ticket)) => {
             let place = hub.connected(node, &reports_in::shortened(&hello.agent_version, 64));
             let mut stream = Stream::new(hub, &mut socket, identity);
-            let Err(ended) = stream.serve(&hello, &place, end).await;
+            let Err(ended) = stream.serve(&hello, ticket, &place, end).await;
             let heard = stream.heard;
             hub.lost(node, &place, heard);
             ended
@@ -130,10 +130,11 @@ impl<'a> Stream<'a> {
     async fn serve(
         &mut self,
         hello: &Hello,
+        ticket: u64,
         place: &Place,
         mut end: watch::Receiver<bool>,
     ) -> Result<std::convert::Infallible, Ended> {
-        let mut feed = self.welcome(hello).await?;
+        let mut feed = self.welcome(hello, ticket).await?;
         let period = Duration::from_secs(PING_SECONDS);
         let mut ticks = interval_at(Instant::now() + self.offset(period), period);
         loop {
@@ -167,7 +168,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Sends the welcome, what the agent lacks, and a mark that it has everything now.
-    async fn welcome(&mut self, hello: &Hello) -> Result<Subscription, Ended> {
+    async fn welcome(&mut self, hello: &Hello, ticket: u64) -> Result<Subscription, Ended> {
         let has = Has::of(self.hub, hello).map_err(|error| malformed(&error.to_string()))?;
         self.dialect = has.dialect;
         // Following begins before the state is read, so nothing is missed. What is committed in between comes twice;
@@ -231,6 +232,10 @@ impl<'a> Stream<'a> {
             pod_report_part: POD_REPORT_PART,
             history: history.into_iter().map(span).collect(),
             other_history: self.claiming.is_some(),
+            ticket: (self.dialect == Dialect::Newest).then(|| agent::Ticket {
+                number: ticket,
+                proof: self.hub.seal.ticket(self.node, &self.identity.key_hash, ticket),
+            }),
         };
         frames.insert(0, Message::Binary(frame(Out::Welcome(welcome))));
         self.send(frames).await?;

@@ -144,6 +144,8 @@ impl<'a> Reporting<'a> {
             agent_version: None,
             by: None,
             beat: None,
+            tickets: None,
+            copied: None,
         }]);
         self.server.control.write(Request::system(report)).await.unwrap();
     }

@@ -27,6 +27,11 @@ const MOST_BLOCKS: usize = 64;
 /// node's status says so, and that status is what was made.
 pub(super) fn lease_block(draft: &mut Draft<'_>, node: NodeId, have: u32) -> Result<Vec<Object>, Refusal> {
     let node = draft.node(node).ok_or(Refusal::NodeRemoved {})?;
+    if draft.node_status(node.id).is_some_and(|status| status.copied.is_some()) {
+        return Err(Refusal::NodeCopied {
+            node: node.name.clone(),
+        });
+    }
     let blocks = draft.of::<Block>(node.id);
     if blocks.len() > have as usize || free_addresses(draft, &node, &blocks) >= ROOM_ENOUGH {
         wants_block(draft, &node, false);

@@ -13,7 +13,7 @@ use crate::draft::Draft;
 use crate::kinds::removed_nodes::RemovedNode;
 use crate::model::display_name;
 use crate::model::{
-    Awaited, Block, Cluster, FixedIp, JoinToken, Key, Micros, Node, NodeStatus, Object, Port, Project, owner,
+    Awaited, Block, Cluster, FixedIp, JoinToken, Key, Micros, Node, NodeStatus, Object, Port, Project, Tickets, owner,
 };
 use crate::quotas::Counted;
 use crate::view::PortScope;
@@ -238,7 +238,7 @@ pub(super) fn join(
         return Err(Refusal::TokenExpired {});
     }
     let cluster = draft.cluster(token.cluster).ok_or(Refusal::TokenUnknown {})?;
-    let mut port = None;
+    let (mut port, mut another) = (None, false);
     // A host that was away for longer than its certificate's life is the node that it was, by its key.
     let joined_before = || {
         let nodes = draft.of::<Node>(cluster.id);
@@ -262,7 +262,8 @@ pub(super) fn join(
                         .join(", "),
                 });
             }
-            if node.machine().is_some_and(|machine| machine != key_hash) {
+            another = node.machine().is_some_and(|machine| machine != key_hash);
+            if another {
                 blocks::part_from_machine(draft, &node);
             }
             let meta = draft.changed(&node.meta);
@@ -290,8 +291,16 @@ pub(super) fn join(
         spent_at: Some(draft.now),
         ..(*token).clone()
     });
-    if draft.node_status(node.id).is_none() {
-        draft.put(new_status(draft, &node));
+    match draft.node_status(node.id) {
+        None => drop(draft.put(new_status(draft, &node))),
+        // Another machine has tickets of its own.
+        Some(status) if another => drop(draft.put(NodeStatus {
+            revision: draft.revision(),
+            tickets: Tickets::default(),
+            copied: None,
+            ..(*status).clone()
+        })),
+        Some(_) => {}
     }
     let mut made = vec![draft.put(node.clone())];
     if draft.get::<RemovedNode>(key_hash).is_some() {
@@ -324,6 +333,8 @@ pub(super) fn new_status(draft: &Draft<'_>, node: &Node) -> NodeStatus {
         beat: 0,
         wants_block: None,
         awaited: None,
+        tickets: Tickets::default(),
+        copied: None,
     }
 }
 
@@ -378,14 +389,19 @@ pub(super) fn report(draft: &mut Draft<'_>, reports: &[NodeReport]) -> Vec<Objec
         if let Some(version) = &report.agent_version {
             new.agent_version.clone_from(version);
         }
+        if let Some(tickets) = report.tickets {
+            new.tickets = tickets;
+        }
+        new.copied = new.copied.or(report.copied);
         if old.as_deref() == Some(&new) {
             continue;
         }
         let quiet = old.is_some_and(|old| {
-            let (held_by, beat) = (new.held_by, new.beat);
+            let (held_by, beat, tickets) = (new.held_by, new.beat, new.tickets);
             new == NodeStatus {
                 held_by,
                 beat,
+                tickets,
                 ..(*old).clone()
             }
         });

@@ -131,6 +131,15 @@ pub struct Awaited {
     pub heard: Micros,
 }
 
+/// Which tickets a node's machine was given and has shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tickets {
+    /// The newest that was given; 0: none.
+    pub given: u64,
+    /// What was shown when it was given.
+    pub shown: u64,
+}
+
 /// How a node is doing: written together for many nodes, never bumps anything of the node's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeStatus {
@@ -163,6 +172,10 @@ pub struct NodeStatus {
     /// That the control plane was started while the node was online, and has not heard of it since. It stays online for
     /// a grace.
     pub awaited: Option<Awaited>,
+    /// The tickets of its machine.
+    pub tickets: Tickets,
+    /// Since when two machines are known to have its identity, or one that was put back to an older state; `None`: no.
+    pub copied: Option<Micros>,
 }
 
 indexes! {

@@ -104,9 +104,10 @@ fn first() -> Vec<(ObjectKind, Value, &'static [&'static str])> {
             json!({
                 "node": id, "cluster": cluster, "project": project, "revision": 3, "online": true, "since": 5,
                 "applied_revision": 3, "exceptions": [], "agent_version": "0.1.0", "pod_seq": 4, "held_by": null,
-                "beat": 0, "wants_block": null, "awaited": null,
+                "beat": 0, "wants_block": null, "awaited": null, "tickets": {"given": 0, "shown": 0},
+                "copied": null,
             }),
-            &["held_by", "beat", "wants_block", "awaited"],
+            &["held_by", "beat", "wants_block", "awaited", "tickets", "copied"],
         ),
         (
             ObjectKind::JoinToken,
@@ -171,7 +172,10 @@ fn what_version_1_lacks_is_filled_in_and_what_it_has_stays() {
 }
 
 /// What came with each later version: the version before, the kind's place in the list, and the fields.
-const LATER: &[(i64, usize, &[&str])] = &[(2, 8, &["found"]), (2, 11, &["wants_block", "awaited"])];
+const LATER: &[(i64, usize, &[&str])] = &[
+    (2, 8, &["found"]),
+    (2, 11, &["wants_block", "awaited", "tickets", "copied"]),
+];
 
 #[test]
 fn what_a_later_version_brought_is_filled_in() {

@@ -9,4 +9,5 @@ mod histories;
 mod join;
 mod reports;
 mod stream;
+mod tickets;
 mod world;

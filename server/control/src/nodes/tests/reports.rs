@@ -77,6 +77,8 @@ async fn a_node_that_somebody_calls_silent_while_it_is_connected_is_online_again
         agent_version: None,
         by: None,
         beat: None,
+        tickets: None,
+        copied: None,
     };
     world.write(Command::ReportNodes(vec![said])).await;
     assert!(!world.status(agent.id).unwrap().online);
@@ -96,6 +98,8 @@ async fn a_replica_that_starts_leaves_the_others_nodes_alone_while_they_live() {
         agent_version: None,
         by: Some(by),
         beat,
+        tickets: None,
+        copied: None,
     };
     let online = |by| says(by, Some((true, 1)), Some(1));
     world.write(Command::ReportNodes(vec![online(FIRST)])).await;

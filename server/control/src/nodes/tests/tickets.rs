@@ -1,0 +1,120 @@
+//! Two machines with one identity: a disk that was copied, or put back.
+
+use portolan_core::command::Command;
+use portolan_wire::agent::{BlockRequest, Hello, Ticket, from_agent, to_agent::Message as In};
+
+use super::client::{Agent, Host, Stream, hello};
+use super::world::{World, eventually};
+
+fn with(ticket: Option<Ticket>) -> Hello {
+    Hello { ticket, ..hello() }
+}
+
+/// Connects, and keeps what it is given.
+async fn comes(agent: &Agent, world: &World, ticket: &mut Option<Ticket>) -> Stream {
+    let mut stream = agent.stream(world, with(ticket.clone())).await;
+    let (welcome, _) = stream.begin().await;
+    *ticket = Some(welcome.ticket.expect("each stream gives one"));
+    stream
+}
+
+#[tokio::test]
+async fn a_copy_of_a_machine_is_refused_and_its_node_is_leased_nothing() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let mut ticket = None;
+    drop(comes(&agent, &world, &mut ticket).await);
+    // Its disk is copied now. Both go on, the copy second: that could be an answer that was lost.
+    let mut copy = ticket.clone();
+    drop(comes(&agent, &world, &mut ticket).await);
+    let mut stream = comes(&agent, &world, &mut copy).await;
+    let refused = agent
+        .stream(&world, with(ticket.clone()))
+        .await
+        .refused()
+        .await
+        .unwrap();
+    assert_eq!((refused.code.as_str(), refused.retry), ("node.copied", true));
+    let copied = || world.status(agent.id).and_then(|status| status.copied);
+    eventually("it is written down", copied).await;
+
+    // The one that holds the stream keeps it, and is leased nothing while nobody has chosen.
+    stream.send(from_agent::Message::Blocks(BlockRequest { have: 1 })).await;
+    let Some(In::BlockRefused(refused)) = stream.news().await else {
+        panic!()
+    };
+    assert_eq!(refused.code, "node.copied");
+    world.write(Command::AdmitNode(agent.id)).await;
+    assert_eq!(copied(), None);
+}
+
+#[tokio::test]
+async fn a_machine_is_known_by_its_ticket_after_a_restart_and_a_restore() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let mut ticket = None;
+    drop(comes(&agent, &world, &mut ticket).await);
+    let stale = ticket.clone();
+    let (world, copy) = world.backed_up().await;
+    for _ in 0..3 {
+        drop(comes(&agent, &world, &mut ticket).await);
+    }
+    // What was given is written down a moment later.
+    let newest = ticket.clone().unwrap().number;
+    let given = || {
+        world
+            .status(agent.id)
+            .filter(|status| status.tickets.given == newest)
+            .map(drop)
+    };
+    eventually("it is written down", given).await;
+    let world = world.restart().await;
+    let refused = agent.stream(&world, with(stale)).await.refused().await.unwrap();
+    assert_eq!(refused.code, "node.copied");
+    drop(comes(&agent, &world, &mut ticket).await);
+
+    // The copy of the store knows an older one only: the newer one proves itself.
+    let world = world.put_back(&copy).await;
+    drop(comes(&agent, &world, &mut ticket).await);
+    assert!(world.status(agent.id).is_none_or(|status| status.copied.is_none()));
+}
+
+#[tokio::test]
+async fn a_ticket_that_was_never_given_is_refused() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let mut ticket = None;
+    drop(comes(&agent, &world, &mut ticket).await);
+    let forged = ticket.clone().map(|ticket| Ticket {
+        number: ticket.number + 100,
+        ..ticket
+    });
+    assert_eq!(
+        agent.stream(&world, with(forged)).await.refused().await.unwrap().code,
+        "body.malformed"
+    );
+    drop(comes(&agent, &world, &mut ticket).await);
+}
+
+#[tokio::test]
+async fn another_machine_that_takes_the_nodes_place_begins_anew() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let mut ticket = None;
+    for _ in 0..2 {
+        drop(comes(&agent, &world, &mut ticket).await);
+    }
+    let token = world.token(cluster, Some(agent.id)).await;
+    let host = Host::new("node-1", [10, 0, 0, 11]);
+    let joined = host.join(&world, &token).await.unwrap();
+    let successor = Agent::of(&world, host, &joined);
+    comes(&successor, &world, &mut None).await;
+    assert_eq!(
+        agent.stream(&world, with(ticket)).await.refused().await.unwrap().code,
+        "node.removed"
+    );
+}

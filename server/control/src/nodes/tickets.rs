@@ -1,0 +1,96 @@
+//! One machine, one identity: tickets tell a machine from a copy of it.
+//!
+//! Pure. Every stream is given a new ticket and shows the newest that it has. Two machines with one state show the same
+//! ticket once, and then one of them an older one.
+
+use portolan_core::model::Tickets;
+
+/// What a ticket that is shown says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// It is the machine; what is known from now on, and its newest ticket is [`Tickets::given`].
+    Machine(Tickets),
+    /// There are two machines with this identity, or this one was put back to an older state.
+    Copy,
+}
+
+/// Looks at the ticket that is shown; 0 stands for none.
+pub(super) fn look(known: Tickets, shown: u64) -> Shown {
+    // A newer one than any that is known was given all the same: its proof says so. What was known of it was lost.
+    let newest = shown >= known.given;
+    // The answer that held the newest may have been lost.
+    let before = shown == known.shown;
+    if newest || before {
+        Shown::Machine(Tickets {
+            given: known.given.max(shown) + 1,
+            shown,
+        })
+    } else {
+        Shown::Copy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn machine(known: Tickets, shown: u64) -> Tickets {
+        match look(known, shown) {
+            Shown::Machine(tickets) => tickets,
+            Shown::Copy => panic!("{shown} of {known:?} is no copy"),
+        }
+    }
+
+    #[test]
+    fn a_machine_comes_back_with_its_newest_ticket_or_the_one_before() {
+        let first = machine(Tickets::default(), 0);
+        assert_eq!(first, Tickets { given: 1, shown: 0 });
+        let again = machine(first, 0);
+        assert_eq!(again.given, 2, "the answer with 1 was lost; it is good for nothing now");
+        assert_eq!(look(again, 1), Shown::Copy);
+        let next = machine(again, 2);
+        assert_eq!(next, Tickets { given: 3, shown: 2 });
+        assert_eq!(look(next, 0), Shown::Copy);
+    }
+
+    #[test]
+    fn what_the_control_plane_has_forgotten_is_taken_from_the_ticket() {
+        let known = Tickets { given: 3, shown: 2 };
+        assert_eq!(machine(known, 9), Tickets { given: 10, shown: 9 });
+    }
+
+    proptest! {
+        /// Whatever the order in which a machine and its copy come, and whichever answers are lost: once both have been
+        /// let in and have kept what they were given, the next of one of them is told to be a copy; and a machine alone
+        /// never is.
+        #[test]
+        fn two_never_both_go_on_and_one_alone_always_does(
+            // Whether it is the copy that connects, and whether the answer is lost.
+            steps in prop::collection::vec(any::<(bool, bool)>(), 1..40),
+            alone in any::<bool>(),
+        ) {
+            let mut known = Tickets { given: 5, shown: 4 };
+            let (mut has, mut kept, mut caught) = ([5, 5], [false, false], false);
+            for (copy, lost) in steps {
+                let who = usize::from(copy && !alone);
+                match look(known, has[who]) {
+                    Shown::Copy => caught = true,
+                    Shown::Machine(tickets) => {
+                        known = tickets;
+                        if !lost {
+                            (has[who], kept[who]) = (tickets.given, true);
+                        }
+                    }
+                }
+            }
+            prop_assert!(!(alone && caught));
+            // Both hold a ticket of their own: one of them is not the newest, nor the one before.
+            if kept[0] && kept[1] && !caught {
+                let good = has.iter().filter(|ticket| look(known, **ticket) != Shown::Copy).count();
+                prop_assert!(good < 2, "{known:?} {has:?}");
+            }
+        }
+    }
+}
