@@ -32,7 +32,7 @@ impl LossKind {
             Self::Uplink => "the link with the node's address was set down, and its routes went with it",
             Self::Forwarding => "forwarding was turned off by another program",
             Self::Gateway => "the pods' gateway was taken off lo by another program",
-            Self::PodLink => "links of pods were set down or damaged",
+            Self::PodLink => "links of pods were set down, damaged or removed",
             Self::Routes => "routes of ours were removed or replaced by another program",
         }
     }

@@ -9,13 +9,13 @@ use portolan_plan::{LossKind, News, Route, RouteKey, Signals, Target};
 use portolan_shared::ids::BlockId;
 use portolan_sources::SystemStopwatch;
 
-use crate::world::{Cluster, Sandbox, eventually, inside, ip, node_id, node_v4, node_v6, path_of, privileged};
+use crate::world::{Cluster, Sandbox, inside, ip, node_id, node_v4, node_v6, path_of, privileged, soon};
 use crate::{listen, seen_from};
 
 /// Everything is as it was before it was damaged.
 fn all_back(cluster: &Cluster, before: &[String]) {
     let node = cluster.node(1);
-    eventually("all routes are back", || node.our_routes() == before);
+    soon("all routes are back", || node.our_routes() == before);
 }
 
 /// Whether two pods reach each other in all families.
@@ -187,7 +187,7 @@ fn without_the_nodes_address_the_node_says_so_and_its_pods_go_on() {
         Subject::Node(node_id(1)),
         "no longer has 192.168.77.1; it has 192.168.77.55.",
     );
-    eventually("pods of the node reach each other", || {
+    soon("pods of the node reach each other", || {
         cluster.node(1).our_routes().len() == 3
     });
     reach(&here, &neighbour);
@@ -240,7 +240,7 @@ fn what_is_taken_away_again_and_again_is_contested_and_the_rest_is_not() {
     let standing = kept.until_said(block, "contested: the route 10.77.2.0/26");
     assert!(standing.losses[0].contested && standing.losses[0].back_after_ms.is_none());
     ip(&format!("-n {host} route del unreachable 10.77.1.0/26"));
-    eventually("the other route is back", || {
+    soon("the other route is back", || {
         cluster.node(1).our_routes().len() == before.len() - 1
     });
     kept.until_said(block, "contested");

@@ -91,9 +91,22 @@ pub(crate) fn path_of(namespace: &str) -> PathBuf {
 /// How long a test waits for what must happen, on a machine as busy as may be.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a test waits for what an agent does by itself: shorter than a minute, after which it would
+/// look at everything without being told.
+const SOON: Duration = Duration::from_secs(30);
+
 /// Polls until `condition` holds.
-pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
+pub(crate) fn eventually(what: &str, condition: impl FnMut() -> bool) {
+    within(PATIENCE, what, condition);
+}
+
+/// Polls until `condition` holds, which an agent brings about that was told.
+pub(crate) fn soon(what: &str, condition: impl FnMut() -> bool) {
+    within(SOON, what, condition);
+}
+
+fn within(patience: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + patience;
     while !condition() {
         assert!(Instant::now() < end, "never: {what}");
         std::thread::yield_now();
@@ -335,7 +348,7 @@ impl Kept {
     /// Waits until it says something.
     pub(crate) fn until(&self, what: &str, says: impl Fn(&Standing) -> bool) -> Standing {
         let mut standing = self.standing();
-        eventually(what, || {
+        soon(what, || {
             standing = self.standing();
             says(&standing)
         });
