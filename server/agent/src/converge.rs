@@ -11,7 +11,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portolan_plan::{Desired, Loss, Losses, News, Object, Signals};
+use portolan_plan::{Desired, Event, Loss, Losses, News, Object, Signals};
 use portolan_shared::ids::{BlockId, NodeId, PortId};
 use portolan_sources::{Clock, Workers};
 use portolan_wire::error_chain;
@@ -210,7 +210,7 @@ impl Rounds {
             Ok(Ok(watch)) => {
                 self.watch = Some(watch);
                 self.deaf = false;
-                self.alarm.note(News::Overrun, &self.desired, false);
+                self.alarm.note(Event::Overrun.into(), &self.desired, false);
             }
             Ok(Err(error)) if !self.deaf => {
                 self.deaf = true;

@@ -48,10 +48,12 @@ impl Limit {
 }
 
 /// Something that is lost.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Open {
     since: Duration,
     kind: LossKind,
+    /// Who took it away, as far as that was told.
+    by: Option<String>,
 }
 
 /// How often an item was put back lately.
@@ -110,7 +112,8 @@ impl Healing {
             };
             let again = admitted.again.map_or(wait, |again| again.min(wait));
             admitted.again = Some(again);
-            admitted.withheld.push((step.object, contested(&step)));
+            let by = self.lost.get(&item).and_then(|open| open.by.as_deref());
+            admitted.withheld.push((step.object, contested(&step, by)));
             admitted.items.push(item);
         }
         plan.steps = steps;
@@ -157,6 +160,9 @@ impl Healing {
             } else {
                 of_kind.open += 1;
             }
+            if of_kind.by.is_none() {
+                of_kind.by.clone_from(&open.by);
+            }
             of_kind.contested |= records.get(item).is_some_and(|record| record.contested);
             !there
         });
@@ -198,7 +204,8 @@ impl Healing {
             return None; // It is as it was left: something else is wanted now.
         }
         let kind = signs.kind(item, held);
-        self.lost.insert(item.clone(), Open { since, kind });
+        let by = signs.signals.by.get(item).cloned();
+        self.lost.insert(item.clone(), Open { since, kind, by });
         Some(kind)
     }
 
@@ -222,6 +229,7 @@ fn found(change: &Change) -> Option<&Route> {
 
 /// By what the cause of a loss is seen.
 struct Signs<'a> {
+    signals: &'a Signals,
     /// Addresses of the node that are not there.
     addresses: BTreeSet<IpAddr>,
     /// Whether a link with an address of the node is down, or was.
@@ -239,6 +247,7 @@ impl<'a> Signs<'a> {
         let down = signals.links_down.iter().map(String::as_str);
         let uplink_down = plan.missing.iter().any(|item| matches!(item, Item::Uplink(_)));
         Self {
+            signals,
             addresses: gone.chain(signals.addresses_gone.iter().copied()).collect(),
             uplink: uplink_down || down.clone().any(|name| !is_pod_link(name)),
             pod_links: down.filter(|name| is_pod_link(name)).collect(),
@@ -269,9 +278,10 @@ impl<'a> Signs<'a> {
     }
 }
 
-/// What is said of a step that has to wait.
-fn contested(step: &Step) -> String {
+/// What is said of a step that has to wait; `by` is who made it necessary, as far as that was told.
+fn contested(step: &Step, by: Option<&str>) -> String {
     let item = step.change.item();
+    let whom = by.map_or_else(|| "another program".to_owned(), |by| format!("another program ({by})"));
     match &step.change {
         Change::TurnOn(sysctl) => format!(
             "{item} was turned off again after it had been turned on again once: another program or person wants it \
@@ -280,16 +290,12 @@ fn contested(step: &Step) -> String {
             sysctl.path().replace('/', ".")
         ),
         change if change.removes() => format!(
-            "contested: {item} is made again and again by another program, with Portolan's mark; it is removed once a \
-             minute until that ends"
-        ),
-        Change::PutRoute { .. } => format!(
-            "contested: {item} is removed or replaced again and again by another program (ip monitor route shows \
-             when); it is put back once a minute until that ends"
+            "contested: {item} is made again and again by {whom}, with Portolan's mark; it is removed once a minute \
+             until that ends"
         ),
         _ => format!(
-            "contested: {item} is changed again and again by another program (ip monitor shows when); it is put back \
-             once a minute until that ends"
+            "contested: {item} is taken away or changed again and again by {whom}; it is put back once a minute until \
+             that ends (ip monitor shows when it happens)"
         ),
     }
 }

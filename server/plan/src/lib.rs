@@ -41,5 +41,5 @@ pub use observed::{Foreign, ForeignRoute, ForwardDrop, Link, Observed, Sysctl};
 pub use owned::{LINK_DIGITS, LINK_PREFIX, ROUTE_PROTOCOL, is_pod_link, link_name};
 pub use pod::{PodSlots, pod, pod_keys};
 pub use routes::{MAIN_TABLE, POD_GATEWAY_V4, POD_GATEWAY_V6, Route, RouteKey, Target, V6_METRIC};
-pub use signals::{News, Signals};
+pub use signals::{Event, News, Signals};
 pub use step::{Change, Item, Object, Plan, Step, Want};

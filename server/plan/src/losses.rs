@@ -39,7 +39,7 @@ impl LossKind {
 }
 
 /// What one round saw of one kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LossNews {
     /// How many objects were found lost that were there before.
     pub lost: usize,
@@ -49,6 +49,8 @@ pub struct LossNews {
     pub open: usize,
     /// Whether an object was lost so often that it is put back only once in a while.
     pub contested: bool,
+    /// Who took one of them away, as far as that was told.
+    pub by: Option<String>,
 }
 
 /// The newest loss of a kind.
@@ -67,12 +69,18 @@ pub struct Loss {
     /// Whether another program takes an object away again and again, so that it is put back only once
     /// in a while.
     pub contested: bool,
+    /// Who took one of them away, as a name for people; kernels do not tell it of everything.
+    pub by: Option<String>,
 }
 
 impl Loss {
     /// All of it, as a sentence.
     pub fn sentence(&self) -> String {
-        let mut sentence = format!("{} ({} in all)", self.kind.sentence(), self.objects);
+        let mut sentence = format!("{} ({} in all", self.kind.sentence(), self.objects);
+        match &self.by {
+            Some(by) => sentence.push_str(&format!(", by {by})")),
+            None => sentence.push(')'),
+        }
         match self.back_after_ms {
             Some(ms) => sentence.push_str(&format!("; all is back after {ms} ms")),
             None => sentence.push_str("; not all is back yet"),
@@ -125,10 +133,12 @@ impl Losses {
                     back_after_ms: None,
                     today: same_day.map_or(1, |loss| loss.today.saturating_add(1)),
                     contested: false,
+                    by: None,
                 }
             }
         };
         loss.contested = news.contested;
+        loss.by = news.by.clone().or(loss.by);
         if news.open == 0 {
             // By the clock of the rounds: the time of day may have been set meanwhile.
             loss.back_after_ms = Some(u64::try_from(news.away.as_millis()).unwrap_or(u64::MAX));

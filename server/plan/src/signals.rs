@@ -1,17 +1,27 @@
 //! What the kernel announces, and what of it calls for a round.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use portolan_shared::addr::Cidr;
 
 use crate::desired::Desired;
 use crate::owned::{ROUTE_PROTOCOL, is_pod_link};
-use crate::routes::{MAIN_TABLE, POD_GATEWAY_V6};
+use crate::routes::{MAIN_TABLE, POD_GATEWAY_V4, POD_GATEWAY_V6, RouteKey};
+use crate::step::Item;
 
 /// Something that happened in the kernel and was not our own doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
+pub struct News {
+    /// What happened.
+    pub event: Event,
+    /// Who did it, as a name for people; kernels do not tell it of everything.
+    pub by: Option<String>,
+}
+
+/// What happened in a kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
     /// A link was set up or down, was renamed, has another MTU, or is gone.
     Link {
         /// Its name.
@@ -43,6 +53,13 @@ pub enum News {
     Overrun,
 }
 
+impl From<Event> for News {
+    /// Nobody knows who did it.
+    fn from(event: Event) -> Self {
+        Self { event, by: None }
+    }
+}
+
 /// What was announced since the kernel was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Signals {
@@ -52,6 +69,8 @@ pub struct Signals {
     pub links_down: BTreeSet<String>,
     /// Addresses that went, if only for a moment.
     pub addresses_gone: BTreeSet<IpAddr>,
+    /// Who did something to an item last, as far as that was told.
+    pub by: BTreeMap<Item, String>,
 }
 
 impl Signals {
@@ -66,8 +85,11 @@ impl Signals {
     /// Notes what happened. Returns whether the kernel may not be as wanted any more, so that a round
     /// has to look.
     pub fn note(&mut self, news: News, desired: &Desired) -> bool {
-        match news {
-            News::Link { name, up } => {
+        if let (Some(item), Some(by)) = (concerned(&news.event), news.by) {
+            self.by.insert(item, by);
+        }
+        match news.event {
+            Event::Link { name, up } => {
                 // A pod's link that comes up was made just now, or was heard to go down before.
                 let concerns = !(up && is_pod_link(&name));
                 if !up {
@@ -75,26 +97,37 @@ impl Signals {
                 }
                 concerns
             }
-            News::Address { address, gone } => {
+            Event::Address { address, gone } => {
                 let concerns = (gone && address == IpAddr::V6(POD_GATEWAY_V6)) || !is_link_local_v6(address);
                 if gone && concerns {
                     self.addresses_gone.insert(address);
                 }
                 concerns
             }
-            News::Route { protocol, .. } if protocol == ROUTE_PROTOCOL => true,
-            News::Route { table, prefix, .. } => {
+            Event::Route { protocol, .. } if protocol == ROUTE_PROTOCOL => true,
+            Event::Route { table, prefix, .. } => {
                 let meets = |range: &Cidr| range.contains(prefix.first()) && range.prefix() <= prefix.prefix();
                 let concerns = table == MAIN_TABLE && desired.pod_ranges.iter().any(meets);
                 self.foreign |= concerns;
                 concerns
             }
-            News::ForwardingOff => true,
-            News::Filter | News::Overrun => {
+            Event::ForwardingOff => true,
+            Event::Filter | Event::Overrun => {
                 self.foreign = true;
                 true
             }
         }
+    }
+}
+
+/// The item that an event may have taken away.
+fn concerned(event: &Event) -> Option<Item> {
+    match event {
+        Event::Link { name, up: false } => Some(Item::PodLink(name.clone())),
+        Event::Address { address, gone: true } if *address == IpAddr::V4(POD_GATEWAY_V4) => Some(Item::Gateway),
+        Event::Address { address, gone: true } => Some(Item::NodeAddress(*address)),
+        Event::Route { prefix, .. } => Some(Item::Route(RouteKey::ours(*prefix))),
+        _ => None,
     }
 }
 
@@ -111,13 +144,13 @@ mod tests {
     use super::*;
     use crate::testing::{cidr, desired, ip, link_name};
 
-    fn wakes(news: News) -> (bool, Signals) {
+    fn wakes(event: Event) -> (bool, Signals) {
         let mut signals = Signals::default();
-        (signals.note(news, &desired()), signals)
+        (signals.note(event.into(), &desired()), signals)
     }
 
-    fn route(prefix: &str, protocol: u8) -> News {
-        News::Route {
+    fn route(prefix: &str, protocol: u8) -> Event {
+        Event::Route {
             table: MAIN_TABLE,
             prefix: cidr(prefix),
             protocol,
@@ -126,8 +159,8 @@ mod tests {
 
     #[test]
     fn what_concerns_pods_calls_for_a_round_and_nothing_else_does() {
-        let link = |name: &str, up| News::Link { name: name.into(), up };
-        let address = |text, gone| News::Address {
+        let link = |name: &str, up| Event::Link { name: name.into(), up };
+        let address = |text, gone| Event::Address {
             address: ip(text),
             gone,
         };
@@ -146,13 +179,13 @@ mod tests {
             (route("10.1.0.0/16", 4), true),
             (route("0.0.0.0/0", 4), false),
             (route("10.2.0.0/24", 4), false),
-            (News::ForwardingOff, true),
-            (News::Filter, true),
-            (News::Overrun, true),
+            (Event::ForwardingOff, true),
+            (Event::Filter, true),
+            (Event::Overrun, true),
         ] {
             assert_eq!(wakes(news.clone()).0, expected, "{news:?}");
         }
-        let elsewhere = News::Route {
+        let elsewhere = Event::Route {
             table: 100,
             prefix: cidr("10.1.0.7/32"),
             protocol: 4,
@@ -161,23 +194,41 @@ mod tests {
     }
 
     #[test]
+    fn who_did_it_is_remembered_by_item() {
+        let mut signals = Signals::default();
+        let by = Some("tool, process 7".to_owned());
+        for event in [
+            route("10.1.0.64/26", ROUTE_PROTOCOL),
+            Event::Link {
+                name: link_name(1),
+                up: false,
+            },
+            Event::ForwardingOff,
+        ] {
+            let by = by.clone();
+            signals.note(News { event, by }, &desired());
+        }
+        let items: Vec<_> = signals.by.keys().cloned().collect();
+        let route = Item::Route(RouteKey::ours(cidr("10.1.0.64/26")));
+        assert_eq!(items, [Item::PodLink(link_name(1)), route]);
+    }
+
+    #[test]
     fn what_happened_only_for_a_moment_is_remembered() {
         let mut signals = Signals::default();
         for up in [false, true] {
-            signals.note(
-                News::Link {
-                    name: "eth0".into(),
-                    up,
-                },
-                &desired(),
-            );
+            let event = Event::Link {
+                name: "eth0".into(),
+                up,
+            };
+            signals.note(event.into(), &desired());
         }
         for gone in [true, false] {
             let address = ip("192.168.0.1");
-            signals.note(News::Address { address, gone }, &desired());
+            signals.note(Event::Address { address, gone }.into(), &desired());
         }
         assert!(signals.links_down.contains("eth0") && signals.addresses_gone.contains(&ip("192.168.0.1")));
         assert!(!signals.foreign);
-        assert!(wakes(route("10.1.0.7/32", 4)).1.foreign && wakes(News::Overrun).1.foreign);
+        assert!(wakes(route("10.1.0.7/32", 4)).1.foreign && wakes(Event::Overrun).1.foreign);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portolan_plan::{Desired, News, Signals};
+use portolan_plan::{Desired, Event, News, Signals};
 use tokio::time::Instant;
 
 /// What comes in a burst, such as two thousand routes that are flushed, is looked at once it is over:
@@ -23,7 +23,7 @@ impl Alarm {
     /// Takes news in. `desired` is what the last round was made by; while it has failed in something,
     /// a link that comes up may be what was missing.
     pub(super) fn note(&mut self, news: News, desired: &Desired, failing: bool) {
-        let mends = failing && matches!(news, News::Link { up: true, .. });
+        let mends = failing && matches!(news.event, Event::Link { up: true, .. });
         if self.signals.note(news, desired) || mends {
             let now = Instant::now();
             let first = self.called.map_or(now, |(first, _)| first);

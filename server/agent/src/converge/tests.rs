@@ -170,13 +170,13 @@ async fn news_wake_a_round_once_a_burst_is_over_and_the_rest_does_not() {
     tokio::spawn(rounds(&fake, &file).run(receiver));
     more_than(&fake, 0).await;
     let begin = Instant::now();
-    let tell = |news: News| fake.kernel.as_ref().unwrap().tell(&news);
-    let route = |protocol| News::Route {
+    let tell = |event: Event| fake.kernel.as_ref().unwrap().tell(&event.into());
+    let route = |protocol| Event::Route {
         table: 254,
         prefix: "10.1.0.0/26".parse().unwrap(),
         protocol,
     };
-    let link = |up| News::Link {
+    let link = |up| Event::Link {
         name: "eth0".into(),
         up,
     };

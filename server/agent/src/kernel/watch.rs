@@ -5,13 +5,15 @@
 //! link), an IPv6 route that loses its source (the address). The packet filter alone is asked, for the
 //! number of its generation: its announcements cost more than they tell.
 
+#![expect(clippy::disallowed_methods, reason = "what is under /proc is the kernel itself")]
+
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portolan_plan::News;
+use portolan_plan::{Event, News};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -28,6 +30,12 @@ const RECEIVE_BUFFER: usize = 8 << 20;
 
 /// How often the packet filter is asked whether it has changed.
 const FILTER_EVERY: Duration = Duration::from_secs(5);
+
+/// `PROC_PID_INIT_INO`: the namespace of process numbers that the machine begins with.
+const FIRST_PIDS: u64 = 0xefff_fffc;
+
+/// `PID_MAX_LIMIT`.
+const MOST_PIDS: u32 = 4 << 20;
 
 /// The next news, on its way.
 pub type Told<'a> = Pin<Box<dyn Future<Output = News> + Send + 'a>>;
@@ -78,7 +86,8 @@ impl NetlinkWatch {
         // After it listens: a link that changes meanwhile is in both.
         let links = read_links(sockets)?;
         let filter = Filter::default();
-        let generation = filter.generation(sockets)?;
+        // It is asked again soon.
+        let generation = filter.generation(sockets).unwrap_or(None);
         let mut ask_filter = interval(FILTER_EVERY);
         ask_filter.set_missed_tick_behavior(MissedTickBehavior::Delay);
         #[expect(
@@ -92,6 +101,7 @@ impl NetlinkWatch {
             told: Teller {
                 own: sockets.own().clone(),
                 links,
+                programs: Programs::here(),
                 pending: VecDeque::new(),
             },
             filter,
@@ -141,14 +151,14 @@ impl NetlinkWatch {
             Ok(links) => self.told.links = links,
             Err(error) => tracing::warn!(%error, "cannot read the links after news were lost"),
         }
-        self.told.pending.push_back(News::Overrun);
+        self.told.pending.push_back(Event::Overrun.into());
     }
 
     fn look_at_filter(&mut self) {
         match self.filter.generation(&self.sockets) {
             Ok(generation) if generation != self.generation => {
                 self.generation = generation;
-                self.told.pending.push_back(News::Filter);
+                self.told.pending.push_back(Event::Filter.into());
             }
             Ok(_) => {}
             Err(error) => tracing::debug!(%error, "cannot ask the packet filter"),
@@ -172,34 +182,38 @@ fn read_links(sockets: &Sockets) -> Result<BTreeMap<u32, SeenLink>, KernelError>
 struct Teller {
     own: Own,
     links: BTreeMap<u32, SeenLink>,
+    programs: Programs,
     pending: VecDeque<News>,
 }
 
 impl Teller {
     fn hear(&mut self, reply: &Reply) {
-        let ours = self.own.has_port(reply.port);
         let payload = reply.payload.as_slice();
-        let news = match reply.kind {
+        let event = match reply.kind {
             messages::NEW_LINK | messages::DEL_LINK => self.hear_link(payload, reply.kind == messages::DEL_LINK),
             messages::NEW_ADDRESS | messages::DEL_ADDRESS => decode::address(payload)
                 .filter(|raw| !self.own.removes(raw.index))
-                .map(|raw| News::Address {
+                .map(|raw| Event::Address {
                     address: raw.address,
                     gone: reply.kind == messages::DEL_ADDRESS,
                 }),
-            messages::NEW_ROUTE | messages::DEL_ROUTE => decode::route(payload).map(|raw| News::Route {
+            messages::NEW_ROUTE | messages::DEL_ROUTE => decode::route(payload).map(|raw| Event::Route {
                 table: raw.table,
                 prefix: raw.prefix,
                 protocol: raw.protocol,
             }),
-            messages::NEW_NETCONF if decode::forwarding(payload) == Some(false) => Some(News::ForwardingOff),
+            messages::NEW_NETCONF if decode::forwarding(payload) == Some(false) => Some(Event::ForwardingOff),
             _ => None,
         };
-        self.pending.extend(news.filter(|_| !ours));
+        let Some(event) = event.filter(|_| !self.own.has_port(reply.port)) else {
+            return;
+        };
+        let by = self.programs.name(reply.port);
+        self.pending.push_back(News { event, by });
     }
 
     /// Links are announced for many reasons, such as counters of a bridge's port.
-    fn hear_link(&mut self, payload: &[u8], gone: bool) -> Option<News> {
+    fn hear_link(&mut self, payload: &[u8], gone: bool) -> Option<Event> {
         // Another family's view of the link, such as a bridge's.
         if payload.first() != Some(&0) {
             return None;
@@ -214,10 +228,10 @@ impl Teller {
         }
         if gone {
             let name = raw.name;
-            return Some(News::Link { name, up: false });
+            return Some(Event::Link { name, up: false });
         }
         let seen = SeenLink::from(raw);
-        let news = News::Link {
+        let event = Event::Link {
             name: seen.name.clone(),
             up: seen.up,
         };
@@ -231,7 +245,42 @@ impl Teller {
             _ => {}
         }
         self.links.insert(index, seen);
-        Some(news)
+        Some(event)
+    }
+}
+
+/// Names of programs by the ports of their sockets.
+struct Programs {
+    /// Whether the numbers of processes that others see are those that are seen here.
+    tellable: bool,
+    /// The last one that was asked for: announcements come in runs.
+    last: Option<(u32, Option<String>)>,
+}
+
+impl Programs {
+    fn here() -> Self {
+        let inode = rustix::fs::stat("/proc/self/ns/pid").map(|stat| stat.st_ino);
+        Self {
+            tellable: inode == Ok(FIRST_PIDS),
+            last: None,
+        }
+    }
+
+    /// The program whose socket has this port, if it still runs. The kernel gives the first socket of a
+    /// process its number as port (`netlink_autobind`); other ports tell nothing.
+    fn name(&mut self, port: u32) -> Option<String> {
+        if !self.tellable || port == 0 || port > MOST_PIDS {
+            return None;
+        }
+        match &self.last {
+            Some((last, name)) if *last == port => name.clone(),
+            _ => {
+                let name = std::fs::read_to_string(format!("/proc/{port}/comm")).ok();
+                let name = name.map(|name| format!("{}, process {port}", name.trim_end()));
+                self.last = Some((port, name.clone()));
+                name
+            }
+        }
     }
 }
 
@@ -245,6 +294,7 @@ mod tests {
         Teller {
             own: Own::default(),
             links: BTreeMap::new(),
+            programs: Programs::here(),
             pending: VecDeque::new(),
         }
     }
@@ -264,10 +314,10 @@ mod tests {
         let mut teller = teller();
         let news = |teller: &mut Teller, reply: &Reply| {
             teller.hear(reply);
-            teller.pending.pop_front()
+            teller.pending.pop_front().map(|news| news.event)
         };
         let told = |up| {
-            Some(News::Link {
+            Some(Event::Link {
                 name: "eth0".into(),
                 up,
             })
@@ -301,23 +351,35 @@ mod tests {
             payload: payload.clone(),
         };
         teller.hear(&removed(port));
-        assert_eq!(teller.pending.pop_front(), None);
-        let news = News::Route {
+        assert_eq!(teller.pending.pop_front().map(|news| news.event), None);
+        let news = Event::Route {
             table: 254,
             prefix: "10.1.0.5/32".parse::<Cidr>().unwrap(),
             protocol: 157,
         };
         teller.hear(&removed(0));
-        assert_eq!(teller.pending.pop_front(), Some(news.clone()));
+        assert_eq!(teller.pending.pop_front().map(|news| news.event), Some(news.clone()));
+        // The first socket of a process has the process's number.
+        teller.hear(&removed(std::process::id()));
+        let by = teller.pending.pop_front().unwrap().by;
+        let numbered = format!(", process {}", std::process::id());
+        assert!(
+            !teller.programs.tellable || by.as_ref().unwrap().ends_with(&numbered),
+            "{by:?}"
+        );
         drop(known);
         teller.hear(&removed(port));
-        assert_eq!(teller.pending.pop_front(), Some(news), "the port is another's by now");
+        assert_eq!(
+            teller.pending.pop_front().map(|news| news.event),
+            Some(news),
+            "the port is another's by now"
+        );
         // A link that we remove is set down first, by nobody's request.
         teller.hear(&link(messages::NEW_LINK, 0, true));
         teller.pending.clear();
         teller.own.removing(7);
         teller.hear(&link(messages::NEW_LINK, 0, false));
         teller.hear(&link(messages::DEL_LINK, 0, false));
-        assert_eq!(teller.pending.pop_front(), None);
+        assert_eq!(teller.pending.pop_front().map(|news| news.event), None);
     }
 }

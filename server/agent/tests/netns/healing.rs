@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portolan_agent::converge::Subject;
 use portolan_agent::kernel::{Kernel as _, Netlink, PodNamespace, RouteChange};
-use portolan_plan::{LossKind, News, Route, RouteKey, Signals, Target};
+use portolan_plan::{Event, LossKind, Route, RouteKey, Signals, Target};
 use portolan_shared::ids::BlockId;
 use portolan_sources::SystemStopwatch;
 
@@ -329,7 +329,7 @@ fn of_what_the_agent_does_itself_nothing_calls_for_a_round() {
         let mut called = Vec::new();
         loop {
             let news = watch.next().await;
-            if matches!(news, News::Address { address, .. } if address == sentinel) {
+            if matches!(news.event, Event::Address { address, .. } if address == sentinel) {
                 break;
             }
             if Signals::default().note(news.clone(), &desired) {
@@ -365,18 +365,17 @@ fn news_that_are_lost_are_told_as_such() {
         // More than the buffer holds, and nobody reads.
         let puts: Vec<RouteChange> = (0..40_000).map(put).collect();
         assert!(other.change_routes(&puts).iter().all(Result::is_ok));
-        while watch.next().await != News::Overrun {}
+        while watch.next().await.event != Event::Overrun {}
         // It goes on hearing.
         ip(&format!(
             "-n {} addr add 192.168.99.9/32 dev lo",
             cluster.node(1).namespace.0
         ));
         let sentinel: IpAddr = "192.168.99.9".parse().unwrap();
-        while watch.next().await
-            != (News::Address {
-                address: sentinel,
-                gone: false,
-            })
-        {}
+        let told = Event::Address {
+            address: sentinel,
+            gone: false,
+        };
+        while watch.next().await.event != told {}
     });
 }

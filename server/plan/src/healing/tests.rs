@@ -146,16 +146,21 @@ fn the_fourth_time_within_a_minute_is_contested_until_it_holds() {
     }
     kept.drop_route("10.1.0.64/26");
     kept.drop_route("10.1.0.5/32");
+    let route = Item::Route(RouteKey::ours(cidr("10.1.0.64/26")));
+    kept.signals.by.insert(route, "tool, process 7".to_owned());
     let fourth = kept.round();
     assert_eq!(fourth.steps, 1, "what nobody fights for is healed all the same");
     let [(object, said)] = fourth.withheld.as_slice() else {
         panic!("{:?}", fourth.withheld)
     };
     assert!(
-        matches!(object, Object::Block(_)) && said.contains("contested: the route 10.1.0.64/26"),
+        matches!(object, Object::Block(_))
+            && said.contains("contested: the route 10.1.0.64/26")
+            && said.contains("(tool, process 7)"),
         "{said}"
     );
     assert!(fourth.told[0].contested && fourth.told[0].back_after_ms.is_none());
+    assert_eq!(fourth.told[0].by.as_deref(), Some("tool, process 7"));
     let again = fourth.again.unwrap();
     assert!(
         again < Duration::from_secs(60) && again > Duration::from_secs(55),
