@@ -54,6 +54,8 @@ pub struct Host {
 struct Known {
     healing: Healing,
     foreign: Option<KnownForeign>,
+    /// What others have was announced to be otherwise, and was not read since.
+    stale: bool,
 }
 
 /// What others had in the kernel.
@@ -88,10 +90,12 @@ impl Host {
     /// As [`Self::converge`].
     pub fn round(&self, desired: &Desired, signals: &Signals, since: Option<Instant>) -> Result<Outcome, KernelError> {
         let mut known = self.round.lock();
+        // Also if this round fails.
+        known.stale |= signals.foreign;
         // Settled pods, then the kernel, then all pods: see `plan`.
         let settled = self.pods.settled_ids();
         let observed = self.kernel.observe()?;
-        self.look_at_others(&mut known, &desired.pod_ranges, signals.foreign);
+        self.look_at_others(&mut known, &desired.pod_ranges);
         self.pods.configure(pod_network(desired, &observed));
         let pods = self.pods.routes(&settled);
         let nothing = Foreign::default();
@@ -119,14 +123,15 @@ impl Host {
     }
 
     /// Reads what others have, if it may be otherwise than it is known to be.
-    fn look_at_others(&self, known: &mut Known, ranges: &[Cidr], changed: bool) {
+    fn look_at_others(&self, known: &mut Known, ranges: &[Cidr]) {
         let now = self.now();
         let fresh = |known: &KnownForeign| now.saturating_sub(known.read) < FOREIGN_FOR && known.ranges == ranges;
-        if !changed && known.foreign.as_ref().is_some_and(fresh) {
+        if !known.stale && known.foreign.as_ref().is_some_and(fresh) {
             return;
         }
         match self.kernel.foreign(ranges) {
             Ok(found) => {
+                known.stale = false;
                 known.foreign = Some(KnownForeign {
                     read: now,
                     ranges: ranges.to_vec(),

@@ -62,7 +62,7 @@ pub struct Loss {
     pub objects: usize,
     /// When the first of them was found lost, in microseconds since 1970.
     pub first_seen: i64,
-    /// After how many milliseconds all of them were back; absent while one is lost.
+    /// After how many milliseconds all of them were back, or not wanted any more; absent while one is lost.
     pub back_after_ms: Option<u64>,
     /// How many losses of this kind there were on the (UTC) day of `first_seen`, with this one.
     pub today: u32,
@@ -82,8 +82,8 @@ impl Loss {
             None => sentence.push(')'),
         }
         match self.back_after_ms {
-            Some(ms) => sentence.push_str(&format!("; all is back after {ms} ms")),
-            None => sentence.push_str("; not all is back yet"),
+            Some(ms) => sentence.push_str(&format!("; all is as wanted again after {ms} ms")),
+            None => sentence.push_str("; not all is as wanted again yet"),
         }
         if self.today > 1 {
             sentence.push_str(&format!(" (loss {} of this kind today)", self.today));

@@ -292,21 +292,34 @@ fn what_others_have_in_the_way_is_named_where_it_hurts() {
 
 #[test]
 fn a_chain_that_drops_is_the_nodes_reason() {
-    let foreign = Foreign {
-        drops: vec![ForwardDrop {
-            family: "ip",
-            table: "filter".into(),
+    for (family, table, words) in [
+        ("ip", "filter", "FORWARD of table ip filter drops"),
+        (
+            "ip",
+            "filter",
+            "accept 10.1.0.0/16 there, from and to (iptables -I FORWARD -s 10.1.0.0/16 -j ACCEPT,",
+        ),
+        (
+            "ip6",
+            "filter",
+            "accept fd01::/64 there, from and to (ip6tables -I FORWARD",
+        ),
+        (
+            "inet",
+            "firewall",
+            "accept 10.1.0.0/16 and fd01::/64 there, from and to, or set",
+        ),
+    ] {
+        let drop = ForwardDrop {
+            family,
+            table: table.into(),
             chain: "FORWARD".into(),
-        }],
-        routes: vec![],
-    };
-    let plan = crate::plan(&desired(), &[], &host(), &foreign);
-    assert_eq!(about(&plan), [Object::Host]);
-    let said = &plan.unmet[0].1;
-    assert!(
-        said.contains("FORWARD of table ip filter") && said.contains("10.1.0.0/16 and fd01::/64"),
-        "{said}"
-    );
+        };
+        let (routes, drops) = (vec![], vec![drop]);
+        let plan = crate::plan(&desired(), &[], &host(), &Foreign { routes, drops });
+        assert_eq!(about(&plan), [Object::Host]);
+        assert!(plan.unmet[0].1.contains(words), "{:?}", plan.unmet);
+    }
 }
 
 #[test]

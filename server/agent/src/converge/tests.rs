@@ -251,7 +251,7 @@ async fn a_loss_is_kept_for_telling() {
     assert!((START - 1_000_000..=START).contains(&loss.first_seen), "{loss:?}");
     assert_eq!(
         loss.sentence(),
-        "routes of ours were removed or replaced by another program (14 in all); all is back after 31 ms"
+        "routes of ours were removed or replaced by another program (14 in all); all is as wanted again after 31 ms"
     );
 }
 

@@ -125,10 +125,25 @@ fn maker(protocol: u8) -> String {
 }
 
 fn chain_sentence(world: &World<'_>, chain: &ForwardDrop) -> String {
-    let ranges: Vec<String> = world.desired.pod_ranges.iter().map(Cidr::to_string).collect();
+    let (of, tool) = match chain.family {
+        "ip" => (Some(Family::V4), Some("iptables")),
+        "ip6" => (Some(Family::V6), Some("ip6tables")),
+        _ => (None, None),
+    };
+    let ranges = world.desired.pod_ranges.iter();
+    let ranges: Vec<String> = ranges
+        .filter(|range| of.is_none_or(|of| of == range.family()))
+        .map(Cidr::to_string)
+        .collect();
+    let how = match (tool, ranges.first()) {
+        (Some(tool), Some(range)) if (chain.table.as_str(), chain.chain.as_str()) == ("filter", "FORWARD") => {
+            format!(" ({tool} -I FORWARD -s {range} -j ACCEPT, and the same with -d)")
+        }
+        _ => String::new(),
+    };
     format!(
-        "the forward chain {} of table {} {} drops what is not accepted (docker or ufw do this), and nothing in it \
-         accepts pods: accept {} there, from and to, or set its policy to accept",
+        "the forward chain {} of table {} {} drops what is not accepted (docker or ufw do this), and no rule in it \
+         accepts pods: accept {} there, from and to{how}, or set its policy to accept",
         chain.chain,
         chain.family,
         chain.table,
