@@ -8,7 +8,6 @@
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 
-#[path = "support/host.rs"]
 mod support;
 
 use std::io::{self, Write};
