@@ -4,7 +4,7 @@
 //! otherwise. It is put back at once, but an item that another program takes away again and again is
 //! *contested*: see [`Limit`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -59,9 +59,18 @@ struct Open {
 /// How often an item was put back lately.
 #[derive(Debug, Default)]
 struct Record {
-    /// When, newest last.
-    heals: Vec<Duration>,
+    /// When, newest last; as many as its limit counts.
+    heals: VecDeque<Duration>,
     contested: bool,
+}
+
+impl Record {
+    fn heal(&mut self, limit: Limit, now: Duration) {
+        self.heals.push_back(now);
+        if self.heals.len() > limit.heals {
+            self.heals.pop_front();
+        }
+    }
 }
 
 /// What is known of the items of a host from round to round.
@@ -136,7 +145,8 @@ impl Healing {
             if !made {
                 absent.push(item);
             } else if self.lost.contains_key(&item) || step.change.removes() {
-                self.records.entry(item).or_default().heals.push(now);
+                let limit = Limit::of(&item);
+                self.records.entry(item).or_default().heal(limit, now);
             }
         }
         self.held = plan.wanted;
@@ -182,7 +192,7 @@ impl Healing {
         let lost = &self.lost;
         self.records.retain(|item, record| {
             let keep = Limit::of(item).within.max(Limit::of(item).rest);
-            let recent = record.heals.last().is_some_and(|at| now.saturating_sub(*at) < keep);
+            let recent = record.heals.back().is_some_and(|at| now.saturating_sub(*at) < keep);
             recent || lost.contains_key(item)
         });
         ended
@@ -214,7 +224,7 @@ impl Healing {
         let (record, limit) = (self.records.get_mut(item)?, Limit::of(item));
         let recent = record.heals.iter().filter(|at| now.saturating_sub(**at) < limit.within);
         record.contested |= recent.count() >= limit.heals;
-        let due = *record.heals.last()? + limit.rest;
+        let due = *record.heals.back()? + limit.rest;
         (record.contested && now < due).then(|| due - now)
     }
 }
@@ -232,7 +242,7 @@ struct Signs<'a> {
     signals: &'a Signals,
     /// Addresses of the node that are not there.
     addresses: BTreeSet<IpAddr>,
-    /// Whether a link with an address of the node is down, or was.
+    /// Whether a link that is no pod's is down, or was.
     uplink: bool,
     /// Pods' links that are down, or were.
     pod_links: BTreeSet<&'a str>,

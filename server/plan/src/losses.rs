@@ -12,7 +12,7 @@ pub enum LossKind {
     /// An address of the node is not on its host any more. With an IPv4 address all routes go that
     /// name it as their source.
     NodeAddress,
-    /// The link with the node's address was set down, and routes went with it.
+    /// A link of the node that is no pod's was set down, and routes went with it.
     Uplink,
     /// Forwarding was turned off.
     Forwarding,
@@ -29,7 +29,7 @@ impl LossKind {
     const fn sentence(self) -> &'static str {
         match self {
             Self::NodeAddress => "the node's address was taken off this host, and what needs it went too",
-            Self::Uplink => "the link with the node's address was set down, and its routes went with it",
+            Self::Uplink => "a link of the node was set down, and its routes went with it",
             Self::Forwarding => "forwarding was turned off by another program",
             Self::Gateway => "the pods' gateway was taken off lo by another program",
             Self::PodLink => "links of pods were set down, damaged or removed",

@@ -28,6 +28,9 @@ use super::{KernelError, messages};
 /// Of the receive buffer, in bytes: room for some 10,000 announcements.
 const RECEIVE_BUFFER: usize = 8 << 20;
 
+/// More announcements than the buffer can hold.
+const MOST_HELD: u32 = 1 << 17;
+
 /// How often the packet filter is asked whether it has changed.
 const FILTER_EVERY: Duration = Duration::from_secs(5);
 
@@ -144,8 +147,11 @@ impl NetlinkWatch {
     /// says so once and then drops what comes until the buffer is empty (`NETLINK_S_CONGESTED`): it
     /// is emptied first.
     fn overrun(&mut self) {
-        while !matches!(self.socket.get_mut().notifications_now(), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-        {
+        for _ in 0..MOST_HELD {
+            match self.socket.get_mut().notifications_now() {
+                Err(error) if error.raw_os_error() != Some(libc::ENOBUFS) => break,
+                _ => {}
+            }
         }
         match read_links(&self.sockets) {
             Ok(links) => self.told.links = links,
