@@ -86,6 +86,15 @@ const BENCHES: &[Bench] = &[
         small: &["3", "20"],
     },
     Bench {
+        name: "healing",
+        what: "what others take away from a host is back, and what watching it costs",
+        package: "portolan-agent",
+        example: "healing",
+        namespaces: true,
+        arguments: &[],
+        small: &["3", "20", "2", "1"],
+    },
+    Bench {
         name: "route",
         what: "from a request to the route in another node's kernel",
         package: "portolan-lab",

@@ -165,7 +165,8 @@ impl Agent {
         let kept = file.load().map_err(|source| state_error(&file, source))?.map(Arc::new);
         let desired = watch::Sender::new(kept.clone().unwrap_or_default());
         let host = Host::new(self.machine.kernel.clone(), Arc::clone(&self.pods));
-        let rounds = Rounds::new(Arc::new(host), own, file, kept, sources.workers.clone());
+        let (workers, clock) = (sources.workers.clone(), Arc::clone(&sources.clock));
+        let rounds = Rounds::new(Arc::new(host), own, file, kept, workers, clock);
         let standing = rounds.standing();
         let rounds = rounds.run(desired.subscribe());
         let context = SessionContext {

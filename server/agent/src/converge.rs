@@ -1,40 +1,62 @@
-//! Keeps the host as the desired state says: a round when that changes, when something failed (later
-//! and later), and every minute, since others write to kernels too.
+//! Keeps the host as the desired state says: a round when that changes, when the kernel announces that
+//! others wrote to it, when something failed (later and later), and every minute.
 
-use std::collections::BTreeMap;
+mod alarm;
+mod failures;
+#[cfg(test)]
+mod tests;
+
+use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portolan_plan::{Desired, Object};
+use portolan_plan::{Desired, Event, Loss, Losses, News, Object, Signals};
 use portolan_shared::ids::{BlockId, NodeId, PortId};
-use portolan_sources::Workers;
+use portolan_sources::{Clock, Workers};
 use portolan_wire::error_chain;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until};
+
+use alarm::Alarm;
+use failures::{Failures, RETRY};
 
 use crate::desired::State;
 use crate::desired::disk::DesiredFile;
 use crate::host::{Host, Outcome};
-use crate::kernel::KernelError;
+use crate::kernel::{KernelError, Watch};
 
 /// How often the kernel is read when nothing is known to be wrong.
 const RESYNC: Duration = Duration::from_secs(60);
 
-/// The first wait after a failure; each further one is twice as long, up to [`RESYNC`].
-const RETRY: Duration = Duration::from_secs(1);
+/// Rounds after news are this much rarer than they are long, so that others who write without end
+/// cost a tenth of a core at most ...
+const REST: u32 = 9;
+/// ... and no rarer than this, so that what is lost is soon back all the same.
+const LONGEST_REST: Duration = Duration::from_millis(500);
 
 /// What makes a host as it is wanted: the kernel's [`Host`], or a test's.
 pub trait Apply: Send + Sync + 'static {
-    /// One round; may block for milliseconds.
+    /// One round after `signals`, the first of which was heard at `since`; may block for milliseconds.
     ///
     /// # Errors
     /// If the kernel cannot be read. What cannot be written is in the outcome.
-    fn converge(&self, desired: &Desired) -> Result<Outcome, KernelError>;
+    fn converge(&self, desired: &Desired, signals: &Signals, since: Option<Instant>) -> Result<Outcome, KernelError>;
+
+    /// Listens to what others do to the kernel.
+    ///
+    /// # Errors
+    /// If the kernel tells nothing.
+    fn watch(&self) -> Result<Box<dyn Watch>, KernelError>;
 }
 
 impl Apply for Host {
-    fn converge(&self, desired: &Desired) -> Result<Outcome, KernelError> {
-        Self::converge(self, desired)
+    fn converge(&self, desired: &Desired, signals: &Signals, since: Option<Instant>) -> Result<Outcome, KernelError> {
+        self.round(desired, signals, since)
+    }
+
+    fn watch(&self) -> Result<Box<dyn Watch>, KernelError> {
+        Self::watch(self)
     }
 }
 
@@ -80,6 +102,8 @@ pub struct Standing {
     pub incarnation: Vec<u8>,
     /// What is wanted and is not so; one a subject.
     pub exceptions: Vec<Exception>,
+    /// The newest loss of each kind: what others took away, and whether it is back.
+    pub losses: Vec<Loss>,
 }
 
 /// The rounds of one host.
@@ -91,19 +115,29 @@ pub struct Rounds {
     /// The state that is on disk.
     kept: Option<Arc<State>>,
     workers: Workers,
+    /// For the times of losses.
+    clock: Arc<dyn Clock>,
+    /// What the last round was made by.
+    desired: Arc<Desired>,
+    /// Absent while the kernel tells nothing.
+    watch: Option<Box<dyn Watch>>,
+    deaf: bool,
+    alarm: Alarm,
     failures: Failures,
+    losses: Losses,
     standing: watch::Sender<Standing>,
 }
 
 impl Rounds {
     /// Rounds of the node `own`, made by `workers`, which keep the desired state in `file`. `kept` is
-    /// what is there already.
+    /// what is there already; losses are told with the time of `clock`.
     pub fn new(
         apply: Arc<dyn Apply>,
         own: NodeId,
         file: DesiredFile,
         kept: Option<Arc<State>>,
         workers: Workers,
+        clock: Arc<dyn Clock>,
     ) -> Self {
         let standing = watch::Sender::new(Standing::default());
         Self {
@@ -112,7 +146,13 @@ impl Rounds {
             file,
             kept,
             workers,
+            clock,
+            desired: Arc::default(),
+            watch: None,
+            deaf: false,
+            alarm: Alarm::default(),
             failures: Failures::default(),
+            losses: Losses::default(),
             standing,
         }
     }
@@ -125,31 +165,84 @@ impl Rounds {
     /// Goes on until the sender of `desired` is gone. Dropping it leaves the host as it is.
     pub async fn run(mut self, mut desired: watch::Receiver<Arc<State>>) {
         loop {
+            // Before the kernel is read: what happens afterwards is announced.
+            self.listen().await;
             let state = Arc::clone(&desired.borrow_and_update());
+            let begin = Instant::now();
             let wait = if state.revision() == 0 {
+                // Nothing is kept yet, so nothing can be lost.
+                self.alarm.take();
                 RESYNC
             } else {
                 self.round(state).await
             };
-            if let Ok(Err(_)) = timeout(wait, desired.changed()).await {
+            let end = Instant::now();
+            let rest = (end - begin).saturating_mul(REST).min(LONGEST_REST);
+            if !self.wait_for_news(&mut desired, end + rest, end + wait).await {
                 return;
             }
         }
     }
 
+    /// Waits until another state is wanted, news call for a round (none before `rested`), or it is
+    /// `end`. False: no other state will ever be wanted.
+    async fn wait_for_news(
+        &mut self,
+        desired: &mut watch::Receiver<Arc<State>>,
+        rested: Instant,
+        end: Instant,
+    ) -> bool {
+        loop {
+            let due = self.alarm.due(rested).unwrap_or(end).min(end);
+            tokio::select! {
+                changed = desired.changed() => return changed.is_ok(),
+                news = next(&mut self.watch) => self.alarm.note(news, &self.desired, self.failures.any()),
+                () = sleep_until(due) => return true,
+            }
+        }
+    }
+
+    /// Listens to the kernel, if that is not so yet.
+    async fn listen(&mut self) {
+        if self.watch.is_some() {
+            return;
+        }
+        let apply = Arc::clone(&self.apply);
+        match self.workers.run(move || apply.watch()).await {
+            Ok(Ok(watch)) => {
+                self.watch = Some(watch);
+                self.deaf = false;
+                self.alarm.note(Event::Overrun.into(), &self.desired, false);
+            }
+            Ok(Err(error)) if !self.deaf => {
+                self.deaf = true;
+                tracing::warn!(
+                    error = %error_chain(&error),
+                    "the kernel does not tell what others do; what they take away is put back once a minute only"
+                );
+            }
+            Ok(Err(_)) => {}
+            Err(_) => tracing::error!("listening to the kernel has panicked; trying again"),
+        }
+    }
+
     /// One round; how long to wait for the next if nothing happens.
     async fn round(&mut self, state: Arc<State>) -> Duration {
+        let (signals, since) = self.alarm.take();
         let save = self.kept.as_ref().is_none_or(|kept| !kept.is_same(&state));
         let (apply, file, wanted, own) = (Arc::clone(&self.apply), self.file.clone(), Arc::clone(&state), self.own);
         // On disk first: a node must not come back with less than it has had in its kernel.
         let work = move || {
             let saved = if save { file.save(&wanted) } else { Ok(()) };
-            (saved, apply.converge(&wanted.desired(own)))
+            let desired = wanted.desired(own);
+            let outcome = apply.converge(&desired, &signals, since);
+            (saved, desired, outcome)
         };
-        let Ok((saved, outcome)) = self.workers.run(work).await else {
+        let Some((saved, desired, outcome)) = self.work(work).await else {
             tracing::error!("a round has panicked; trying again");
             return RETRY;
         };
+        self.desired = Arc::new(desired);
         let unsaved = match saved {
             Ok(()) => {
                 self.kept = Some(Arc::clone(&state));
@@ -164,247 +257,63 @@ impl Rounds {
             let standing = self.standing.borrow();
             (standing.revision, standing.incarnation.clone())
         };
-        let ((revision, incarnation), mut failed) = match outcome {
+        let ((revision, incarnation), again, mut failed) = match outcome {
             Ok(outcome) => {
                 if outcome.writes > 0 {
                     let (revision, writes) = (state.revision(), outcome.writes);
                     tracing::info!(revision, writes, "changed the kernel");
                 }
-                ((state.revision(), state.incarnation().to_vec()), outcome.exceptions)
+                self.tell_losses(&outcome, since);
+                let now = (state.revision(), state.incarnation().to_vec());
+                (now, outcome.again, outcome.exceptions)
             }
-            Err(error) => (before, vec![(Object::Host, error_chain(&error))]),
+            Err(error) => (before, None, vec![(Object::Host, error_chain(&error))]),
         };
         // It holds now, but not after a reboot.
         failed.extend(unsaved.map(|reason| (Object::Host, reason)));
         let exceptions = self.failures.next(failed, self.own);
+        let losses = self.losses.list();
         let standing = Standing {
             revision,
             incarnation,
             exceptions,
+            losses,
         };
-        let wait = self.failures.wait();
         self.standing.send_if_modified(|now| {
             let news = *now != standing;
             *now = standing;
             news
         });
-        wait
+        let wait = self.failures.wait();
+        again.map_or(wait, |again| again.min(wait))
     }
-}
 
-/// Counts how often each object has failed in a row.
-#[derive(Debug, Default)]
-struct Failures {
-    attempts: BTreeMap<Object, u32>,
-    rounds: u32,
-}
-
-impl Failures {
-    /// A round's failures, as they are reported. The host's own and what is left over are the node's.
-    fn next(&mut self, failed: Vec<(Object, String)>, own: NodeId) -> Vec<Exception> {
-        self.rounds = if failed.is_empty() {
-            0
-        } else {
-            self.rounds.saturating_add(1)
-        };
-        let attempts = failed
-            .iter()
-            .map(|(object, _)| (*object, self.attempts.get(object).map_or(1, |n| n.saturating_add(1))))
-            .collect();
-        let before = std::mem::replace(&mut self.attempts, attempts);
-        let mut exceptions: BTreeMap<Subject, Exception> = BTreeMap::new();
-        for (object, reason) in failed {
-            if !before.contains_key(&object) {
-                tracing::warn!(?object, reason, "the host is not as wanted");
+    /// Does what blocks, and hears meanwhile what the kernel tells: it holds only so much back.
+    async fn work<T: Send + 'static>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let workers = self.workers.clone();
+        let mut done = pin!(workers.run(work));
+        loop {
+            tokio::select! {
+                result = &mut done => return result.ok(),
+                news = next(&mut self.watch) => self.alarm.note(news, &self.desired, self.failures.any()),
             }
-            let subject = Subject::of(object, own);
-            let attempts = self.attempts.get(&object).copied().unwrap_or(1);
-            exceptions.entry(subject).or_insert(Exception {
-                subject,
-                reason,
-                attempts,
-            });
         }
-        exceptions.into_values().collect()
     }
 
-    fn wait(&self) -> Duration {
-        match self.rounds {
-            0 => RESYNC,
-            rounds => RETRY.saturating_mul(1 << (rounds - 1).min(10)).min(RESYNC),
+    /// Keeps what a round has seen lost and found, and says it.
+    fn tell_losses(&mut self, outcome: &Outcome, since: Option<Instant>) {
+        let ago = since.map_or(Duration::ZERO, |since| since.elapsed());
+        let seen = self.clock.now() - i64::try_from(ago.as_micros()).unwrap_or(0);
+        for loss in self.losses.round(&outcome.losses, seen) {
+            tracing::warn!("{}", loss.sentence());
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use parking_lot::Mutex;
-    use portolan_sources::Files as _;
-    use portolan_sources::testing::{MemoryFiles, OnTheSpot};
-    use portolan_wire::agent::{Change, Cluster, Snapshot, Welcome};
-
-    use super::*;
-    use crate::desired::{Arriving, Received};
-
-    const OWN: NodeId = NodeId::from_bytes([1; 16]);
-    const BLOCK: Object = Object::Block(BlockId::from_bytes([5; 16]));
-
-    #[derive(Default)]
-    struct Fake {
-        rounds: AtomicUsize,
-        failing: Mutex<Vec<(Object, String)>>,
-        seen: Mutex<Vec<Desired>>,
-    }
-
-    impl Apply for Fake {
-        fn converge(&self, desired: &Desired) -> Result<Outcome, KernelError> {
-            self.rounds.fetch_add(1, Ordering::SeqCst);
-            self.seen.lock().push(desired.clone());
-            Ok(Outcome {
-                exceptions: self.failing.lock().clone(),
-                ..Outcome::default()
-            })
-        }
-    }
-
-    /// A file, and the disk it is on.
-    fn file() -> (DesiredFile, MemoryFiles) {
-        let files = MemoryFiles::default();
-        files.make_folder(Path::new("/state")).unwrap();
-        (DesiredFile::new(Arc::new(files.clone()), Path::new("/state")), files)
-    }
-
-    fn rounds(fake: &Arc<Fake>, file: &DesiredFile) -> Rounds {
-        Rounds::new(fake.clone(), OWN, file.clone(), None, Workers::new(OnTheSpot))
-    }
-
-    fn state(revision: u64) -> State {
-        let cluster = Some(Cluster {
-            id: vec![9; 16],
-            mtu: 1500,
-            ..Cluster::default()
-        });
-        let snapshot = Snapshot {
-            revision,
-            cluster,
-            ..Snapshot::default()
-        };
-        let welcome = Welcome {
-            store_id: vec![7; 16],
-            ..Welcome::default()
-        };
-        match Arriving::new(&welcome)
-            .unwrap()
-            .part(snapshot, &State::default())
-            .unwrap()
-        {
-            Received::State(state) => *state,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_state_is_kept_then_applied_then_told() {
-        let (file, _) = file();
-        let fake = Arc::new(Fake::default());
-        let rounds = rounds(&fake, &file);
-        let mut standing = rounds.standing();
-        let (desired, receiver) = watch::channel(Arc::new(State::default()));
-        let task = tokio::spawn(rounds.run(receiver));
-        desired.send_replace(Arc::new(state(5)));
-        standing.wait_for(|standing| standing.revision == 5).await.unwrap();
-        assert_eq!(file.load().unwrap(), Some(state(5)));
-        assert_eq!(fake.seen.lock().iter().map(|seen| seen.mtu).collect::<Vec<_>>(), [1500]);
-        // Only the revision moves: told, but not written again.
-        file.remove().unwrap();
-        desired.send_if_modified(|state| Arc::make_mut(state).progress(8, None));
-        standing.wait_for(|standing| standing.revision == 8).await.unwrap();
-        assert_eq!(file.load().unwrap(), None);
-        drop(desired);
-        task.await.unwrap();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_state_that_cannot_be_kept_is_told_until_it_is() {
-        let (file, files) = file();
-        files.fail_replaces(1);
-        let fake = Arc::new(Fake::default());
-        let rounds = rounds(&fake, &file);
-        let mut standing = rounds.standing();
-        let (_desired, receiver) = watch::channel(Arc::new(state(5)));
-        tokio::spawn(rounds.run(receiver));
-        let told = timeout(RESYNC, standing.wait_for(|standing| !standing.exceptions.is_empty())).await;
-        let told = told.expect("it is told").unwrap().clone();
-        assert_eq!((told.revision, told.exceptions[0].subject), (5, Subject::Node(OWN)));
-        assert!(told.exceptions[0].reason.contains("kept on disk"), "{told:?}");
-        let mended = standing.wait_for(|standing| standing.exceptions.is_empty()).await;
-        assert_eq!(mended.unwrap().revision, 5);
-        assert_eq!(file.load().unwrap(), Some(state(5)));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_failed_is_tried_again_and_counted_until_it_works() {
-        let (file, _) = file();
-        let fake = Arc::new(Fake::default());
-        fake.failing.lock().push((BLOCK, "File exists".into()));
-        let rounds = rounds(&fake, &file);
-        let mut standing = rounds.standing();
-        let (_desired, receiver) = watch::channel(Arc::new(state(5)));
-        tokio::spawn(rounds.run(receiver));
-        let third = standing
-            .wait_for(|standing| standing.exceptions.first().is_some_and(|e| e.attempts == 3))
-            .await;
-        let third = third.unwrap().exceptions.clone();
-        assert_eq!(Subject::of(BLOCK, OWN), third[0].subject);
-        assert_eq!(third[0].reason, "File exists");
-        fake.failing.lock().clear();
-        standing
-            .wait_for(|standing| standing.exceptions.is_empty())
-            .await
-            .unwrap();
-        let rounds = fake.rounds.load(Ordering::SeqCst);
-        // And then by the clock, without anything said.
-        tokio::time::sleep(RESYNC * 3).await;
-        assert!(fake.rounds.load(Ordering::SeqCst) >= rounds + 2);
-        assert!(!standing.has_changed().unwrap());
-    }
-
-    #[test]
-    fn waits_grow_up_to_the_resync() {
-        let mut failures = Failures::default();
-        let mut waits = Vec::new();
-        for _ in 0..8 {
-            failures.next(vec![(BLOCK, String::new())], OWN);
-            waits.push(failures.wait().as_secs());
-        }
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
-        failures.next(vec![], OWN);
-        assert_eq!(failures.wait(), RESYNC);
-    }
-
-    #[test]
-    fn the_nodes_own_failures_are_one_exception() {
-        let failed = vec![(Object::Host, "a".to_owned()), (Object::Leftover, "b".to_owned())];
-        let exceptions = Failures::default().next(failed, OWN);
-        assert_eq!(exceptions.len(), 1);
-        assert_eq!(
-            (exceptions[0].subject, exceptions[0].reason.as_str()),
-            (Subject::Node(OWN), "a")
-        );
-    }
-
-    #[test]
-    fn a_change_of_nothing_is_the_same_state() {
-        let mut later = state(5);
-        later
-            .change(Change {
-                revision: 6,
-                ..Change::default()
-            })
-            .unwrap();
-        assert!(later.is_same(&state(5)));
+/// The next news; none come while nobody listens.
+async fn next(watch: &mut Option<Box<dyn Watch>>) -> News {
+    match watch {
+        Some(watch) => watch.next().await,
+        None => pending().await,
     }
 }

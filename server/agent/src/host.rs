@@ -1,20 +1,27 @@
 //! One round of making the host as it is wanted: read, plan, apply, report.
 //!
-//! The shell around [`plan`]: thin, idempotent, goes on after a failure. Nothing
-//! is remembered between rounds; the next round is the retry.
+//! The shell around [`plan`] and [`Healing`]: thin, idempotent, goes on after a failure. The next round
+//! is the retry. What is remembered between rounds is what was as wanted and how often it was put back,
+//! so that a host that others write to as well is told from one that has to be made.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
-use portolan_plan::{Desired, Object, Observed, Plan, plan};
+use portolan_plan::{Change, Desired, Foreign, Healing, LossKind, LossNews, Object, Observed, Plan, Signals, plan};
+use portolan_shared::addr::Cidr;
 use portolan_wire::error_chain;
+use tokio::time::Instant;
 
-use crate::kernel::{Kernel, KernelError, RouteChange};
+use crate::kernel::{Kernel, KernelError, RouteChange, Watch};
 use crate::pods::{PodNetwork, Pods};
 
 /// An MTU that every link carries (RFC 8200), for a host whose links are not known.
 const DEFAULT_MTU: u32 = 1280;
+
+/// How old what is known of others may be when nothing is announced.
+const FOREIGN_FOR: Duration = Duration::from_secs(60);
 
 /// What a round did.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -26,14 +33,36 @@ pub struct Outcome {
     /// Everything that is wanted and is not so, with the reason as a sentence; all of them, each
     /// round, at most one an object.
     pub exceptions: Vec<(Object, String)>,
+    /// What was lost since the last round and what came back, by kind.
+    pub losses: BTreeMap<LossKind, LossNews>,
+    /// How long until something may be put back that others take away again and again.
+    pub again: Option<Duration>,
 }
 
 /// The host: its kernel and its pods.
 pub struct Host {
     kernel: Arc<dyn Kernel>,
     pods: Arc<Pods>,
+    /// The moment that times are counted from.
+    begin: Instant,
     /// One round at a time.
-    round: Mutex<()>,
+    round: Mutex<Known>,
+}
+
+/// What is known from the last round.
+#[derive(Default)]
+struct Known {
+    healing: Healing,
+    foreign: Option<KnownForeign>,
+    /// What others have was announced to be otherwise, and was not read since.
+    stale: bool,
+}
+
+/// What others had in the kernel.
+struct KnownForeign {
+    read: Duration,
+    ranges: Vec<Cidr>,
+    found: Foreign,
 }
 
 impl Host {
@@ -42,20 +71,76 @@ impl Host {
         Self {
             kernel,
             pods,
-            round: Mutex::new(()),
+            begin: Instant::now(),
+            round: Mutex::default(),
         }
     }
 
-    /// One round. Blocks for as long as the kernel takes (some 10 µs a change). Fails only when the
-    /// kernel cannot be read; what cannot be written is in the outcome.
+    /// One round that looks at everything. Blocks for as long as the kernel takes (some 10 µs a change).
+    ///
+    /// # Errors
+    /// If the kernel cannot be read; what cannot be written is in the outcome.
     pub fn converge(&self, desired: &Desired) -> Result<Outcome, KernelError> {
-        let _one = self.round.lock();
+        self.round(desired, &Signals::everything(), None)
+    }
+
+    /// One round after `signals`, the first of which was heard at `since`.
+    ///
+    /// # Errors
+    /// As [`Self::converge`].
+    pub fn round(&self, desired: &Desired, signals: &Signals, since: Option<Instant>) -> Result<Outcome, KernelError> {
+        let mut known = self.round.lock();
+        // Also if this round fails.
+        known.stale |= signals.foreign;
         // Settled pods, then the kernel, then all pods: see `plan`.
         let settled = self.pods.settled_ids();
         let observed = self.kernel.observe()?;
+        self.look_at_others(&mut known, &desired.pod_ranges);
         self.pods.configure(pod_network(desired, &observed));
         let pods = self.pods.routes(&settled);
-        Ok(apply(self.kernel.as_ref(), &plan(desired, &pods, &observed)))
+        let nothing = Foreign::default();
+        let foreign = known.foreign.as_ref().map_or(&nothing, |known| &known.found);
+        let mut plan = plan(desired, &pods, &observed, foreign);
+        let now = self.now();
+        let since = since.map_or(now, |since| since.saturating_duration_since(self.begin));
+        let admitted = known.healing.admit(&mut plan, signals, since, now);
+        let (mut outcome, made) = apply(self.kernel.as_ref(), &plan, &admitted.withheld);
+        outcome.again = admitted.again;
+        outcome.losses = known.healing.finish(plan, made, admitted, self.now());
+        Ok(outcome)
+    }
+
+    /// Listens to the kernel. To be called within an asynchronous runtime.
+    ///
+    /// # Errors
+    /// If the kernel tells nothing.
+    pub fn watch(&self) -> Result<Box<dyn Watch>, KernelError> {
+        self.kernel.watch()
+    }
+
+    fn now(&self) -> Duration {
+        self.begin.elapsed()
+    }
+
+    /// Reads what others have, if it may be otherwise than it is known to be.
+    fn look_at_others(&self, known: &mut Known, ranges: &[Cidr]) {
+        let now = self.now();
+        let fresh = |known: &KnownForeign| now.saturating_sub(known.read) < FOREIGN_FOR && known.ranges == ranges;
+        if !known.stale && known.foreign.as_ref().is_some_and(fresh) {
+            return;
+        }
+        match self.kernel.foreign(ranges) {
+            Ok(found) => {
+                known.stale = false;
+                known.foreign = Some(KnownForeign {
+                    read: now,
+                    ranges: ranges.to_vec(),
+                    found,
+                });
+            }
+            // Nothing depends on it but words.
+            Err(error) => tracing::warn!(error = %error_chain(&error), "cannot read what others have in the kernel"),
+        }
     }
 }
 
@@ -72,43 +157,51 @@ fn pod_network(desired: &Desired, observed: &Observed) -> PodNetwork {
     }
 }
 
-/// Carries a plan out, independent steps independently.
-pub fn apply(kernel: &dyn Kernel, plan: &Plan) -> Outcome {
+/// Carries a plan out, independent steps independently; also says of each step whether it was made.
+/// `withheld` is what was taken out of the plan, with the reason.
+fn apply(kernel: &dyn Kernel, plan: &Plan, withheld: &[(Object, String)]) -> (Outcome, Vec<bool>) {
     let mut tally = Tally::default();
-    for (object, reason) in &plan.unmet {
+    for (object, reason) in plan.unmet.iter().chain(withheld) {
         tally.failed(*object, reason.clone());
     }
-    for sysctl in &plan.sysctls {
-        tally.count(Object::Host, kernel.turn_on(*sysctl));
+    let mut made = Vec::with_capacity(plan.steps.len());
+    for (step, result) in plan.steps.iter().zip(carry_out(kernel, plan)) {
+        made.push(result.is_ok());
+        tally.count(step.object, result);
     }
-    if plan.gateway {
-        tally.count(Object::Host, kernel.put_gateway());
-    }
-    let puts = plan.put.iter().map(|put| RouteChange::Put {
-        key: put.key,
-        route: put.route.clone(),
-        replace: put.replace,
-    });
-    let drops = plan.drop.iter().map(|(key, route)| RouteChange::Drop {
-        key: *key,
-        route: route.clone(),
-    });
-    // New routes are added before old ones are removed.
-    let changes: Vec<RouteChange> = puts.chain(drops).collect();
-    let objects = plan
-        .put
-        .iter()
-        .map(|put| put.object)
-        .chain(plan.drop.iter().map(|_| Object::Leftover));
-    if !changes.is_empty() {
-        for (object, result) in objects.zip(kernel.change_routes(&changes)) {
-            tally.count(object, result);
+    (tally.outcome(), made)
+}
+
+/// The result of each step, in order. Routes that follow each other are changed at once.
+fn carry_out(kernel: &dyn Kernel, plan: &Plan) -> Vec<Result<(), KernelError>> {
+    let mut results = Vec::with_capacity(plan.steps.len());
+    while let Some(step) = plan.steps.get(results.len()) {
+        let rest = plan.steps.iter().skip(results.len());
+        let routes: Vec<RouteChange> = rest.map_while(|step| route_change(&step.change)).collect();
+        match &step.change {
+            Change::TurnOn(sysctl) => results.push(kernel.turn_on(*sysctl)),
+            Change::PutGateway => results.push(kernel.put_gateway()),
+            Change::MendLink { name, gateway } => results.push(kernel.mend_link(name, *gateway)),
+            Change::DropLink(name) => results.push(kernel.drop_link(name)),
+            Change::PutRoute { .. } | Change::DropRoute { .. } => results.extend(kernel.change_routes(&routes)),
         }
     }
-    for link in &plan.drop_links {
-        tally.count(Object::Leftover, kernel.drop_link(link));
+    results
+}
+
+fn route_change(change: &Change) -> Option<RouteChange> {
+    match change {
+        Change::PutRoute { key, route, found } => Some(RouteChange::Put {
+            key: *key,
+            route: route.clone(),
+            replace: found.is_some(),
+        }),
+        Change::DropRoute { key, route } => Some(RouteChange::Drop {
+            key: *key,
+            route: route.clone(),
+        }),
+        _ => None,
     }
-    tally.outcome()
 }
 
 #[derive(Default)]
@@ -148,6 +241,7 @@ impl Tally {
             writes,
             applied,
             exceptions: failed.into_iter().collect(),
+            ..Outcome::default()
         }
     }
 }

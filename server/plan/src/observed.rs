@@ -39,6 +39,41 @@ pub struct Link {
     pub mtu: u32,
     /// Whether it is a pod's link of ours: a veth named as [`is_pod_link`](crate::is_pod_link) says.
     pub pod: bool,
+    /// Whether it is set up.
+    pub up: bool,
+    /// Whether it has [`POD_GATEWAY_V6`](crate::POD_GATEWAY_V6).
+    pub gateway: bool,
+}
+
+/// A route that is not ours, where it may meet one of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignRoute {
+    /// Its slot, in the main table.
+    pub key: RouteKey,
+    /// `rtm_protocol`: who made it, as far as that is told.
+    pub protocol: u8,
+    /// Where it leads, as `ip` would say it, such as "via 10.0.0.1" or "dev docker0".
+    pub towards: String,
+}
+
+/// A chain of another program that drops forwarded packets unless a rule of it accepts them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForwardDrop {
+    /// The family of its table as `nft` says it: `ip`, `ip6` or `inet`.
+    pub family: &'static str,
+    /// Its table.
+    pub table: String,
+    /// Its name.
+    pub chain: String,
+}
+
+/// What others have in the kernel that concerns pods.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Foreign {
+    /// Routes inside of the pod ranges.
+    pub routes: Vec<ForeignRoute>,
+    /// Chains that drop.
+    pub drops: Vec<ForwardDrop>,
 }
 
 /// The kernel as it is, filtered to what is ours (routes) or needed to decide (the rest).
@@ -48,7 +83,7 @@ pub struct Observed {
     pub routes: BTreeMap<RouteKey, Route>,
     /// All links by name.
     pub links: BTreeMap<String, Link>,
-    /// Every address of the host, with the index of its link.
+    /// Every address of the host, with the index of its link (one of them, if several have it).
     pub addresses: BTreeMap<IpAddr, u32>,
     /// Whether [`POD_GATEWAY_V4`](crate::POD_GATEWAY_V4) is on `lo` with scope link.
     pub gateway: bool,
@@ -66,14 +101,19 @@ impl Observed {
             .collect()
     }
 
+    /// The link that has an address of this host, with its name.
+    pub fn link_of(&self, address: IpAddr) -> Option<(&str, &Link)> {
+        let index = self.addresses.get(&address)?;
+        let found = self.links.iter().find(|(_, link)| link.index == *index);
+        found.map(|(name, link)| (name.as_str(), link))
+    }
+
     /// The MTU of the link that carries the first of the node's addresses found on this host.
     pub fn underlay_mtu(&self, node: &NodeAddresses) -> Option<u32> {
-        let index = [Family::V4, Family::V6]
-            .into_iter()
-            .find_map(|f| self.addresses.get(&node.of(f)?))?;
-        self.links
-            .values()
-            .find(|link| link.index == *index)
-            .map(|link| link.mtu)
+        let families = [Family::V4, Family::V6].into_iter();
+        let mut addresses = families.filter_map(|family| node.of(family));
+        addresses
+            .find_map(|address| self.link_of(address))
+            .map(|(_, link)| link.mtu)
     }
 }

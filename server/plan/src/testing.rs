@@ -11,7 +11,7 @@ use portolan_shared::addr::Cidr;
 use portolan_shared::ids::{BlockId, PortId};
 use proptest::prelude::*;
 
-use crate::{Desired, Link, Observed, OwnBlock, Plan, PodRoute, RemoteBlock, Route, RouteKey, Sysctl, Target};
+use crate::{Change, Desired, Link, Observed, OwnBlock, Plan, PodRoute, RemoteBlock, Route, RouteKey, Sysctl, Target};
 
 /// An address.
 pub fn ip(text: &str) -> IpAddr {
@@ -38,11 +38,26 @@ pub fn link_name(n: u8) -> String {
     format!("ptl{n:011x}")
 }
 
+/// The host's end of a pod's link, as it should be.
+pub fn pod_link(index: u32) -> Link {
+    Link {
+        index,
+        mtu: 1500,
+        pod: true,
+        up: true,
+        gateway: true,
+    }
+}
+
 /// A host with both families on one link and nothing of Portolan's.
 pub fn host() -> Observed {
-    let link = |index, pod| Link { index, mtu: 1500, pod };
+    let link = |index| Link {
+        pod: false,
+        gateway: false,
+        ..pod_link(index)
+    };
     Observed {
-        links: BTreeMap::from([("lo".into(), link(1, false)), ("eth0".into(), link(2, false))]),
+        links: BTreeMap::from([("lo".into(), link(1)), ("eth0".into(), link(2))]),
         addresses: BTreeMap::from([(ip("192.168.0.1"), 2), (ip("fd00::1"), 2)]),
         sysctls: Sysctl::ALL.into_iter().map(|s| (s, false)).collect(),
         ..Observed::default()
@@ -77,18 +92,25 @@ pub fn desired() -> Desired {
 
 /// What a host is like once a kernel that refuses nothing has carried a plan out.
 pub fn carry_out(plan: &Plan, host: &mut Observed) {
-    for sysctl in &plan.sysctls {
-        host.sysctls.insert(*sysctl, true);
-    }
-    host.gateway |= plan.gateway;
-    for put in &plan.put {
-        host.routes.insert(put.key, put.route.clone());
-    }
-    for (key, _) in &plan.drop {
-        host.routes.remove(key);
-    }
-    for name in &plan.drop_links {
-        drop_link(host, name);
+    for step in &plan.steps {
+        match &step.change {
+            Change::TurnOn(sysctl) => {
+                host.sysctls.insert(*sysctl, true);
+            }
+            Change::PutGateway => host.gateway = true,
+            Change::MendLink { name, gateway } => {
+                let link = host.links.get_mut(name).unwrap();
+                link.up = true;
+                link.gateway |= *gateway;
+            }
+            Change::PutRoute { key, route, .. } => {
+                host.routes.insert(*key, route.clone());
+            }
+            Change::DropRoute { key, .. } => {
+                host.routes.remove(key);
+            }
+            Change::DropLink(name) => drop_link(host, name),
+        }
     }
 }
 
@@ -126,14 +148,15 @@ prop_compose! {
     pub fn arbitrary_observed()(
         routes in prop::collection::btree_map(arbitrary_prefix(), arbitrary_route(), 0..6),
         other_table in any::<bool>(),
-        links in prop::collection::btree_set(0u8..4, 0..4),
+        links in prop::collection::btree_map(0u8..4, any::<[bool; 2]>(), 0..4),
         gateway in any::<bool>(),
         forward in any::<[bool; 2]>(),
         addressed in any::<bool>(),
+        uplink in prop::bool::weighted(0.8),
     ) -> Observed {
         let mut observed = host();
-        for n in links {
-            observed.links.insert(link_name(n), Link { index: 10 + u32::from(n), mtu: 1500, pod: true });
+        for (n, [up, gateway]) in links {
+            observed.links.insert(link_name(n), Link { up, gateway, ..pod_link(10 + u32::from(n)) });
         }
         for (at, (prefix, route)) in routes.into_iter().enumerate() {
             let mut key = RouteKey::ours(prefix);
@@ -143,6 +166,7 @@ prop_compose! {
         observed.gateway = gateway;
         observed.sysctls = Sysctl::ALL.into_iter().zip(forward).collect();
         if !addressed { observed.addresses.clear(); }
+        if let Some(eth0) = observed.links.get_mut("eth0") { eth0.up = uplink; }
         observed
     }
 }

@@ -45,15 +45,6 @@ impl Arriving {
         })
     }
 
-    /// What was kept of an earlier connection.
-    pub(super) fn kept(store: Id, history: Vec<Span>) -> Self {
-        Self {
-            store,
-            history,
-            ..Self::default()
-        }
-    }
-
     /// The runs that the control plane has named.
     pub fn history(&self) -> &[Span] {
         &self.history
@@ -140,6 +131,24 @@ impl Arriving {
                 Received::State(Box::new(state))
             }
             None => Received::Nothing,
+        }
+    }
+}
+
+impl State {
+    /// A state that one snapshot of a store holds, and the runs of its writers.
+    ///
+    /// # Errors
+    /// If it is not whole, or not as the protocol says.
+    pub fn of_snapshot(store: Id, history: Vec<Span>, snapshot: Snapshot) -> Result<Self, Rejected> {
+        let mut arriving = Arriving {
+            store,
+            history,
+            ..Arriving::default()
+        };
+        match arriving.part(snapshot, &Self::default())? {
+            Received::State(state) => Ok(*state),
+            Received::Nothing | Received::Claim(_) => Err(Rejected::Parts),
         }
     }
 }

@@ -15,7 +15,7 @@ use portolan_wire::agent::{Snapshot, Span};
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 
-use super::{Arriving, Id, State, arriving::Received};
+use super::{Id, State};
 
 /// What the file begins with; the digit is the version.
 const MAGIC: &[u8; 8] = b"PTLDES2\n";
@@ -118,9 +118,5 @@ fn decode(content: &[u8]) -> Option<State> {
         MAGIC_1 => {}
         _ => return None,
     }
-    let snapshot = Snapshot::decode(rest).ok()?;
-    match Arriving::kept(store, history).part(snapshot, &State::default()) {
-        Ok(Received::State(state)) => Some(*state),
-        _ => None,
-    }
+    State::of_snapshot(store, history, Snapshot::decode(rest).ok()?).ok()
 }

@@ -1,11 +1,14 @@
 //! Rounds on a kernel in memory that can refuse.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use portolan_plan::testing::{
-    arbitrary_desired, arbitrary_observed, block_id, cidr, desired, host, ip, link_name, port_id,
+    arbitrary_desired, arbitrary_observed, block_id, cidr, desired, host, ip, link_name, pod_link, port_id,
 };
-use portolan_plan::{Link, PodRoute, Route, RouteKey, Target};
+use portolan_plan::{ForeignRoute, PodRoute, Route, RouteKey, Target};
+use portolan_sources::testing::{MemoryFiles, OnTheSpot, SeededRandom, SetClock};
+use portolan_sources::{Files as _, Ids};
 use proptest::prelude::*;
 
 use super::*;
@@ -13,20 +16,14 @@ use crate::kernel::fake::{FakeKernel, State};
 
 fn round(kernel: &FakeKernel, desired: &Desired, pods: &[PodRoute]) -> Outcome {
     let observed = kernel.state.lock().seen.clone();
-    apply(kernel, &plan(desired, pods, &observed))
+    let foreign = kernel.state.lock().foreign.clone();
+    apply(kernel, &plan(desired, pods, &observed, &foreign), &[]).0
 }
 
 #[test]
 fn an_empty_host_gets_everything_and_then_nothing() {
     let mut seen = host();
-    seen.links.insert(
-        link_name(7),
-        Link {
-            index: 9,
-            mtu: 1500,
-            pod: true,
-        },
-    );
+    seen.links.insert(link_name(7), pod_link(9));
     let kernel = FakeKernel::new(State {
         seen,
         ..State::default()
@@ -96,7 +93,7 @@ proptest! {
     fn a_second_round_has_nothing_to_do((wanted, pods) in arbitrary_desired(), seen in arbitrary_observed()) {
         let kernel = FakeKernel::new(State { seen, strangers: strangers(), ..State::default() });
         round(&kernel, &wanted, &pods);
-        let again = plan(&wanted, &pods, &kernel.state.lock().seen);
+        let again = plan(&wanted, &pods, &kernel.state.lock().seen, &Foreign::default());
         prop_assert!(again.is_empty(), "{again:?}");
         prop_assert_eq!(&kernel.state.lock().strangers, &strangers());
     }
@@ -110,8 +107,67 @@ proptest! {
         let mut rough = FakeKernel::new(State { seen, ..State::default() });
         rough.fail_at = Some(fail);
         let outcome = round(&rough, &wanted, &pods);
-        prop_assert_eq!(outcome.writes, if fail < all { all - 1 } else { all });
+        // What was refused, and the routes of up to four pods where it was their link.
+        let refused = all - outcome.writes;
+        prop_assert!(if fail < all { (1..=5).contains(&refused) } else { refused == 0 }, "{refused}");
         round(&rough, &wanted, &pods);
         prop_assert_eq!(&rough.state.lock().seen, &smooth.state.lock().seen);
+    }
+}
+
+/// A host that is in memory, without pods, as wanted after a first round.
+fn kept() -> (Arc<FakeKernel>, Host) {
+    let kernel = Arc::new(FakeKernel::new(State {
+        seen: host(),
+        ..State::default()
+    }));
+    let disk = MemoryFiles::default();
+    disk.make_folder(Path::new("/state")).unwrap();
+    let log = disk.open_log(Path::new("/state/pods.log")).unwrap();
+    let ids = Ids::new(Arc::new(SetClock::at(0)), Arc::new(SeededRandom::new(1)));
+    let pods = Pods::open(log, kernel.clone(), ids, Arc::new(OnTheSpot)).unwrap();
+    let host = Host::new(kernel.clone(), Arc::new(pods));
+    let first = host.converge(&desired()).unwrap();
+    assert_eq!(
+        (first.writes, first.exceptions, first.losses),
+        (6, vec![], BTreeMap::new())
+    );
+    (kernel, host)
+}
+
+#[test]
+fn what_others_have_is_read_again_once_that_is_announced() {
+    let (kernel, host) = kept();
+    kernel.state.lock().foreign.routes = vec![ForeignRoute {
+        key: RouteKey::ours(cidr("10.1.0.70/32")),
+        protocol: 4,
+        towards: "via 192.168.0.9".into(),
+    }];
+    let round = |signals: &Signals| host.round(&desired(), signals, None).unwrap().exceptions;
+    assert_eq!(round(&Signals::default()), [], "it costs a reading of the table");
+    let named = round(&Signals::everything());
+    assert_eq!(named[0].0, Object::Block(block_id(2)));
+    assert_eq!(round(&Signals::default()), named, "it is still there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loss_is_counted_from_its_first_sign_and_contested_in_the_end() {
+    let (kernel, host) = kept();
+    let key = RouteKey::ours(cidr("10.1.0.64/26"));
+    for nth in 1..=4 {
+        kernel.state.lock().seen.routes.remove(&key).unwrap();
+        let since = Instant::now();
+        tokio::time::advance(Duration::from_millis(2)).await;
+        let outcome = host.round(&desired(), &Signals::default(), Some(since)).unwrap();
+        let news = &outcome.losses[&LossKind::Routes];
+        assert_eq!(news.lost, 1);
+        if nth <= 3 {
+            assert_eq!((outcome.writes, news.open, outcome.exceptions.len()), (1, 0, 0));
+            assert_eq!(news.away, Duration::from_millis(2));
+        } else {
+            assert_eq!((outcome.writes, news.open, news.contested), (0, 1, true));
+            assert_eq!(outcome.exceptions[0].0, Object::Block(block_id(2)));
+            assert!(outcome.again.is_some_and(|again| again <= Duration::from_secs(60)));
+        }
     }
 }

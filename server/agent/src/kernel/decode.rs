@@ -27,6 +27,10 @@ const RTA_TABLE: u16 = 15;
 const RTA_VIA: u16 = 18;
 const RTA_ENCAP: u16 = 22;
 const RTA_NH_ID: u16 = 30;
+const NETCONFA_IFINDEX: u16 = 1;
+const NETCONFA_FORWARDING: u16 = 2;
+/// `NETCONFA_IFINDEX_ALL`: the switch of all links.
+const IFINDEX_ALL: i32 = -1;
 
 /// A link (`struct ifinfomsg` and attributes).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -174,6 +178,21 @@ pub(super) fn route(payload: &[u8]) -> Option<RawRoute> {
     Some(route)
 }
 
+/// Whether forwarding is on for all links, from the bytes of a `struct netconfmsg` after the netlink
+/// header; `None` for other switches, and those of one link.
+pub(super) fn forwarding(payload: &[u8]) -> Option<bool> {
+    let (mut all, mut on) = (false, None);
+    for attribute in NlasIterator::new(payload.get(4..)?).flatten() {
+        let value = attribute.value().first_chunk().map(|bytes| i32::from_ne_bytes(*bytes));
+        match attribute.kind() {
+            NETCONFA_IFINDEX => all = value == Some(IFINDEX_ALL),
+            NETCONFA_FORWARDING => on = value.map(|value| value != 0),
+            _ => {}
+        }
+    }
+    on.filter(|_| all)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,11 +222,27 @@ mod tests {
     }
 
     #[test]
+    fn forwarding_counts_where_it_is_of_all_links() {
+        let message = |index: i32, kind: u16, value: i32| {
+            let mut bytes = vec![2, 0, 0, 0];
+            bytes.extend(attribute(NETCONFA_IFINDEX, &index.to_ne_bytes()));
+            bytes.extend(attribute(kind, &value.to_ne_bytes()));
+            forwarding(&bytes)
+        };
+        assert_eq!(message(-1, NETCONFA_FORWARDING, 0), Some(false));
+        assert_eq!(message(-1, NETCONFA_FORWARDING, 1), Some(true));
+        assert_eq!(message(-2, NETCONFA_FORWARDING, 0), None, "of links made later");
+        assert_eq!(message(4, NETCONFA_FORWARDING, 0), None);
+        assert_eq!(message(-1, 3, 0), None, "reverse path filtering");
+    }
+
+    #[test]
     fn nonsense_is_nothing() {
         for bytes in [&[][..], &[2], &[2, 33, 0, 0, 254, 157, 0, 1, 0, 0, 0, 0], &[7; 11]] {
             assert_eq!(route(bytes), None, "{bytes:?}");
         }
         assert_eq!(link(&[0; 15]), None);
         assert_eq!(address(&[2, 24, 0, 0, 1, 0, 0, 0]), None);
+        assert_eq!(forwarding(&[2]), None);
     }
 }

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 use portolan_plan::testing::drop_link;
-use portolan_plan::{Link, Observed, RouteKey, Sysctl, Target, pod, pod_keys};
+use portolan_plan::{Foreign, Link, News, Observed, RouteKey, Sysctl, Target, pod, pod_keys};
+use portolan_shared::addr::Cidr;
+use tokio::sync::mpsc;
 
-use super::{AttachError, Attachment, Kernel, KernelError, NamespaceError, RouteChange, Wiring};
+use super::{AttachError, Attachment, Kernel, KernelError, NamespaceError, RouteChange, Told, Watch, Wiring};
 
 /// What the fake kernel holds: what is observed, and strangers' routes beside it.
 #[derive(Debug, Default, Clone)]
@@ -26,6 +28,8 @@ pub struct State {
     pub refuse_attach: bool,
     /// Pods' links are not removed.
     pub refuse_detach: bool,
+    /// What others have.
+    pub foreign: Foreign,
 }
 
 /// A fake kernel.
@@ -35,6 +39,7 @@ pub struct FakeKernel {
     pub state: Mutex<State>,
     /// The number of the call (from 0) that fails, if any.
     pub fail_at: Option<usize>,
+    listeners: Mutex<Vec<mpsc::UnboundedSender<News>>>,
 }
 
 impl FakeKernel {
@@ -43,7 +48,15 @@ impl FakeKernel {
         Self {
             state: Mutex::new(state),
             fail_at: None,
+            listeners: Mutex::default(),
         }
+    }
+
+    /// Tells all who listen.
+    pub fn tell(&self, news: &News) {
+        self.listeners
+            .lock()
+            .retain(|listener| listener.send(news.clone()).is_ok());
     }
 
     fn call(&self, what: &str, work: impl FnOnce(&mut State) -> Result<(), i32>) -> Result<(), KernelError> {
@@ -68,6 +81,16 @@ impl Kernel for FakeKernel {
         Ok(self.state.lock().seen.clone())
     }
 
+    fn foreign(&self, _: &[Cidr]) -> Result<Foreign, KernelError> {
+        Ok(self.state.lock().foreign.clone())
+    }
+
+    fn watch(&self) -> Result<Box<dyn Watch>, KernelError> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.listeners.lock().push(sender);
+        Ok(Box::new(FakeWatch(receiver)))
+    }
+
     fn change_routes(&self, changes: &[RouteChange]) -> Vec<Result<(), KernelError>> {
         let one = |change: &RouteChange| match change {
             RouteChange::Put { key, route, replace } => self.call(&key.to_string(), |state| {
@@ -79,10 +102,10 @@ impl Kernel for FakeKernel {
                 {
                     return Err(libc::EINVAL);
                 }
-                if let Target::Link(name) = &route.target
-                    && !state.seen.links.contains_key(name)
-                {
-                    return Err(libc::ENODEV);
+                if let Target::Link(name) = &route.target {
+                    let up = state.seen.links.get(name).map(|link| link.up);
+                    up.filter(|up| *up)
+                        .ok_or(if up.is_some() { libc::ENETDOWN } else { libc::ENODEV })?;
                 }
                 state.seen.routes.insert(*key, route.clone());
                 Ok(())
@@ -112,10 +135,33 @@ impl Kernel for FakeKernel {
         })
     }
 
+    fn mend_link(&self, name: &str, gateway: bool) -> Result<(), KernelError> {
+        self.call(name, |state| {
+            let link = state.seen.links.get_mut(name).ok_or(libc::ENODEV)?;
+            link.up = true;
+            link.gateway |= gateway;
+            Ok(())
+        })
+    }
+
     fn drop_link(&self, name: &str) -> Result<(), KernelError> {
         self.call(name, |state| {
             drop_link(&mut state.seen, name);
             Ok(())
+        })
+    }
+}
+
+/// What is told to a fake kernel's listeners.
+struct FakeWatch(mpsc::UnboundedReceiver<News>);
+
+impl Watch for FakeWatch {
+    fn next(&mut self) -> Told<'_> {
+        Box::pin(async {
+            match self.0.recv().await {
+                Some(news) => news,
+                None => std::future::pending().await,
+            }
         })
     }
 }
@@ -151,6 +197,8 @@ impl Wiring for FakeKernel {
             index,
             mtu: attachment.mtu,
             pod: true,
+            up: true,
+            gateway: attachment.addresses.iter().any(IpAddr::is_ipv6),
         };
         seen.links.insert(attachment.host_link.to_owned(), link);
         Ok(inode)

@@ -2,23 +2,28 @@
 
 #![expect(clippy::disallowed_methods, reason = "what is under /proc/sys is the kernel itself")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use netlink_packet_route::address::AddressScope;
-use portolan_plan::{Link, Observed, POD_GATEWAY_V4, ROUTE_PROTOCOL, Route, RouteKey, Sysctl, Target, is_pod_link};
-use portolan_shared::addr::Family;
+use portolan_plan::{
+    Foreign, Link, Observed, POD_GATEWAY_V4, POD_GATEWAY_V6, ROUTE_PROTOCOL, Route, RouteKey, Sysctl, Target,
+    is_pod_link,
+};
+use portolan_shared::addr::{Cidr, Family};
 use portolan_sources::Stopwatch;
 use portolan_wire::error_chain;
 
-use super::decode::{self, RawRoute};
+use super::decode::{self, RawAddress, RawRoute};
+use super::filter::Filter;
 use super::messages::NextHop;
 use super::netns::Home;
 use super::reaper::Reaper;
 use super::socket::Request;
 use super::sockets::Sockets;
+use super::watch::{NetlinkWatch, Watch};
 use super::{Kernel, KernelError, PodNamespace, RouteChange, messages};
 
 /// The kernel's number of `lo` in every namespace.
@@ -33,6 +38,7 @@ const UNREACHABLE: u8 = 7;
 pub struct Netlink {
     pub(super) sockets: Arc<Sockets>,
     pub(super) reaper: Reaper,
+    pub(super) filter: Filter,
 }
 
 impl Netlink {
@@ -55,6 +61,7 @@ impl Netlink {
         Self {
             reaper: Reaper::new(Arc::clone(&sockets), stopwatch),
             sockets,
+            filter: Filter::default(),
         }
     }
 
@@ -67,7 +74,7 @@ impl Netlink {
         }
     }
 
-    fn links(&self) -> Result<BTreeMap<String, Link>, KernelError> {
+    pub(super) fn links(&self) -> Result<BTreeMap<String, Link>, KernelError> {
         let replies = self.sockets.with(|socket| socket.dump(&messages::dump_links()))?;
         let links = replies
             .iter()
@@ -80,23 +87,21 @@ impl Netlink {
                         index: raw.index,
                         mtu: raw.mtu,
                         pod,
+                        up: raw.up,
+                        gateway: false,
                     },
                 )
             });
         Ok(links.collect())
     }
 
-    /// Every address, and whether the pods' gateway is where it belongs.
-    fn addresses(&self) -> Result<(BTreeMap<IpAddr, u32>, bool), KernelError> {
+    /// Every address of every link.
+    pub(super) fn addresses(&self) -> Result<Vec<RawAddress>, KernelError> {
         let replies = self.sockets.with(|socket| socket.dump(&messages::dump_addresses()))?;
-        let raw: Vec<_> = replies
+        Ok(replies
             .iter()
             .filter_map(|reply| decode::address(&reply.payload))
-            .collect();
-        let gateway = raw
-            .iter()
-            .any(|a| a.index == LOOPBACK && a.address == IpAddr::V4(POD_GATEWAY_V4) && a.scope == SCOPE_LINK);
-        Ok((raw.iter().map(|a| (a.address, a.index)).collect(), gateway))
+            .collect())
     }
 
     fn our_routes(&self, links: &BTreeMap<String, Link>) -> Result<BTreeMap<RouteKey, Route>, KernelError> {
@@ -129,7 +134,7 @@ impl Netlink {
     }
 }
 
-fn no_such_family(error: &KernelError) -> bool {
+pub(super) fn no_such_family(error: &KernelError) -> bool {
     matches!(
         error.errno(),
         Some(libc::EAFNOSUPPORT | libc::EOPNOTSUPP | libc::EINVAL)
@@ -163,8 +168,20 @@ fn observed_route(raw: &RawRoute, names: &BTreeMap<u32, &str>) -> (RouteKey, Rou
 
 impl Kernel for Netlink {
     fn observe(&self) -> Result<Observed, KernelError> {
-        let links = self.links()?;
-        let (addresses, gateway) = self.addresses()?;
+        let mut links = self.links()?;
+        let addresses = self.addresses()?;
+        let on_loopback =
+            |a: &RawAddress| a.index == LOOPBACK && a.address == IpAddr::V4(POD_GATEWAY_V4) && a.scope == SCOPE_LINK;
+        let gateway = addresses.iter().any(on_loopback);
+        let with_gateway: BTreeSet<u32> = addresses
+            .iter()
+            .filter(|a| a.address == IpAddr::V6(POD_GATEWAY_V6))
+            .map(|a| a.index)
+            .collect();
+        for link in links.values_mut() {
+            link.gateway = with_gateway.contains(&link.index);
+        }
+        let addresses = addresses.iter().map(|a| (a.address, a.index)).collect();
         let routes = self.our_routes(&links)?;
         let sysctls = Sysctl::ALL
             .into_iter()
@@ -252,6 +269,28 @@ impl Kernel for Netlink {
                 None => KernelError::Talk { what, source: error },
             }
         })
+    }
+
+    fn mend_link(&self, name: &str, gateway: bool) -> Result<(), KernelError> {
+        let link = self.find_link(name)?.ok_or_else(|| KernelError::Refused {
+            what: format!("the link {name}"),
+            errno: libc::ENODEV,
+            message: None,
+        })?;
+        let mut requests = vec![messages::link_up(link.index, name)];
+        if gateway {
+            let address = IpAddr::V6(POD_GATEWAY_V6);
+            requests.push(messages::new_address(link.index, address, 64, AddressScope::Link, name));
+        }
+        self.sockets.all(&requests)
+    }
+
+    fn foreign(&self, ranges: &[Cidr]) -> Result<Foreign, KernelError> {
+        self.read_foreign(ranges)
+    }
+
+    fn watch(&self) -> Result<Box<dyn Watch>, KernelError> {
+        Ok(Box::new(NetlinkWatch::open(&self.sockets)?))
     }
 
     fn drop_link(&self, name: &str) -> Result<(), KernelError> {

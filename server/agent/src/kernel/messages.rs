@@ -19,10 +19,25 @@ use portolan_shared::mac::MacAddress;
 
 use super::socket::Request;
 
+/// `RTM_NEWLINK`.
+pub(super) const NEW_LINK: u16 = 16;
 /// `RTM_DELLINK`.
 pub(super) const DEL_LINK: u16 = 17;
+/// `RTM_NEWADDR`.
+pub(super) const NEW_ADDRESS: u16 = 20;
+/// `RTM_DELADDR`.
+pub(super) const DEL_ADDRESS: u16 = 21;
+/// `RTM_NEWROUTE`.
+pub(super) const NEW_ROUTE: u16 = 24;
+/// `RTM_DELROUTE`.
+pub(super) const DEL_ROUTE: u16 = 25;
+/// `RTM_NEWNETCONF`: a switch such as forwarding was turned.
+pub(super) const NEW_NETCONF: u16 = 80;
 /// `RTNLGRP_LINK`: links that come, change and go.
 pub(super) const LINK_GROUP: u32 = 1;
+/// All that a host's network depends on: `RTNLGRP_LINK`, and of both families `_IFADDR`, `_ROUTE` and
+/// `_NETCONF`.
+pub(super) const ALL_GROUPS: [u32; 7] = [LINK_GROUP, 5, 9, 7, 11, 24, 25];
 
 fn family(family: Family) -> AddressFamily {
     match family {
@@ -294,6 +309,17 @@ pub(super) fn dump_routes(of: Family, protocol: u8) -> Request {
     Request::new(
         RouteNetlinkMessage::GetRoute(message),
         format!("the IPv{} routes", of.number()),
+    )
+}
+
+/// All routes of the main table.
+pub(super) fn dump_main_table(of: Family) -> Request {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family(of);
+    message.attributes.push(RouteAttribute::Table(MAIN_TABLE));
+    Request::new(
+        RouteNetlinkMessage::GetRoute(message),
+        format!("the IPv{} routes of the main table", of.number()),
     )
 }
 

@@ -2,7 +2,7 @@
 //!
 //! [`Socket`] frames requests and checks every reply; [`Netlink`] is the host's own kernel and
 //! implements [`Kernel`] (routes, gateway, switches: what a plan needs) and [`Wiring`] (pods'
-//! links). Flags are explicit at every call. A dump that the kernel marks as torn
+//! links); [`Watch`] is what the kernel announces of others' doing. Flags are explicit at every call. A dump that the kernel marks as torn
 //! (`NLM_F_DUMP_INTR`) is read again. Nothing here decides what should be: that is
 //! [`portolan_plan`].
 
@@ -10,21 +10,27 @@ mod decode;
 mod error;
 #[cfg(any(test, feature = "testing"))]
 pub mod fake;
+mod filter;
+mod foreign;
 mod host;
 mod messages;
 mod netns;
+mod own;
 mod reaper;
 mod socket;
 mod sockets;
+mod watch;
 mod wiring;
 
 pub use error::KernelError;
 pub use host::Netlink;
 pub use netns::{NamespaceError, PodNamespace};
 pub use socket::{Reply, Socket};
+pub use watch::{Told, Watch};
 pub use wiring::{AttachError, Attachment, Sandbox, Wiring};
 
-use portolan_plan::{Observed, Route, RouteKey, Sysctl};
+use portolan_plan::{Foreign, Observed, Route, RouteKey, Sysctl};
+use portolan_shared::addr::Cidr;
 
 /// One change of the routing table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +58,12 @@ pub trait Kernel: Send + Sync {
     /// Everything a plan needs to know, each table read whole and untorn.
     fn observe(&self) -> Result<Observed, KernelError>;
 
+    /// What others have that concerns pods of these ranges. Costs a reading of the main table.
+    fn foreign(&self, ranges: &[Cidr]) -> Result<Foreign, KernelError>;
+
+    /// Listens to what becomes of the kernel from now on. To be called within an asynchronous runtime.
+    fn watch(&self) -> Result<Box<dyn Watch>, KernelError>;
+
     /// Makes the changes in order and goes on after a failure; one result for each, in order.
     fn change_routes(&self, changes: &[RouteChange]) -> Vec<Result<(), KernelError>>;
 
@@ -60,6 +72,9 @@ pub trait Kernel: Send + Sync {
 
     /// Turns a switch on.
     fn turn_on(&self, sysctl: Sysctl) -> Result<(), KernelError>;
+
+    /// Sets the host's end of a pod's link up; with `gateway`, puts the pods' IPv6 gateway on it.
+    fn mend_link(&self, name: &str, gateway: bool) -> Result<(), KernelError>;
 
     /// Removes a link by name. A link that is not there is no error.
     fn drop_link(&self, name: &str) -> Result<(), KernelError>;

@@ -51,6 +51,7 @@ impl Reaper {
 
     /// Removes a link of the host; returns when it is in no namespace any more.
     pub(super) fn remove(&self, index: u32, name: &str) -> Result<(), KernelError> {
+        self.sockets.own().removing(index);
         if self.sleeping.fetch_add(1, Ordering::Relaxed) >= MOST_THREADS {
             self.sleeping.fetch_sub(1, Ordering::Relaxed);
             return self

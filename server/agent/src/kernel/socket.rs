@@ -1,7 +1,7 @@
 //! One netlink socket: requests out, every reply accounted for.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 use netlink_packet_core::{
@@ -9,8 +9,10 @@ use netlink_packet_core::{
     NLMSG_NOOP, NLMSG_OVERRUN, NetlinkHeader, NetlinkMessage, NetlinkPayload, NlasIterator,
 };
 use netlink_packet_route::RouteNetlinkMessage;
+use rustix::net::RecvFlags;
 
 use super::KernelError;
+use super::own::{KnownPort, Own};
 
 /// Bytes of `struct nlmsghdr`.
 const HEADER: usize = 16;
@@ -31,10 +33,19 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 /// `NLMSGERR_ATTR_MSG`: the kernel's own words about a refusal.
 const ERROR_MESSAGE: u16 = 1;
 
+/// What a request asks.
+#[derive(Clone)]
+pub(super) enum Body {
+    /// Something of routing.
+    Route(Box<RouteNetlinkMessage>),
+    /// A message of another protocol: its type, and its bytes after the netlink header.
+    Raw(u16, Vec<u8>),
+}
+
 /// A request, with the words for it in an error.
 pub(super) struct Request {
     /// The message.
-    pub message: RouteNetlinkMessage,
+    pub body: Body,
     /// Flags beyond `NLM_F_REQUEST` and `NLM_F_ACK`.
     pub flags: u16,
     /// What it is about, such as "the route 10.1.0.64/26".
@@ -44,8 +55,13 @@ pub(super) struct Request {
 impl Request {
     /// A request with no flags of its own.
     pub(super) fn new(message: RouteNetlinkMessage, what: impl Into<String>) -> Self {
+        Self::of(Body::Route(Box::new(message)), what)
+    }
+
+    /// A request of any protocol, with no flags of its own.
+    pub(super) fn of(body: Body, what: impl Into<String>) -> Self {
         Self {
-            message,
+            body,
             flags: 0,
             what: what.into(),
         }
@@ -63,43 +79,63 @@ impl Request {
 pub struct Reply {
     /// `RTM_*`.
     pub kind: u16,
+    /// Of a notification: the port of the socket whose request caused it; 0: no request did.
+    pub port: u32,
     /// The family's header and the attributes.
     pub payload: Vec<u8>,
 }
 
-/// A routing socket. It belongs to the network namespace in which it was opened, wherever it is
-/// used.
+/// A netlink socket, mostly for routing. It belongs to the network namespace in which it was opened,
+/// wherever it is used.
 pub struct Socket {
     inner: netlink_sys::Socket,
     sequence: u32,
     buffer: Vec<u8>,
+    port: u32,
+    /// While it is there, what is asked through it is known as our own doing.
+    known: Option<KnownPort>,
 }
 
 impl Socket {
-    /// Opens one in the calling thread's network namespace, with strict checking of requests (so
-    /// that dumps are filtered by the kernel) and the kernel's own words in errors.
+    /// Opens one for routing in the calling thread's network namespace, with strict checking of requests
+    /// (so that dumps are filtered by the kernel) and the kernel's own words in errors.
     pub fn open() -> io::Result<Self> {
-        let inner = netlink_sys::Socket::new(netlink_sys::protocols::NETLINK_ROUTE)?;
+        Self::open_for(netlink_sys::protocols::NETLINK_ROUTE)
+    }
+
+    /// The same for another protocol of netlink.
+    pub(super) fn open_for(protocol: isize) -> io::Result<Self> {
+        let mut inner = netlink_sys::Socket::new(protocol)?;
+        let port = inner.bind_auto()?.port_number();
         inner.set_ext_ack(true)?;
         inner.set_cap_ack(true)?;
         inner.set_netlink_get_strict_chk(true)?;
         let fd = inner.as_fd();
-        // Beyond the system's limit only with CAP_NET_ADMIN of the first user namespace.
-        if rustix::net::sockopt::set_socket_recv_buffer_size_force(fd, RECEIVE_BUFFER).is_err() {
-            rustix::net::sockopt::set_socket_recv_buffer_size(fd, RECEIVE_BUFFER)?;
-        }
+        set_receive_buffer(fd, RECEIVE_BUFFER)?;
         rustix::net::sockopt::set_socket_timeout(fd, rustix::net::sockopt::Timeout::Recv, Some(REPLY_TIMEOUT))?;
         Ok(Self {
             inner,
             sequence: 0,
             buffer: vec![0; 64 << 10],
+            port,
+            known: None,
         })
+    }
+
+    /// Makes it known as ours for as long as it is open.
+    pub(super) fn known_as(mut self, own: &Own) -> Self {
+        self.known = Some(own.port(self.port));
+        self
     }
 
     /// Makes it hear the notifications of `group` (`RTNLGRP_*`).
     pub(super) fn listen(&mut self, group: u32) -> io::Result<()> {
-        self.inner.bind_auto()?;
         self.inner.add_membership(group)
+    }
+
+    /// Takes up to `bytes` of notifications that were not read yet, where the system allows it.
+    pub(super) fn hold(&mut self, bytes: usize) -> io::Result<()> {
+        set_receive_buffer(self.inner.as_fd(), bytes)
     }
 
     /// Sends requests in order and waits for the acknowledgement of each. The kernel continues after one that it
@@ -131,7 +167,7 @@ impl Socket {
         let first = self.sequence.wrapping_add(1);
         let mut out = Vec::with_capacity(requests.len() * 128);
         for request in requests {
-            self.encode(&request.message, NLM_F_REQUEST | NLM_F_ACK | request.flags, &mut out);
+            self.encode(&request.body, NLM_F_REQUEST | NLM_F_ACK | request.flags, &mut out);
         }
         self.send(&out)?;
         let mut results: Vec<Option<Result<(), KernelError>>> = requests.iter().map(|_| None).collect();
@@ -157,10 +193,7 @@ impl Socket {
                     }
                     NLMSG_NOOP | NLMSG_DONE => {}
                     NLMSG_OVERRUN => return Err(io::Error::from_raw_os_error(libc::ENOBUFS)),
-                    kind => objects[at].push(Reply {
-                        kind,
-                        payload: frame.payload.to_vec(),
-                    }),
+                    _ => objects[at].push(frame.reply()),
                 }
             }
         }
@@ -195,7 +228,7 @@ impl Socket {
     fn dump_once(&mut self, request: &Request) -> Result<Option<Vec<Reply>>, KernelError> {
         let talk = |error: io::Error| talk_error(&request.what, &error);
         let mut out = Vec::new();
-        self.encode(&request.message, NLM_F_REQUEST | NLM_F_DUMP | request.flags, &mut out);
+        self.encode(&request.body, NLM_F_REQUEST | NLM_F_DUMP | request.flags, &mut out);
         let sequence = self.sequence;
         self.send(&out).map_err(talk)?;
         let mut dump = Dump::default();
@@ -209,27 +242,42 @@ impl Socket {
         }
     }
 
-    /// The next notifications; only for a socket that listens.
+    /// The next notifications; only for a socket that listens. Waits for them.
     pub(super) fn notifications(&mut self) -> io::Result<Vec<Reply>> {
         let length = self.receive()?;
-        Ok(Frames(&self.buffer[..length])
-            .map(|f| Reply {
-                kind: f.kind,
-                payload: f.payload.to_vec(),
-            })
-            .collect())
+        Ok(Frames(&self.buffer[..length]).map(|frame| frame.reply()).collect())
     }
 
-    fn encode(&mut self, message: &RouteNetlinkMessage, flags: u16, out: &mut Vec<u8>) {
+    /// The same without waiting: an error of the kind `WouldBlock` when there are none.
+    pub(super) fn notifications_now(&mut self) -> io::Result<Vec<Reply>> {
+        let length = self.receive_with(RecvFlags::DONTWAIT)?;
+        Ok(Frames(&self.buffer[..length]).map(|frame| frame.reply()).collect())
+    }
+
+    fn encode(&mut self, body: &Body, flags: u16, out: &mut Vec<u8>) {
         self.sequence = self.sequence.wrapping_add(1);
-        let mut header = NetlinkHeader::default();
-        header.flags = flags;
-        header.sequence_number = self.sequence;
-        let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message.clone()));
-        message.finalize();
         let start = out.len();
-        out.resize(start + message.buffer_len().next_multiple_of(4), 0);
-        message.serialize(&mut out[start..]);
+        match body {
+            Body::Route(message) => {
+                let mut header = NetlinkHeader::default();
+                header.flags = flags;
+                header.sequence_number = self.sequence;
+                let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage((**message).clone()));
+                message.finalize();
+                out.resize(start + message.buffer_len().next_multiple_of(4), 0);
+                message.serialize(&mut out[start..]);
+            }
+            Body::Raw(kind, payload) => {
+                let length = u32::try_from(HEADER + payload.len()).unwrap_or(u32::MAX);
+                out.extend(length.to_ne_bytes());
+                out.extend(kind.to_ne_bytes());
+                out.extend(flags.to_ne_bytes());
+                out.extend(self.sequence.to_ne_bytes());
+                out.extend([0; 4]);
+                out.extend(payload);
+                out.resize(out.len().next_multiple_of(4), 0);
+            }
+        }
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -245,8 +293,12 @@ impl Socket {
 
     /// One datagram into the buffer; its length.
     fn receive(&mut self) -> io::Result<usize> {
+        self.receive_with(RecvFlags::empty())
+    }
+
+    fn receive_with(&mut self, flags: RecvFlags) -> io::Result<usize> {
         loop {
-            let received = rustix::net::recv(&self.inner, self.buffer.as_mut_slice(), rustix::net::RecvFlags::TRUNC);
+            let received = rustix::net::recv(&self.inner, self.buffer.as_mut_slice(), RecvFlags::TRUNC | flags);
             match received {
                 Ok((_, whole)) if whole > self.buffer.len() => {
                     return Err(io::Error::new(
@@ -266,6 +318,20 @@ impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.inner.as_fd()
     }
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.inner.as_raw_fd()
+    }
+}
+
+/// Beyond the system's limit only with CAP_NET_ADMIN of the first user namespace.
+fn set_receive_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    if rustix::net::sockopt::set_socket_recv_buffer_size_force(fd, bytes).is_err() {
+        rustix::net::sockopt::set_socket_recv_buffer_size(fd, bytes)?;
+    }
+    Ok(())
 }
 
 fn talk_error(what: &str, error: &io::Error) -> KernelError {
@@ -297,11 +363,8 @@ impl Dump {
             NLMSG_DONE | NLMSG_ERROR => Some(frame.outcome(what)),
             NLMSG_NOOP => None,
             NLMSG_OVERRUN => Some(Err(talk_error(what, &io::Error::from_raw_os_error(libc::ENOBUFS)))),
-            kind => {
-                self.objects.push(Reply {
-                    kind,
-                    payload: frame.payload.to_vec(),
-                });
+            _ => {
+                self.objects.push(frame.reply());
                 None
             }
         }
@@ -313,10 +376,19 @@ struct Frame<'a> {
     kind: u16,
     flags: u16,
     sequence: u32,
+    port: u32,
     payload: &'a [u8],
 }
 
 impl Frame<'_> {
+    fn reply(&self) -> Reply {
+        Reply {
+            kind: self.kind,
+            port: self.port,
+            payload: self.payload.to_vec(),
+        }
+    }
+
     /// What an error or end-of-dump message says: a negative errno, then perhaps the kernel's words.
     fn outcome(&self, what: &str) -> Result<(), KernelError> {
         let Some((code, rest)) = self.payload.split_first_chunk::<4>() else {
@@ -370,12 +442,14 @@ impl<'a> Iterator for Frames<'a> {
         let length = u32::from_ne_bytes(field(0)?) as usize;
         let kind_and_flags = field(4)?;
         let sequence = u32::from_ne_bytes(field(8)?);
+        let port = u32::from_ne_bytes(field(12)?);
         let payload = bytes.get(HEADER..length)?;
         self.0 = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
         Some(Frame {
             kind: u16::from_ne_bytes([kind_and_flags[0], kind_and_flags[1]]),
             flags: u16::from_ne_bytes([kind_and_flags[2], kind_and_flags[3]]),
             sequence,
+            port,
             payload,
         })
     }

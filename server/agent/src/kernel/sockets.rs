@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 
 use super::KernelError;
 use super::netns::Home;
+use super::own::Own;
 use super::socket::{Reply, Request, Socket};
 
 /// Sockets kept open between uses.
@@ -15,6 +16,7 @@ const KEPT_SOCKETS: usize = 8;
 pub(super) struct Sockets {
     home: Home,
     idle: Mutex<Vec<Socket>>,
+    own: Own,
 }
 
 impl Sockets {
@@ -23,12 +25,18 @@ impl Sockets {
         Self {
             home,
             idle: Mutex::default(),
+            own: Own::default(),
         }
     }
 
     /// A new socket in the host's namespace.
     pub(super) fn open(&self) -> io::Result<Socket> {
-        self.home.run(Socket::open)?
+        Ok(self.home.run(Socket::open)??.known_as(&self.own))
+    }
+
+    /// What is done through them, and what else is our own doing.
+    pub(super) fn own(&self) -> &Own {
+        &self.own
     }
 
     /// Lends a socket. One whose conversation broke is closed rather than kept.

@@ -14,7 +14,7 @@ use portolan_shared::addr::{Cidr, Family};
 use portolan_shared::mac::MacAddress;
 use portolan_wire::error_chain;
 
-use super::decode::{self, RawLink};
+use super::decode::{self, RawAddress, RawLink};
 use super::messages::{self, NextHop, Veth};
 use super::socket::Request;
 use super::{KernelError, NamespaceError, Netlink, PodNamespace, Socket};
@@ -280,6 +280,14 @@ impl Netlink {
     ) -> Result<(), KernelError> {
         if !link.up {
             found.push(format!("the host's end {} is down", attachment.host_link));
+        }
+        let has_v6 = attachment.addresses.iter().any(IpAddr::is_ipv6);
+        let gateway = |a: &RawAddress| a.index == link.index && a.address == IpAddr::V6(POD_GATEWAY_V6);
+        if has_v6 && !self.addresses()?.iter().any(gateway) {
+            found.push(format!(
+                "the host's end {} has lost the gateway {POD_GATEWAY_V6}",
+                attachment.host_link
+            ));
         }
         for family in families(attachment.addresses) {
             let dump = messages::dump_routes(family, ROUTE_PROTOCOL);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use portolan_plan::Desired;
+use portolan_plan::{Desired, Signals};
 use portolan_sources::{Clock as _, Files, SystemClock, SystemFiles};
 use portolan_wire::PROTOCOL;
 use portolan_wire::agent::{
@@ -17,7 +17,7 @@ use prost::Message as _;
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
@@ -25,7 +25,8 @@ use crate::converge::{Apply, Rounds};
 use crate::desired::disk::DesiredFile;
 use crate::host::Outcome;
 use crate::identity::testing::{Authority, Peer as Socket};
-use crate::kernel::KernelError;
+use crate::kernel::fake::FakeKernel;
+use crate::kernel::{Kernel as _, KernelError, Watch};
 use crate::pods::tests::Rig;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -44,8 +45,12 @@ fn disk() -> Arc<dyn Files> {
 struct Willing;
 
 impl Apply for Willing {
-    fn converge(&self, _: &Desired) -> Result<Outcome, KernelError> {
+    fn converge(&self, _: &Desired, _: &Signals, _: Option<Instant>) -> Result<Outcome, KernelError> {
         Ok(Outcome::default())
+    }
+
+    fn watch(&self) -> Result<Box<dyn Watch>, KernelError> {
+        FakeKernel::default().watch()
     }
 }
 
@@ -71,7 +76,8 @@ impl Rigged {
         let file = DesiredFile::new(Arc::clone(&sources.files), home.path());
         let kept = file.load().unwrap().map(Arc::new);
         let desired = watch::Sender::new(kept.clone().unwrap_or_default());
-        let rounds = Rounds::new(Arc::new(Willing), OWN, file, kept, sources.workers.clone());
+        let (workers, clock) = (sources.workers.clone(), Arc::clone(&sources.clock));
+        let rounds = Rounds::new(Arc::new(Willing), OWN, file, kept, workers, clock);
         let (pods, seen) = (Arc::new(pods), desired.subscribe());
         let (standing, work) = (rounds.standing(), rounds.run(desired.subscribe()));
         let context = SessionContext {

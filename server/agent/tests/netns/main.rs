@@ -6,6 +6,8 @@
 )]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
+mod filter;
+mod healing;
 mod plugin;
 mod rounds;
 mod traffic;

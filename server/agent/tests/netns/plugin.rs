@@ -117,6 +117,14 @@ fn a_check_tells_what_somebody_changed() {
             format!("-n {} route del {address}/32", node.namespace.0),
             "the host has lost",
         ),
+        (
+            format!("-n {} link set {} down", node.namespace.0, pod.link()),
+            "is down",
+        ),
+        (
+            format!("-n {} addr del fe80::1/64 dev {}", node.namespace.0, pod.link()),
+            "has lost the gateway fe80::1",
+        ),
     ] {
         ip(&damage);
         complaint(&pod, says);

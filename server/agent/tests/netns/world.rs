@@ -10,15 +10,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use portolan_agent::cni;
+use portolan_agent::converge::{Exception, Rounds, Standing, Subject};
+use portolan_agent::desired::State;
+use portolan_agent::desired::disk::DesiredFile;
 use portolan_agent::host::Host;
 use portolan_agent::kernel::{Netlink, PodNamespace};
 use portolan_agent::machine::Sources;
 use portolan_agent::pods::Pods;
-use portolan_plan::{Desired, NodeAddresses, OwnBlock, RemoteBlock};
-use portolan_shared::ids::BlockId;
+use portolan_plan::{Desired, Loss, LossKind, NodeAddresses, OwnBlock, RemoteBlock};
+use portolan_shared::addr::Family;
+use portolan_shared::ids::{BlockId, NodeId};
 use portolan_sources::SystemStopwatch;
+use portolan_wire::agent as wire;
+use portolan_wire::field::{address_bytes, prefix_message};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 /// Set to run the suite where nobody may make namespaces; the runner counts what it skips.
 const SKIP: &str = "PORTOLAN_SKIP_PRIVILEGED";
@@ -84,9 +91,22 @@ pub(crate) fn path_of(namespace: &str) -> PathBuf {
 /// How long a test waits for what must happen, on a machine as busy as may be.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a test waits for what an agent does by itself: shorter than a minute, after which it would
+/// look at everything without being told.
+const SOON: Duration = Duration::from_secs(30);
+
 /// Polls until `condition` holds.
-pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
+pub(crate) fn eventually(what: &str, condition: impl FnMut() -> bool) {
+    within(PATIENCE, what, condition);
+}
+
+/// Polls until `condition` holds, which an agent brings about that was told.
+pub(crate) fn soon(what: &str, condition: impl FnMut() -> bool) {
+    within(SOON, what, condition);
+}
+
+fn within(patience: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + patience;
     while !condition() {
         assert!(Instant::now() < end, "never: {what}");
         std::thread::yield_now();
@@ -117,7 +137,7 @@ pub(crate) struct Node {
     pub(crate) number: u8,
     pub(crate) kernel: Arc<Netlink>,
     pub(crate) pods: Arc<Pods>,
-    pub(crate) host: Host,
+    pub(crate) host: Arc<Host>,
     pub(crate) namespace: Namespace,
     folder: tempfile::TempDir,
     runtime: Option<tokio::runtime::Runtime>,
@@ -236,6 +256,63 @@ impl Cluster {
         }
     }
 
+    /// The same as it comes from the control plane.
+    pub(crate) fn state(&self, number: u8) -> State {
+        let desired = self.desired(number);
+        let block = |id: BlockId, prefix, node: u8| wire::Block {
+            id: id.as_bytes().to_vec(),
+            node_id: node_id(node).as_bytes().to_vec(),
+            prefix: Some(prefix_message(prefix)),
+            ..wire::Block::default()
+        };
+        let of_node = |node: &Node| {
+            let all = blocks(node.number, self.dual).into_iter();
+            all.map(|b| block(b.id, b.prefix, node.number)).collect::<Vec<_>>()
+        };
+        let node = |node: &Node| wire::Node {
+            id: node_id(node.number).as_bytes().to_vec(),
+            name: format!("node-{}", node.number),
+            addresses: [Family::V4, Family::V6]
+                .into_iter()
+                .filter_map(|family| addresses(node.number, self.dual).of(family))
+                .map(address_bytes)
+                .collect(),
+            ..wire::Node::default()
+        };
+        let snapshot = wire::Snapshot {
+            revision: 1,
+            cluster: Some(wire::Cluster {
+                id: vec![9; 16],
+                mtu: desired.mtu,
+                pod_ranges: desired.pod_ranges.iter().copied().map(prefix_message).collect(),
+                ..wire::Cluster::default()
+            }),
+            nodes: self.nodes.iter().map(node).collect(),
+            blocks: self.nodes.iter().flat_map(of_node).collect(),
+            ..wire::Snapshot::default()
+        };
+        State::of_snapshot([7; 16], Vec::new(), snapshot).unwrap()
+    }
+
+    /// The agent of a host goes on by itself, as it does in a cluster.
+    pub(crate) fn keep(&self, number: u8) -> Kept {
+        let (node, state) = (self.node(number), self.state(number));
+        assert_eq!(state.desired(node_id(number)), self.desired(number));
+        let sources = Sources::system().unwrap();
+        let file = DesiredFile::new(Arc::clone(&sources.files), node.folder.path());
+        let (workers, clock) = (sources.workers, sources.clock);
+        let rounds = Rounds::new(node.host.clone(), node_id(number), file, None, workers, clock);
+        let standing = rounds.standing();
+        let (desired, receiver) = watch::channel(Arc::new(state));
+        node.runtime.as_ref().unwrap().spawn(rounds.run(receiver));
+        let kept = Kept {
+            standing,
+            _desired: desired,
+        };
+        kept.until("the first round", |standing| standing.revision == 1);
+        kept
+    }
+
     /// A pod's namespace on a host, without a network.
     pub(crate) fn sandbox(&self, number: u8) -> Sandbox {
         let name = format!("{}-p{number}-{}", self.prefix, COUNTER.fetch_add(1, Ordering::Relaxed));
@@ -255,6 +332,56 @@ impl Cluster {
     pub(crate) fn node(&self, number: u8) -> &Node {
         &self.nodes[usize::from(number) - 1]
     }
+}
+
+/// An agent that goes on by itself.
+pub(crate) struct Kept {
+    standing: watch::Receiver<Standing>,
+    _desired: watch::Sender<Arc<State>>,
+}
+
+impl Kept {
+    /// What it says of its host.
+    pub(crate) fn standing(&self) -> Standing {
+        self.standing.borrow().clone()
+    }
+
+    /// Waits until it says something.
+    pub(crate) fn until(&self, what: &str, says: impl Fn(&Standing) -> bool) -> Standing {
+        let mut standing = self.standing();
+        soon(what, || {
+            standing = self.standing();
+            says(&standing)
+        });
+        standing
+    }
+
+    /// Waits until it says that a loss of this kind is over.
+    pub(crate) fn until_healed(&self, kind: LossKind, nth: u32) -> Loss {
+        let healed = |loss: &&Loss| loss.kind == kind && loss.today == nth && loss.back_after_ms.is_some();
+        let standing = self.until(&format!("loss {nth} of {kind:?} is over"), |standing| {
+            standing.losses.iter().any(|loss| healed(&loss))
+        });
+        standing.losses.iter().find(healed).unwrap().clone()
+    }
+
+    /// Waits until it says this of somebody.
+    pub(crate) fn until_said(&self, subject: Subject, words: &str) -> Standing {
+        self.until(&format!("{words:?} of {subject:?}"), |standing| {
+            let said = |e: &Exception| e.subject == subject && e.reason.contains(words);
+            standing.exceptions.iter().any(said)
+        })
+    }
+
+    /// Waits until it says that all is well.
+    pub(crate) fn until_well(&self) {
+        self.until("all is well", |standing| standing.exceptions.is_empty());
+    }
+}
+
+/// The id of a node.
+pub(crate) fn node_id(number: u8) -> NodeId {
+    NodeId::from_bytes([number; 16])
 }
 
 /// A pod's namespace, and what its ADD was answered.
@@ -299,7 +426,7 @@ impl Node {
         let log = sources.files.open_log(&folder.path().join("pods.log")).unwrap();
         let pods = Pods::open(log, kernel.clone(), sources.ids(), sources.sync_thread.clone()).unwrap();
         let pods = Arc::new(pods);
-        let host = Host::new(kernel.clone(), pods.clone());
+        let host = Arc::new(Host::new(kernel.clone(), pods.clone()));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
