@@ -52,12 +52,7 @@ impl NodeState {
             blocks: view.blocks_of_node(node.id).cloned().collect(),
             cluster_revision: view.cluster_revision(node.cluster),
             no_route: None,
-            no_block: match node.joined_at {
-                Some(_) => view
-                    .node_status(node.id)
-                    .is_some_and(|status| status.online && status.wants_block.is_some()),
-                None => is_full(view, node.cluster),
-            },
+            no_block: lacks_block(view, node),
         };
         let mut no_routes = state.others_blocks().filter_map(|e| {
             let block = view.block(BlockId::from_bytes(e.id))?;
@@ -168,6 +163,16 @@ impl NodeState {
     }
 }
 
+/// Whether a node wants a block and gets none, or could not join for lack of one.
+pub fn lacks_block(view: &View, node: &Node) -> bool {
+    match node.joined_at {
+        Some(_) => view
+            .node_status(node.id)
+            .is_some_and(|status| status.online && status.wants_block.is_some()),
+        None => is_full(view, node.cluster),
+    }
+}
+
 /// Whether all blocks of a cluster are leased.
 fn is_full(view: &View, cluster: ClusterId) -> bool {
     let total = view
@@ -180,10 +185,10 @@ fn is_full(view: &View, cluster: ClusterId) -> bool {
 /// Most nodes named that have empty blocks.
 const EMPTY_NAMED: usize = 5;
 
-/// That nodes of a cluster get no block, if so; `nodes` are all of the cluster's.
-pub fn no_block<'a>(view: &View, nodes: impl IntoIterator<Item = &'a NodeState>) -> Option<NoBlock> {
-    let mut nodes = nodes.into_iter().filter(|state| state.no_block);
-    let first = Arc::clone(&nodes.next()?.node);
+/// That nodes of a cluster get no block, if some of these [lack](lacks_block) one.
+pub fn no_block<'a>(view: &View, nodes: impl IntoIterator<Item = &'a Arc<Node>>) -> Option<NoBlock> {
+    let mut nodes = nodes.into_iter().filter(|node| lacks_block(view, node));
+    let first = nodes.next()?;
     let blocks = view.blocks_of(first.cluster);
     let empty = |block: &&Arc<Block>| {
         let at = block.cidr.first();

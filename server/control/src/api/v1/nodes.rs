@@ -28,7 +28,7 @@ pub async fn list(call: Call, path: Segments) -> Answer {
             .nodes_of(cluster.id)
             .map(|node| NodeFacts::of(view, node))
             .collect();
-        let no_block = no_block(view, facts.iter().map(|facts| &facts.state));
+        let no_block = no_block(view, view.nodes_of(cluster.id));
         Ok::<_, Failure>((view.head(), facts, no_block))
     })?;
     let row = |facts: &NodeFacts| facts.row(call.caller.now, no_block.as_ref());
@@ -51,7 +51,7 @@ async fn issue(call: &Call, cluster: &Arc<Cluster>, node: Option<NodeId>) -> Ans
     let (facts, prefix, mtu) = call.control().read(|view| {
         let facts = node.and_then(|id| view.node(id)).map(|node| {
             let facts = NodeFacts::of(view, node);
-            let no_block = no_block(view, [&facts.state]);
+            let no_block = no_block(view, [node]);
             (facts, no_block)
         });
         let prefix = view.subnet(cluster.node_subnet).map(|subnet| subnet.cidr.prefix());

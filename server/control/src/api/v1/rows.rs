@@ -241,10 +241,7 @@ impl SubnetFacts {
         };
         let no_block = match subnet.purpose {
             Purpose::General | Purpose::Nodes(_) => None,
-            Purpose::Pods(id) => {
-                let nodes: Vec<NodeState> = view.nodes_of(id).map(|node| NodeState::of(view, node)).collect();
-                no_block(view, &nodes)
-            }
+            Purpose::Pods(id) => no_block(view, view.nodes_of(id)),
         };
         Self {
             subnet: Arc::clone(subnet),

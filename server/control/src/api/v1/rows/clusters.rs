@@ -27,10 +27,6 @@ pub struct ClusterFacts {
 impl ClusterFacts {
     /// From the view.
     pub fn of(view: &View, cluster: &Arc<Cluster>) -> Self {
-        let nodes: Vec<NodeState> = view
-            .nodes_of(cluster.id)
-            .map(|node| NodeState::of(view, node))
-            .collect();
         Self {
             cluster: Arc::clone(cluster),
             network: view.network(cluster.network).cloned(),
@@ -38,8 +34,11 @@ impl ClusterFacts {
                 .subnet(cluster.node_subnet)
                 .cloned()
                 .zip(view.subnet(cluster.pod_subnet).cloned()),
-            no_block: no_block(view, &nodes),
-            nodes,
+            no_block: no_block(view, view.nodes_of(cluster.id)),
+            nodes: view
+                .nodes_of(cluster.id)
+                .map(|node| NodeState::of(view, node))
+                .collect(),
             pods: view.pod_count(PortScope::Cluster(cluster.id)),
             blocks: view.count_of::<Block>(cluster.id),
         }
@@ -116,8 +115,7 @@ impl ClusterFacts {
 
 /// What a node's row is made of.
 pub struct NodeFacts {
-    /// What its state depends on.
-    pub state: NodeState,
+    state: NodeState,
     blocks: Vec<(Arc<Block>, u64)>,
     pods: u64,
 }
