@@ -3,11 +3,12 @@
 //! A command holds everything its decision needs besides the view: ids and times are drawn by the
 //! writer from its own sources, so the same commands on the same view give the same outcome.
 
+mod claim;
 mod request;
 
 use std::net::IpAddr;
 
-use portolan_shared::addr::{Cidr, IpRange};
+use portolan_shared::addr::IpRange;
 use portolan_shared::check::{HostRoute, SubnetSpec};
 use portolan_shared::cluster::ClusterSpec;
 use portolan_shared::ids::{
@@ -17,8 +18,9 @@ use portolan_shared::mac::MacAddress;
 use portolan_shared::v1::Side;
 
 use crate::kinds::KindCommand;
-use crate::model::{Assignment, Exception, KeptAnswer, Micros, Pod, Revision, Session, Tickets, User};
+use crate::model::{Assignment, Exception, KeptAnswer, Loss, Micros, Pod, Revision, Session, Tickets, User};
 
+pub use claim::{Claim, ClaimedBlock, ClaimedNode};
 pub use request::{Actor, Outcome, Repetition, Request, Via};
 
 /// A new network.
@@ -83,47 +85,6 @@ pub struct SubnetChange {
     pub pools: Option<Vec<IpRange>>,
     pub dns: Option<Vec<IpAddr>>,
     pub routes: Option<Vec<HostRoute>>,
-}
-
-/// What an agent holds of a history that was lost. Its leases have been verified.
-#[derive(Debug, Clone)]
-pub struct Claim {
-    /// The node that shows it.
-    pub node: NodeId,
-    /// The newest revision of the other history that it has.
-    pub shown: Revision,
-    /// The newest revision that both histories have; `None`: none that is known.
-    pub fork: Option<Revision>,
-    /// Nodes that the store lacks, as far as they are known.
-    pub nodes: Vec<ClaimedNode>,
-    /// Blocks that the store lacks.
-    pub blocks: Vec<ClaimedBlock>,
-}
-
-/// A node of a history that was lost.
-#[derive(Debug, Clone)]
-pub struct ClaimedNode {
-    /// Its id there.
-    pub id: NodeId,
-    /// Its name there: a label.
-    pub name: String,
-    /// Its addresses there.
-    pub addresses: Vec<IpAddr>,
-}
-
-/// A lease of a history that was lost.
-#[derive(Debug, Clone)]
-pub struct ClaimedBlock {
-    /// Its id there.
-    pub id: BlockId,
-    /// The node it was leased to.
-    pub node: NodeId,
-    /// SHA-256 of the public key of the machine that was that node.
-    pub machine: [u8; 32],
-    /// Its addresses.
-    pub cidr: Cidr,
-    /// The revision that leased it there.
-    pub leased_at: Revision,
 }
 
 /// A fixed IP as asked for.
@@ -260,6 +221,8 @@ pub struct NodeReport {
     pub online: Option<(bool, Micros)>,
     /// The newest revision in its kernel and what it refused, all of it.
     pub applied: Option<(Revision, Vec<Exception>)>,
+    /// What others took away from its kernel, all of it.
+    pub losses: Option<Vec<Loss>>,
     /// Version of its agent.
     pub agent_version: Option<String>,
     /// Which of several replicas of the control plane says so.
@@ -409,6 +372,13 @@ pub enum Command {
     },
     /// Takes back what an agent holds of a history that was lost; begins an epoch if none has begun for it.
     Claim(Claim),
+    /// A node has another address now.
+    RelocateNode {
+        /// The node.
+        node: NodeId,
+        /// The address, in the cluster's node subnet.
+        address: IpAddr,
+    },
     /// Lets the machine in that was found to be a node in a history that was lost.
     AdmitNode(NodeId),
     /// A machine has let go of blocks: no pod of its has an address of them, and none will be given one.

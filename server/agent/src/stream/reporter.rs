@@ -13,6 +13,7 @@ use std::time::Duration;
 use futures_util::SinkExt as _;
 use futures_util::stream::SplitSink;
 use parking_lot::Mutex;
+use portolan_plan::{Loss, LossKind};
 use portolan_sources::ByteStream;
 use portolan_wire::agent::{self, from_agent::Message as Out};
 use portolan_wire::field::address_bytes;
@@ -133,7 +134,12 @@ impl<'a> Reporter<'a> {
                 if same_run && (now.revision > 0 || !now.exceptions.is_empty()) {
                     let revision = now.revision;
                     let exceptions = now.exceptions.iter().map(exception).collect();
-                    frames.push(frame(Out::Applied(agent::Applied { revision, exceptions })));
+                    let losses = now.losses.iter().map(loss).collect();
+                    frames.push(frame(Out::Applied(agent::Applied {
+                        revision,
+                        exceptions,
+                        losses,
+                    })));
                 }
             }
             desired.borrow_and_update();
@@ -378,6 +384,26 @@ fn exception(exception: &Exception) -> agent::Exception {
         id: id.to_vec(),
         reason: exception.reason.clone(),
         attempts: exception.attempts,
+    }
+}
+
+fn loss(loss: &Loss) -> agent::Loss {
+    let kind = match loss.kind {
+        LossKind::NodeAddress => "node_address",
+        LossKind::Uplink => "uplink",
+        LossKind::Forwarding => "forwarding",
+        LossKind::Gateway => "gateway",
+        LossKind::PodLink => "pod_link",
+        LossKind::Routes => "routes",
+    };
+    agent::Loss {
+        kind: kind.to_owned(),
+        objects: u32::try_from(loss.objects).unwrap_or(u32::MAX),
+        first_seen: loss.first_seen,
+        back_after_ms: loss.back_after_ms,
+        today: loss.today,
+        contested: loss.contested,
+        by: loss.by.clone().unwrap_or_default(),
     }
 }
 

@@ -125,6 +125,7 @@ pub const NEUTRON: &[(&str, u16, &str)] = &[
     ("token.spent", 403, "Forbidden"),
     ("token.expired", 403, "Forbidden"),
     ("node.removed", 403, "Forbidden"),
+    ("node.copied", 409, "Conflict"),
     ("agent.no_endpoint", 503, "ServiceUnavailable"),
     ("auth.required", 401, "HTTPUnauthorized"),
     ("auth.failed", 401, "HTTPUnauthorized"),

@@ -120,6 +120,7 @@ fn large_changes_are_kept_in_smaller_number() {
             awaited: None,
             tickets: Default::default(),
             copied: None,
+            losses: Vec::new(),
         })
     };
     let kept = |reason: usize| {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portolan_core::command::{Command, NodeReport, Request};
-use portolan_core::model::{Exception, Micros, NodeStatus, Revision, Tickets};
+use portolan_core::model::{Exception, Loss, Micros, NodeStatus, Revision, Tickets};
 use portolan_core::view::View;
 use portolan_shared::ids::{ClusterId, NodeId};
 use tokio::sync::Notify;
@@ -113,6 +113,7 @@ impl Hub {
             node,
             online: None,
             applied: None,
+            losses: None,
             agent_version: None,
             by: self.replica,
             beat: None,
@@ -229,16 +230,19 @@ impl Hub {
 
     /// What a node's kernel holds, and what it refused. Written only when something is new: a node that is up to date
     /// writes nothing when other clusters change.
-    pub(super) fn applied(&self, node: NodeId, revision: Revision, exceptions: Vec<Exception>) {
+    pub(super) fn applied(&self, node: NodeId, revision: Revision, exceptions: Vec<Exception>, losses: Vec<Loss>) {
         let known = self.control.read(|view| {
             view.node_status(node).is_some_and(|status| {
                 let needed = view.cluster_revision(status.cluster).max(1);
-                status.exceptions == exceptions && status.applied_revision >= revision.min(needed)
+                status.exceptions == exceptions
+                    && status.losses == losses
+                    && status.applied_revision >= revision.min(needed)
             })
         });
         if !known || self.reports.waits(node) {
             self.reports.add(NodeReport {
                 applied: Some((revision, exceptions)),
+                losses: Some(losses),
                 ..self.report(node)
             });
         }

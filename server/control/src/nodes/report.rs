@@ -112,6 +112,7 @@ fn merge(waiting: &mut BTreeMap<NodeId, NodeReport>, report: NodeReport) {
         Some(old) => {
             old.online = report.online.or(old.online);
             old.applied = report.applied.or_else(|| old.applied.take());
+            old.losses = report.losses.or_else(|| old.losses.take());
             old.agent_version = report.agent_version.or_else(|| old.agent_version.take());
             old.by = report.by.or(old.by);
             old.beat = report.beat.or(old.beat);
@@ -144,6 +145,7 @@ mod tests {
             beat: None,
             tickets: None,
             copied: None,
+            losses: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use portolan_core::command::{Command, PodAllocation, Request};
-use portolan_core::model::{Block, Exception, NodeStatus, Pod};
+use portolan_core::model::{Block, Exception, Loss, LossKind, NodeStatus, Pod};
 use portolan_core::view::View;
 use portolan_shared::ids::{BlockId, NodeId, PortId};
 use portolan_shared::mac::MacAddress;
@@ -99,6 +99,34 @@ pub(super) fn exceptions(node: NodeId, all: Vec<agent::Exception>) -> Result<Vec
         });
     }
     Ok(exceptions)
+}
+
+/// Losses of a node as they are stored: in order, and one of a kind. Kinds that only a newer agent knows are left out.
+pub(super) fn losses(all: Vec<agent::Loss>) -> Vec<Loss> {
+    let read = |loss: agent::Loss| {
+        let kind = match loss.kind.as_str() {
+            "node_address" => LossKind::NodeAddress,
+            "uplink" => LossKind::Uplink,
+            "forwarding" => LossKind::Forwarding,
+            "gateway" => LossKind::Gateway,
+            "pod_link" => LossKind::PodLink,
+            "routes" => LossKind::Routes,
+            _ => return None,
+        };
+        Some(Loss {
+            kind,
+            objects: loss.objects,
+            first_seen: loss.first_seen,
+            back_after_ms: loss.back_after_ms,
+            today: loss.today,
+            contested: loss.contested,
+            by: Some(shortened(&loss.by, MOST_REASON)).filter(|by| !by.is_empty()),
+        })
+    };
+    let mut losses: Vec<Loss> = all.into_iter().filter_map(read).collect();
+    losses.sort_by_key(|loss| loss.kind);
+    losses.dedup_by_key(|loss| loss.kind);
+    losses
 }
 
 /// Parses a report of pods. Whether its addresses are the node's is decided by the writer.

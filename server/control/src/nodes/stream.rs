@@ -366,7 +366,8 @@ impl<'a> Stream<'a> {
                 let revision = at_most(applied.revision, head);
                 let exceptions = reports_in::exceptions(self.node, applied.exceptions)
                     .map_err(|error| malformed(&error.to_string()))?;
-                self.hub.applied(self.node, revision, exceptions);
+                let losses = reports_in::losses(applied.losses);
+                self.hub.applied(self.node, revision, exceptions, losses);
                 Ok(())
             }
             In::Pods(part) => {

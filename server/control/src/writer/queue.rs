@@ -50,6 +50,7 @@ impl Job {
             | Command::Join { .. }
             | Command::LeaseBlock { .. }
             | Command::AdmitNode(_)
+            | Command::RelocateNode { .. }
             | Command::ReleaseBlock(_)
             | Command::FileRequest(_)
             | Command::OnRequest { .. }

@@ -146,6 +146,7 @@ impl<'a> Reporting<'a> {
             beat: None,
             tickets: None,
             copied: None,
+            losses: None,
         }]);
         self.server.control.write(Request::system(report)).await.unwrap();
     }

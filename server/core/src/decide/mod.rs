@@ -81,6 +81,7 @@ fn command(draft: &mut Draft<'_>, request: &Request) -> Result<Vec<Object>, Refu
             key_hash,
         } => nodes::join(draft, *token, secret_hash, name, *address, *key_hash),
         Command::Claim(claim) => claims::claim(draft, claim),
+        Command::RelocateNode { node, address } => nodes::relocate(draft, request, *node, *address),
         Command::AdmitNode(id) => claims::admit(draft, request, *id),
         Command::LetGo { node, machine, blocks } => Ok(claims::let_go(draft, *node, machine, blocks)),
         Command::ReturnBlocks { node, blocks } => blocks::return_blocks(draft, *node, blocks),

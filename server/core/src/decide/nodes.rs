@@ -141,6 +141,48 @@ fn node_address(draft: &mut Draft<'_>, cluster: &Cluster, asked: Option<IpAddr>)
     })
 }
 
+/// A node, not yet put, that has another address of the family; its port has it already.
+fn moved(draft: &mut Draft<'_>, cluster: &Cluster, node: &Node, address: IpAddr) -> Result<Node, Refusal> {
+    node_address(draft, cluster, Some(address))?;
+    let other = |old: &IpAddr| old.is_ipv4() != address.is_ipv4();
+    let mut addresses: Vec<IpAddr> = node.addresses.iter().copied().filter(other).collect();
+    addresses.push(address);
+    if let Some(port) = draft.port(node.port) {
+        let mut fixed_ips: Vec<FixedIp> = port.fixed_ips.iter().copied().filter(|ip| other(&ip.address)).collect();
+        fixed_ips.push(FixedIp {
+            subnet: cluster.node_subnet,
+            address,
+        });
+        draft.put(Port {
+            meta: draft.changed(&port.meta),
+            fixed_ips: fixed_ips.into(),
+            ..(*port).clone()
+        });
+    }
+    Ok(Node {
+        addresses,
+        ..node.clone()
+    })
+}
+
+/// Says that a node has another address now: the other nodes' routes lead there.
+pub(super) fn relocate(
+    draft: &mut Draft<'_>,
+    request: &Request,
+    id: NodeId,
+    address: IpAddr,
+) -> Result<Vec<Object>, Refusal> {
+    let node = visible(request, draft.node(id), "Node", id)?;
+    check_revision(request, &node.meta, "Node", id)?;
+    if node.addresses.contains(&address) {
+        return Ok(vec![Object::Node(node)]);
+    }
+    let cluster = draft.cluster(node.cluster).ok_or(Refusal::NodeRemoved {})?;
+    let moved = moved(draft, &cluster, &node, address)?;
+    let meta = draft.changed(&node.meta);
+    Ok(vec![draft.put(Node { meta, ..moved })])
+}
+
 pub(super) fn removal(draft: &Draft<'_>, request: &Request, id: NodeId) -> Result<Removal, Refusal> {
     let node = visible(request, draft.node(id), "Node", id)?;
     check_revision(request, &node.meta, "Node", id)?;
@@ -250,7 +292,8 @@ pub(super) fn join(
     let node = match token.node.or_else(joined_before) {
         Some(id) => {
             let node = draft.node(id).ok_or(Refusal::NodeRemoved {})?;
-            if !node.addresses.contains(&address) {
+            let known = node.addresses.contains(&address);
+            if !known && token.node.is_none() {
                 return Err(Refusal::NodeAddressMismatch {
                     node: node.name.clone(),
                     given: address.to_string(),
@@ -262,6 +305,12 @@ pub(super) fn join(
                         .join(", "),
                 });
             }
+            // Whoever has the node's own token may say where it is now.
+            let node = if known {
+                node
+            } else {
+                Arc::new(moved(draft, &cluster, &node, address)?)
+            };
             another = node.machine().is_some_and(|machine| machine != key_hash);
             if another {
                 blocks::part_from_machine(draft, &node);
@@ -335,6 +384,7 @@ pub(super) fn new_status(draft: &Draft<'_>, node: &Node) -> NodeStatus {
         awaited: None,
         tickets: Tickets::default(),
         copied: None,
+        losses: Vec::new(),
     }
 }
 
@@ -385,6 +435,9 @@ pub(super) fn report(draft: &mut Draft<'_>, reports: &[NodeReport]) -> Vec<Objec
         if let Some((revision, exceptions)) = &report.applied {
             new.applied_revision = *revision;
             new.exceptions.clone_from(exceptions);
+        }
+        if let Some(losses) = &report.losses {
+            new.losses.clone_from(losses);
         }
         if let Some(version) = &report.agent_version {
             new.agent_version.clone_from(version);

@@ -131,6 +131,43 @@ pub struct Awaited {
     pub heard: Micros,
 }
 
+/// What others took away from a node's kernel: the newest of its kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// What was lost.
+    pub kind: LossKind,
+    /// How many objects.
+    pub objects: u32,
+    /// When the first was found lost, by the node's clock.
+    pub first_seen: Micros,
+    /// After how many milliseconds all were back; `None` while one is not.
+    pub back_after_ms: Option<u64>,
+    /// How many losses of this kind there were on that (UTC) day, with this one.
+    pub today: u32,
+    /// Another program takes it away again and again.
+    pub contested: bool,
+    /// Who did it, as far as that is known.
+    pub by: Option<String>,
+}
+
+/// What of a node's kernel was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LossKind {
+    /// An address of the node.
+    NodeAddress,
+    /// A link was set down, and routes went with it.
+    Uplink,
+    /// Forwarding was turned off.
+    Forwarding,
+    /// The pods' gateway was taken off `lo`.
+    Gateway,
+    /// A pod's link was set down, or lost what makes it work.
+    PodLink,
+    /// Routes were removed or replaced.
+    Routes,
+}
+
 /// Which tickets a node's machine was given and has shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tickets {
@@ -176,6 +213,8 @@ pub struct NodeStatus {
     pub tickets: Tickets,
     /// Since when two machines are known to have its identity, or one that was put back to an older state; `None`: no.
     pub copied: Option<Micros>,
+    /// What others took away from its kernel: at most one of a kind.
+    pub losses: Vec<Loss>,
 }
 
 indexes! {

@@ -7,6 +7,7 @@ mod blocks;
 mod client;
 mod histories;
 mod join;
+mod moves;
 mod reports;
 mod stream;
 mod tickets;

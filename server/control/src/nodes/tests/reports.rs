@@ -3,12 +3,12 @@ use std::sync::Arc;
 
 use portolan_core::change::Op;
 use portolan_core::command::{Command, NodeReport};
-use portolan_core::model::Block;
+use portolan_core::model::{Block, LossKind};
 use portolan_core::view::PortScope;
 use portolan_shared::ids::PortId;
 use portolan_wire::agent::from_agent::Message as Out;
 use portolan_wire::agent::{
-    Applied, BlockRequest, Exception, PodAck, PodAllocation, PodRelease, PodReport, RenewRequest,
+    Applied, BlockRequest, Exception, Loss, PodAck, PodAllocation, PodRelease, PodReport, RenewRequest,
     to_agent::Message as In,
 };
 use portolan_wire::field::address_bytes;
@@ -79,6 +79,7 @@ async fn a_node_that_somebody_calls_silent_while_it_is_connected_is_online_again
         beat: None,
         tickets: None,
         copied: None,
+        losses: None,
     };
     world.write(Command::ReportNodes(vec![said])).await;
     assert!(!world.status(agent.id).unwrap().online);
@@ -100,6 +101,7 @@ async fn a_replica_that_starts_leaves_the_others_nodes_alone_while_they_live() {
         beat,
         tickets: None,
         copied: None,
+        losses: None,
     };
     let online = |by| says(by, Some((true, 1)), Some(1));
     world.write(Command::ReportNodes(vec![online(FIRST)])).await;
@@ -168,9 +170,23 @@ async fn what_the_kernel_holds_is_recorded_once() {
         reason: "the kernel refused the route: File exists".into(),
         attempts: 2,
     };
+    let loss = Loss {
+        kind: "routes".into(),
+        objects: 14,
+        first_seen: 5,
+        back_after_ms: Some(12),
+        today: 3,
+        contested: false,
+        by: "systemd-networkd".into(),
+    };
+    let of_a_newer_agent = Loss {
+        kind: "tunnel".into(),
+        ..loss.clone()
+    };
     let failed = Applied {
         revision: snapshot.revision,
         exceptions: vec![exception.clone()],
+        losses: vec![loss.clone(), of_a_newer_agent],
     };
     stream.send(Out::Applied(failed.clone())).await;
     let status = eventually("recorded", || {
@@ -183,6 +199,14 @@ async fn what_the_kernel_holds_is_recorded_once() {
         (status.exceptions[0].reason.as_str(), status.exceptions[0].attempts),
         (&exception.reason[..], 2)
     );
+    let [lost] = &status.losses[..] else {
+        panic!("{:?}", status.losses)
+    };
+    assert_eq!(
+        (lost.kind, lost.objects, lost.back_after_ms),
+        (LossKind::Routes, 14, Some(12))
+    );
+    assert_eq!(lost.by.as_deref(), Some("systemd-networkd"));
 
     // The same again is no news, and neither is a revision from the future or one that the cluster
     // does not need; a barrier shows that it was looked at.
@@ -191,6 +215,7 @@ async fn what_the_kernel_holds_is_recorded_once() {
     let later = Applied {
         revision: 1 << 40,
         exceptions: vec![exception],
+        losses: vec![loss],
     };
     stream.send(Out::Applied(later)).await;
     stream.send(Out::Pods(PodReport::default())).await;
@@ -199,6 +224,7 @@ async fn what_the_kernel_holds_is_recorded_once() {
         .send(Out::Applied(Applied {
             revision: snapshot.revision,
             exceptions: vec![],
+            losses: Vec::new(),
         }))
         .await;
     eventually("mended", || {
