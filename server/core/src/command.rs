@@ -229,8 +229,8 @@ pub struct NodeReport {
     pub by: Option<[u8; 16]>,
     /// That this replica lives, and when it said so.
     pub beat: Option<Micros>,
-    /// The tickets of its machine.
-    pub tickets: Option<Tickets>,
+    /// The tickets of a machine, which may not be the node any more by then.
+    pub tickets: Option<([u8; 32], Tickets)>,
     /// That a copy of its machine has shown itself, and when.
     pub copied: Option<Micros>,
 }

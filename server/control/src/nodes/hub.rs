@@ -173,7 +173,7 @@ impl Hub {
                 all.insert(machine, tickets);
                 drop(all);
                 self.reports.add(NodeReport {
-                    tickets: Some(tickets),
+                    tickets: Some((machine, tickets)),
                     ..self.report(node)
                 });
                 Some(tickets.given)

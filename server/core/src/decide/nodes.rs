@@ -442,7 +442,9 @@ pub(super) fn report(draft: &mut Draft<'_>, reports: &[NodeReport]) -> Vec<Objec
         if let Some(version) = &report.agent_version {
             new.agent_version.clone_from(version);
         }
-        if let Some(tickets) = report.tickets {
+        if let Some((machine, tickets)) = report.tickets
+            && node.key_hash == Some(machine)
+        {
             new.tickets = tickets;
         }
         new.copied = new.copied.or(report.copied);

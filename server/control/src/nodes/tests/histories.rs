@@ -158,6 +158,35 @@ async fn what_agents_hold_beyond_the_copy_is_taken_back_and_its_node_waits() {
 }
 
 #[tokio::test]
+async fn what_was_let_go_of_since_the_copy_does_not_come_back() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let one = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let two = Agent::joined(&world, cluster, "node-2", [10, 0, 0, 12]).await;
+    let of_two = world.blocks(two.id)[0].clone();
+    let (world, copy) = world.backed_up().await;
+    drop((one.fresh(&world).await, two.fresh(&world).await));
+    let three = Agent::joined(&world, cluster, "node-3", [10, 0, 0, 13]).await;
+    let (stream, welcome, state) = one.fresh(&world).await;
+    drop(stream);
+    let has = hello_with(&welcome, &state);
+    let world = world.put_back(&copy).await;
+
+    // Both histories know the second node's block. In this one it is removed, and has let go.
+    world.write(Command::Delete(Delete::Node(two.id))).await;
+    let mut stream = Stream(two.connect(&world).await.unwrap());
+    let blocks = vec![of_two.id.as_bytes().to_vec()];
+    stream.send(from_agent::Message::LetGo(LetGo { blocks })).await;
+    assert_eq!(stream.refused().await.unwrap().code, "node.removed");
+    let (mut stream, sent) = showing(&one, &world, &has).await;
+    claim(&mut stream, lacks(&state, &sent)).await;
+    let [epoch] = &epochs(&world)[..] else { panic!() };
+    assert_eq!((epoch.blocks_found, &epoch.nodes_found), (1, &vec![three.id]));
+    assert_eq!(world.control.read(|view| view.all::<QuarantinedBlock>().count()), 0);
+    assert_eq!(world.blocks(two.id), []);
+}
+
+#[tokio::test]
 async fn a_history_that_has_gone_on_past_the_agents_revision_is_another_all_the_same() {
     let (world, lost) = put_back().await;
     while world.head() <= lost.state.revision {
