@@ -104,6 +104,8 @@ struct Stream<'a> {
     holds: Point,
     /// What the agent claims of another history, until all of it is there.
     claiming: Option<Claiming>,
+    /// Whether the pending write is that claim.
+    claimed: bool,
     /// A write that the agent asked for and that is under way; the agent's further frames wait for it.
     pending: Option<Pending>,
 }
@@ -123,6 +125,7 @@ impl<'a> Stream<'a> {
             dialect: Dialect::Newest,
             holds: Point::default(),
             claiming: None,
+            claimed: false,
             pending: None,
         }
     }
@@ -152,6 +155,12 @@ impl<'a> Stream<'a> {
                     self.alive = Instant::now();
                     if let Some(answer) = answer {
                         self.send(vec![Message::Binary(answer)]).await?;
+                    }
+                    // What was decided of a claim is in the feed by now: the new state counts at once.
+                    if std::mem::take(&mut self.claimed) {
+                        self.drain(&mut feed, Vec::new()).await?;
+                        let mark = self.progress(&feed);
+                        self.send(vec![mark]).await?;
                     }
                 }
                 _ = ticks.tick() => self.tick(&feed).await?,
@@ -395,6 +404,7 @@ impl<'a> Stream<'a> {
                     return Ok(());
                 }
                 if let Some(claiming) = self.claiming.take() {
+                    self.claimed = true;
                     let (hub, identity) = (Arc::clone(self.hub), self.identity.clone());
                     self.pending = Some(Box::pin(async move { claiming.record(&hub, &identity).await }));
                 }

@@ -75,15 +75,12 @@ async fn claim(stream: &mut Stream, claim: Claim) -> Vec<Change> {
     stream.send(from_agent::Message::Claim(claim)).await;
     let (mut changes, mut decided) = (Vec::new(), None);
     loop {
-        match stream.news().await {
+        match stream.next().await {
             Some(In::Change(change)) => changes.push(change),
             Some(In::ClaimAck(ack)) => decided = Some(ack.revision),
+            Some(In::Progress(mark)) if decided.is_some_and(|decided| mark.head >= decided) => return changes,
+            Some(In::Progress(_)) => {}
             other => panic!("{other:?}"),
-        }
-        let newest = changes.last().map_or(0, |change: &Change| change.revision);
-        // An empty claim changes nothing that agents are sent.
-        if decided.is_some_and(|decided| newest >= decided || changes.is_empty()) {
-            return changes;
         }
     }
 }
