@@ -159,6 +159,8 @@ audited! {
     User => kinds::USER,
     Role => kinds::ROLE,
     AddressScope => address_scopes::AUDITED,
+    Epoch => kinds::EPOCH,
+    QuarantinedBlock => kinds::QUARANTINED_BLOCK,
 }
 
 #[cfg(test)]

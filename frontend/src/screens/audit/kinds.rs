@@ -41,3 +41,17 @@ pub const ROLE: Audited = Audited {
     title: Key::ObjectRole,
     page: NO_PAGE,
 };
+
+/// An epoch.
+pub const EPOCH: Audited = Audited {
+    word: "epoch",
+    title: Key::ObjectEpoch,
+    page: NO_PAGE,
+};
+
+/// A block of pod addresses in quarantine.
+pub const QUARANTINED_BLOCK: Audited = Audited {
+    word: "quarantined_block",
+    title: Key::ObjectQuarantinedBlock,
+    page: NO_PAGE,
+};
