@@ -28,6 +28,7 @@ pub mod panels;
 pub mod port;
 pub mod ports;
 pub mod shadowport;
+pub mod stated;
 #[cfg(test)]
 mod statuses;
 pub mod subnet;
@@ -160,7 +161,7 @@ audited! {
     Role => kinds::ROLE,
     AddressScope => address_scopes::AUDITED,
     Epoch => kinds::EPOCH,
-    QuarantinedBlock => kinds::QUARANTINED_BLOCK,
+    QuarantinedBlock => stated::AUDITED,
 }
 
 #[cfg(test)]

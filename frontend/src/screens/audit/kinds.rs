@@ -48,10 +48,3 @@ pub const EPOCH: Audited = Audited {
     title: Key::ObjectEpoch,
     page: NO_PAGE,
 };
-
-/// A block of pod addresses in quarantine.
-pub const QUARANTINED_BLOCK: Audited = Audited {
-    word: "quarantined_block",
-    title: Key::ObjectQuarantinedBlock,
-    page: NO_PAGE,
-};
