@@ -2,6 +2,7 @@
 
 pub mod address_scopes;
 pub mod epochs;
+pub mod quarantined_blocks;
 
 use serde::{Deserialize, Serialize};
 

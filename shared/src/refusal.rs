@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use crate::addr::{Cidr, IpRange};
 use crate::holder::{Holder, Holders};
+use crate::kinds::quarantined_blocks::HeldBlocks;
 use crate::mac::MacAddress;
 
 /// A value of a refusal's sentence, as programs and translations read it. Where it says the same in
@@ -300,8 +301,10 @@ refusals! {
         "Node {node} reports {given}, but its port has {expected}.";
     Conflict "node.outside_range" NodeOutsideRange { node: String, given: String, range: Cidr }
         "Node {node} reports {given}; none of these is in {range}, the range of its cluster's nodes.";
-    Conflict "node.no_free_block" NoFreeBlock { cluster: String, pod_range: Cidr, blocks: u64 }
-        "The pod range {pod_range} of cluster {cluster} has no free block: all {blocks} are leased.";
+    Conflict "node.no_free_block" NoFreeBlock { cluster: String, pod_range: Cidr, blocks: u64, held: HeldBlocks }
+        "The pod range {pod_range} of cluster {cluster} has no free block: all {blocks} are leased{held}.";
+    Invalid "block.other_name" OtherName { block: Cidr, node: String, given: String }
+        "Block {block} is held by the machine that was node {node}. To state that this machine is off, type '{node}', not '{given}'.";
     Forbidden "node.outside_lease" OutsideLease { address: IpAddr, node: String }
         "{address} is in no block leased to node {node}.";
     Forbidden "token.unknown" TokenUnknown {}
@@ -403,6 +406,7 @@ impl Refusal {
                 | Self::ExternalExhausted {} => "external_ip",
                 Self::NodeSubnetOwned { .. } | Self::NodeSubnetFull { .. } => "node_subnet",
                 Self::FewBlocks { .. } => "pod_range",
+                Self::OtherName { .. } => "machine_off",
                 Self::NoLab {} => "nodes_from",
                 _ => return None,
             };

@@ -3,7 +3,7 @@
 
 use crate::holder::Holders;
 use crate::refusal::Param;
-use crate::status::{NoBlock, Reason, StepState};
+use crate::status::{Found, NoBlock, Reason, StepState};
 use crate::v1::{ClusterState, NodesFrom, Stage, StageKind};
 
 /// Why a stage is not reached, or why something stays: the closed list of codes.
@@ -21,6 +21,8 @@ pub enum Because {
     NodesNotReady(u64, u64),
     /// A node gets no block of pod addresses.
     NoBlock(NoBlock),
+    /// Nodes were found again and wait to be admitted.
+    NodesFound(Found),
     /// A network that others use.
     NetworkStillUsed(Holders),
     /// A subnet that others use.
@@ -39,6 +41,7 @@ impl Because {
             Self::NodesJoining(..) => "cluster.nodes_joining",
             Self::NodesNotReady(..) => "cluster.nodes_not_ready",
             Self::NoBlock(_) => NoBlock::CODE,
+            Self::NodesFound(_) => Found::CODE,
             Self::NetworkStillUsed(_) => "network.still_used",
             Self::SubnetStillUsed(_) => "subnet.still_used",
             Self::NetworkCustomers(_) => "network.customers",
@@ -53,6 +56,7 @@ impl Because {
         "cluster.nodes_joining",
         "cluster.nodes_not_ready",
         NoBlock::CODE,
+        Found::CODE,
         "network.still_used",
         "subnet.still_used",
         "network.customers",
@@ -77,6 +81,7 @@ impl Because {
                 format!("{ready} of {nodes} nodes are ready."),
             ),
             Self::NoBlock(no_block) => return no_block.reason(),
+            Self::NodesFound(found) => return found.reason(),
             Self::NetworkStillUsed(holders) => (
                 vec![("holders".to_owned(), holders.param())],
                 format!("Still used by {holders}: it stays as a network of the project's own."),
@@ -116,6 +121,8 @@ pub struct ClusterFacts {
     pub nodes: Vec<NodeFacts>,
     /// That one of them gets no block, with how many more.
     pub no_block: Option<NoBlock>,
+    /// That one of them was found again and waits to be admitted, with how many more.
+    pub found: Option<Found>,
 }
 
 /// A node, as far as its cluster's word and stages depend on it.
@@ -159,12 +166,19 @@ impl ClusterFacts {
     pub fn because(&self) -> Option<Because> {
         let ready = count(self.nodes.iter().filter(|node| node.ready).count());
         match self.state() {
-            ClusterState::Degraded | ClusterState::Down => Some(
-                self.no_block()
-                    .unwrap_or(Because::NodesNotReady(ready, count(self.nodes.len()))),
-            ),
+            ClusterState::Degraded | ClusterState::Down => {
+                let all = count(self.nodes.len());
+                let because = self.no_block().or_else(|| self.found(all - ready));
+                Some(because.unwrap_or(Because::NodesNotReady(ready, all)))
+            }
             ClusterState::Empty | ClusterState::Creating | ClusterState::Ready => None,
         }
+    }
+
+    /// That nodes wait to be admitted, if nothing else is the matter with `away` nodes.
+    fn found(&self, away: u64) -> Option<Because> {
+        let found = self.found.as_ref().filter(|found| found.more + 1 == away)?;
+        Some(Because::NodesFound(found.clone()))
     }
 
     fn no_block(&self) -> Option<Because> {
@@ -209,7 +223,8 @@ impl ClusterFacts {
             _ => {
                 let waits = || Because::NodesJoining(joined, expected);
                 let cannot = self.nodes.iter().any(|node| node.joined_at.is_none() && node.no_block);
-                let because = self.no_block().filter(|_| cannot).unwrap_or_else(waits);
+                let no_block = self.no_block().filter(|_| cannot);
+                let because = no_block.or_else(|| self.found(expected - joined)).unwrap_or_else(waits);
                 Err((StepState::Waiting, Some(because)))
             }
         }
@@ -237,6 +252,7 @@ fn count(n: usize) -> u64 {
 mod tests {
     use super::*;
     use crate::holder::{Holder, Named};
+    use crate::kinds::quarantined_blocks::HeldBlocks;
 
     fn node(joined_at: Option<i64>, ready: bool) -> NodeFacts {
         NodeFacts {
@@ -256,6 +272,7 @@ mod tests {
             wanted,
             nodes: nodes.to_vec(),
             no_block: None,
+            found: None,
         }
     }
 
@@ -265,6 +282,7 @@ mod tests {
             more: 0,
             blocks: 4,
             empty: vec![],
+            held: HeldBlocks::default(),
         }
     }
 
@@ -346,6 +364,40 @@ mod tests {
         assert_eq!(cluster(join, 1, &[ready]).state(), Ready);
     }
 
+    fn found(more: u64) -> Found {
+        let node = "node-3".into();
+        Found { node, more }
+    }
+
+    #[test]
+    fn nodes_that_wait_to_be_admitted_are_the_reason_where_nothing_else_is() {
+        use ClusterState::{Degraded, Down};
+        let check = |nodes: &[NodeFacts], more, state: ClusterState, code: &str, joined: &str| {
+            let facts = ClusterFacts {
+                found: Some(found(more)),
+                ..cluster(NodesFrom::Join, 0, nodes)
+            };
+            assert_eq!(facts.state(), state, "{nodes:?}");
+            assert_eq!(facts.because().unwrap().code(), code, "{nodes:?}");
+            assert_eq!(told(&facts)[2], format!("Joined Waiting - {joined}"), "{nodes:?}");
+        };
+        // A found node has not joined here.
+        let (ready, silent, away) = (node(Some(20), true), node(Some(20), false), node(None, false));
+        let (waits, joining) = ("node.waits", "cluster.nodes_joining");
+        check(&[ready, away], 0, Degraded, waits, waits);
+        check(&[ready, away, away], 1, Degraded, waits, waits);
+        check(&[away], 0, Down, waits, waits);
+        check(&[ready, away, away], 0, Degraded, "cluster.nodes_not_ready", joining);
+        check(&[ready, silent, away], 0, Degraded, "cluster.nodes_not_ready", waits);
+        let sentence = |more| found(more).reason().sentence;
+        assert!(sentence(0).starts_with("node-3 was found"), "{}", sentence(0));
+        assert!(
+            sentence(2).starts_with("node-3 and 2 more nodes were"),
+            "{}",
+            sentence(2)
+        );
+    }
+
     #[test]
     fn the_way_out_is_the_external_ip_or_the_services() {
         let facts = cluster(NodesFrom::Join, 0, &[]);
@@ -381,6 +433,7 @@ mod tests {
             Because::NodesJoining(1, 3),
             Because::NodesNotReady(1, 3),
             Because::NoBlock(no_block()),
+            Because::NodesFound(found(0)),
             Because::NetworkStillUsed(db()),
             Because::SubnetStillUsed(db()),
             Because::NetworkCustomers("web".into()),

@@ -4,9 +4,12 @@
 //! [`chain`] walks what must hold for traffic to flow, in order; the first step that does not hold
 //! is the reason. [`derive()`] is the word and the reason of a port's row, [`node()`] those of a node's.
 
+mod blocks;
+
+pub use blocks::{Found, NoBlock, NoRoute};
+
 use serde::{Deserialize, Serialize};
 
-use crate::addr::Cidr;
 use crate::v1::NodeState;
 
 /// What a port is, in a word.
@@ -47,6 +50,8 @@ pub struct NodeFacts {
     pub name: String,
     /// Whether an agent has ever joined as this node.
     pub joined: bool,
+    /// Whether it was found again after the store was put back, and waits to be admitted.
+    pub found: bool,
     /// Whether its agent is connected, or was a moment ago.
     pub online: bool,
     /// Since when `online` has its value; microseconds, UTC.
@@ -62,86 +67,6 @@ pub struct NodeFacts {
     pub exception: Option<(String, u32)>,
 }
 
-/// That the kernel of one node refused the route to a block of another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoRoute {
-    /// The node at the other end, for sentences: of a port, the one that does not reach it; of a node, the one it does not
-    /// reach.
-    pub node: String,
-    /// The block.
-    pub block: Cidr,
-    /// The kernel's words.
-    pub words: String,
-    /// How many more there are like this one: of a port, nodes; of a node, blocks.
-    pub more: u64,
-}
-
-impl NoRoute {
-    /// What a translated sentence needs; the node as `node-2 (+3)`.
-    fn params(&self) -> Vec<(String, String)> {
-        let node = match self.more {
-            0 => self.node.clone(),
-            more => format!("{} (+{more})", self.node),
-        };
-        let param = |name: &str, value| (name.to_owned(), value);
-        vec![
-            param("node", node),
-            param("block", self.block.to_string()),
-            param("words", self.words.clone()),
-        ]
-    }
-}
-
-/// That a node gets no further block of pod addresses, since all are leased.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoBlock {
-    /// The node that wants one.
-    pub node: String,
-    /// How many more nodes want one, where a cluster or a subnet says it.
-    pub more: u64,
-    /// Blocks leased.
-    pub blocks: u64,
-    /// Nodes that have a block without pods, some of them.
-    pub empty: Vec<String>,
-}
-
-impl NoBlock {
-    /// The code of nodes, clusters and subnets alike.
-    pub const CODE: &'static str = "node.no_block";
-
-    /// As a row shows it.
-    pub fn reason(&self) -> Reason {
-        let (node, have) = match self.more {
-            0 => (self.node.clone(), format!("{} has", self.node)),
-            1 => (
-                format!("{} (+1)", self.node),
-                format!("{} and 1 more node have", self.node),
-            ),
-            more => (
-                format!("{} (+{more})", self.node),
-                format!("{} and {more} more nodes have", self.node),
-            ),
-        };
-        let empty = match self.empty.is_empty() {
-            true => "-".to_owned(),
-            false => self.empty.join(", "),
-        };
-        Reason {
-            code: Self::CODE.to_owned(),
-            sentence: format!(
-                "{have} no free block: all {} are leased; nodes with empty blocks: {empty}.",
-                self.blocks
-            ),
-            params: vec![
-                ("node".to_owned(), node),
-                ("blocks".to_owned(), self.blocks.to_string()),
-                ("empty".to_owned(), empty),
-            ],
-            since: None,
-        }
-    }
-}
-
 /// What has trouble on a node without the node itself having any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Beside {
@@ -151,6 +76,8 @@ pub struct Beside {
     pub no_route: Option<NoRoute>,
     /// That it wants a block and gets none.
     pub no_block: Option<NoBlock>,
+    /// Since when two machines are known to have its identity; microseconds, UTC.
+    pub copied: Option<i64>,
 }
 
 /// What a port's status depends on.
@@ -229,6 +156,8 @@ pub enum Cause {
     NotAttached,
     /// The node is expected, but no agent has joined as it.
     NodeExpected(String),
+    /// The node was found again after the store was put back, and waits for an administrator.
+    NodeFound(Found),
     /// The node's agent does not report; since when, in microseconds UTC.
     NodeSilent(String, i64),
     /// It was online when the control plane was started, and has not been heard since: when that was, and when it was last
@@ -246,6 +175,8 @@ pub enum Cause {
     NoRoute(NoRoute),
     /// Of a node: how many of its pods have trouble, and the first one's reason.
     PodsInTrouble(u64, String),
+    /// Of a node: two machines have its identity; since when that is known, in microseconds UTC.
+    NodeCopied(String, i64),
 }
 
 impl Cause {
@@ -256,6 +187,7 @@ impl Cause {
             Self::NoAddress => "port.no_address",
             Self::NotAttached => "port.not_attached",
             Self::NodeExpected(_) => "port.node_expected",
+            Self::NodeFound(_) => Found::CODE,
             Self::NodeSilent(..) => "port.node_silent",
             Self::NodeAwaited(..) => "node.awaited",
             Self::NodeBehind(_) => "port.node_behind",
@@ -264,6 +196,7 @@ impl Cause {
             Self::NoBlock(_) => NoBlock::CODE,
             Self::NoRoute(_) => "node.no_route",
             Self::PodsInTrouble(..) => "node.pods_in_trouble",
+            Self::NodeCopied(..) => "node.copied",
         }
     }
 
@@ -273,6 +206,7 @@ impl Cause {
         "port.no_address",
         "port.not_attached",
         "port.node_expected",
+        Found::CODE,
         "port.node_silent",
         "port.node_behind",
         "port.kernel_refused",
@@ -280,8 +214,13 @@ impl Cause {
     ];
 
     /// All codes that only nodes have, for the tests that every language has a sentence for each.
-    pub const NODE_CODES: &'static [&'static str] =
-        &["node.awaited", NoBlock::CODE, "node.no_route", "node.pods_in_trouble"];
+    pub const NODE_CODES: &'static [&'static str] = &[
+        "node.awaited",
+        NoBlock::CODE,
+        "node.no_route",
+        "node.pods_in_trouble",
+        "node.copied",
+    ];
 
     /// As a row shows it; `at` writes a time of microseconds UTC as RFC 3339.
     pub fn reason(&self, at: impl Fn(i64) -> String) -> Reason {
@@ -291,6 +230,7 @@ impl Cause {
             Self::NoAddress => (vec![], "It has no address.".to_owned(), None),
             Self::NotAttached => (vec![], "Reserved, not attached to anything.".to_owned(), None),
             Self::NodeExpected(name) => (node(name), format!("{name} has not joined yet."), None),
+            Self::NodeFound(found) => return found.reason(),
             Self::NodeSilent(name, since) => {
                 let since = at(*since);
                 (
@@ -359,6 +299,14 @@ impl Cause {
                     None,
                 )
             }
+            Self::NodeCopied(name, since) => {
+                let since = at(*since);
+                let sentence = format!(
+                    "Two machines have shown the identity of {name} since {since}: it works on, and gets no further block \
+                     before one of them has joined anew or an administrator has admitted the one that is connected."
+                );
+                (node(name), sentence, Some(since))
+            }
         };
         Reason {
             code: self.code().to_owned(),
@@ -386,6 +334,10 @@ pub fn chain(facts: &PortFacts) -> Vec<(Step, StepState, Option<Cause>)> {
             Step::NodeKnown,
             match node {
                 None => Some((StepState::Failed, Cause::NotAttached)),
+                Some(node) if node.found => {
+                    let (node, more) = (node.name.clone(), 0);
+                    Some((StepState::Failed, Cause::NodeFound(Found { node, more })))
+                }
                 Some(node) => (!node.joined).then(|| (StepState::Waiting, Cause::NodeExpected(node.name.clone()))),
             },
         ),
@@ -450,18 +402,27 @@ pub fn derive(facts: &PortFacts) -> (PortStatus, Option<Cause>) {
         Some(Cause::Disabled) => PortStatus::Disabled,
         Some(Cause::NodeExpected(_) | Cause::NodeBehind(_)) => PortStatus::Build,
         Some(Cause::KernelRefused(..)) => PortStatus::Error,
-        Some(Cause::NotReached(_) | Cause::NoRoute(_) | Cause::NoBlock(_) | Cause::NodeAwaited(..)) => {
-            PortStatus::Degraded
-        }
-        Some(Cause::NoAddress | Cause::NotAttached | Cause::NodeSilent(..) | Cause::PodsInTrouble(..)) => {
-            PortStatus::Down
-        }
+        Some(
+            Cause::NotReached(_)
+            | Cause::NoRoute(_)
+            | Cause::NoBlock(_)
+            | Cause::NodeAwaited(..)
+            | Cause::NodeCopied(..),
+        ) => PortStatus::Degraded,
+        Some(
+            Cause::NoAddress
+            | Cause::NotAttached
+            | Cause::NodeFound(_)
+            | Cause::NodeSilent(..)
+            | Cause::PodsInTrouble(..),
+        ) => PortStatus::Down,
     };
     (status, cause)
 }
 
 /// The word for a node's row, and why: of one that is ready, what has trouble beside it.
 pub fn node(facts: NodeFacts, beside: &Beside) -> (NodeState, Option<Cause>) {
+    let copied = beside.copied.map(|since| Cause::NodeCopied(facts.name.clone(), since));
     let own = PortFacts {
         enabled: true,
         has_address: true,
@@ -474,9 +435,12 @@ pub fn node(facts: NodeFacts, beside: &Beside) -> (NodeState, Option<Cause>) {
     match cause {
         // It cannot join either.
         Some(cause @ Cause::NodeExpected(_)) => (NodeState::Expected, Some(no_block.unwrap_or(cause))),
+        Some(cause @ Cause::NodeFound(_)) => (NodeState::Found, Some(cause)),
         Some(cause @ Cause::NodeSilent(..)) => (NodeState::Silent, Some(cause)),
         Some(cause @ Cause::NodeAwaited(..)) => (NodeState::Awaited, Some(cause)),
         Some(cause @ Cause::KernelRefused(..)) => (NodeState::Error, Some(cause)),
+        // It gets no block for that, whether one is free or not.
+        _ if copied.is_some() => (NodeState::Copied, copied),
         // It does its work, and that others changed something is no news of that.
         _ if no_block.is_some() => (NodeState::NoBlock, no_block),
         Some(cause) => (NodeState::Behind, Some(cause)),

@@ -6,6 +6,9 @@ pub const SESSION: &str = "/portolan/v1/session";
 /// The Identity API, where other clients log in.
 pub const IDENTITY: &str = "/v3";
 
+/// When the database was put back.
+pub const EPOCHS: &str = "/portolan/v1/epochs";
+
 /// Ports asked for at once; the server's default and, for now, what a table shows.
 pub const PAGE: usize = 1_000;
 

@@ -81,7 +81,8 @@ pub fn reason_text(reason: &Reason, now: i64, zone: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use portolan_shared::status::{Cause, NoBlock, NoRoute};
+    use portolan_shared::kinds::quarantined_blocks::{Former, HeldBlocks};
+    use portolan_shared::status::{Cause, Found, NoBlock, NoRoute};
 
     use super::*;
 
@@ -102,12 +103,14 @@ mod tests {
             more: 1,
             blocks: 4,
             empty: vec![],
+            held: HeldBlocks::default(),
         };
         let causes = [
             Cause::Disabled,
             Cause::NoAddress,
             Cause::NotAttached,
             Cause::NodeExpected(node()),
+            Cause::NodeFound(Found { node: node(), more: 1 }),
             Cause::NodeSilent(node(), 0),
             Cause::NodeBehind(node()),
             Cause::KernelRefused(node(), "File exists".into(), 4),
@@ -116,6 +119,7 @@ mod tests {
             Cause::NoBlock(no_block),
             Cause::NoRoute(no_route()),
             Cause::PodsInTrouble(2, "File exists".into()),
+            Cause::NodeCopied(node(), 0),
         ];
         let codes: Vec<&str> = causes.iter().map(Cause::code).collect();
         assert_eq!(codes, [Cause::CODES, Cause::NODE_CODES].concat());
@@ -132,8 +136,8 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_of_clusters_and_plans_has_a_text() {
-        for code in portolan_shared::stages::Because::CODES {
+    fn every_reason_of_clusters_plans_and_blocks_has_a_text() {
+        for code in portolan_shared::stages::Because::CODES.iter().chain(Former::CODES) {
             assert!(i18n::codes::REASONS.iter().any(|(known, _)| known == code), "{code}");
         }
     }

@@ -30,6 +30,7 @@ pub fn advice(code: &str) -> Option<Key> {
         "port.no_address" => Key::AdviceNoAddress,
         "port.not_attached" => Key::AdviceNotAttached,
         "port.node_expected" => Key::AdviceNodeExpected,
+        "node.waits" => Key::AdviceNodeFound,
         "port.node_silent" => Key::AdviceNodeSilent,
         "port.node_behind" => Key::AdviceNodeBehind,
         "port.kernel_refused" => Key::AdviceKernelRefused,

@@ -10,6 +10,7 @@ use super::clusters::{KINDS, ready_of};
 use super::delete::DeleteTarget;
 use super::object::{Deletion, ObjectPage, Panels, object_page};
 use super::panels::Panel;
+use super::stated::quarantine;
 use crate::api::{Interest, url, use_read};
 use crate::components::bar::bar;
 use crate::components::button::head_button;
@@ -171,7 +172,9 @@ pub fn Cluster() -> impl IntoView {
 pub fn Overview() -> impl IntoView {
     let project = use_project();
     let page = expect_context::<Page>();
-    maybe(move || Some(overview(&page.cluster.get()?, &project.get())))
+    let facts = maybe(move || Some(overview(&page.cluster.get()?, &project.get())));
+    let quarantine = quarantine(project, use_param("id"), page.may_write);
+    vec![facts, quarantine].into_any()
 }
 
 /// What is to be known of a cluster.

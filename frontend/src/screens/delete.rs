@@ -160,7 +160,7 @@ pub fn delete_panel(project: Signal<String>, target: DeleteTarget, close: Callba
 }
 
 /// Where the name is typed. Its label is a sentence with the name in it.
-fn confirm_field(label: String, typed: RwSignal<String>) -> AnyView {
+pub(super) fn confirm_field(label: String, typed: RwSignal<String>) -> AnyView {
     let plain = field::Look { first: true, ..LINE };
     field::named_text_field("confirm", label, plain, typed, Signal::stored(None), None)
 }

@@ -28,6 +28,7 @@ pub mod panels;
 pub mod port;
 pub mod ports;
 pub mod shadowport;
+pub mod stated;
 #[cfg(test)]
 mod statuses;
 pub mod subnet;
@@ -159,6 +160,8 @@ audited! {
     User => kinds::USER,
     Role => kinds::ROLE,
     AddressScope => address_scopes::AUDITED,
+    Epoch => kinds::EPOCH,
+    QuarantinedBlock => stated::AUDITED,
 }
 
 #[cfg(test)]

@@ -3,18 +3,19 @@
 use std::collections::HashSet;
 
 use leptos::prelude::*;
-use portolan_shared::v1::{List, NodeRow, PlanKind};
+use portolan_shared::v1::{List, NodeRow, NodeState, PlanKind};
 
 use super::address::address_param;
 use super::cluster::Page;
 use super::clusters::KINDS;
 use super::delete::DeleteTarget;
 use super::panels::Panel;
+use super::stated::Statement;
 use crate::api::{Interest, url, use_read};
 use crate::components::{dynamic, maybe};
 use crate::i18n::{Key, format, t, tp};
 use crate::screens::audit::kinds::{Audited, NO_PAGE};
-use crate::session::{use_param, use_project};
+use crate::session::{use_param, use_project, use_session};
 use crate::table::cell::Align;
 use crate::table::{Cell, Column, Row, TableSpec, table};
 
@@ -37,8 +38,14 @@ const COLUMNS: &[Column] = &[
     Column::new("actions", Key::Actions, Align::Tight),
 ];
 
-/// The rows of the nodes' table; `remove`: whether each can be removed.
-pub fn rows(nodes: &[NodeRow], remove: bool) -> Vec<Row> {
+/// Whether an administrator has to say which machine it is.
+fn waits(state: NodeState) -> bool {
+    matches!(state, NodeState::Found | NodeState::Copied)
+}
+
+/// The rows of the nodes' table; `remove`: whether each can be removed, `admit`: whether one that waits for it can be
+/// admitted.
+pub fn rows(nodes: &[NodeRow], remove: bool, admit: bool) -> Vec<Row> {
     nodes
         .iter()
         .map(|node| {
@@ -88,7 +95,11 @@ pub fn rows(nodes: &[NodeRow], remove: bool) -> Vec<Row> {
                 },
             ];
             if remove {
-                cells.push(Cell::Open(t(Key::Remove).to_owned(), "remove", node.id.to_string()));
+                let choice = |key, name| (t(key).to_owned(), name, node.id.to_string());
+                let admit = (admit && waits(node.state)).then(|| choice(Key::Admit, "admit"));
+                cells.push(Cell::Choices(
+                    admit.into_iter().chain([choice(Key::Remove, "remove")]).collect(),
+                ));
             }
             Row::new(node.id.to_string(), cells)
         })
@@ -107,8 +118,9 @@ pub fn Nodes() -> impl IntoView {
     );
     let deleted = RwSignal::new(HashSet::new());
     let may_write = page.may_write;
+    let session = use_session();
     let list = dynamic(move || {
-        let remove = may_write.get();
+        let (remove, admit) = (may_write.get(), session.is_admin());
         // Only readers who may remove nodes need the last column.
         let columns = if remove { COLUMNS } else { &COLUMNS[..COLUMNS.len() - 1] };
         table(TableSpec {
@@ -119,7 +131,7 @@ pub fn Nodes() -> impl IntoView {
             empty: Key::NodesEmpty,
             empty_action: remove.then_some((Key::AddNode, page.add_node)),
             deleted,
-            ..TableSpec::of(read, move |items| rows(items, remove))
+            ..TableSpec::of(read, move |items| rows(items, remove, admit))
         })
     });
     let (removed_node, set_removed_node) = address_param("remove");
@@ -155,5 +167,56 @@ pub fn Nodes() -> impl IntoView {
             .view(),
         )
     });
-    vec![list, removing].into_any()
+    let (admitted, set_admitted) = address_param("admit");
+    let close = Callback::new(move |()| set_admitted.set(None));
+    let done = Callback::new(move |()| {
+        set_admitted.set(None);
+        read.again();
+    });
+    let known = Memo::new(move |_| read.data.with(Option::is_some));
+    let admitting = maybe(move || {
+        let node = admitted.get().filter(|_| known.get() && session.is_admin())?;
+        let list = read.data.get_untracked()?;
+        let node = list.items.iter().find(|known| known.id.to_string() == node)?;
+        let tail = format!("clusters/{}/nodes", id.get_untracked());
+        let statement = Statement::admits(node, &url::of_project(&project.get_untracked(), &tail));
+        Some(
+            Panel::Stated {
+                project,
+                statement,
+                close,
+                done,
+            }
+            .view(),
+        )
+    });
+    vec![list, removing, admitting].into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn administrators_can_admit_a_node_that_waits_for_it() {
+        let node = |state: &str| -> NodeRow {
+            let id = "04040404-0404-0404-0404-040404040404";
+            serde_json::from_value(serde_json::json!({
+                "id": id, "name": "node-3", "state": state, "reason": null, "addresses": [], "port": id, "blocks": [],
+                "pods": 0, "applied_revision": 0, "wanted_revision": 0, "last_contact": null, "agent_version": "",
+                "created_at": "2026-11-21T12:04:31Z",
+            }))
+            .unwrap()
+        };
+        let offered = |state: &str, admit| match rows(&[node(state)], true, admit)[0].cells.last() {
+            Some(Cell::Choices(choices)) => choices.iter().map(|(_, name, _)| *name).collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
+        };
+        for state in ["found", "copied"] {
+            assert_eq!(offered(state, true), ["admit", "remove"], "{state}");
+        }
+        assert_eq!(offered("found", false), ["remove"], "only administrators");
+        assert_eq!(offered("silent", true), ["remove"]);
+        assert_eq!(rows(&[node("found")], false, false)[0].cells.len(), COLUMNS.len() - 1);
+    }
 }

@@ -7,6 +7,7 @@ use leptos::wasm_split::{SplitLoaderError, wasm_split};
 use portolan_shared::v1::{AddressSpace, NetworkRow, PortRow, SubnetRow};
 
 use super::delete::{DeleteTarget, delete_panel};
+use super::stated::{Statement, stated_panel};
 use super::{add_node, add_port, add_subnet};
 use crate::components::lazy::{Draw, LazyPart, lazy};
 use crate::i18n::{Key, t};
@@ -56,6 +57,17 @@ pub enum Panel {
         /// Runs once it is deleted.
         done: Callback<()>,
     },
+    /// States something of a machine.
+    Stated {
+        /// The project.
+        project: Signal<String>,
+        /// What is stated.
+        statement: Statement,
+        /// Closes the panel.
+        close: Callback<()>,
+        /// Runs once it is stated.
+        done: Callback<()>,
+    },
 }
 
 impl Panel {
@@ -66,6 +78,7 @@ impl Panel {
             Panel::AddSubnet { close, .. } => (t(Key::AddSubnet).to_owned(), *close),
             Panel::AddPort { close, .. } => (t(Key::AddPort).to_owned(), *close),
             Panel::Delete { target, close, .. } => (target.title(), *close),
+            Panel::Stated { statement, close, .. } => (statement.title.clone(), *close),
         }
     }
 
@@ -116,5 +129,11 @@ fn draw_panel(panel: Panel) -> AnyView {
             close,
             done,
         } => delete_panel(project, target, close, done),
+        Panel::Stated {
+            project,
+            statement,
+            close,
+            done,
+        } => stated_panel(project, statement, close, done),
     }
 }

@@ -3,9 +3,10 @@
 
 use std::fmt::Write;
 
+use portolan_shared::kinds::quarantined_blocks::{Former, HeldBlock, HeldBlocks};
 use portolan_shared::stages::{Because, ClusterFacts, NodeFacts as ClusterNode};
 use portolan_shared::status::{
-    Beside, Cause, NoBlock, NoRoute, NodeFacts, PortFacts, PortStatus, Reason, chain, derive, node,
+    Beside, Cause, Found, NoBlock, NoRoute, NodeFacts, PortFacts, PortStatus, Reason, chain, derive, node,
 };
 use portolan_shared::v1::{ClusterState, NodeState, NodesFrom};
 
@@ -38,6 +39,7 @@ fn well() -> NodeFacts {
     NodeFacts {
         name: "node-2".into(),
         joined: true,
+        found: false,
         online: true,
         since: HEARD,
         awaited: None,
@@ -59,6 +61,13 @@ fn expected() -> NodeFacts {
         joined: false,
         online: false,
         ..well()
+    }
+}
+
+fn found() -> NodeFacts {
+    NodeFacts {
+        found: true,
+        ..expected()
     }
 }
 
@@ -98,6 +107,20 @@ fn no_block() -> NoBlock {
         more: 0,
         blocks: 4,
         empty: vec!["node-1".into()],
+        held: HeldBlocks::default(),
+    }
+}
+
+fn all_held() -> NoBlock {
+    let held = HeldBlock {
+        cidr: "10.1.0.0/26".parse().unwrap(),
+        node: "node-3".into(),
+        former: Former::Removed,
+    };
+    NoBlock {
+        blocks: 3,
+        held: HeldBlocks(vec![held]),
+        ..no_block()
     }
 }
 
@@ -134,6 +157,7 @@ fn ports() -> Vec<(&'static str, PortFacts)> {
         ),
         ("Nothing is attached", bare),
         ("Its node has not joined", on(expected())),
+        ("Its node was found again and waits to be admitted", on(found())),
         ("Its node is silent", on(silent())),
         (
             "The control plane was started, its node has not come back yet (10 s)",
@@ -192,6 +216,13 @@ fn situations() -> Vec<Situation> {
             "",
         ),
         case(
+            "The database was put back, and does not have it; another node has shown its lease",
+            found(),
+            none(),
+            CNI_WELL,
+            "WARN a node has shown that the store had another history",
+        ),
+        case(
             "Its agent does not report",
             silent(),
             none(),
@@ -219,6 +250,26 @@ fn situations() -> Vec<Situation> {
             full(),
             CNI_NONE,
             "WARN cannot lease a block",
+        ),
+        case(
+            "It asks for a block, none is free, one is in quarantine",
+            well(),
+            Beside {
+                no_block: Some(all_held()),
+                ..none()
+            },
+            CNI_NONE,
+            "WARN cannot lease a block",
+        ),
+        case(
+            "Two machines have shown its identity",
+            well(),
+            Beside {
+                copied: Some(HEARD),
+                ..none()
+            },
+            CNI_WELL,
+            "ERROR two machines show the identity of one node",
         ),
         case(
             "It has no route to another's block",
@@ -290,6 +341,10 @@ fn cluster(situation: &Situation, well: usize) -> ClusterFacts {
         wanted: 0,
         nodes: [vec![this], vec![other; well]].concat(),
         no_block,
+        found: situation.facts.found.then(|| Found {
+            node: situation.facts.name.clone(),
+            more: 0,
+        }),
     }
 }
 
@@ -408,9 +463,9 @@ fn the_file_has_every_word_and_code() {
         }
     });
     let nodes = {
-        use NodeState::{Awaited, Behind, Error, Expected, NoBlock, Ready, Silent};
-        [Expected, Ready, Awaited, Behind, Error, NoBlock, Silent].map(|state| match state {
-            Expected | Ready | Awaited | Behind | Error | NoBlock | Silent => json(state),
+        use NodeState::{Awaited, Behind, Copied, Error, Expected, Found, NoBlock, Ready, Silent};
+        [Expected, Ready, Awaited, Behind, Error, NoBlock, Silent, Found, Copied].map(|state| match state {
+            Expected | Ready | Awaited | Behind | Error | NoBlock | Silent | Found | Copied => json(state),
         })
     };
     let clusters = {

@@ -57,6 +57,8 @@ pub fn node_state(state: NodeState) -> (Tone, Key) {
         NodeState::Error => (Tone::Error, Key::StatusError),
         NodeState::NoBlock => (Tone::Error, Key::NodeNoBlock),
         NodeState::Silent => (Tone::Down, Key::NodeSilent),
+        NodeState::Found => (Tone::Down, Key::NodeFound),
+        NodeState::Copied => (Tone::Error, Key::NodeCopied),
     }
 }
 

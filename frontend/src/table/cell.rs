@@ -59,6 +59,8 @@ pub enum Cell {
     Trail(Vec<(String, Option<String>)>),
     /// Opens a panel by setting a parameter of the page's address: text, name, value.
     Open(String, &'static str, String),
+    /// Several of that kind, in one line.
+    Choices(Vec<(String, &'static str, String)>),
     /// Status word, and why.
     Status(Tone, Key, Option<Reason>),
     /// Used, of how many.
@@ -85,6 +87,10 @@ impl Cell {
                 .collect::<Vec<_>>()
                 .join(" / "),
             Cell::Open(text, ..) => text.clone(),
+            Cell::Choices(choices) => {
+                let texts: Vec<&str> = choices.iter().map(|(text, ..)| text.as_str()).collect();
+                texts.join(" ")
+            }
             Cell::Status(_, word, reason) => {
                 format!(
                     "{} {}",

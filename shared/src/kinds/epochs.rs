@@ -44,8 +44,10 @@ pub struct EpochRow {
     pub shown_by: String,
     /// Blocks of pod addresses that were taken back by their leases.
     pub blocks_found: u64,
-    /// Nodes that the store did not know. Each waits to be admitted or removed.
+    /// Nodes that the store did not know.
     pub nodes_found: Vec<NodeId>,
+    /// Names of those of them that still wait to be admitted or removed.
+    pub nodes_waiting: Vec<String>,
     /// Blocks in dispute.
     pub disputes: Vec<Dispute>,
 }

@@ -1,9 +1,11 @@
 use super::*;
+use crate::kinds::quarantined_blocks::{Former, HeldBlock, HeldBlocks};
 
 fn node() -> NodeFacts {
     NodeFacts {
         name: "node-2".into(),
         joined: true,
+        found: false,
         online: true,
         since: 0,
         awaited: None,
@@ -37,6 +39,7 @@ fn no_block(more: u64) -> NoBlock {
         more,
         blocks: 4,
         empty: vec!["node-1".into(), "node-2".into()],
+        held: HeldBlocks::default(),
     }
 }
 
@@ -240,4 +243,53 @@ fn a_port_keeps_its_status_while_its_node_is_waited_for() {
         ..awaited(node())
     };
     assert_eq!(code(&port(Some(silent))), (PortStatus::Down, "port.node_silent"));
+}
+
+#[test]
+fn a_found_node_waits_and_a_copied_one_works_on_without_a_further_block() {
+    let said = |facts, beside: &Beside| {
+        let (state, cause) = super::node(facts, beside);
+        (state, cause.map_or("", |cause| cause.code()))
+    };
+    let found = || NodeFacts {
+        joined: false,
+        online: false,
+        found: true,
+        ..node()
+    };
+    let copied = |no_block| Beside {
+        copied: Some(9),
+        no_block,
+        ..Beside::default()
+    };
+    assert_eq!(said(found(), &Beside::default()), (NodeState::Found, "node.waits"));
+    assert_eq!(code(&port(Some(found()))), (PortStatus::Down, "node.waits"));
+    assert_eq!(said(node(), &copied(None)), (NodeState::Copied, "node.copied"));
+    let full = copied(Some(no_block(0)));
+    assert_eq!(said(node(), &full), (NodeState::Copied, "node.copied"));
+    let silent = NodeFacts {
+        online: false,
+        ..node()
+    };
+    assert_eq!(said(silent, &full), (NodeState::Silent, "port.node_silent"));
+    assert!(!NodeState::Found.counts_as_ready() && NodeState::Copied.counts_as_ready());
+}
+
+#[test]
+fn who_has_not_let_go_of_a_block_is_named_where_none_is_free() {
+    let held = HeldBlocks(vec![HeldBlock {
+        cidr: "10.1.0.0/26".parse().unwrap(),
+        node: "node-1".into(),
+        former: Former::Removed,
+    }]);
+    let reason = NoBlock { held, ..no_block(0) }.reason();
+    assert_eq!(
+        reason.sentence,
+        "node-4 has no free block: all 4 are leased; nodes with empty blocks: node-1, node-2; 10.1.0.0/26 is held by \
+         removed node-1, which has not let go."
+    );
+    assert!(
+        reason.params.contains(&("held".into(), "10.1.0.0/26 (node-1)".into())),
+        "{reason:?}"
+    );
 }

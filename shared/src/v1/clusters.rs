@@ -236,13 +236,18 @@ pub enum NodeState {
     NoBlock,
     /// Its agent does not report.
     Silent,
+    /// The control plane was put back to an older state that does not have it. Its pods run on; it waits to be admitted or
+    /// removed.
+    Found,
+    /// It does its work, and two machines have shown its identity: it gets no further block before that is settled.
+    Copied,
 }
 
 impl NodeState {
     /// Whether it does its work, for its cluster's word and number of nodes that are ready. While it is behind or waited for,
-    /// nothing is known to be wrong.
+    /// nothing is known to be wrong with that; nor is it because there is a copy of it.
     pub const fn counts_as_ready(self) -> bool {
-        matches!(self, Self::Ready | Self::Behind | Self::Awaited)
+        matches!(self, Self::Ready | Self::Behind | Self::Awaited | Self::Copied)
     }
 }
 

@@ -41,3 +41,10 @@ pub const ROLE: Audited = Audited {
     title: Key::ObjectRole,
     page: NO_PAGE,
 };
+
+/// An epoch.
+pub const EPOCH: Audited = Audited {
+    word: "epoch",
+    title: Key::ObjectEpoch,
+    page: NO_PAGE,
+};

@@ -1,6 +1,7 @@
 //! The audit: who did what, when, through what; of a project, of an object, or of everything.
 
 pub mod entries;
+mod epochs;
 pub mod kinds;
 mod lines;
 
@@ -74,6 +75,7 @@ pub fn Audit() -> impl IntoView {
             project: use_project(),
             object: Signal::stored(String::new()),
         },
+        nothing(),
     )
 }
 
@@ -87,6 +89,7 @@ pub fn SupportAudit() -> impl IntoView {
             project: none,
             object: none,
         },
+        epochs::epochs(),
     )
 }
 
@@ -99,7 +102,8 @@ pub fn History() -> impl IntoView {
     })
 }
 
-fn page(title: Key, scope: Scope) -> AnyView {
+/// `above` stands above the list.
+fn page(title: Key, scope: Scope, above: AnyView) -> AnyView {
     let head = page_head(
         Signal::derive(move || t(title).to_owned()),
         Signal::derive(move || vec![Crumb::here(t(title))]),
@@ -108,7 +112,7 @@ fn page(title: Key, scope: Scope) -> AnyView {
     );
     view! {
         {head}
-        <div class="page__body">{audit(scope)}</div>
+        <div class="page__body">{above} {audit(scope)}</div>
     }
     .into_any()
 }

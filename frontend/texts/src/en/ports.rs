@@ -74,6 +74,7 @@ subject! { ports;
     AdviceNoAddress: "Give it an address of a subnet.",
     AdviceNotAttached: "Nothing is wrong: the address is kept for you. It becomes active once something uses it.",
     AdviceNodeExpected: "Start the agent on the node with its join token.",
+    AdviceNodeFound: "Its pods run on. An administrator admits it or removes it on its cluster's page.",
     AdviceNodeSilent: "Look whether the node is up and its agent runs. What was set up there goes on working.",
     AdviceNodeBehind: "Usually a matter of milliseconds. If it lasts, the node is slow or cut off.",
     AdviceKernelRefused: "The agent tries again by itself. The node's administrator can look at the words above.",

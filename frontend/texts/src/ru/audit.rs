@@ -49,4 +49,7 @@ subject! { audit;
     ObjectProject: "Проект",
     ObjectUser: "Пользователь",
     ObjectRole: "Роль",
+    EpochLine: "База возвращена к старой копии: ревизия {revision} из {lost}. Показал {node}; блоков найдено: {blocks}; ждут узлы: {nodes}; спорных: {disputes}",
+    ObjectEpoch: "Эпоха",
+    ObjectQuarantinedBlock: "Блок в карантине",
 }

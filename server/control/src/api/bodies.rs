@@ -106,6 +106,7 @@ pub const NEUTRON: &[(&str, u16, &str)] = &[
     ("node.address_mismatch", 409, "Conflict"),
     ("node.outside_range", 409, "Conflict"),
     ("node.no_free_block", 409, "IpAddressGenerationFailure"),
+    ("block.other_name", 400, "HTTPBadRequest"),
     ("node.outside_lease", 403, "Forbidden"),
     ("cluster.no_internet", 409, "Conflict"),
     ("cluster.no_services", 409, "Conflict"),

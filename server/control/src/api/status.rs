@@ -6,11 +6,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
 use portolan_core::model::{Block, Exception, Node, NodeStatus, Port, Revision, owner};
 use portolan_core::view::View;
 use portolan_shared::ids::{BlockId, ClusterId, NodeId, PortId};
 use portolan_shared::status::{
-    Beside, Cause, NoBlock, NoRoute, NodeFacts, PortFacts, PortStatus, Reason, derive, node,
+    Beside, Cause, Found, NoBlock, NoRoute, NodeFacts, PortFacts, PortStatus, Reason, derive, node,
 };
 use portolan_shared::time::Time;
 use portolan_shared::v1::NodeState as NodeWord;
@@ -107,6 +108,7 @@ impl NodeState {
             pods: first.map(|words| (more.saturating_add(1), words)),
             no_route: self.no_route.clone(),
             no_block: None,
+            copied: self.status.as_ref().and_then(|status| status.copied),
         }
     }
 
@@ -129,6 +131,7 @@ impl NodeState {
         NodeFacts {
             name: self.node.name.clone(),
             joined: self.node.joined_at.is_some(),
+            found: self.node.found.is_some(),
             online: status.is_some_and(|s| s.online),
             since: status
                 .map(|s| s.since)
@@ -169,17 +172,19 @@ pub fn lacks_block(view: &View, node: &Node) -> bool {
         Some(_) => view
             .node_status(node.id)
             .is_some_and(|status| status.online && status.wants_block.is_some()),
-        None => is_full(view, node.cluster),
+        // One that was found again has what it held.
+        None => node.found.is_none() && is_full(view, node.cluster),
     }
 }
 
-/// Whether all blocks of a cluster are leased.
+/// Whether all blocks of a cluster are leased, or held by machines that are no nodes any more.
 fn is_full(view: &View, cluster: ClusterId) -> bool {
     let total = view
         .cluster(cluster)
         .and_then(|cluster| view.subnet(cluster.pod_subnet))
         .map(|subnet| portolan_shared::cluster::blocks(subnet.cidr));
-    total.is_some_and(|total| u128::from(view.count_of::<Block>(cluster)) >= total)
+    let taken = view.count_of::<Block>(cluster) + view.count_of::<QuarantinedBlock>(cluster);
+    total.is_some_and(|total| u128::from(taken) >= total)
 }
 
 /// Most nodes named that have empty blocks.
@@ -212,6 +217,17 @@ pub fn no_block<'a>(view: &View, nodes: impl IntoIterator<Item = &'a Arc<Node>>)
         more: u64::try_from(nodes.count()).unwrap_or(u64::MAX),
         blocks: view.count_of::<Block>(first.cluster),
         empty: named,
+        held: QuarantinedBlock::all_held(view.of(first.cluster), |node| view.node(node).is_some()),
+    })
+}
+
+/// Those of a cluster's nodes that were found again and wait to be admitted.
+pub fn found(nodes: &[NodeState]) -> Option<Found> {
+    let mut found = nodes.iter().filter(|state| state.node.found.is_some());
+    let first = found.next()?;
+    Some(Found {
+        node: first.node.name.clone(),
+        more: u64::try_from(found.count()).unwrap_or(u64::MAX),
     })
 }
 

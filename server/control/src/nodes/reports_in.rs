@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use portolan_core::command::{Command, PodAllocation, Request};
+use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
 use portolan_core::model::{Block, Exception, Loss, LossKind, NodeStatus, Pod};
 use portolan_core::view::View;
 use portolan_shared::ids::{BlockId, NodeId, PortId};
@@ -268,6 +269,7 @@ fn none_free(view: &View, node: NodeId) -> Option<Refusal> {
         cluster: cluster.name.clone(),
         pod_range: view.subnet(cluster.pod_subnet)?.cidr,
         blocks: view.count_of::<Block>(cluster.id),
+        held: QuarantinedBlock::all_held(view.of(cluster.id), |node| view.node(node).is_some()),
     })
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::SAMPLES;
 use super::kit::{User, id};
+use super::pod_ports::Reporting;
 
 /// What somebody of another project gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,6 +193,25 @@ const CASES: &[(&str, &str, &str, Other)] = &[
         "{}",
         Gone,
     ),
+    (
+        "POST",
+        "/portolan/v1/projects/{project}/clusters/{id}/nodes/{node}/admit",
+        "{}",
+        Gone,
+    ),
+    (
+        "GET",
+        "/portolan/v1/projects/{project}/clusters/{id}/quarantined-blocks",
+        "",
+        Gone,
+    ),
+    (
+        "POST",
+        "/portolan/v1/projects/{project}/clusters/{id}/quarantined-blocks/{block}/release",
+        r#"{"machine_off":"secret-off"}"#,
+        Gone,
+    ),
+    ("GET", "/portolan/v1/epochs", "", Forbidden),
     ("GET", "/portolan/v1/projects/{project}/quotas", "", Gone),
     ("GET", "/portolan/v1/projects/{project}/shadowport", "", Gone),
     (
@@ -273,6 +293,8 @@ pub(crate) struct Things {
     pub(crate) made: BTreeMap<&'static str, String>,
     pub(crate) cluster: String,
     pub(crate) node: String,
+    /// In quarantine: its node `secret-off` was removed.
+    pub(crate) block: String,
     pub(crate) request: String,
 }
 
@@ -295,6 +317,7 @@ impl Things {
             .await
             .is(201);
         let node = id(&made.json()["node"]);
+        let block = held_by(user, &format!("{clusters}/{cluster}/nodes"), "secret-off").await;
         let path = format!("/portolan/v1/projects/{}/shadowport", user.project);
         let filed = json!({ "purpose": "a secret purpose", "nodes": 3 });
         let request = id(&user.post(&path, filed).await.is(201).json()["item"]);
@@ -311,6 +334,7 @@ impl Things {
             made: BTreeMap::new(),
             cluster,
             node,
+            block,
             request,
         };
         things.make_others(user).await;
@@ -360,6 +384,7 @@ impl Things {
             ("{user}", &self.user),
             ("{role}", &role),
             ("{node}", &self.node),
+            ("{block}", &self.block),
             ("{network}", &self.network),
             ("{subnet}", &self.subnet),
             ("{port}", &self.port),
@@ -371,4 +396,16 @@ impl Things {
         let others = self.made.iter();
         others.fold(text, |text, (name, id)| text.replace(&format!("{{{name}}}"), id))
     }
+}
+
+/// The block of a node that joins by the list of nodes at this path and is removed; its id.
+pub(crate) async fn held_by(user: &User<'_>, nodes: &str, name: &str) -> String {
+    let made = user.post(nodes, json!({ "name": name })).await.is(201).json();
+    let node = id(&made["node"]);
+    Reporting::new(user.server, node.parse().unwrap()).await;
+    let rows = user.get(nodes).await.is(200).json();
+    let mut rows = rows["items"].as_array().unwrap().iter();
+    let block = id(&rows.find(|row| row["id"] == node).unwrap()["blocks"][0]);
+    user.delete(&format!("{nodes}/{node}")).await.is(204);
+    block
 }

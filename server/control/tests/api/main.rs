@@ -13,6 +13,7 @@ mod clusters_by_choice;
 mod conform;
 mod events;
 mod external;
+mod histories;
 mod identity;
 mod inputs;
 mod kit;

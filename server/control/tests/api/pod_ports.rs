@@ -96,14 +96,19 @@ async fn what_is_shown_can_be_filtered_sorted_and_said_again() {
     }
 }
 
-/// A node of [`with_pods`] that has joined and reports.
-struct Reporting<'a> {
+/// A node, such as that of [`with_pods`], that has joined and reports.
+pub(crate) struct Reporting<'a> {
     server: &'a Server,
-    node: std::sync::Arc<Node>,
+    pub(crate) node: std::sync::Arc<Node>,
 }
 
 impl<'a> Reporting<'a> {
-    async fn new(server: &'a Server, id: NodeId) -> Self {
+    pub(crate) async fn new(server: &'a Server, id: NodeId) -> Self {
+        Self::joined(server, id, [9; 32]).await
+    }
+
+    /// By the machine with this key.
+    pub(crate) async fn joined(server: &'a Server, id: NodeId, key_hash: [u8; 32]) -> Self {
         let node = server.control.read(|view| view.node(id).cloned()).unwrap();
         let ask = async |command| server.control.write(Request::system(command)).await.unwrap();
         let made = ask(Command::CreateJoinToken {
@@ -119,18 +124,27 @@ impl<'a> Reporting<'a> {
             secret_hash: [7; 32],
             name: node.name.clone(),
             address: node.addresses[0],
-            key_hash: [9; 32],
+            key_hash,
         })
         .await;
         Self { server, node }
     }
 
     /// Its kernel holds the newest, but for what it refused: kind, id and words.
-    async fn refuses(&self, exceptions: &[(&str, [u8; 16], &str)]) {
+    pub(crate) async fn refuses(&self, exceptions: &[(&str, [u8; 16], &str)]) {
         self.reports(true, exceptions).await;
     }
 
     async fn reports(&self, online: bool, exceptions: &[(&str, [u8; 16], &str)]) {
+        self.tells(online, exceptions, None).await;
+    }
+
+    /// A machine has shown an older ticket than this node's newest.
+    pub(crate) async fn is_copied(&self, since: i64) {
+        self.tells(true, &[], Some(since)).await;
+    }
+
+    async fn tells(&self, online: bool, exceptions: &[(&str, [u8; 16], &str)], copied: Option<i64>) {
         let exceptions = exceptions.iter().map(|(kind, id, reason)| Exception {
             kind: (*kind).to_owned(),
             id: *id,
@@ -145,7 +159,7 @@ impl<'a> Reporting<'a> {
             by: None,
             beat: None,
             tickets: None,
-            copied: None,
+            copied,
             losses: None,
         }]);
         self.server.control.write(Request::system(report)).await.unwrap();
@@ -153,14 +167,14 @@ impl<'a> Reporting<'a> {
 }
 
 /// How many nodes of the user's only cluster are ready, and its state.
-async fn cluster_state(user: &User<'_>) -> (Value, Value) {
+pub(crate) async fn cluster_state(user: &User<'_>) -> (Value, Value) {
     let clusters = format!("/portolan/v1/projects/{}/clusters", user.project);
     let row = user.get(&clusters).await.is(200).json()["items"][0].clone();
     (row["nodes_ready"].clone(), row["state"].clone())
 }
 
 /// State and code of the reason of each node of the user's only cluster.
-async fn node_states(user: &User<'_>) -> Vec<(Value, Value)> {
+pub(crate) async fn node_states(user: &User<'_>) -> Vec<(Value, Value)> {
     let clusters = format!("/portolan/v1/projects/{}/clusters", user.project);
     let cluster = id(&user.get(&clusters).await.is(200).json()["items"][0]);
     let nodes = user.get(&format!("{clusters}/{cluster}/nodes")).await.is(200).json();

@@ -115,6 +115,7 @@ pub(super) fn lease(draft: &mut Draft<'_>, node: &Node, cluster: &Cluster) -> Re
         cluster: cluster.name.clone(),
         pod_range: subnet.cidr,
         blocks: draft.of::<Block>(cluster.id).len() as u64,
+        held: QuarantinedBlock::all_held(draft.of(cluster.id).iter(), |node| draft.node(node).is_some()),
     })?;
     draft.walked_to(subnet.id, first);
     let cidr = Cidr::containing(first, cluster.block_prefix.max(subnet.cidr.prefix()))

@@ -3,7 +3,7 @@
 
 use portolan_shared::addr::Cidr;
 use portolan_shared::ids::{ClusterId, NodeId, ProjectId};
-use portolan_shared::kinds::epochs::EpochId;
+use portolan_shared::kinds::epochs::{self as wire, EpochId};
 use portolan_shared::v1::AuditKind;
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +57,32 @@ pub enum DisputeCause {
     OutsideRange,
     /// Another machine is that node now.
     OtherMachine,
+}
+
+impl Dispute {
+    /// As a list shows it.
+    pub fn wire(&self) -> wire::Dispute {
+        let (code, sentence) = match &self.cause {
+            DisputeCause::Leased(node) => ("block.leased", format!("{} was leased anew, to {node}.", self.cidr)),
+            DisputeCause::OutsideRange => (
+                "block.outside_range",
+                format!("{} is not a block of the cluster's pod range.", self.cidr),
+            ),
+            DisputeCause::OtherMachine => (
+                "block.other_machine",
+                format!(
+                    "Another machine is {} now, and the one that holds {} is not.",
+                    self.node, self.cidr
+                ),
+            ),
+        };
+        wire::Dispute {
+            cidr: self.cidr,
+            node: self.node.clone(),
+            code: code.to_owned(),
+            sentence,
+        }
+    }
 }
 
 /// Most disputes kept of an epoch.

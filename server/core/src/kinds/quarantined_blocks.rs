@@ -3,9 +3,11 @@
 //! takes.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use portolan_shared::addr::Cidr;
 use portolan_shared::ids::{BlockId, ClusterId, NodeId, ProjectId, SubnetId};
+use portolan_shared::kinds::quarantined_blocks::{Former, HeldBlock, HeldBlocks};
 use portolan_shared::v1::{self, AuditKind};
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +56,25 @@ impl QuarantinedBlock {
             machine,
             since,
         }
+    }
+
+    /// Whose machine holds it. `is_node`: whether there is such a node, which another machine is then.
+    pub fn held(&self, is_node: impl Fn(NodeId) -> bool) -> HeldBlock {
+        HeldBlock {
+            cidr: self.cidr,
+            node: self.node_name.clone(),
+            former: match is_node(self.node) {
+                true => Former::Replaced,
+                false => Former::Removed,
+            },
+        }
+    }
+
+    /// Whose machines hold these, by address.
+    pub fn all_held<'a>(blocks: impl Iterator<Item = &'a Arc<Self>>, is_node: impl Fn(NodeId) -> bool) -> HeldBlocks {
+        let mut held: Vec<HeldBlock> = blocks.map(|block| block.held(&is_node)).collect();
+        held.sort_by_key(|block| block.cidr);
+        HeldBlocks(held)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
 use portolan_core::model::hidden;
 use portolan_core::model::{Cluster, Meta, Network, Node, Port, Subnet};
 use portolan_core::view::View;
@@ -76,4 +77,18 @@ pub fn node(call: &Call, view: &View, path: &Segments) -> Result<Arc<Node>, Fail
     found
         .cloned()
         .ok_or_else(|| Failure::not_found("node", path.text("node")))
+}
+
+/// The block in quarantine in the path, of the cluster in the path.
+///
+/// # Errors
+/// If one of them is not there.
+pub fn quarantined_block(call: &Call, view: &View, path: &Segments) -> Result<Arc<QuarantinedBlock>, Failure> {
+    let cluster = cluster(call, view, path)?;
+    let found = view
+        .get::<QuarantinedBlock>(path.id("block", "block")?)
+        .filter(|block| block.cluster == cluster.id);
+    found
+        .cloned()
+        .ok_or_else(|| Failure::not_found("block", path.text("block")))
 }

@@ -10,6 +10,7 @@ pub mod description;
 pub mod document;
 pub mod events;
 pub mod find;
+pub mod histories;
 pub mod networks;
 pub mod nodes;
 pub mod operation;

@@ -127,3 +127,12 @@ pub async fn delete(call: Call, path: Segments) -> Result<Response, Failure> {
     call.write(Command::Delete(Delete::Node(node.id))).await?;
     Ok(reply::nothing())
 }
+
+/// `POST …/clusters/{id}/nodes/{node}/admit`: lets in a node that was found again, and ends that one counts as copied.
+pub async fn admit(call: Call, path: Segments, body: Body) -> Result<Response, Failure> {
+    let node = call.control().read(|view| find::node(&call, view, &path))?;
+    call.rights.to_administer("admit nodes")?;
+    nothing_in(&body)?;
+    call.write(Command::AdmitNode(node.id)).await?;
+    Ok(reply::nothing())
+}

@@ -4,7 +4,7 @@
 //! [`mod@super::routes`] reads as a table.
 
 use axum::http::Method;
-use portolan_shared::ids::{ClusterId, NetworkId, NodeId, PortId, ProjectId, ShadowRequestId, SubnetId};
+use portolan_shared::ids::{BlockId, ClusterId, NetworkId, NodeId, PortId, ProjectId, ShadowRequestId, SubnetId};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
@@ -101,7 +101,7 @@ impl Tag {
     /// Support's side of requests.
     pub const SUPPORT: Self = Self {
         name: "Support",
-        about: "Support's queue of requests, and the projects behind them.",
+        about: "Support's queue of requests, the projects behind them, and when the database was put back.",
     };
     /// Who did what.
     pub const AUDIT: Self = Self {
@@ -340,6 +340,7 @@ fn parameter(segment: &str) -> Option<(&'static str, MakeSchema)> {
         "ports" => ("The port.", SchemaGenerator::subschema_for::<PortId>),
         "clusters" => ("The cluster.", SchemaGenerator::subschema_for::<ClusterId>),
         "nodes" => ("The node.", SchemaGenerator::subschema_for::<NodeId>),
+        "quarantined-blocks" => ("The block.", SchemaGenerator::subschema_for::<BlockId>),
         "shadowport" | "requests" => ("The request.", SchemaGenerator::subschema_for::<ShadowRequestId>),
         _ => return None,
     })

@@ -5,6 +5,8 @@
 mod requests;
 
 use portolan_shared::ids::ProjectId;
+use portolan_shared::kinds::epochs::EpochRow;
+use portolan_shared::kinds::quarantined_blocks::{QuarantinedBlockRow, ReleaseBlock};
 use portolan_shared::v1::{
     AddressSpace, AuditEntry, AuditKind, AuditOp, ChangeSession, ClusterRow, CreateCluster, CreateNode, DeletePlan,
     JoinToken, List, LogIn, NetworkRow, NodeRow, NodesFrom, One, PortRow, ProjectCluster, Quota, Session, SubnetRow,
@@ -13,7 +15,7 @@ use portolan_shared::v1::{
 use serde_json::{Value, json};
 
 use super::operation::{Gives, Nothing, Operation, Tag, Who, chapter};
-use super::{audit, clusters, description, events, networks, nodes, plans, ports, quotas, session, subnets};
+use super::{audit, clusters, description, events, histories, networks, nodes, plans, ports, quotas, session, subnets};
 use crate::api::resources::RESOURCES;
 use crate::api::route::{Route, delete, get, post, put};
 
@@ -28,6 +30,7 @@ pub fn operations() -> Vec<Operation> {
     all.extend(plans());
     all.extend(requests::shadowport());
     all.extend(requests::support());
+    all.extend(epochs());
     all.extend(audit());
     all.extend(events());
     all.extend(description());
@@ -293,6 +296,40 @@ fn nodes() -> impl Iterator<Item = Operation> {
                 .may_take::<Nothing>()
                 .makes::<JoinToken>()
                 .refuses(&["agent.no_endpoint"]),
+            post("/projects/{project}/clusters/{id}/nodes/{node}/admit", nodes::admit)
+                .is(
+                    "admitNode",
+                    Who::Admin,
+                    "Let a node in that was found again, by the machine that it is",
+                )
+                .about(
+                    "A node is found again after the control plane was put back to an older state. Of one that two machines \
+                     have shown the identity of, it says that the connected one is the node. Of any other it changes nothing.",
+                )
+                .may_take::<Nothing>()
+                .refuses(&["port.address_taken"]),
+            get(
+                "/projects/{project}/clusters/{id}/quarantined-blocks",
+                histories::quarantined_blocks,
+            )
+            .is(
+                "listQuarantinedBlocks",
+                Who::Reader,
+                "Blocks that nobody is leased before their holder has let go, by address",
+            )
+            .gives::<List<QuarantinedBlockRow>>(),
+            post(
+                "/projects/{project}/clusters/{id}/quarantined-blocks/{block}/release",
+                histories::release,
+            )
+            .is(
+                "releaseBlock",
+                Who::Member,
+                "State that the machine that holds a block is off: the block is free",
+            )
+            .about("If it is on after all, two pods may get one address.")
+            .takes::<ReleaseBlock>()
+            .refuses(&["block.other_name"]),
         ],
     )
 }
@@ -337,6 +374,22 @@ fn plans() -> impl Iterator<Item = Operation> {
         .chain(chapter(Tag::PORTS, ports))
         .chain(chapter(Tag::CLUSTERS, clusters))
         .chain(chapter(Tag::NODES, nodes))
+}
+
+fn epochs() -> impl Iterator<Item = Operation> {
+    chapter(
+        Tag::SUPPORT,
+        [get("/epochs", histories::epochs)
+            .is(
+                "listEpochs",
+                Who::Support,
+                "When the database was put back, as agents have shown, the newest first",
+            )
+            .about(
+                "Each with what was found again by leases, the nodes that wait to be admitted, and blocks in dispute.",
+            )
+            .gives::<List<EpochRow>>()],
+    )
 }
 
 /// A page of the audit.

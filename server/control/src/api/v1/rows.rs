@@ -151,7 +151,7 @@ impl NetworkFacts {
                 for (node, ports) in &self.nodes {
                     let (word, cause) = node.word(None);
                     count += match (word, &cause) {
-                        (NodeWord::Expected | NodeWord::Silent | NodeWord::Error, _) => *ports,
+                        (NodeWord::Expected | NodeWord::Found | NodeWord::Silent | NodeWord::Error, _) => *ports,
                         (_, Some(Cause::PodsInTrouble(pods, _))) => *pods,
                         _ => 0,
                     };

@@ -11,7 +11,7 @@ use portolan_shared::status::NoBlock;
 use portolan_shared::v1::{BlockRow, ClusterRow, ExternalIp, NodeRow, NodeState as NodeWord, Ref};
 
 use super::{subnet_ref, used_of};
-use crate::api::status::{NodeState, no_block, reason};
+use crate::api::status::{NodeState, found, no_block, reason};
 
 /// What a cluster's row is made of.
 pub struct ClusterFacts {
@@ -66,6 +66,7 @@ impl ClusterFacts {
             wanted: self.cluster.nodes_wanted.into(),
             nodes: self.nodes.iter().map(node).collect(),
             no_block: self.no_block.clone(),
+            found: found(&self.nodes),
         }
     }
 
