@@ -48,6 +48,7 @@ mod tests {
             wanted_revision: 0,
             last_contact: None,
             agent_version: String::new(),
+            losses: vec![],
             created_at: String::new(),
         });
         JoinToken {

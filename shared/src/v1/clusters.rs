@@ -293,6 +293,8 @@ pub struct NodeRow {
     pub last_contact: Option<String>,
     /// Version of its agent.
     pub agent_version: String,
+    /// What others took away from its host, the newest of each kind (`node.lost`): put back, unless it says otherwise.
+    pub losses: Vec<Reason>,
     /// When it was made.
     #[cfg_attr(feature = "schema", schemars(with = "crate::time::Time"))]
     pub created_at: String,
@@ -306,6 +308,16 @@ pub struct CreateNode {
     /// 1..63, a label.
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 63), regex(pattern = crate::schema::LABEL), example = &"shop"))]
     pub name: String,
+}
+
+/// Body of `PUT …/clusters/{id}/nodes/{node}`: what of a node changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ChangeNode {
+    /// The address that its host has now, of the cluster's node subnet; in place of the one of that family.
+    #[cfg_attr(feature = "schema", schemars(example = &"10.0.0.55"))]
+    pub address: IpAddr,
 }
 
 /// Answer to `POST …/clusters/{id}/nodes` and `POST …/clusters/{id}/join-tokens`.

@@ -176,6 +176,12 @@ const CASES: &[(&str, &str, &str, Other)] = &[
         Gone,
     ),
     (
+        "PUT",
+        "/portolan/v1/projects/{project}/clusters/{id}/nodes/{node}",
+        r#"{"address":"10.0.0.9"}"#,
+        Gone,
+    ),
+    (
         "DELETE",
         "/portolan/v1/projects/{project}/clusters/{id}/nodes/{node}",
         "",

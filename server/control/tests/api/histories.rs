@@ -4,13 +4,13 @@
 use std::net::IpAddr;
 
 use portolan_core::command::{Claim, ClaimedBlock, ClaimedNode, Command, Request};
-use portolan_core::model::Role;
+use portolan_core::model::{Loss, LossKind, Role};
 use portolan_shared::addr::Cidr;
 use portolan_shared::ids::{BlockId, NodeId};
 use serde_json::{Value, json};
 
 use super::cases::held_by;
-use super::kit::{Server, User, id};
+use super::kit::{Reply, Server, User, id};
 use super::pod_ports::{Reporting, cluster_state, node_states, with_pods};
 
 /// A cluster of a user's with a pod range of one block; the path of it.
@@ -292,4 +292,63 @@ async fn a_copied_node_works_on_and_says_so_until_an_administrator_has_admitted_
     ann.post(&admit, json!({})).await.is(403);
     server.admin().await.post(&admit, json!({})).await.is(204);
     assert_eq!(node_states(&ann).await, [(json!("ready"), Value::Null)]);
+}
+
+#[tokio::test]
+async fn what_others_took_from_a_host_is_told_with_the_node() {
+    let server = Server::new().await;
+    let ann = server.user("ann", "alpha", Role::Member).await;
+    let node = with_pods(&server, &ann, 1).await;
+    let node = Reporting::new(&server, node).await;
+    node.refuses(&[]).await;
+    node.loses(Loss {
+        kind: LossKind::Routes,
+        objects: 14,
+        first_seen: 1_795_262_671_000_000,
+        back_after_ms: Some(12),
+        today: 3,
+        contested: false,
+        by: Some("systemd-networkd".to_owned()),
+    })
+    .await;
+    let nodes = format!(
+        "/portolan/v1/projects/{}/clusters/{}/nodes",
+        ann.project, node.node.cluster
+    );
+    let row = ann.get(&nodes).await.is(200).json()["items"][0].clone();
+    assert_eq!(row["state"], "ready", "it is put back");
+    let lost = &row["losses"][0];
+    assert_eq!(
+        (&lost["code"], &lost["sentence"], &lost["since"]),
+        (
+            &json!("node.lost"),
+            &json!("Taken away by systemd-networkd: routes (14); put back in 12 ms; time 3 of that day."),
+            &json!("2026-11-21T12:04:31Z")
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_nodes_address_can_be_changed_to_a_free_one_of_its_range() {
+    let server = Server::new().await;
+    let ann = server.user("ann", "alpha", Role::Member).await;
+    let id = with_pods(&server, &ann, 1).await;
+    let node = server.control.read(|view| view.node(id).unwrap().clone());
+    let path = format!(
+        "/portolan/v1/projects/{}/clusters/{}/nodes/{}",
+        ann.project, node.cluster, node.id
+    );
+    let subnet = server.control.read(|view| {
+        let cluster = view.cluster(node.cluster).unwrap();
+        view.subnet(cluster.node_subnet).unwrap().clone()
+    });
+    let free = subnet.pools[0].last();
+    ann.put(&path, json!({ "address": free })).await.is(204);
+    let port = ann.get(&format!("/v2.0/ports/{}", node.port)).await.is(200).json();
+    assert_eq!(port["port"]["fixed_ips"][0]["ip_address"], json!(free));
+    let refused = |answer: Reply| answer.json()["code"].clone();
+    let gateway = json!({ "address": subnet.gateway });
+    assert_eq!(refused(ann.put(&path, gateway).await.is(409)), "port.address_taken");
+    let outside = json!({ "address": "192.0.2.1" });
+    assert_eq!(refused(ann.put(&path, outside).await.is(400)), "port.address_outside");
 }

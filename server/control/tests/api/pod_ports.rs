@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use portolan_core::command::{Command, NodeReport, PodAllocation, Request};
-use portolan_core::model::{Exception, JoinToken, Node, Object, Pod, Role};
+use portolan_core::model::{Exception, JoinToken, Loss, Node, Object, Pod, Role};
 use portolan_shared::ids::{NodeId, PortId};
 use portolan_shared::mac::MacAddress;
 use serde_json::{Value, json};
@@ -136,15 +136,26 @@ impl<'a> Reporting<'a> {
     }
 
     async fn reports(&self, online: bool, exceptions: &[(&str, [u8; 16], &str)]) {
-        self.tells(online, exceptions, None).await;
+        self.tells(online, exceptions, None, None).await;
+    }
+
+    /// Something on the host has taken things away.
+    pub(crate) async fn loses(&self, loss: Loss) {
+        self.tells(true, &[], None, Some(vec![loss])).await;
     }
 
     /// A machine has shown an older ticket than this node's newest.
     pub(crate) async fn is_copied(&self, since: i64) {
-        self.tells(true, &[], Some(since)).await;
+        self.tells(true, &[], Some(since), None).await;
     }
 
-    async fn tells(&self, online: bool, exceptions: &[(&str, [u8; 16], &str)], copied: Option<i64>) {
+    async fn tells(
+        &self,
+        online: bool,
+        exceptions: &[(&str, [u8; 16], &str)],
+        copied: Option<i64>,
+        losses: Option<Vec<Loss>>,
+    ) {
         let exceptions = exceptions.iter().map(|(kind, id, reason)| Exception {
             kind: (*kind).to_owned(),
             id: *id,
@@ -160,7 +171,7 @@ impl<'a> Reporting<'a> {
             beat: None,
             tickets: None,
             copied,
-            losses: None,
+            losses,
         }]);
         self.server.control.write(Request::system(report)).await.unwrap();
     }

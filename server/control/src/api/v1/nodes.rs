@@ -9,7 +9,7 @@ use portolan_core::model::{self, Cluster, Node};
 use portolan_shared::check;
 use portolan_shared::ids::NodeId;
 use portolan_shared::refusal::Refusal;
-use portolan_shared::v1::{CreateNode, JoinToken, List, NodeRow};
+use portolan_shared::v1::{ChangeNode, CreateNode, JoinToken, List, NodeRow};
 
 use super::clusters::tokens;
 use super::find;
@@ -125,6 +125,19 @@ pub async fn delete(call: Call, path: Segments) -> Result<Response, Failure> {
     let node = call.control().read(|view| find::node(&call, view, &path))?;
     call.to_write("remove nodes")?;
     call.write(Command::Delete(Delete::Node(node.id))).await?;
+    Ok(reply::nothing())
+}
+
+/// `PUT …/clusters/{id}/nodes/{node}`.
+pub async fn update(call: Call, path: Segments, body: Body) -> Result<Response, Failure> {
+    let node = call.control().read(|view| find::node(&call, view, &path))?;
+    call.to_write("change nodes")?;
+    let asked: ChangeNode = body.read()?;
+    call.write(Command::RelocateNode {
+        node: node.id,
+        address: asked.address,
+    })
+    .await?;
     Ok(reply::nothing())
 }
 

@@ -8,9 +8,9 @@ use portolan_shared::ids::ProjectId;
 use portolan_shared::kinds::epochs::EpochRow;
 use portolan_shared::kinds::quarantined_blocks::{QuarantinedBlockRow, ReleaseBlock};
 use portolan_shared::v1::{
-    AddressSpace, AuditEntry, AuditKind, AuditOp, ChangeSession, ClusterRow, CreateCluster, CreateNode, DeletePlan,
-    JoinToken, List, LogIn, NetworkRow, NodeRow, NodesFrom, One, PortRow, ProjectCluster, Quota, Session, SubnetRow,
-    Through, WhyStep,
+    AddressSpace, AuditEntry, AuditKind, AuditOp, ChangeNode, ChangeSession, ClusterRow, CreateCluster, CreateNode,
+    DeletePlan, JoinToken, List, LogIn, NetworkRow, NodeRow, NodesFrom, One, PortRow, ProjectCluster, Quota, Session,
+    SubnetRow, Through, WhyStep,
 };
 use serde_json::{Value, json};
 
@@ -267,6 +267,12 @@ fn nodes() -> impl Iterator<Item = Operation> {
                     "quota.exceeded",
                     "agent.no_endpoint",
                 ]),
+            put("/projects/{project}/clusters/{id}/nodes/{node}", nodes::update)
+                .is("changeNode", Who::Member, "Say that a node's host has another address now")
+                .about("The other nodes' routes lead there from then on. Its agent keeps its identity and its blocks.")
+                .takes::<ChangeNode>()
+                .if_match()
+                .refuses(&["port.address_outside", "port.address_taken"]),
             delete("/projects/{project}/clusters/{id}/nodes/{node}", nodes::delete)
                 .is(
                     "deleteNode",

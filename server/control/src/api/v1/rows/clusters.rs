@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use portolan_core::fields::moment;
-use portolan_core::model::{Block, Cluster, Micros, Network, Node, Subnet};
+use portolan_core::model::{Block, Cluster, Loss, LossKind, Micros, Network, Node, Subnet};
 use portolan_core::view::{PortScope, View};
 use portolan_shared::cluster::blocks;
 use portolan_shared::stages;
-use portolan_shared::status::NoBlock;
+use portolan_shared::status::{NoBlock, Reason};
 use portolan_shared::v1::{BlockRow, ClusterRow, ExternalIp, NodeRow, NodeState as NodeWord, Ref};
 
 use super::{subnet_ref, used_of};
@@ -177,7 +177,50 @@ impl NodeFacts {
                 .as_ref()
                 .map(|s| s.agent_version.clone())
                 .unwrap_or_default(),
+            losses: self.losses(),
             created_at: moment(node.meta.created_at),
         }
+    }
+
+    fn losses(&self) -> Vec<Reason> {
+        let losses = self.state.status.iter().flat_map(|status| &status.losses);
+        losses.map(lost).collect()
+    }
+}
+
+/// What others took away from a host, and whether it is back.
+fn lost(loss: &Loss) -> Reason {
+    let (kind, what) = match loss.kind {
+        LossKind::NodeAddress => ("node_address", "addresses of the node"),
+        LossKind::Uplink => ("uplink", "links, set down"),
+        LossKind::Forwarding => ("forwarding", "forwarding"),
+        LossKind::Gateway => ("gateway", "the pods' gateway on lo"),
+        LossKind::PodLink => ("pod_link", "links of pods"),
+        LossKind::Routes => ("routes", "routes"),
+    };
+    let by = loss.by.as_deref().unwrap_or("something else on the host");
+    let back = match (loss.back_after_ms, loss.contested) {
+        (_, true) => "it happens again and again, so they are put back only once in a while".to_owned(),
+        (Some(ms), _) => format!("put back in {ms} ms"),
+        (None, _) => "not put back yet".to_owned(),
+    };
+    let param = |name: &str, value: String| (name.to_owned(), value);
+    let mut params = vec![
+        param("kind", kind.to_owned()),
+        param("n", loss.objects.to_string()),
+        param("by", loss.by.clone().unwrap_or_else(|| "-".to_owned())),
+        param("today", loss.today.to_string()),
+        param("contested", loss.contested.to_string()),
+    ];
+    params.extend(loss.back_after_ms.map(|ms| param("ms", ms.to_string())));
+    let n = loss.objects;
+    Reason {
+        code: "node.lost".to_owned(),
+        params,
+        sentence: format!(
+            "Taken away by {by}: {what} ({n}); {back}; time {} of that day.",
+            loss.today
+        ),
+        since: Some(moment(loss.first_seen)),
     }
 }
