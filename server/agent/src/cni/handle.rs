@@ -75,8 +75,11 @@ fn carry_out(pods: &Pods, request: Checked) -> Result<Vec<u8>, RequestError> {
             netns,
             previous,
         } => check(pods, &interface, &netns, &previous),
-        Command::Del { interface } => {
-            pods.remove(&interface.container, &interface.ifname)?;
+        Command::Del { interface, netns } => {
+            let removed = pods.remove(&interface.container, &interface.ifname)?;
+            if let (None, Some(netns)) = (removed, netns) {
+                pods.remove_held(&netns, &interface.ifname)?;
+            }
             Ok(nothing())
         }
         Command::Gc { network, keep } => gc(pods, &network, keep.into_iter().collect()),

@@ -6,6 +6,7 @@
 //! be there.
 
 mod blocks;
+mod held;
 mod ledger;
 mod log;
 mod pool;
@@ -19,11 +20,12 @@ mod types;
 
 use std::collections::BTreeSet;
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use portolan_plan::{PodRoute, link_name};
+use portolan_plan::{Observed, PodRoute, link_name};
 use portolan_shared::ids::PortId;
 use portolan_sources::{AppendLog, Blocking, Ids};
 use portolan_wire::error_chain;
@@ -216,12 +218,53 @@ impl Pods {
     pub(crate) fn routes(&self, settled: &BTreeSet<PortId>) -> Vec<PodRoute> {
         let state = self.state.lock();
         let route = |a: &Arc<Allocation>| PodRoute {
-            id: a.id,
+            id: Some(a.id),
             link: a.link.clone(),
             addresses: a.addresses.clone(),
             settled: settled.contains(&a.id),
         };
-        state.ledger.alive().map(route).collect()
+        let held = state.held.iter().map(|(link, addresses)| PodRoute {
+            id: None,
+            link: link.clone(),
+            addresses: addresses.iter().copied().collect(),
+            settled: true,
+        });
+        state.ledger.alive().map(route).chain(held).collect()
+    }
+
+    /// Takes in the observed kernel. The first one counts: what it has of pods whose records are lost is held from then on,
+    /// until a later one has it no more. To be called before the first [`Self::configure`], so that nothing was given yet.
+    pub fn hold(&self, observed: &Observed) {
+        let mut state = self.state.lock();
+        self.heed_distrust(&mut state);
+        if state.hold(observed) {
+            self.announce(&mut state);
+        }
+    }
+
+    /// What is held for pods whose records are lost, as a sentence.
+    pub fn held(&self) -> Option<String> {
+        self.state.lock().held_sentence()
+    }
+
+    /// Takes back what is held for the pod in a namespace, by the name of its interface there. Whether there was something.
+    pub fn remove_held(&self, netns: &Path, ifname: &str) -> Result<bool, KernelError> {
+        if self.state.lock().held.is_empty() {
+            return Ok(false);
+        }
+        let link = match self.wiring.host_end(netns, ifname) {
+            Ok(link) => link,
+            // With the namespace the kernel takes the link.
+            Err(AttachError::Namespace(_) | AttachError::InterfaceExists { .. }) => None,
+            Err(AttachError::Kernel(error)) => return Err(error),
+        };
+        let Some(link) = link else { return Ok(false) };
+        let addresses = self.state.lock().held.get(&link).cloned();
+        let Some(addresses) = addresses else { return Ok(false) };
+        let addresses: Vec<IpAddr> = addresses.into_iter().collect();
+        self.wiring.detach(&link, &addresses)?;
+        self.state.lock().let_go(&link);
+        Ok(true)
     }
 
     /// The newest sequence number that is durable; changes soon after every allocation and release.

@@ -454,6 +454,11 @@ impl Node {
 
     /// The agent dies, as by kill -9, and another starts with what it finds on disk.
     pub(crate) fn restart(self) -> Self {
+        self.restart_with(|_| ())
+    }
+
+    /// The same, but the log of pod addresses is changed meanwhile.
+    pub(crate) fn restart_with(self, change: impl FnOnce(&mut Vec<u8>)) -> Self {
         let Self {
             number,
             namespace,
@@ -468,6 +473,10 @@ impl Node {
             .into_iter()
             .for_each(|runtime| runtime.shutdown_timeout(PATIENCE));
         drop((host, pods, kernel));
+        let path = folder.path().join("pods.log");
+        let mut log = std::fs::read(&path).unwrap();
+        change(&mut log);
+        std::fs::write(&path, log).unwrap();
         Self::start(number, namespace, folder)
     }
 
