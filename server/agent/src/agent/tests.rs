@@ -139,6 +139,26 @@ async fn a_node_that_was_off_for_longer_than_its_certificate_lasts_comes_back_wi
 }
 
 #[tokio::test]
+async fn a_first_boot_with_the_clock_behind_goes_on_when_the_clock_is_right() {
+    let rig = Rig::new().await;
+    let now = Duration::from_micros(u64::try_from(rig.clock.now()).unwrap());
+    rig.clock.set_back(now);
+    let agent = rig.open().unwrap();
+    let playing = async {
+        // The certificates of tests are valid from 1975 on.
+        rig.authority.refused().await;
+        rig.authority.refused().await;
+        rig.clock.advance(now);
+        rig.let_in().await;
+        rig.connected().await;
+    };
+    tokio::select! {
+        ended = agent.run(pending()) => panic!("it lives on: {ended:?}"),
+        done = timeout(PATIENCE, playing) => done.unwrap(),
+    }
+}
+
+#[tokio::test]
 async fn a_whole_agent_runs_without_a_kernel_or_a_disk_of_its_own() {
     let rig = Rig::new().await;
     let (address, link) = ("10.0.0.11".parse().unwrap(), 2);
