@@ -98,19 +98,15 @@ impl Agent {
     pub fn open(machine: Machine, options: Run, join_token: Option<String>) -> Result<Self, RunError> {
         let lock = lock(&*machine.sources.files, &options.state_dir)?;
         let path = options.state_dir.join("pods.log");
-        let pods = machine
-            .sources
-            .files
-            .open_log(&path)
-            .and_then(|log| {
-                Pods::open(
-                    log,
-                    machine.kernel.clone(),
-                    machine.sources.ids(),
-                    Arc::clone(&machine.sources.sync_thread),
-                )
-            })
-            .map_err(|source| RunError::State { path, source })?;
+        let sources = &machine.sources;
+        let opened = Pods::open(
+            &*sources.files,
+            &path,
+            machine.kernel.clone(),
+            sources.ids(),
+            Arc::clone(&sources.sync_thread),
+        );
+        let pods = opened.map_err(|source| RunError::State { path, source })?;
         Ok(Self {
             machine,
             options,

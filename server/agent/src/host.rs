@@ -121,10 +121,8 @@ impl Host {
         let admitted = known.healing.admit(&mut plan, signals, since, now);
         let (mut outcome, made) = apply(self.kernel.as_ref(), &plan, &admitted.withheld);
         outcome.again = admitted.again;
-        self.pods
-            .held()
-            .into_iter()
-            .for_each(|reason| outcome.say_of_host(&reason));
+        let of_pods = self.pods.unwritable().into_iter().chain(self.pods.held());
+        of_pods.for_each(|reason| outcome.say_of_host(&reason));
         outcome.losses = known.healing.finish(plan, made, admitted, self.now());
         Ok(outcome)
     }

@@ -136,6 +136,14 @@ fn status(pods: &Pods) -> Result<Vec<u8>, RequestError> {
     if usage.removed {
         return Err(RequestError::Add(AddError::Removed));
     }
+    if let Some(sentence) = pods.unwritable() {
+        return Err(CniError::new(
+            code::NOT_AVAILABLE,
+            sentence,
+            "Without it on disk an address could be given twice after a power cut. Pods that run are not concerned.",
+        )
+        .into());
+    }
     if usage.free() > 0 {
         return Ok(nothing());
     }

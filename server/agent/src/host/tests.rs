@@ -116,12 +116,17 @@ proptest! {
 }
 
 /// An agent's host that begins with this kernel and an empty disk.
-fn host_on(kernel: &Arc<FakeKernel>) -> Host {
-    let disk = MemoryFiles::default();
+fn host_on(kernel: &Arc<FakeKernel>, disk: &MemoryFiles) -> Host {
     disk.make_folder(Path::new("/state")).unwrap();
-    let log = disk.open_log(Path::new("/state/pods.log")).unwrap();
     let ids = Ids::new(Arc::new(SetClock::at(0)), Arc::new(SeededRandom::new(1)));
-    let pods = Pods::open(log, kernel.clone(), ids, Arc::new(OnTheSpot)).unwrap();
+    let pods = Pods::open(
+        disk,
+        Path::new("/state/pods.log"),
+        kernel.clone(),
+        ids,
+        Arc::new(OnTheSpot),
+    )
+    .unwrap();
     Host::new(kernel.clone(), Arc::new(pods))
 }
 
@@ -131,7 +136,7 @@ fn kept() -> (Arc<FakeKernel>, Host) {
         seen: host(),
         ..State::default()
     }));
-    let host = host_on(&kernel);
+    let host = host_on(&kernel, &MemoryFiles::default());
     let first = host.converge(&desired()).unwrap();
     assert_eq!(
         (first.writes, first.exceptions, first.losses),
@@ -161,7 +166,7 @@ fn a_pod_whose_record_is_lost_is_kept_and_the_node_says_so() {
         state.seen.links.insert(link_name(7), down);
         state.seen.routes.insert(key("10.1.0.5/32"), route.clone());
     }
-    let host = host_on(&kernel);
+    let host = host_on(&kernel, &MemoryFiles::default());
     let outcome = host.converge(&desired).unwrap();
     assert_eq!((outcome.writes, outcome.applied), (1, vec![]), "it is set up again");
     let [(Object::Host, said)] = outcome.exceptions.as_slice() else {
@@ -187,6 +192,26 @@ fn a_pod_whose_record_is_lost_is_kept_and_the_node_says_so() {
     drop_link(&mut kernel.state.lock().seen, &link_name(7));
     let said = host.converge(&desired).unwrap().exceptions[0].1.clone();
     assert!(!said.contains("held"), "{said}");
+}
+
+#[test]
+fn a_node_whose_disk_is_full_says_so_until_it_is_not() {
+    let (kernel, disk) = (Arc::new(FakeKernel::default()), MemoryFiles::default());
+    disk.make_folder(Path::new("/state")).unwrap();
+    // Torn, it has to be written anew.
+    disk.replace(Path::new("/state/pods.log"), b"torn", 0o600).unwrap();
+    disk.fail_replaces(2);
+    kernel.state.lock().seen = host();
+    let host = host_on(&kernel, &disk);
+    let said = host.converge(&desired()).unwrap().exceptions;
+    let [(Object::Host, said)] = said.as_slice() else {
+        panic!("{said:?}")
+    };
+    assert!(
+        said.starts_with("cannot write /state/pods.log: ") && said.contains("Make room"),
+        "{said}"
+    );
+    assert_eq!(host.converge(&desired()).unwrap().exceptions, []);
 }
 
 #[test]

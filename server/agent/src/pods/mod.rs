@@ -21,13 +21,13 @@ mod types;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use portolan_plan::{Observed, PodRoute, link_name};
 use portolan_shared::ids::PortId;
-use portolan_sources::{AppendLog, Blocking, Ids};
+use portolan_sources::{Blocking, Files, Ids};
 use portolan_wire::error_chain;
 use tokio::sync::{Notify, watch};
 
@@ -42,6 +42,8 @@ use sync::Syncer;
 
 /// The pods of a node.
 pub struct Pods {
+    /// Where the log is.
+    path: PathBuf,
     wiring: Arc<dyn Wiring>,
     ids: Ids,
     state: Mutex<State>,
@@ -53,21 +55,25 @@ pub struct Pods {
 }
 
 impl Pods {
-    /// The pods that are written down in `log`; their links are in the kernel behind `wiring`. `ids`
+    /// The pods that are written down in the log at `path`; their links are in the kernel behind `wiring`. `ids`
     /// makes the ids of new ones. The log is synced on `sync_thread`, which does nothing else: those
-    /// who wait for a sync may hold all other threads.
+    /// who wait for a sync may hold all other threads. On a disk that takes nothing they go on, and no pod is given anything.
     ///
     /// # Errors
-    /// If the log cannot be read, or cannot be written where it has to be.
+    /// If the log cannot be opened or read.
     pub fn open(
-        log: Box<dyn AppendLog>,
+        files: &dyn Files,
+        path: &Path,
         wiring: Arc<dyn Wiring>,
         ids: Ids,
         sync_thread: Arc<dyn Blocking>,
     ) -> io::Result<Self> {
-        let mut state = State::load(log)?;
+        let mut state = State::load(files.open_log(path)?)?;
         // What was read may be in the page cache only, and not on the disk yet.
-        let seq = state.sync()?;
+        let seq = state.sync().unwrap_or_else(|error| {
+            tracing::error!(%error, path = %path.display(), "cannot write the log of pod addresses");
+            0
+        });
         let newest = watch::Sender::new(seq);
         let syncer = {
             let newest = newest.clone();
@@ -76,6 +82,7 @@ impl Pods {
         let (state, busy, starved) = (Mutex::new(state), Busy::default(), Notify::new());
         let configured = watch::Sender::new(());
         Ok(Self {
+            path: path.to_owned(),
             wiring,
             ids,
             state,
@@ -282,6 +289,26 @@ impl Pods {
     pub fn events_after(&self, seq: u64, limit: usize) -> Events {
         let durable = *self.newest.borrow();
         self.state.lock().ledger.events_between(seq, durable, limit)
+    }
+
+    /// Why no pod can be given anything, if the log could not be written and cannot be written now, as a sentence. Costs
+    /// nothing while writes work; else the log is written anew, and if that works, all is well again.
+    pub fn unwritable(&self) -> Option<String> {
+        let mut state = self.state.lock();
+        self.heed_distrust(&mut state);
+        match state.mend_log() {
+            Ok(None) => None,
+            Ok(Some(seq)) => {
+                tracing::info!(path = %self.path.display(), "the log of pod addresses can be written again");
+                raise(&self.newest, seq);
+                None
+            }
+            Err(error) => Some(format!(
+                "cannot write {}: {error}; no pod is given an address until it can be written. Make room on its disk, or \
+                 mend it; the agent goes on by itself then",
+                self.path.display()
+            )),
+        }
     }
 
     /// Everything alive, durably. Waits for the disk.

@@ -56,7 +56,7 @@ impl State {
             );
             ledger.note_damage(contents.damaged as u64);
         }
-        let mut state = Self {
+        Ok(Self {
             ledger,
             network: None,
             suspects: Suspects::default(),
@@ -67,9 +67,7 @@ impl State {
             unsettled: BTreeSet::new(),
             held: BTreeMap::new(),
             compared: false,
-        };
-        state.tidy()?;
-        Ok(state)
+        })
     }
 
     /// Writes an allocation down (not durably yet) and counts it as given.
@@ -190,6 +188,15 @@ impl State {
         let synced = self.log.barrier()();
         self.rewrite |= synced.is_err();
         synced.map(|()| self.ledger.seq())
+    }
+
+    /// Writes the log anew if it could not be written before; the newest sequence number, if that was so. Waits for the
+    /// disk then.
+    pub(super) fn mend_log(&mut self) -> io::Result<Option<u64>> {
+        if !self.rewrite {
+            return Ok(None);
+        }
+        self.sync().map(Some)
     }
 
     /// A sync failed: what the file holds is not known any more.

@@ -39,8 +39,8 @@ pub(crate) fn network(blocks: &[&str]) -> PodNetwork {
 }
 
 fn open(kernel: &Arc<FakeKernel>, disk: &MemoryFiles, ids: &Ids, blocks: &[&str]) -> Pods {
-    let log = disk.open_log(Path::new("/state/pods.log")).unwrap();
-    let pods = Pods::open(log, kernel.clone(), ids.clone(), Arc::new(OnTheSpot)).unwrap();
+    let (path, thread) = (Path::new("/state/pods.log"), Arc::new(OnTheSpot));
+    let pods = Pods::open(disk, path, kernel.clone(), ids.clone(), thread).unwrap();
     pods.configure(network(blocks));
     pods
 }
@@ -184,6 +184,61 @@ fn a_sync_that_fails_refuses_the_add_and_the_log_is_written_anew() {
     rig.restart(&["10.1.0.0/26"]);
     let alive: BTreeSet<PortId> = rig.pods.list().unwrap().allocations.iter().map(|a| a.id).collect();
     assert_eq!(alive, BTreeSet::from([kept.allocation.id, after.allocation.id]));
+}
+
+#[test]
+fn a_full_disk_is_said_for_as_long_as_it_is_full() {
+    let mut rig = Rig::new(&["10.1.0.0/26"]);
+    rig.add(1).unwrap();
+    let status = |rig: &Rig| {
+        let request = br#"{"command":"STATUS","container_id":"","netns":"","ifname":"","args":{},"config":{"cniVersion":"1.1.0","name":"portolan","type":"portolan-cni"}}"#;
+        crate::cni::answer(&rig.pods, request).map_err(crate::cni::Failed::into_cni)
+    };
+    assert_eq!(status(&rig).unwrap(), b"{}");
+    for full in [MemoryFiles::fail_appends, MemoryFiles::fail_syncs] {
+        full(&rig.disk, 1);
+        rig.disk.fail_replaces(usize::MAX);
+        assert!(matches!(rig.add(2), Err(AddError::Log(_))));
+        let error = status(&rig).unwrap_err();
+        assert_eq!(error.code, portolan_cni_protocol::code::NOT_AVAILABLE);
+        assert!(error.msg.starts_with("cannot write /state/pods.log: "), "{error:?}");
+        assert_eq!(rig.pods.unwritable().unwrap(), error.msg);
+        assert!(matches!(rig.add(2), Err(AddError::Log(_))));
+        rig.disk.fail_replaces(0);
+        assert_eq!(status(&rig).unwrap(), b"{}");
+        assert_eq!(rig.pods.unwritable(), None);
+    }
+    rig.add(2).unwrap();
+    // One that begins on a full disk goes on as well, and tells nothing that may not be on the disk.
+    rig.disk
+        .replace(
+            Path::new("/state/pods.log"),
+            &[
+                rig.disk.read(Path::new("/state/pods.log")).unwrap().unwrap(),
+                b"torn".to_vec(),
+            ]
+            .concat(),
+            0o600,
+        )
+        .unwrap();
+    rig.disk.fail_replaces(usize::MAX);
+    rig.restart(&["10.1.0.0/26"]);
+    assert_eq!(*rig.pods.watch().borrow(), 0);
+    assert!(status(&rig).is_err());
+    assert!(matches!(rig.add(3), Err(AddError::Log(_))));
+    assert!(rig.pods.remove("c2", "eth0").unwrap().is_some());
+    rig.disk.fail_replaces(0);
+    assert_eq!(status(&rig).unwrap(), b"{}");
+    let told = *rig.pods.watch().borrow();
+    assert_eq!(told, rig.pods.list().unwrap().seq);
+    rig.add(3).unwrap();
+    rig.disk.cut_power(0);
+    rig.restart(&["10.1.0.0/26"]);
+    let alive = rig.pods.list().unwrap().allocations;
+    assert_eq!(
+        alive.iter().map(|a| a.container.as_str()).collect::<Vec<_>>(),
+        ["c1", "c3"]
+    );
 }
 
 #[test]

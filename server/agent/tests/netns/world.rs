@@ -423,8 +423,15 @@ impl Node {
             Arc::new(SystemStopwatch::default()),
         ));
         let sources = Sources::system().unwrap();
-        let log = sources.files.open_log(&folder.path().join("pods.log")).unwrap();
-        let pods = Pods::open(log, kernel.clone(), sources.ids(), sources.sync_thread.clone()).unwrap();
+        let log = folder.path().join("pods.log");
+        let pods = Pods::open(
+            &*sources.files,
+            &log,
+            kernel.clone(),
+            sources.ids(),
+            sources.sync_thread.clone(),
+        )
+        .unwrap();
         let pods = Arc::new(pods);
         let host = Arc::new(Host::new(kernel.clone(), pods.clone()));
         let runtime = tokio::runtime::Builder::new_multi_thread()
