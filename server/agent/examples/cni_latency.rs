@@ -54,7 +54,8 @@ fn measure(folder: &Path, count: usize, widths: &str) -> Result<(), Failure> {
     let sources = Sources::system()?;
     let kernel = Arc::new(Netlink::open(Arc::new(SystemStopwatch::default()))?);
     let pods = Arc::new(Pods::open(
-        sources.files.open_log(&folder.join("pods.log"))?,
+        &*sources.files,
+        &folder.join("pods.log"),
         kernel.clone(),
         sources.ids(),
         sources.sync_thread.clone(),

@@ -3,38 +3,36 @@
 //!
 //! Generic over the [`Machine`] it runs on.
 
+mod joining;
+#[cfg(test)]
+mod tests;
+
 use std::io;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use portolan_sources::{FileLock, Files, Listener, Workers};
-use portolan_wire::error_chain;
-use portolan_wire::token::{BadToken, JoinToken};
+use portolan_wire::token::BadToken;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::cni;
 use crate::converge::Rounds;
 use crate::desired::disk::DesiredFile;
 use crate::host::Host;
-use crate::identity::{Identity, IdentityError, JoinError, join};
+use crate::identity::{Identity, IdentityError, JoinError};
 use crate::kernel::KernelError;
 use crate::machine::{Machine, MachineError};
 use crate::options::Run;
 use crate::pods::Pods;
-use crate::stream::backoff::Backoff;
-use crate::stream::{self, SessionContext, parting};
+use crate::stream::{self, SessionContext};
 
 /// The environment variable that a join token may be in, if it is not in a file.
 pub const TOKEN_VARIABLE: &str = "PORTOLAN_JOIN_TOKEN";
 
 /// How often the agent looks for sandboxes that are gone without a DEL.
 const SANDBOXES_EVERY: Duration = Duration::from_secs(30);
-
-/// How often a node whose certificate has expired, or that was removed, looks for a join token that lets it in.
-const TOKEN_EVERY: Duration = Duration::from_secs(60);
 
 /// Why the agent does not run.
 #[derive(Debug, thiserror::Error)]
@@ -100,19 +98,15 @@ impl Agent {
     pub fn open(machine: Machine, options: Run, join_token: Option<String>) -> Result<Self, RunError> {
         let lock = lock(&*machine.sources.files, &options.state_dir)?;
         let path = options.state_dir.join("pods.log");
-        let pods = machine
-            .sources
-            .files
-            .open_log(&path)
-            .and_then(|log| {
-                Pods::open(
-                    log,
-                    machine.kernel.clone(),
-                    machine.sources.ids(),
-                    Arc::clone(&machine.sources.sync_thread),
-                )
-            })
-            .map_err(|source| RunError::State { path, source })?;
+        let sources = &machine.sources;
+        let opened = Pods::open(
+            &*sources.files,
+            &path,
+            machine.kernel.clone(),
+            sources.ids(),
+            Arc::clone(&sources.sync_thread),
+        );
+        let pods = opened.map_err(|source| RunError::State { path, source })?;
         Ok(Self {
             machine,
             options,
@@ -126,7 +120,8 @@ impl Agent {
     /// are still answered. The kernel is left as it is.
     ///
     /// # Errors
-    /// If the socket cannot be had, or the control plane refuses to let the host join.
+    /// If the socket or the state directory cannot be used, or the host has no token to join with. What the control plane
+    /// refuses does not end it.
     pub async fn run(&self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
         let path = &self.options.cni_socket;
         let listening = self.machine.sources.net.listen_local(path);
@@ -204,66 +199,6 @@ impl Agent {
         }
     }
 
-    /// While the node is removed from its cluster: says what it has let go of, and looks for a new join token. The identity
-    /// if the node is one again; `None` once the host has joined as another.
-    async fn removed(&self, context: &SessionContext, mut identity: Identity) -> Option<Identity> {
-        tracing::error!(
-            "this node was removed from its cluster: no pod is given an address any more, and those that run are left \
-             alone; a new join token lets the host join again"
-        );
-        let mut tried = None;
-        loop {
-            if parting::let_go(context, &identity).await {
-                tracing::warn!("the control plane knows this node again");
-                match identity.note_removed(false) {
-                    Ok(()) => {
-                        self.pods.set_removed(false);
-                        return Some(identity);
-                    }
-                    Err(error) => tracing::error!(%error, "cannot note that this node is one again"),
-                }
-            }
-            // One token is tried once: it is spent, or nothing that another minute mends.
-            if let Ok(token) = self.token()
-                && tried.replace(token.id) != Some(token.id)
-            {
-                match self.join_once(&token).await {
-                    Ok(_) => {
-                        self.pods.set_removed(false);
-                        return None;
-                    }
-                    Err(error) => tracing::warn!(reason = %error_chain(&error), "cannot join again"),
-                }
-            }
-            sleep(TOKEN_EVERY).await;
-        }
-    }
-
-    /// An identity whose certificate is valid. One that has expired (the host was off for long) is
-    /// certified again by a join token, for the key it has; meanwhile the network stays as it is.
-    async fn certified(&self, identity: Identity) -> Identity {
-        let mut told = false;
-        while identity.has_expired(self.machine.sources.clock.now()) {
-            let joined = match self.token() {
-                Ok(token) => self.join(&token).await,
-                Err(error) => Err(error),
-            };
-            match joined {
-                Ok(joined) => return joined,
-                Err(error) if !told => {
-                    tracing::error!(
-                        reason = %error_chain(&error),
-                        "this node's certificate has expired; a join token for it lets it in again"
-                    );
-                    told = true;
-                }
-                Err(_) => {}
-            }
-            sleep(TOKEN_EVERY).await;
-        }
-        identity
-    }
-
     /// The desired state of the old node means nothing to the new one.
     fn forget_desired(&self) -> Result<(), RunError> {
         let file = self.desired_file();
@@ -273,69 +208,6 @@ impl Agent {
     fn desired_file(&self) -> DesiredFile {
         DesiredFile::new(Arc::clone(&self.machine.sources.files), &self.options.state_dir)
     }
-
-    /// The identity of this host; it joins if it has none yet.
-    async fn identity(&self) -> Result<Identity, RunError> {
-        match Identity::load(&self.machine.sources.files, &self.options.state_dir)? {
-            Some(identity) => Ok(identity),
-            None => self.join(&self.token()?).await,
-        }
-    }
-
-    async fn join(&self, token: &JoinToken) -> Result<Identity, RunError> {
-        let mut backoff = Backoff::default();
-        loop {
-            match self.join_once(token).await {
-                Err(RunError::Join(error)) if error.may_pass() => {
-                    tracing::warn!(reason = %error_chain(&error), "cannot join yet; trying again");
-                    sleep(backoff.next(u32::MAX)).await;
-                }
-                joined => return joined,
-            }
-        }
-    }
-
-    async fn join_once(&self, token: &JoinToken) -> Result<Identity, RunError> {
-        let name = self.options.name.as_deref().unwrap_or(&self.machine.host_name);
-        let (sources, state_dir) = (&self.machine.sources, &self.options.state_dir);
-        let addresses = self.addresses()?;
-        let identity = join(sources, state_dir, token, name, &addresses).await?;
-        tracing::info!(name, endpoint = identity.endpoint(), "joined");
-        Ok(identity)
-    }
-
-    fn token(&self) -> Result<JoinToken, RunError> {
-        let Some(path) = &self.options.join_token_file else {
-            let text = self.join_token.as_deref().ok_or(RunError::NoToken)?;
-            return Ok(JoinToken::parse(text)?);
-        };
-        let failed = |source| RunError::State {
-            path: path.clone(),
-            source,
-        };
-        let content = self.machine.sources.files.read(path).map_err(failed)?;
-        let content = content.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
-        let text = String::from_utf8(content).map_err(|_| failed(io::ErrorKind::InvalidData.into()))?;
-        Ok(JoinToken::parse(&text)?)
-    }
-
-    /// The addresses that may become the node's.
-    fn addresses(&self) -> Result<Vec<IpAddr>, RunError> {
-        if !self.options.address.is_empty() {
-            return Ok(self.options.address.clone());
-        }
-        let addresses = self.machine.kernel.observe()?.addresses;
-        Ok(addresses.into_keys().filter(is_of_the_host).collect())
-    }
-}
-
-/// Whether others may reach the host at an address.
-fn is_of_the_host(address: &IpAddr) -> bool {
-    let link_local = match address {
-        IpAddr::V4(a) => a.is_link_local(),
-        IpAddr::V6(a) => a.is_unicast_link_local(),
-    };
-    !address.is_loopback() && !address.is_unspecified() && !address.is_multicast() && !link_local
 }
 
 async fn answer(listener: Box<dyn Listener>, pods: Arc<Pods>, workers: Workers, mut ended: watch::Receiver<bool>) {
@@ -388,6 +260,3 @@ fn state_error(file: &DesiredFile, source: io::Error) -> RunError {
         source,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -250,7 +250,11 @@ impl Rounds {
             }
             Err(error) => {
                 tracing::error!(%error, path = %self.file.path().display(), "cannot keep the desired state");
-                Some(format!("the desired state cannot be kept on disk: {error}"))
+                Some(format!(
+                    "cannot write {}: {error}; after a reboot this node would begin with an older state. Make room on its \
+                     disk, or mend it; the agent tries again by itself",
+                    self.file.path().display()
+                ))
             }
         };
         let before = {

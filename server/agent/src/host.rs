@@ -39,6 +39,20 @@ pub struct Outcome {
     pub again: Option<Duration>,
 }
 
+impl Outcome {
+    /// Adds a reason to what is said of the host, which may have one already.
+    fn say_of_host(&mut self, reason: &str) {
+        self.applied.retain(|object| *object != Object::Host);
+        match self.exceptions.first_mut() {
+            Some((Object::Host, said)) => {
+                said.push_str(". Besides, ");
+                said.push_str(reason);
+            }
+            _ => self.exceptions.insert(0, (Object::Host, reason.to_owned())),
+        }
+    }
+}
+
 /// The host: its kernel and its pods.
 pub struct Host {
     kernel: Arc<dyn Kernel>,
@@ -96,6 +110,7 @@ impl Host {
         let settled = self.pods.settled_ids();
         let observed = self.kernel.observe()?;
         self.look_at_others(&mut known, &desired.pod_ranges);
+        self.pods.hold(&observed);
         self.pods.configure(pod_network(desired, &observed));
         let pods = self.pods.routes(&settled);
         let nothing = Foreign::default();
@@ -106,6 +121,8 @@ impl Host {
         let admitted = known.healing.admit(&mut plan, signals, since, now);
         let (mut outcome, made) = apply(self.kernel.as_ref(), &plan, &admitted.withheld);
         outcome.again = admitted.again;
+        let of_pods = self.pods.unwritable().into_iter().chain(self.pods.held());
+        of_pods.for_each(|reason| outcome.say_of_host(&reason));
         outcome.losses = known.healing.finish(plan, made, admitted, self.now());
         Ok(outcome)
     }

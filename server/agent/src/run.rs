@@ -9,7 +9,7 @@ use crate::options::{Rejoin, Run};
 /// Runs until SIGTERM or SIGINT. The kernel is left as it is.
 ///
 /// # Errors
-/// If it cannot start, or the control plane refuses to let the host join.
+/// If it cannot start, or the host has no token to join with.
 pub async fn run(options: Run) -> Result<(), RunError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;

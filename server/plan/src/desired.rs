@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use portolan_shared::addr::{Cidr, Family};
 use portolan_shared::ids::{BlockId, PortId};
 
+use crate::step::Object;
+
 /// The addresses of a node on the links between nodes, at most one a family.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NodeAddresses {
@@ -79,8 +81,9 @@ pub struct Desired {
 /// A pod of this node as far as routes are concerned; from the durable allocations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodRoute {
-    /// The allocation, which is the pod's port.
-    pub id: PortId,
+    /// The allocation, which is the pod's port. Absent for a pod that runs and whose record is lost: what is said of it
+    /// is said of the host.
+    pub id: Option<PortId>,
     /// The host's end of the pod's link.
     pub link: String,
     /// The pod's addresses.
@@ -88,4 +91,11 @@ pub struct PodRoute {
     /// Whether its link was made before the kernel was observed. If not, its slots are left alone:
     /// whoever makes the link fills them.
     pub settled: bool,
+}
+
+impl PodRoute {
+    /// Whom its steps and failures are told of.
+    pub(crate) fn object(&self) -> Object {
+        self.id.map_or(Object::Host, Object::Pod)
+    }
 }

@@ -13,7 +13,7 @@ pub const LINK_PREFIX: &str = "ptl";
 pub const LINK_DIGITS: usize = 11;
 
 /// Whether `name` is what a pod's link of ours is called: the prefix and [`LINK_DIGITS`] lower-case
-/// hex digits. Narrow on purpose: what matches and belongs to no allocation is removed.
+/// hex digits. Narrow on purpose: what matches and belongs to no pod is removed.
 pub fn is_pod_link(name: &str) -> bool {
     name.strip_prefix(LINK_PREFIX)
         .is_some_and(|rest| rest.len() == LINK_DIGITS && rest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))

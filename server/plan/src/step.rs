@@ -94,7 +94,7 @@ pub enum Change {
         /// What was seen in it.
         route: Route,
     },
-    /// Remove a pod's link of ours that belongs to no allocation.
+    /// Remove a pod's link of ours that belongs to no pod.
     DropLink(String),
 }
 

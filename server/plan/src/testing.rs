@@ -195,7 +195,7 @@ prop_compose! {
             }
         }
         let pods = pods.into_iter().map(|(n, (link, settled))| PodRoute {
-            id: port_id(n), link: link_name(link), addresses: vec![IpAddr::from([10, 1, 0, n])], settled,
+            id: Some(port_id(n)), link: link_name(link), addresses: vec![IpAddr::from([10, 1, 0, n])], settled,
         }).collect();
         (wanted, pods)
     }

@@ -93,7 +93,7 @@ fn what_cannot_be_is_said_and_does_no_harm() {
     wanted.remote_blocks[1].via = NodeAddresses::default();
     wanted.remote_blocks[0].via = wanted.node;
     let pods = [PodRoute {
-        id: port_id(1),
+        id: Some(port_id(1)),
         link: link_name(1),
         addresses: vec![ip("10.1.0.1")],
         settled: true,
@@ -123,7 +123,7 @@ fn what_cannot_be_is_said_and_does_no_harm() {
 #[test]
 fn without_the_nodes_address_other_nodes_wait_and_pods_here_do_not() {
     let pods = [PodRoute {
-        id: port_id(7),
+        id: Some(port_id(7)),
         link: link_name(7),
         addresses: vec![ip("10.1.0.5"), ip("fd01::5")],
         settled: true,
@@ -205,7 +205,7 @@ fn a_pods_link_is_set_up_with_the_gateway_of_its_families() {
         };
         seen.links.insert(link_name(7), link);
         let mut pod = PodRoute {
-            id: port_id(7),
+            id: Some(port_id(7)),
             link: link_name(7),
             addresses,
             settled: true,
@@ -250,7 +250,7 @@ fn what_others_have_in_the_way_is_named_where_it_hurts() {
         towards: "via 192.168.0.9".to_owned(),
     };
     let pods = [PodRoute {
-        id: port_id(7),
+        id: Some(port_id(7)),
         link: link_name(7),
         addresses: vec![ip("10.1.0.5"), ip("fd01::5")],
         settled: true,
@@ -345,7 +345,7 @@ prop_compose! {
     fn arbitrary_pod()(n in 0u8..4, v4 in any::<bool>(), v6 in any::<bool>()) -> PodRoute {
         let v4 = (v4 || !v6).then(|| IpAddr::from([10, 1, 0, n]));
         let v6 = v6.then(|| IpAddr::from([0xfd01, 0, 0, 0, 0, 0, 0, u16::from(n)]));
-        PodRoute { id: port_id(n), link: link_name(n), addresses: v4.into_iter().chain(v6).collect(), settled: true }
+        PodRoute { id: Some(port_id(n)), link: link_name(n), addresses: v4.into_iter().chain(v6).collect(), settled: true }
     }
 }
 

@@ -114,7 +114,8 @@ pub(crate) fn open(log: &Path) -> Result<(Arc<Netlink>, Arc<Pods>), Failure> {
     let sources = Sources::system()?;
     let kernel = Arc::new(Netlink::open(Arc::new(SystemStopwatch::default()))?);
     let pods = Pods::open(
-        sources.files.open_log(log)?,
+        &*sources.files,
+        log,
         kernel.clone(),
         sources.ids(),
         sources.sync_thread.clone(),

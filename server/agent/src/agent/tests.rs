@@ -11,7 +11,7 @@ use portolan_wire::agent::{
     Block, Cluster, FromAgent, JoinReply, JoinRequest, Prefix, Progress, Refused, Role, Snapshot, ToAgent, Welcome,
     from_agent, join_reply::Outcome, to_agent,
 };
-use portolan_wire::token::Secret;
+use portolan_wire::token::{JoinToken, Secret};
 use prost::Message as _;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
@@ -24,6 +24,8 @@ use crate::machine::Sources;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const OWN: NodeId = NodeId::from_bytes([1; 16]);
+/// Where a token is, if it is in a file.
+const TOKEN: &str = "/state/token";
 
 /// A host without a kernel or a disk of its own, and an authority to join.
 struct Rig {
@@ -53,6 +55,34 @@ impl Rig {
     }
 
     fn open(&self) -> Result<Agent, RunError> {
+        self.open_with(None, Some(self.token(3)))
+    }
+
+    /// The text of a token, by number.
+    fn token(&self, n: u8) -> String {
+        let token = JoinToken {
+            endpoint: self.authority.address.to_string(),
+            ca_sha256: self.authority.key_sha256(),
+            cluster: ClusterId::from_bytes([2; 16]),
+            role: Role::Node,
+            expires_at: 0,
+            id: JoinTokenId::from_bytes([n; 16]),
+            secret: Secret::new([4; 32]),
+        };
+        token.text()
+    }
+
+    /// An agent that finds its token in [`TOKEN`].
+    fn open_with_file(&self) -> Agent {
+        self.open_with(Some(TOKEN.into()), None).unwrap()
+    }
+
+    fn give_token(&self, n: u8) {
+        let text = self.token(n);
+        self.files.replace(Path::new(TOKEN), text.as_bytes(), 0o600).unwrap();
+    }
+
+    fn open_with(&self, join_token_file: Option<PathBuf>, token: Option<String>) -> Result<Agent, RunError> {
         let sources = Sources {
             clock: Arc::new(self.clock.clone()),
             random: Arc::new(SeededRandom::new(1)),
@@ -70,20 +100,11 @@ impl Rig {
         let options = Run {
             state_dir: "/state".into(),
             cni_socket: self.home.path().join("cni.sock"),
-            join_token_file: None,
+            join_token_file,
             name: None,
             address: vec![[10, 0, 0, 11].into()],
         };
-        let token = JoinToken {
-            endpoint: self.authority.address.to_string(),
-            ca_sha256: self.authority.key_sha256(),
-            cluster: ClusterId::from_bytes([2; 16]),
-            role: Role::Node,
-            expires_at: 0,
-            id: JoinTokenId::from_bytes([3; 16]),
-            secret: Secret::new([4; 32]),
-        };
-        Agent::open(machine, options, Some(token.text()))
+        Agent::open(machine, options, token)
     }
 
     /// Lets the host that asks next join, as [`OWN`].
@@ -95,6 +116,26 @@ impl Rig {
         let reply = JoinReply { outcome: Some(joined) };
         peer.send(Message::Binary(reply.encode_to_vec().into())).await.unwrap();
         request
+    }
+
+    /// Answers the host that asks next, and waits until it has gone; the token that it has shown, by number. `None` hangs up.
+    async fn answer(&self, refusal: Option<&str>) -> u8 {
+        let mut peer = self.authority.accept().await;
+        let frame = peer.next().await.unwrap().unwrap().into_data();
+        let request = JoinRequest::decode(frame).unwrap();
+        if let Some(code) = refusal {
+            let refused = Outcome::Refused(Refused {
+                code: code.to_owned(),
+                sentence: "No.".to_owned(),
+                retry: false,
+            });
+            let reply = JoinReply { outcome: Some(refused) };
+            peer.send(Message::Binary(reply.encode_to_vec().into())).await.unwrap();
+        } else {
+            peer.close(None).await.unwrap();
+        }
+        while let Some(Ok(_)) = peer.next().await {}
+        request.token_id[0]
     }
 
     /// The next connection of a node.
@@ -136,6 +177,127 @@ async fn a_node_that_was_off_for_longer_than_its_certificate_lasts_comes_back_wi
     let kept = Identity::load(&rig.disk(), Path::new("/state")).unwrap().unwrap();
     assert_eq!(kept.node(), OWN);
     assert!(!kept.has_expired(now));
+}
+
+#[tokio::test]
+async fn a_first_boot_with_the_clock_behind_goes_on_when_the_clock_is_right() {
+    let rig = Rig::new().await;
+    let now = Duration::from_micros(u64::try_from(rig.clock.now()).unwrap());
+    rig.clock.set_back(now);
+    let agent = rig.open().unwrap();
+    let playing = async {
+        // The certificates of tests are valid from 1975 on.
+        rig.authority.refused().await;
+        rig.authority.refused().await;
+        rig.clock.advance(now);
+        rig.let_in().await;
+        rig.connected().await;
+    };
+    tokio::select! {
+        ended = agent.run(pending()) => panic!("it lives on: {ended:?}"),
+        done = timeout(PATIENCE, playing) => done.unwrap(),
+    }
+}
+
+/// A minute passes. The agent sleeps: who was answered last has seen it go.
+async fn a_minute() {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(60)).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn a_refusal_ends_no_agent_and_a_new_token_in_the_file_is_used_within_a_minute() {
+    let rig = Rig::new().await;
+    rig.give_token(1);
+    let agent = rig.open_with_file();
+    let playing = async {
+        assert_eq!(rig.answer(Some("token.expired")).await, 1);
+        // The same is not shown again; a file that is being written is looked at again.
+        a_minute().await;
+        rig.files.replace(Path::new(TOKEN), b"portolan", 0o600).unwrap();
+        a_minute().await;
+        rig.give_token(2);
+        a_minute().await;
+        assert_eq!(rig.answer(Some("token.unknown")).await, 2);
+        rig.give_token(1);
+        a_minute().await;
+        rig.give_token(4);
+        a_minute().await;
+        // What is not the token's fault may pass: by itself, or when somebody has changed the host.
+        assert_eq!(rig.answer(None).await, 4);
+        assert_eq!(rig.answer(Some("node.outside_range")).await, 4);
+        a_minute().await;
+        assert_eq!(rig.let_in().await.token_id[0], 4);
+        rig.connected().await;
+    };
+    tokio::select! {
+        ended = agent.run(pending()) => panic!("it lives on: {ended:?}"),
+        done = timeout(PATIENCE * 10, playing) => done.unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn a_running_node_whose_certificate_expired_takes_a_new_token() {
+    let rig = Rig::new().await;
+    let long_ago = rig.clock.now() - i64::try_from(CERTIFICATE_LIFE.as_micros()).unwrap() - 1_000_000;
+    rig.authority.identity(&rig.disk(), Path::new("/state"), OWN, long_ago);
+    rig.give_token(1);
+    let agent = rig.open_with_file();
+    let playing = async {
+        assert_eq!(rig.answer(Some("token.spent")).await, 1);
+        a_minute().await;
+        rig.give_token(2);
+        a_minute().await;
+        assert_eq!(rig.let_in().await.token_id[0], 2);
+        rig.connected().await;
+    };
+    tokio::select! {
+        ended = agent.run(pending()) => panic!("it lives on: {ended:?}"),
+        done = timeout(PATIENCE * 10, playing) => done.unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn a_removed_node_takes_a_new_token() {
+    let rig = Rig::new().await;
+    let mut identity = rig
+        .authority
+        .identity(&rig.disk(), Path::new("/state"), OWN, rig.clock.now());
+    identity.note_removed(true).unwrap();
+    rig.give_token(1);
+    let agent = rig.open_with_file();
+    let playing = async {
+        parts(&rig, "node.removed").await;
+        // Nobody has heard the token: it is tried again.
+        assert_eq!(rig.answer(None).await, 1);
+        a_minute().await;
+        parts(&rig, "node.removed").await;
+        assert_eq!(rig.answer(Some("token.spent")).await, 1);
+        rig.give_token(2);
+        a_minute().await;
+        parts(&rig, "node.removed").await;
+        assert_eq!(rig.let_in().await.token_id[0], 2);
+        rig.connected().await;
+        assert!(!agent.pods.usage().removed);
+    };
+    tokio::select! {
+        ended = agent.run(pending()) => panic!("it lives on: {ended:?}"),
+        done = timeout(PATIENCE * 10, playing) => done.unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn without_a_token_or_with_a_text_that_is_none_an_agent_does_not_begin() {
+    let rig = Rig::new().await;
+    let run = |agent: Agent| async move { timeout(PATIENCE, agent.run(pending())).await.unwrap() };
+    assert!(matches!(
+        run(rig.open_with(None, None).unwrap()).await,
+        Err(RunError::NoToken)
+    ));
+    let nonsense = rig.open_with(None, Some("nonsense".to_owned())).unwrap();
+    assert!(matches!(run(nonsense).await, Err(RunError::Token(_))));
+    assert!(matches!(run(rig.open_with_file()).await, Err(RunError::State { .. })));
 }
 
 #[tokio::test]
@@ -243,16 +405,7 @@ async fn a_removed_node_lets_go_of_its_blocks_and_is_one_again_when_it_is_told_s
         assert!(kept.is_removed(), "it is noted before anything is let go of");
         assert!(agent.pods.usage().removed);
         // The token that it has is tried once.
-        let mut peer = rig.authority.accept().await;
-        let frame = peer.next().await.unwrap().unwrap().into_data();
-        JoinRequest::decode(frame).unwrap();
-        let spent = Outcome::Refused(Refused {
-            code: "token.spent".to_owned(),
-            sentence: "Spent.".to_owned(),
-            retry: false,
-        });
-        let reply = JoinReply { outcome: Some(spent) };
-        peer.send(Message::Binary(reply.encode_to_vec().into())).await.unwrap();
+        assert_eq!(rig.answer(Some("token.spent")).await, 3);
     };
     timeout(PATIENCE, agent.run(playing)).await.unwrap().unwrap();
     drop(agent);

@@ -75,8 +75,11 @@ fn carry_out(pods: &Pods, request: Checked) -> Result<Vec<u8>, RequestError> {
             netns,
             previous,
         } => check(pods, &interface, &netns, &previous),
-        Command::Del { interface } => {
-            pods.remove(&interface.container, &interface.ifname)?;
+        Command::Del { interface, netns } => {
+            let removed = pods.remove(&interface.container, &interface.ifname)?;
+            if let (None, Some(netns)) = (removed, netns) {
+                pods.remove_held(&netns, &interface.ifname)?;
+            }
             Ok(nothing())
         }
         Command::Gc { network, keep } => gc(pods, &network, keep.into_iter().collect()),
@@ -132,6 +135,14 @@ fn status(pods: &Pods) -> Result<Vec<u8>, RequestError> {
     let usage = pods.usage();
     if usage.removed {
         return Err(RequestError::Add(AddError::Removed));
+    }
+    if let Some(sentence) = pods.unwritable() {
+        return Err(CniError::new(
+            code::NOT_AVAILABLE,
+            sentence,
+            "Without it on disk an address could be given twice after a power cut. Pods that run are not concerned.",
+        )
+        .into());
     }
     if usage.free() > 0 {
         return Ok(nothing());

@@ -46,6 +46,8 @@ pub(super) enum Command {
     Del {
         /// The interface to take away.
         interface: SandboxInterface,
+        /// The sandbox's network namespace, where the runtime names it.
+        netns: Option<PathBuf>,
     },
     /// Take everything of the network away but this: sandbox id and interface.
     Gc {
@@ -131,9 +133,10 @@ fn command(request: &Request<Value>) -> Result<Command, CniError> {
                 previous,
             })
         }
-        // The namespace may be gone and its path empty; it is not needed.
+        // The namespace may be gone and its path empty.
         Some(Verb::Del) => Ok(Command::Del {
             interface: sandbox_interface(request)?,
+            netns: netns(request).ok(),
         }),
         Some(Verb::Gc) => Ok(Command::Gc {
             network: network(&request.config)?,

@@ -114,7 +114,12 @@ async fn a_state_that_cannot_be_kept_is_told_until_it_is() {
     let told = timeout(RESYNC, standing.wait_for(|standing| !standing.exceptions.is_empty())).await;
     let told = told.expect("it is told").unwrap().clone();
     assert_eq!((told.revision, told.exceptions[0].subject), (5, Subject::Node(OWN)));
-    assert!(told.exceptions[0].reason.contains("kept on disk"), "{told:?}");
+    assert!(
+        told.exceptions[0]
+            .reason
+            .starts_with("cannot write /state/desired.bin: "),
+        "{told:?}"
+    );
     let mended = standing.wait_for(|standing| standing.exceptions.is_empty()).await;
     assert_eq!(mended.unwrap().revision, 5);
     assert_eq!(file.load().unwrap(), Some(state(5)));

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use portolan_plan::testing::{
-    arbitrary_desired, arbitrary_observed, block_id, cidr, desired, host, ip, link_name, pod_link, port_id,
+    arbitrary_desired, arbitrary_observed, block_id, cidr, desired, drop_link, host, ip, link_name, pod_link, port_id,
 };
-use portolan_plan::{ForeignRoute, PodRoute, Route, RouteKey, Target};
+use portolan_plan::{ForeignRoute, Link, PodRoute, Route, RouteKey, Target};
 use portolan_sources::testing::{MemoryFiles, OnTheSpot, SeededRandom, SetClock};
 use portolan_sources::{Files as _, Ids};
 use proptest::prelude::*;
@@ -29,7 +29,7 @@ fn an_empty_host_gets_everything_and_then_nothing() {
         ..State::default()
     });
     let pods = [PodRoute {
-        id: port_id(7),
+        id: Some(port_id(7)),
         link: link_name(7),
         addresses: vec![ip("10.1.0.5"), ip("fd01::5")],
         settled: true,
@@ -115,24 +115,103 @@ proptest! {
     }
 }
 
+/// An agent's host that begins with this kernel and an empty disk.
+fn host_on(kernel: &Arc<FakeKernel>, disk: &MemoryFiles) -> Host {
+    disk.make_folder(Path::new("/state")).unwrap();
+    let ids = Ids::new(Arc::new(SetClock::at(0)), Arc::new(SeededRandom::new(1)));
+    let pods = Pods::open(
+        disk,
+        Path::new("/state/pods.log"),
+        kernel.clone(),
+        ids,
+        Arc::new(OnTheSpot),
+    )
+    .unwrap();
+    Host::new(kernel.clone(), Arc::new(pods))
+}
+
 /// A host that is in memory, without pods, as wanted after a first round.
 fn kept() -> (Arc<FakeKernel>, Host) {
     let kernel = Arc::new(FakeKernel::new(State {
         seen: host(),
         ..State::default()
     }));
-    let disk = MemoryFiles::default();
-    disk.make_folder(Path::new("/state")).unwrap();
-    let log = disk.open_log(Path::new("/state/pods.log")).unwrap();
-    let ids = Ids::new(Arc::new(SetClock::at(0)), Arc::new(SeededRandom::new(1)));
-    let pods = Pods::open(log, kernel.clone(), ids, Arc::new(OnTheSpot)).unwrap();
-    let host = Host::new(kernel.clone(), Arc::new(pods));
+    let host = host_on(&kernel, &MemoryFiles::default());
     let first = host.converge(&desired()).unwrap();
     assert_eq!(
         (first.writes, first.exceptions, first.losses),
         (6, vec![], BTreeMap::new())
     );
     (kernel, host)
+}
+
+#[test]
+fn a_pod_whose_record_is_lost_is_kept_and_the_node_says_so() {
+    let (kernel, host) = kept();
+    let desired = desired();
+    drop(host);
+    // Its link and one of its routes are there, and somebody has set the link down.
+    let down = Link {
+        up: false,
+        gateway: false,
+        ..pod_link(9)
+    };
+    let key = |text| RouteKey::ours(cidr(text));
+    let route = Route {
+        target: Target::Link(link_name(7)),
+        source: Some(ip("192.168.0.1")),
+    };
+    {
+        let mut state = kernel.state.lock();
+        state.seen.links.insert(link_name(7), down);
+        state.seen.routes.insert(key("10.1.0.5/32"), route.clone());
+    }
+    let host = host_on(&kernel, &MemoryFiles::default());
+    let outcome = host.converge(&desired).unwrap();
+    assert_eq!((outcome.writes, outcome.applied), (1, vec![]), "it is set up again");
+    let [(Object::Host, said)] = outcome.exceptions.as_slice() else {
+        panic!("{:?}", outcome.exceptions)
+    };
+    assert!(said.contains("10.1.0.5 is held"), "{said}");
+    // What it loses comes back, as any pod's; other reasons of the host are said beside.
+    {
+        let mut state = kernel.state.lock();
+        assert!(state.seen.links[&link_name(7)].up);
+        state.seen.routes.remove(&key("10.1.0.5/32"));
+        state.seen.sysctls.clear();
+    }
+    let outcome = host.converge(&desired).unwrap();
+    assert_eq!((outcome.writes, outcome.exceptions.len()), (1, 1));
+    let said = &outcome.exceptions[0].1;
+    assert!(
+        said.contains("ip_forward") && said.contains("10.1.0.5 is held"),
+        "{said}"
+    );
+    assert_eq!(kernel.state.lock().seen.routes[&key("10.1.0.5/32")], route);
+    // It ends.
+    drop_link(&mut kernel.state.lock().seen, &link_name(7));
+    let said = host.converge(&desired).unwrap().exceptions[0].1.clone();
+    assert!(!said.contains("held"), "{said}");
+}
+
+#[test]
+fn a_node_whose_disk_is_full_says_so_until_it_is_not() {
+    let (kernel, disk) = (Arc::new(FakeKernel::default()), MemoryFiles::default());
+    disk.make_folder(Path::new("/state")).unwrap();
+    // Torn, it has to be written anew.
+    disk.replace(Path::new("/state/pods.log"), b"torn", 0o600).unwrap();
+    disk.fail_replaces(2);
+    kernel.state.lock().seen = host();
+    let host = host_on(&kernel, &disk);
+    let said = host.converge(&desired()).unwrap().exceptions;
+    let [(Object::Host, said)] = said.as_slice() else {
+        panic!("{said:?}")
+    };
+    assert!(
+        said.starts_with("cannot write /state/pods.log: ") && said.contains("Make room"),
+        "{said}"
+    );
+    assert_eq!(host.converge(&desired()).unwrap().exceptions, []);
 }
 
 #[test]

@@ -20,6 +20,9 @@ use crate::stream::connect::{ConnectError, connect};
 /// How long the control plane may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The codes of refusals that mean the token itself: it is not known, was used, is too old, or was for a node that is gone.
+const OF_THE_TOKEN: [&str; 4] = ["token.unknown", "token.spent", "token.expired", "node.removed"];
+
 /// Why a host has not joined.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
@@ -50,6 +53,14 @@ impl JoinError {
             Self::Refused(refused) => refused.retry,
             Self::NoAnswer => true,
             Self::Identity(_) => false,
+        }
+    }
+
+    /// Whether the control plane refuses this very token: it will never let the host in.
+    pub fn needs_another_token(&self) -> bool {
+        match self {
+            Self::Refused(refused) => OF_THE_TOKEN.contains(&refused.code.as_str()),
+            Self::Connect { .. } | Self::NoAnswer | Self::Identity(_) => false,
         }
     }
 }

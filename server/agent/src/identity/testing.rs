@@ -76,6 +76,16 @@ impl Authority {
         Sha256::digest(self.ca.key().subject_public_key_info()).into()
     }
 
+    /// Waits for a connection that the other end gives up for what it is shown.
+    pub(crate) async fn refused(&self) {
+        loop {
+            let (tcp, _) = self.listener.accept().await.unwrap();
+            if self.acceptor.accept(tcp).await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// The next connection of which both handshakes succeed.
     pub(crate) async fn accept(&self) -> Peer {
         loop {

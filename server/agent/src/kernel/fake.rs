@@ -24,6 +24,8 @@ pub struct State {
     /// The pods' namespaces, with the kernel's number of each. A path that is not here leads to a
     /// namespace that is gone.
     pub namespaces: BTreeMap<PathBuf, u64>,
+    /// Where pods' links end: namespace and interface, by the link's name.
+    pub ends: BTreeMap<String, (PathBuf, String)>,
     /// Pods' links are not made.
     pub refuse_attach: bool,
     /// Pods' links are not removed.
@@ -201,6 +203,8 @@ impl Wiring for FakeKernel {
             gateway: attachment.addresses.iter().any(IpAddr::is_ipv6),
         };
         seen.links.insert(attachment.host_link.to_owned(), link);
+        let end = (attachment.netns.to_owned(), attachment.ifname.to_owned());
+        state.ends.insert(attachment.host_link.to_owned(), end);
         Ok(inode)
     }
 
@@ -226,5 +230,17 @@ impl Wiring for FakeKernel {
         found.ok_or_else(|| NamespaceError::Gone {
             path: netns.display().to_string(),
         })
+    }
+
+    fn host_end(&self, netns: &Path, ifname: &str) -> Result<Option<String>, AttachError> {
+        self.namespace(netns)?;
+        let state = self.state.lock();
+        let here = |name: &&String| {
+            state
+                .ends
+                .get(*name)
+                .is_some_and(|(at, end)| at == netns && end == ifname)
+        };
+        Ok(state.seen.links.keys().find(here).cloned())
     }
 }

@@ -9,7 +9,9 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use netlink_packet_route::address::AddressScope;
-use portolan_plan::{NodeAddresses, POD_GATEWAY_V4, POD_GATEWAY_V6, PodSlots, ROUTE_PROTOCOL, RouteKey, pod, pod_keys};
+use portolan_plan::{
+    NodeAddresses, POD_GATEWAY_V4, POD_GATEWAY_V6, PodSlots, ROUTE_PROTOCOL, RouteKey, is_pod_link, pod, pod_keys,
+};
 use portolan_shared::addr::{Cidr, Family};
 use portolan_shared::mac::MacAddress;
 use portolan_wire::error_chain;
@@ -88,6 +90,9 @@ pub trait Wiring: Send + Sync {
     /// The kernel's number of the pod's namespace, if it is one that a pod can have.
     fn namespace(&self, netns: &Path) -> Result<u64, NamespaceError>;
 
+    /// The name of the host's end of a pod's link, by the interface in the pod; `None` where that is none of ours.
+    fn host_end(&self, netns: &Path, ifname: &str) -> Result<Option<String>, AttachError>;
+
     /// Whether the pod's namespace is still there.
     fn sandbox(&self, netns: &Path) -> Sandbox {
         match self.namespace(netns) {
@@ -162,6 +167,18 @@ impl Wiring for Netlink {
 
     fn namespace(&self, netns: &Path) -> Result<u64, NamespaceError> {
         self.pod_namespace(netns).map(|namespace| namespace.inode())
+    }
+
+    fn host_end(&self, netns: &Path, ifname: &str) -> Result<Option<String>, AttachError> {
+        let mut pod = self.pod_namespace(netns)?.socket()?;
+        let Some(pod_end) = find(&mut pod, ifname)? else {
+            return Ok(None);
+        };
+        // Each end names the number of the other.
+        let replies = self.sockets.with(|socket| socket.dump(&messages::dump_links()))?;
+        let links = replies.iter().filter_map(|reply| decode::link(&reply.payload));
+        let mut ends = links.filter(|link| pod_end.peer == Some(link.index) && link.peer == Some(pod_end.index));
+        Ok(ends.find(|link| is_pod_link(&link.name)).map(|link| link.name))
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use portolan_plan::link_name;
 use portolan_shared::addr::Cidr;
 use portolan_shared::ids::{BlockId, PortId};
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,9 @@ pub(super) struct Base {
     forgotten: u64,
     /// Addresses given back, the longest free first.
     freed: Vec<IpAddr>,
+    /// Lines that were damaged when it was written, if pods may have been in them that run still.
+    #[serde(default)]
+    damaged: u64,
 }
 
 /// What came after a sequence number.
@@ -76,6 +80,8 @@ pub(super) struct Ledger {
     pub(super) pool: Pool,
     /// Blocks that were given back and may still be among the leased ones.
     given_back: BTreeSet<BlockId>,
+    /// Lines of the log that were damaged, if pods may have been in them that run still.
+    damaged: u64,
 }
 
 impl Ledger {
@@ -93,6 +99,27 @@ impl Ledger {
     /// An allocation by its id.
     pub(super) fn get(&self, id: PortId) -> Option<&Arc<Allocation>> {
         self.allocations.get(&id)
+    }
+
+    /// The links of all pods that are written down, those that have ended included.
+    pub(super) fn links(&self) -> BTreeSet<String> {
+        let ended = self.releases.iter().map(|release| link_name(release.id));
+        self.allocations.values().map(|a| a.link.clone()).chain(ended).collect()
+    }
+
+    /// More lines of the log are damaged.
+    pub(super) fn note_damage(&mut self, lines: u64) {
+        self.damaged += lines;
+    }
+
+    /// No pod that runs was in the damaged lines.
+    pub(super) fn forget_damage(&mut self) {
+        self.damaged = 0;
+    }
+
+    /// How many lines of the log were damaged.
+    pub(super) fn damaged(&self) -> u64 {
+        self.damaged
     }
 
     /// All that are alive, by id.
@@ -126,6 +153,7 @@ impl Ledger {
             Event::Base(base) => {
                 self.seq = self.seq.max(base.seq);
                 self.forgotten = self.forgotten.max(base.forgotten);
+                self.damaged += base.damaged;
                 self.pool.restore_freed(base.freed);
             }
             Event::GivenBack(block) => drop(self.given_back.insert(block)),
@@ -264,6 +292,7 @@ impl Ledger {
             seq: self.seq,
             forgotten: self.forgotten,
             freed: self.pool.freed().collect(),
+            damaged: self.damaged,
         };
         let allocated = self.by_seq.values().filter_map(|id| self.allocations.get(id));
         let allocated = allocated.map(|allocation| Event::Allocated(Box::new(Allocation::clone(allocation))));

@@ -1,9 +1,9 @@
 //! The lines of the append-only file that pods' addresses survive in. Pure.
 //!
 //! A line an event: eight hex digits of CRC-32C over the rest, a space, JSON, a line feed. A power cut can tear only
-//! lines whose request was not answered yet (an answer waits for the sync), so damaged lines are left out. Lines after
-//! them are still read: to take a free address for given costs little, but to give one twice is a duplicate. A log with
-//! such lines is written anew before anything is added.
+//! lines whose request was not answered yet (an answer waits for the sync), but a disk or a hand can damage any line, and the
+//! two look alike: what was in a damaged line may run, see `held`. Lines after it are still read: to take a free address for
+//! given costs little, but to give one twice is a duplicate. A log with such lines is written anew before anything is added.
 
 use std::io::{self, Write as _};
 

@@ -6,6 +6,7 @@
 //! be there.
 
 mod blocks;
+mod held;
 mod ledger;
 mod log;
 mod pool;
@@ -19,13 +20,14 @@ mod types;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::Path;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use portolan_plan::{PodRoute, link_name};
+use portolan_plan::{Observed, PodRoute, link_name};
 use portolan_shared::ids::PortId;
-use portolan_sources::{AppendLog, Blocking, Ids};
+use portolan_sources::{Blocking, Files, Ids};
 use portolan_wire::error_chain;
 use tokio::sync::{Notify, watch};
 
@@ -40,6 +42,8 @@ use sync::Syncer;
 
 /// The pods of a node.
 pub struct Pods {
+    /// Where the log is.
+    path: PathBuf,
     wiring: Arc<dyn Wiring>,
     ids: Ids,
     state: Mutex<State>,
@@ -51,21 +55,25 @@ pub struct Pods {
 }
 
 impl Pods {
-    /// The pods that are written down in `log`; their links are in the kernel behind `wiring`. `ids`
+    /// The pods that are written down in the log at `path`; their links are in the kernel behind `wiring`. `ids`
     /// makes the ids of new ones. The log is synced on `sync_thread`, which does nothing else: those
-    /// who wait for a sync may hold all other threads.
+    /// who wait for a sync may hold all other threads. On a disk that takes nothing they go on, and no pod is given anything.
     ///
     /// # Errors
-    /// If the log cannot be read, or cannot be written where it has to be.
+    /// If the log cannot be opened or read.
     pub fn open(
-        log: Box<dyn AppendLog>,
+        files: &dyn Files,
+        path: &Path,
         wiring: Arc<dyn Wiring>,
         ids: Ids,
         sync_thread: Arc<dyn Blocking>,
     ) -> io::Result<Self> {
-        let mut state = State::load(log)?;
+        let mut state = State::load(files.open_log(path)?)?;
         // What was read may be in the page cache only, and not on the disk yet.
-        let seq = state.sync()?;
+        let seq = state.sync().unwrap_or_else(|error| {
+            tracing::error!(%error, path = %path.display(), "cannot write the log of pod addresses");
+            0
+        });
         let newest = watch::Sender::new(seq);
         let syncer = {
             let newest = newest.clone();
@@ -74,6 +82,7 @@ impl Pods {
         let (state, busy, starved) = (Mutex::new(state), Busy::default(), Notify::new());
         let configured = watch::Sender::new(());
         Ok(Self {
+            path: path.to_owned(),
             wiring,
             ids,
             state,
@@ -216,12 +225,53 @@ impl Pods {
     pub(crate) fn routes(&self, settled: &BTreeSet<PortId>) -> Vec<PodRoute> {
         let state = self.state.lock();
         let route = |a: &Arc<Allocation>| PodRoute {
-            id: a.id,
+            id: Some(a.id),
             link: a.link.clone(),
             addresses: a.addresses.clone(),
             settled: settled.contains(&a.id),
         };
-        state.ledger.alive().map(route).collect()
+        let held = state.held.iter().map(|(link, addresses)| PodRoute {
+            id: None,
+            link: link.clone(),
+            addresses: addresses.iter().copied().collect(),
+            settled: true,
+        });
+        state.ledger.alive().map(route).chain(held).collect()
+    }
+
+    /// Takes in the observed kernel. The first one counts: what it has of pods whose records are lost is held from then on,
+    /// until a later one has it no more. To be called before the first [`Self::configure`], so that nothing was given yet.
+    pub fn hold(&self, observed: &Observed) {
+        let mut state = self.state.lock();
+        self.heed_distrust(&mut state);
+        if state.hold(observed) {
+            self.announce(&mut state);
+        }
+    }
+
+    /// What is held for pods whose records are lost, as a sentence.
+    pub fn held(&self) -> Option<String> {
+        self.state.lock().held_sentence()
+    }
+
+    /// Takes back what is held for the pod in a namespace, by the name of its interface there. Whether there was something.
+    pub fn remove_held(&self, netns: &Path, ifname: &str) -> Result<bool, KernelError> {
+        if self.state.lock().held.is_empty() {
+            return Ok(false);
+        }
+        let link = match self.wiring.host_end(netns, ifname) {
+            Ok(link) => link,
+            // With the namespace the kernel takes the link.
+            Err(AttachError::Namespace(_) | AttachError::InterfaceExists { .. }) => None,
+            Err(AttachError::Kernel(error)) => return Err(error),
+        };
+        let Some(link) = link else { return Ok(false) };
+        let addresses = self.state.lock().held.get(&link).cloned();
+        let Some(addresses) = addresses else { return Ok(false) };
+        let addresses: Vec<IpAddr> = addresses.into_iter().collect();
+        self.wiring.detach(&link, &addresses)?;
+        self.state.lock().let_go(&link);
+        Ok(true)
     }
 
     /// The newest sequence number that is durable; changes soon after every allocation and release.
@@ -239,6 +289,26 @@ impl Pods {
     pub fn events_after(&self, seq: u64, limit: usize) -> Events {
         let durable = *self.newest.borrow();
         self.state.lock().ledger.events_between(seq, durable, limit)
+    }
+
+    /// Why no pod can be given anything, if the log could not be written and cannot be written now, as a sentence. Costs
+    /// nothing while writes work; else the log is written anew, and if that works, all is well again.
+    pub fn unwritable(&self) -> Option<String> {
+        let mut state = self.state.lock();
+        self.heed_distrust(&mut state);
+        match state.mend_log() {
+            Ok(None) => None,
+            Ok(Some(seq)) => {
+                tracing::info!(path = %self.path.display(), "the log of pod addresses can be written again");
+                raise(&self.newest, seq);
+                None
+            }
+            Err(error) => Some(format!(
+                "cannot write {}: {error}; no pod is given an address until it can be written. Make room on its disk, or \
+                 mend it; the agent goes on by itself then",
+                self.path.display()
+            )),
+        }
     }
 
     /// Everything alive, durably. Waits for the disk.

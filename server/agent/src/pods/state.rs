@@ -1,16 +1,18 @@
 //! Ledger and log held together, and turns for those who ask about the same sandbox.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
-use portolan_plan::link_name;
+use portolan_plan::{Observed, link_name};
 use portolan_shared::addr::Cidr;
 use portolan_shared::ids::{BlockId, PortId};
 use portolan_sources::{AppendLog, Barrier, Ids};
 
 use super::PodNetwork;
+use super::held;
 use super::ledger::{Event, Ledger};
 use super::log;
 use super::record::{Allocation, Release};
@@ -32,6 +34,10 @@ pub(super) struct State {
     rewrite: bool,
     /// Allocations whose link is being made.
     unsettled: BTreeSet<PortId>,
+    /// Links of pods that run and whose records are lost, with their addresses.
+    pub(super) held: BTreeMap<String, BTreeSet<IpAddr>>,
+    /// Links were compared with the records.
+    compared: bool,
 }
 
 impl State {
@@ -45,10 +51,12 @@ impl State {
             tracing::warn!(
                 damaged = contents.damaged,
                 pods = ledger.len(),
-                "the log of pod addresses has lines that do not hold together (a power cut tears the last ones); they are left out"
+                "the log of pod addresses has lines that do not hold together (a power cut tears the last ones); what runs \
+                 without a record is left alone"
             );
+            ledger.note_damage(contents.damaged as u64);
         }
-        let mut state = Self {
+        Ok(Self {
             ledger,
             network: None,
             suspects: Suspects::default(),
@@ -57,9 +65,9 @@ impl State {
             lines,
             rewrite,
             unsettled: BTreeSet::new(),
-        };
-        state.tidy()?;
-        Ok(state)
+            held: BTreeMap::new(),
+            compared: false,
+        })
     }
 
     /// Writes an allocation down (not durably yet) and counts it as given.
@@ -113,6 +121,55 @@ impl State {
         }
     }
 
+    /// See [`super::Pods::hold`]. Whether something was written to the log.
+    pub(super) fn hold(&mut self, observed: &Observed) -> bool {
+        let first = !std::mem::replace(&mut self.compared, true);
+        if !first {
+            let gone = self.held.keys().filter(|link| !observed.links.contains_key(*link));
+            let gone: Vec<String> = gone.cloned().collect();
+            gone.iter().for_each(|link| self.let_go(link));
+            return false;
+        }
+        let ended = self.end_replaced(observed);
+        self.held = held::unrecorded(observed, &self.ledger.links());
+        for addresses in self.held.values_mut() {
+            // A pod that is written down keeps what is written down.
+            addresses.retain(|address| self.ledger.pool.mark(*address));
+        }
+        match self.held_sentence() {
+            Some(sentence) => tracing::error!("{sentence}"),
+            None => self.ledger.forget_damage(),
+        }
+        ended
+    }
+
+    /// Ends allocations whose link is gone and whose address leads to a pod without a record: the line of their own end was
+    /// damaged, or the pod's that has the address since. Whether there was any.
+    fn end_replaced(&mut self, observed: &Observed) -> bool {
+        let found = held::unrecorded(observed, &self.ledger.links());
+        let taken: BTreeSet<IpAddr> = found.into_values().flatten().collect();
+        let over = |a: &Arc<Allocation>| {
+            !observed.links.contains_key(&a.link) && a.addresses.iter().any(|address| taken.contains(address))
+        };
+        let over: Vec<Arc<Allocation>> = self.ledger.alive().filter(|a| over(a)).cloned().collect();
+        over.iter().for_each(|allocation| self.release(allocation));
+        !over.is_empty()
+    }
+
+    /// What was held for a pod without a record is free.
+    pub(super) fn let_go(&mut self, link: &str) {
+        let addresses = self.held.remove(link).unwrap_or_default();
+        addresses.into_iter().for_each(|address| self.ledger.pool.free(address));
+        if self.held.is_empty() {
+            self.ledger.forget_damage();
+        }
+    }
+
+    /// See [`super::Pods::held`].
+    pub(super) fn held_sentence(&self) -> Option<String> {
+        held::sentence(&self.held, self.ledger.damaged())
+    }
+
     /// Raises the sequence number, durably.
     pub(super) fn skip_past(&mut self, seq: u64) -> io::Result<()> {
         self.ledger.skip_past(seq);
@@ -131,6 +188,15 @@ impl State {
         let synced = self.log.barrier()();
         self.rewrite |= synced.is_err();
         synced.map(|()| self.ledger.seq())
+    }
+
+    /// Writes the log anew if it could not be written before; the newest sequence number, if that was so. Waits for the
+    /// disk then.
+    pub(super) fn mend_log(&mut self) -> io::Result<Option<u64>> {
+        if !self.rewrite {
+            return Ok(None);
+        }
+        self.sync().map(Some)
     }
 
     /// A sync failed: what the file holds is not known any more.
@@ -157,7 +223,7 @@ impl State {
         loop {
             let id = PortId::from(ids.next());
             let name = link_name(id);
-            if self.ledger.alive().all(|a| a.link != name) {
+            if self.ledger.alive().all(|a| a.link != name) && !self.held.contains_key(&name) {
                 return id;
             }
         }

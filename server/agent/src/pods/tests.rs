@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use portolan_plan::testing::{drop_link, pod_link};
 use portolan_plan::{NodeAddresses, OwnBlock};
 use portolan_shared::addr::Family;
 use portolan_shared::ids::BlockId;
@@ -38,8 +39,8 @@ pub(crate) fn network(blocks: &[&str]) -> PodNetwork {
 }
 
 fn open(kernel: &Arc<FakeKernel>, disk: &MemoryFiles, ids: &Ids, blocks: &[&str]) -> Pods {
-    let log = disk.open_log(Path::new("/state/pods.log")).unwrap();
-    let pods = Pods::open(log, kernel.clone(), ids.clone(), Arc::new(OnTheSpot)).unwrap();
+    let (path, thread) = (Path::new("/state/pods.log"), Arc::new(OnTheSpot));
+    let pods = Pods::open(disk, path, kernel.clone(), ids.clone(), thread).unwrap();
     pods.configure(network(blocks));
     pods
 }
@@ -61,6 +62,23 @@ impl Rig {
 
     fn restart(&mut self, blocks: &[&str]) {
         self.pods = open(&self.kernel, &self.disk, &self.ids, blocks);
+    }
+
+    /// The agent ends, its log is changed, and another begins and looks at the kernel.
+    fn restart_with(&mut self, blocks: &[&str], change: impl FnOnce(&mut Vec<Vec<u8>>)) {
+        let path = Path::new("/state/pods.log");
+        let bytes = self.disk.read(path).unwrap().unwrap();
+        let mut lines: Vec<Vec<u8>> = bytes.split_inclusive(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
+        change(&mut lines);
+        self.disk.replace(path, &lines.concat(), 0o600).unwrap();
+        self.restart(blocks);
+        self.look();
+    }
+
+    /// What a round looks at.
+    fn look(&self) {
+        let seen = self.kernel.state.lock().seen.clone();
+        self.pods.hold(&seen);
     }
 
     pub(crate) fn sandbox(&self, n: u8) -> AddPod {
@@ -169,6 +187,61 @@ fn a_sync_that_fails_refuses_the_add_and_the_log_is_written_anew() {
 }
 
 #[test]
+fn a_full_disk_is_said_for_as_long_as_it_is_full() {
+    let mut rig = Rig::new(&["10.1.0.0/26"]);
+    rig.add(1).unwrap();
+    let status = |rig: &Rig| {
+        let request = br#"{"command":"STATUS","container_id":"","netns":"","ifname":"","args":{},"config":{"cniVersion":"1.1.0","name":"portolan","type":"portolan-cni"}}"#;
+        crate::cni::answer(&rig.pods, request).map_err(crate::cni::Failed::into_cni)
+    };
+    assert_eq!(status(&rig).unwrap(), b"{}");
+    for full in [MemoryFiles::fail_appends, MemoryFiles::fail_syncs] {
+        full(&rig.disk, 1);
+        rig.disk.fail_replaces(usize::MAX);
+        assert!(matches!(rig.add(2), Err(AddError::Log(_))));
+        let error = status(&rig).unwrap_err();
+        assert_eq!(error.code, portolan_cni_protocol::code::NOT_AVAILABLE);
+        assert!(error.msg.starts_with("cannot write /state/pods.log: "), "{error:?}");
+        assert_eq!(rig.pods.unwritable().unwrap(), error.msg);
+        assert!(matches!(rig.add(2), Err(AddError::Log(_))));
+        rig.disk.fail_replaces(0);
+        assert_eq!(status(&rig).unwrap(), b"{}");
+        assert_eq!(rig.pods.unwritable(), None);
+    }
+    rig.add(2).unwrap();
+    // One that begins on a full disk goes on as well, and tells nothing that may not be on the disk.
+    rig.disk
+        .replace(
+            Path::new("/state/pods.log"),
+            &[
+                rig.disk.read(Path::new("/state/pods.log")).unwrap().unwrap(),
+                b"torn".to_vec(),
+            ]
+            .concat(),
+            0o600,
+        )
+        .unwrap();
+    rig.disk.fail_replaces(usize::MAX);
+    rig.restart(&["10.1.0.0/26"]);
+    assert_eq!(*rig.pods.watch().borrow(), 0);
+    assert!(status(&rig).is_err());
+    assert!(matches!(rig.add(3), Err(AddError::Log(_))));
+    assert!(rig.pods.remove("c2", "eth0").unwrap().is_some());
+    rig.disk.fail_replaces(0);
+    assert_eq!(status(&rig).unwrap(), b"{}");
+    let told = *rig.pods.watch().borrow();
+    assert_eq!(told, rig.pods.list().unwrap().seq);
+    rig.add(3).unwrap();
+    rig.disk.cut_power(0);
+    rig.restart(&["10.1.0.0/26"]);
+    let alive = rig.pods.list().unwrap().allocations;
+    assert_eq!(
+        alive.iter().map(|a| a.container.as_str()).collect::<Vec<_>>(),
+        ["c1", "c3"]
+    );
+}
+
+#[test]
 fn a_vanished_sandbox_is_freed_at_the_second_look() {
     let rig = Rig::new(&["10.1.0.0/26"]);
     rig.add(1).unwrap();
@@ -203,6 +276,113 @@ fn garbage_of_one_network_is_collected_and_no_other_networks_pods() {
     assert_eq!(alive(&rig), ["c1", "c3"]);
     assert_eq!(rig.pods.retain("second", &BTreeSet::new()).len(), 1);
     assert_eq!(alive(&rig), ["c1"]);
+}
+
+/// Four addresses, two of them with pods.
+const FOUR: [&str; 1] = ["10.1.0.4/30"];
+
+#[test]
+fn a_damaged_line_gives_no_pods_address_to_another() {
+    for damaged in 0..2 {
+        let mut rig = Rig::new(&FOUR);
+        let pods = [rig.add(1).unwrap().allocation, rig.add(2).unwrap().allocation];
+        rig.restart_with(&FOUR, |lines| lines[damaged][40] ^= 1);
+        let lost = &pods[damaged];
+        assert_eq!(rig.pods.list().unwrap().allocations, [pods[1 - damaged].clone()]);
+        let said = rig.pods.held().unwrap();
+        assert!(said.starts_with("1 line of the log"), "{said}");
+        assert!(
+            said.contains(&format!("{}): {} is held", lost.link, lost.addresses[0])),
+            "{said}"
+        );
+        let routes = rig.pods.routes(&rig.pods.settled_ids());
+        assert!(
+            routes
+                .iter()
+                .any(|r| r.id.is_none() && r.settled && r.link == lost.link && r.addresses == lost.addresses)
+        );
+        // All others are given, and not this one (the kernel in memory would not have it). Written anew, the log is whole
+        // again and says no less.
+        rig.add(3).unwrap();
+        rig.restart_with(&FOUR, |_| ());
+        assert_eq!(rig.pods.held().unwrap(), said);
+        rig.add(4).unwrap();
+        assert!(matches!(rig.add(5), Err(AddError::Exhausted(..))));
+        // The runtime ends the pod. Another one's DEL does nothing to it.
+        let netns = |n: u8| PathBuf::from(format!("/run/netns/{n}"));
+        assert!(!rig.pods.remove_held(&netns(3), "eth0").unwrap());
+        assert!(!rig.pods.remove_held(Path::new("/run/netns/gone"), "eth0").unwrap());
+        assert!(!rig.pods.remove_held(&netns(damaged as u8 + 1), "eth1").unwrap());
+        rig.kernel.state.lock().refuse_detach = true;
+        assert!(rig.pods.remove_held(&netns(damaged as u8 + 1), "eth0").is_err());
+        assert!(matches!(rig.add(5), Err(AddError::Exhausted(..))));
+        rig.kernel.state.lock().refuse_detach = false;
+        assert!(rig.pods.remove_held(&netns(damaged as u8 + 1), "eth0").unwrap());
+        assert_eq!((rig.links(), rig.pods.held()), (3, None));
+        assert_eq!(rig.add(5).unwrap().allocation.addresses, lost.addresses);
+    }
+}
+
+#[test]
+fn without_its_log_a_host_holds_what_runs_until_it_ends() {
+    let mut rig = Rig::new(&FOUR);
+    let one = rig.add(1).unwrap().allocation;
+    rig.add(2).unwrap();
+    rig.restart_with(&FOUR, Vec::clear);
+    assert!(
+        rig.pods.held().unwrap().contains("2 pods that run"),
+        "{:?}",
+        rig.pods.held()
+    );
+    rig.add(3).unwrap();
+    rig.add(4).unwrap();
+    assert!(matches!(rig.add(5), Err(AddError::Exhausted(..))));
+    // With the namespace goes the link.
+    drop_link(&mut rig.kernel.state.lock().seen, &one.link);
+    rig.look();
+    assert!(rig.pods.held().unwrap().contains("a pod that runs"));
+    assert_eq!(rig.add(5).unwrap().allocation.addresses, one.addresses);
+    // What comes after the first look is not taken for a pod of before.
+    let seen = pod_link(99);
+    rig.kernel.state.lock().seen.links.insert("ptl0000000000f".into(), seen);
+    rig.look();
+    assert!(rig.pods.held().unwrap().contains("a pod that runs"));
+}
+
+#[test]
+fn what_is_written_down_to_have_ended_is_not_held() {
+    let mut rig = Rig::new(&FOUR);
+    let one = rig.add(1).unwrap().allocation;
+    rig.pods.remove("c1", "eth0").unwrap();
+    let link = pod_link(9);
+    rig.kernel.state.lock().seen.links.insert(one.link.clone(), link);
+    rig.restart_with(&FOUR, |_| ());
+    assert_eq!(rig.pods.held(), None);
+    // A torn line of a pod that has no link costs nothing either.
+    rig.restart_with(&FOUR, |lines| lines.push(b"0123".to_vec()));
+    assert_eq!(rig.pods.held(), None);
+}
+
+#[test]
+fn a_pod_whose_end_was_damaged_gives_way_to_the_one_that_has_its_address() {
+    let mut rig = Rig::new(&["10.1.0.4/31"]);
+    rig.add(1).unwrap();
+    let old = rig.add(2).unwrap().allocation;
+    rig.pods.remove("c2", "eth0").unwrap();
+    let new = rig.add(3).unwrap().allocation;
+    assert_eq!(old.addresses, new.addresses);
+    // Of the second pod the end is damaged, of the third the beginning: the log says that the second one runs.
+    rig.restart_with(&["10.1.0.4/31"], |lines| {
+        lines[2][40] ^= 1;
+        lines[3][40] ^= 1;
+    });
+    assert!(rig.pods.held().unwrap().starts_with("2 lines"));
+    assert!(rig.pods.list().unwrap().allocations.iter().all(|a| a.id != old.id));
+    rig.kernel.state.lock().namespaces.remove(&old.netns);
+    rig.pods.reconcile_sandboxes();
+    rig.pods.reconcile_sandboxes();
+    assert!(matches!(rig.add(4), Err(AddError::Exhausted(..))));
+    assert_eq!(rig.kernel.state.lock().seen.routes.len(), 2);
 }
 
 #[test]

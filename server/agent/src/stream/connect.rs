@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portolan_sources::{ByteStream, Net};
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -32,6 +32,20 @@ pub enum ConnectError {
     /// TLS failed: the host does not trust the peer, or the peer does not trust the host.
     #[error("the TLS handshake failed")]
     Tls(#[source] io::Error),
+    /// By this host's clock the peer's certificate is not valid yet.
+    #[error(
+        "this host's clock is {}behind the control plane's certificate: set the clock (such as by NTP); the agent tries \
+         again by itself",
+        span(.0)
+    )]
+    Behind(Option<Duration>),
+    /// By this host's clock the peer's certificate is not valid any more.
+    #[error(
+        "this host's clock is {}past the end of the control plane's certificate: set the clock if it is ahead, else restart \
+         the control plane, which then makes a new certificate; the agent tries again by itself",
+        span(.0)
+    )]
+    Past(Option<Duration>),
     /// TLS cannot be set up.
     #[error("cannot set up TLS")]
     Setup(#[from] rustls::Error),
@@ -47,19 +61,51 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// Whether trying again may help. It does not if the peer is not the control plane that the host trusts.
+    /// Why a TLS handshake failed.
+    fn of_tls(error: io::Error) -> Self {
+        let between =
+            |from: UnixTime, to: UnixTime| Some(Duration::from_secs(to.as_secs().saturating_sub(from.as_secs())));
+        match certificate_error(&error) {
+            Some(CertificateError::NotValidYet) => Self::Behind(None),
+            Some(CertificateError::NotValidYetContext { time, not_before }) => {
+                Self::Behind(between(*time, *not_before))
+            }
+            Some(CertificateError::Expired) => Self::Past(None),
+            Some(CertificateError::ExpiredContext { time, not_after }) => Self::Past(between(*not_after, *time)),
+            _ => Self::Tls(error),
+        }
+    }
+
+    /// Whether trying again may help. It does not if the peer is not the control plane that the host trusts; it may if only
+    /// a time is wrong, on this host or there.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Endpoint(_) | Self::Setup(_) => false,
-            Self::Tls(error) => !is_certificate(error),
-            Self::Tcp(_) | Self::Status(_) | Self::WebSocket(_) | Self::Slow => true,
+            Self::Tls(error) => certificate_error(error).is_none(),
+            Self::Tcp(_) | Self::Behind(_) | Self::Past(_) | Self::Status(_) | Self::WebSocket(_) | Self::Slow => true,
         }
     }
 }
 
-fn is_certificate(error: &io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
+/// What is wrong with the peer's certificate, if a handshake failed for that.
+fn certificate_error(error: &io::Error) -> Option<&CertificateError> {
+    match error.get_ref()?.downcast_ref()? {
+        rustls::Error::InvalidCertificate(error) => Some(error),
+        _ => None,
+    }
+}
+
+/// A span of time in the largest unit that it has two of, with a blank behind it; nothing if it is not known.
+fn span(span: &Option<Duration>) -> String {
+    let Some(seconds) = span.map(|span| span.as_secs()) else {
+        return String::new();
+    };
+    let units = [(24 * 60 * 60, "days"), (60 * 60, "hours"), (60, "minutes")];
+    let rounded = units.map(|(unit, name)| ((seconds + unit / 2) / unit, name));
+    match rounded.into_iter().find(|(count, _)| *count >= 2) {
+        Some((count, name)) => format!("{count} {name} "),
+        None => format!("{seconds} s "),
+    }
 }
 
 /// A connection to the agent endpoint.
@@ -93,7 +139,7 @@ pub async fn connect(
         let tls = TlsConnector::from(tls)
             .connect(name, stream)
             .await
-            .map_err(ConnectError::Tls)?;
+            .map_err(ConnectError::of_tls)?;
         let url = format!("wss://{endpoint}{path}");
         match client_async_with_config(url, tls, Some(config)).await {
             Ok((socket, _)) => Ok(socket),
@@ -102,4 +148,43 @@ pub async fn connect(
         }
     };
     timeout(PATIENCE, handshakes).await.map_err(|_| ConnectError::Slow)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_wrong_time_makes_a_bad_certificate_pass() {
+        let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let of = |error: CertificateError| {
+            let error = rustls::Error::InvalidCertificate(error);
+            ConnectError::of_tls(io::Error::new(io::ErrorKind::InvalidData, error))
+        };
+        let (time, not_before) = (at(1_795_713_841), at(1_795_713_841 + 169_200));
+        let behind = of(CertificateError::NotValidYetContext { time, not_before });
+        let said = behind.to_string();
+        assert!(
+            said.starts_with("this host's clock is 2 days behind the control plane's certificate: set"),
+            "{said}"
+        );
+        let (time, not_after) = (at(10_000), at(10_000 - 5400));
+        let past = of(CertificateError::ExpiredContext { time, not_after });
+        let said = past.to_string();
+        assert!(
+            said.starts_with("this host's clock is 2 hours past the end of"),
+            "{said}"
+        );
+        let said = of(CertificateError::NotValidYet).to_string();
+        assert!(said.starts_with("this host's clock is behind"), "{said}");
+        let may_pass = [of(CertificateError::Expired), behind, past]
+            .iter()
+            .all(ConnectError::may_pass);
+        assert!(may_pass);
+        assert!(!of(CertificateError::UnknownIssuer).may_pass());
+        assert!(!of(CertificateError::Revoked).may_pass());
+        assert!(ConnectError::of_tls(io::ErrorKind::ConnectionReset.into()).may_pass());
+        assert_eq!(span(&Some(Duration::from_secs(89))), "89 s ");
+        assert_eq!(span(&Some(Duration::from_secs(91))), "2 minutes ");
+    }
 }

@@ -8,6 +8,7 @@
 
 mod filter;
 mod healing;
+mod lost;
 mod plugin;
 mod rounds;
 mod traffic;

@@ -423,8 +423,15 @@ impl Node {
             Arc::new(SystemStopwatch::default()),
         ));
         let sources = Sources::system().unwrap();
-        let log = sources.files.open_log(&folder.path().join("pods.log")).unwrap();
-        let pods = Pods::open(log, kernel.clone(), sources.ids(), sources.sync_thread.clone()).unwrap();
+        let log = folder.path().join("pods.log");
+        let pods = Pods::open(
+            &*sources.files,
+            &log,
+            kernel.clone(),
+            sources.ids(),
+            sources.sync_thread.clone(),
+        )
+        .unwrap();
         let pods = Arc::new(pods);
         let host = Arc::new(Host::new(kernel.clone(), pods.clone()));
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -454,6 +461,11 @@ impl Node {
 
     /// The agent dies, as by kill -9, and another starts with what it finds on disk.
     pub(crate) fn restart(self) -> Self {
+        self.restart_with(|_| ())
+    }
+
+    /// The same, but the log of pod addresses is changed meanwhile.
+    pub(crate) fn restart_with(self, change: impl FnOnce(&mut Vec<u8>)) -> Self {
         let Self {
             number,
             namespace,
@@ -468,6 +480,10 @@ impl Node {
             .into_iter()
             .for_each(|runtime| runtime.shutdown_timeout(PATIENCE));
         drop((host, pods, kernel));
+        let path = folder.path().join("pods.log");
+        let mut log = std::fs::read(&path).unwrap();
+        change(&mut log);
+        std::fs::write(&path, log).unwrap();
         Self::start(number, namespace, folder)
     }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use portolan_core::command::{Command, Request};
-use portolan_core::model::{Node, Revision};
+use portolan_core::model::{Micros, Node, Revision};
 use portolan_core::view::View;
 use portolan_shared::check;
 use portolan_shared::ids::{ClusterId, JoinTokenId, NodeId};
@@ -21,6 +21,10 @@ use super::socket::{Incoming, Socket, SocketError};
 
 /// How long a host may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long after a join its token answers the host that was let in by it, whose answer may have been lost: 10 minutes, in
+/// microseconds.
+const ANSWERED_AGAIN: u64 = 600_000_000;
 
 /// Answers one request to join, and closes.
 pub(super) async fn run(hub: &Hub, mut socket: Socket) -> Result<(), SocketError> {
@@ -87,10 +91,10 @@ async fn join(hub: &Hub, request: &JoinRequest) -> Result<Joined, Refused> {
                 .ok_or_else(|| malformed("the join made no node"))?;
             (node.id, node.cluster)
         }
-        // The answer to the first request was lost on its way: the same key may ask again.
+        // The answer to the first request was lost on its way: the same key may ask again, for a while.
         Err(Refusal::TokenSpent {}) => hub
             .control
-            .read(|view| joined_before(view, token, &secret_hash, &key_hash))
+            .read(|view| joined_before(view, token, &secret_hash, &key_hash, hub.control.now()))
             .ok_or_else(|| refused(&Refusal::TokenSpent {}))?,
         Err(refusal @ Refusal::NoFreeBlock { .. }) => {
             if let Some(cluster) = hub
@@ -152,19 +156,23 @@ fn choose(view: &View, token: JoinTokenId, key_hash: &[u8; 32], addresses: &[IpA
     })
 }
 
-/// The node that a host with this token and this key has joined as already.
+/// The node that a host with this key has joined as by this very token, less than [`ANSWERED_AGAIN`] ago.
 fn joined_before(
     view: &View,
     token: JoinTokenId,
     secret_hash: &[u8; 32],
     key_hash: &[u8; 32],
+    now: Micros,
 ) -> Option<(NodeId, ClusterId)> {
+    // Also a clock that was set back makes no spent token good again.
+    let lately = |at: Micros| at.abs_diff(now) < ANSWERED_AGAIN;
     let token = view
         .join_token(token)
-        .filter(|token| token.secret_hash == *secret_hash)?;
+        .filter(|token| token.secret_hash == *secret_hash && token.spent_at.is_some_and(lately))?;
+    // Token and node are written at once.
     let node = view
         .nodes_of(token.cluster)
-        .find(|node| node.key_hash.as_ref() == Some(key_hash))?;
+        .find(|node| node.key_hash.as_ref() == Some(key_hash) && node.joined_at == token.spent_at)?;
     Some((node.id, node.cluster))
 }
 

@@ -32,7 +32,7 @@ impl Kept {
     /// Everything is as wanted.
     fn new() -> Self {
         let pods = vec![PodRoute {
-            id: port_id(7),
+            id: Some(port_id(7)),
             link: link_name(7),
             addresses: vec![ip("10.1.0.5"), ip("fd01::5")],
             settled: true,

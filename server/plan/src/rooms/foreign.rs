@@ -32,7 +32,7 @@ struct Owners {
 impl Owners {
     fn of(world: &World<'_>) -> Self {
         let pods = world.pods.iter().flat_map(|pod| {
-            let object = Object::Pod(pod.id);
+            let object = pod.object();
             pod.addresses.iter().map(move |address| (*address, object))
         });
         let own = world.desired.own_blocks.iter().map(|block| (block.id, block.prefix));

@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use crate::host::World;
-use crate::step::{Change, Item, Object, Plan, Want};
+use crate::step::{Change, Item, Plan, Want};
 
 pub(crate) fn plan(world: &World<'_>, plan: &mut Plan) {
     for pod in world.pods.iter().filter(|pod| pod.settled) {
-        let object = Object::Pod(pod.id);
+        let object = pod.object();
         let item = Item::PodLink(pod.link.clone());
         match world.observed.links.get(&pod.link) {
             None => {

@@ -116,7 +116,7 @@ fn pods(world: &World<'_>, slots: &mut Slots) {
             .routes
             .into_iter();
         if allocation.settled && world.observed.links.contains_key(&allocation.link) {
-            let object = Object::Pod(allocation.id);
+            let object = allocation.object();
             let waits = false;
             slots
                 .wanted

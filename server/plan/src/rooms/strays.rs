@@ -1,4 +1,4 @@
-//! Pods' links that belong to no allocation.
+//! Pods' links that belong to no pod.
 
 use std::collections::BTreeSet;
 

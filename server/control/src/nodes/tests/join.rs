@@ -42,6 +42,38 @@ async fn a_token_lets_one_host_in_once() {
 }
 
 #[tokio::test]
+async fn a_spent_token_answers_its_host_for_ten_minutes_and_never_again() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let token = world.token(cluster, None).await;
+    let host = Host::new("node-1", [10, 0, 0, 11]);
+    let joined = host.join(&world, &token).await.unwrap();
+    // It lets no other node in, which may need a new certificate.
+    let other = Host::new("node-2", [10, 0, 0, 12]);
+    let others = world.token(cluster, None).await;
+    world.clock.advance(1);
+    other.join(&world, &others).await.unwrap();
+    assert_eq!(code(other.join(&world, &token).await), "token.spent");
+    world.clock.advance(598);
+    let again = host.join(&world, &token).await.unwrap();
+    assert_eq!(again.node_id, joined.node_id, "and that counts from the join");
+    world.clock.advance(1);
+    assert_eq!(code(host.join(&world, &token).await), "token.spent");
+    world.clock.advance(8 * 24 * 3600);
+    assert_eq!(code(host.join(&world, &token).await), "token.spent");
+    world.clock.advance(-16 * 24 * 3600);
+    assert_eq!(
+        code(host.join(&world, &token).await),
+        "token.spent",
+        "the clock was set back"
+    );
+    // A new one lets the same host in, as the same node.
+    let fresh = world.token(cluster, None).await;
+    let anew = host.join(&world, &fresh).await.unwrap();
+    assert_eq!(anew.node_id, joined.node_id);
+}
+
+#[tokio::test]
 async fn a_token_for_a_node_makes_the_host_that_node() {
     let world = World::new().await;
     let cluster = world.cluster("shop").await;

@@ -1,0 +1,183 @@
+//! How a host becomes a node, or is one again: with the join token that is given, whenever one comes that lets it in.
+//!
+//! Nothing that another token or time can mend ends the agent. Where tokens come in a file it is read anew before every
+//! try, so a new one is used within [`TOKEN_EVERY`]. A token that the control plane refused is not shown again.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use portolan_shared::ids::JoinTokenId;
+use portolan_wire::error_chain;
+use portolan_wire::token::JoinToken;
+use tokio::time::sleep;
+
+use super::{Agent, RunError};
+use crate::identity::{Identity, join};
+use crate::stream::backoff::Backoff;
+use crate::stream::{SessionContext, parting};
+
+/// How often a host that cannot join looks whether it can now.
+const TOKEN_EVERY: Duration = Duration::from_secs(60);
+
+/// What is known of the tries so far.
+#[derive(Default)]
+struct Tries {
+    backoff: Backoff,
+    /// Tokens that will never do.
+    refused: BTreeSet<JoinTokenId>,
+    /// What was said last.
+    told: Option<String>,
+}
+
+impl Tries {
+    /// Says why the host has not joined, and what is done about it; once in a row.
+    fn tell(&mut self, error: &RunError, now: &str) {
+        let reason = error_chain(error);
+        if self.told.as_ref() != Some(&reason) {
+            tracing::warn!(reason, "cannot join; {now}");
+            self.told = Some(reason);
+        }
+    }
+}
+
+impl Agent {
+    /// The identity of this host; if it has none yet, it joins, however long that takes.
+    ///
+    /// # Errors
+    /// If there is no token, or its text is none.
+    pub(super) async fn identity(&self) -> Result<Identity, RunError> {
+        if let Some(identity) = Identity::load(&self.machine.sources.files, &self.options.state_dir)? {
+            return Ok(identity);
+        }
+        self.token()?;
+        let mut tries = Tries::default();
+        loop {
+            match self.try_to_join(&mut tries).await {
+                Ok(identity) => return Ok(identity),
+                Err(wait) => sleep(wait).await,
+            }
+        }
+    }
+
+    /// An identity whose certificate is valid. One that has expired (the host was off for long) is
+    /// certified again by a join token, for the key it has; meanwhile the network stays as it is.
+    pub(super) async fn certified(&self, identity: Identity) -> Identity {
+        let mut tries = Tries::default();
+        let mut told = false;
+        while identity.has_expired(self.machine.sources.clock.now()) {
+            if !told {
+                tracing::error!("this node's certificate has expired; a new join token for it lets it in again");
+                told = true;
+            }
+            match self.try_to_join(&mut tries).await {
+                Ok(joined) => return joined,
+                Err(wait) => sleep(wait).await,
+            }
+        }
+        identity
+    }
+
+    /// While the node is removed from its cluster: says what it has let go of, and looks for a new join token. The identity
+    /// if the node is one again; `None` once the host has joined as another.
+    pub(super) async fn removed(&self, context: &SessionContext, mut identity: Identity) -> Option<Identity> {
+        tracing::error!(
+            "this node was removed from its cluster: no pod is given an address any more, and those that run are left \
+             alone; a new join token lets the host join again"
+        );
+        let mut tries = Tries::default();
+        loop {
+            if parting::let_go(context, &identity).await {
+                tracing::warn!("the control plane knows this node again");
+                match identity.note_removed(false) {
+                    Ok(()) => {
+                        self.pods.set_removed(false);
+                        return Some(identity);
+                    }
+                    Err(error) => tracing::error!(%error, "cannot note that this node is one again"),
+                }
+            }
+            if self.try_to_join(&mut tries).await.is_ok() {
+                self.pods.set_removed(false);
+                return None;
+            }
+            sleep(TOKEN_EVERY).await;
+        }
+    }
+
+    /// Tries the token that is given now, if it was not refused before. How long to wait for the next try, if it does not
+    /// let the host in.
+    async fn try_to_join(&self, tries: &mut Tries) -> Result<Identity, Duration> {
+        let token = match self.token() {
+            Ok(token) if tries.refused.contains(&token.id) => return Err(TOKEN_EVERY),
+            Ok(token) => token,
+            Err(error) => {
+                tries.tell(&error, "looking for a token every minute");
+                return Err(TOKEN_EVERY);
+            }
+        };
+        let error = match self.join_once(&token).await {
+            Ok(identity) => return Ok(identity),
+            Err(error) => error,
+        };
+        match &error {
+            RunError::Join(refused) if refused.needs_another_token() => {
+                tries.refused.insert(token.id);
+                let now = match self.options.join_token_file {
+                    Some(_) => "a new token is looked for every minute, in the same file",
+                    None => "start the agent with a new token",
+                };
+                tries.tell(&error, now);
+            }
+            RunError::Join(passing) if passing.may_pass() => {
+                tries.tell(&error, "trying again");
+                return Err(tries.backoff.next(u32::MAX));
+            }
+            _ => tries.tell(&error, "trying again every minute"),
+        }
+        Err(TOKEN_EVERY)
+    }
+
+    async fn join_once(&self, token: &JoinToken) -> Result<Identity, RunError> {
+        let name = self.options.name.as_deref().unwrap_or(&self.machine.host_name);
+        let (sources, state_dir) = (&self.machine.sources, &self.options.state_dir);
+        let addresses = self.addresses()?;
+        let identity = join(sources, state_dir, token, name, &addresses).await?;
+        tracing::info!(name, endpoint = identity.endpoint(), "joined");
+        Ok(identity)
+    }
+
+    fn token(&self) -> Result<JoinToken, RunError> {
+        let Some(path) = &self.options.join_token_file else {
+            let text = self.join_token.as_deref().ok_or(RunError::NoToken)?;
+            return Ok(JoinToken::parse(text)?);
+        };
+        let failed = |source| RunError::State {
+            path: path.clone(),
+            source,
+        };
+        let content = self.machine.sources.files.read(path).map_err(failed)?;
+        let content = content.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+        let text = String::from_utf8(content).map_err(|_| failed(io::ErrorKind::InvalidData.into()))?;
+        Ok(JoinToken::parse(&text)?)
+    }
+
+    /// The addresses that may become the node's.
+    fn addresses(&self) -> Result<Vec<IpAddr>, RunError> {
+        if !self.options.address.is_empty() {
+            return Ok(self.options.address.clone());
+        }
+        let addresses = self.machine.kernel.observe()?.addresses;
+        Ok(addresses.into_keys().filter(is_of_the_host).collect())
+    }
+}
+
+/// Whether others may reach the host at an address.
+fn is_of_the_host(address: &IpAddr) -> bool {
+    let link_local = match address {
+        IpAddr::V4(a) => a.is_link_local(),
+        IpAddr::V6(a) => a.is_unicast_link_local(),
+    };
+    !address.is_loopback() && !address.is_unspecified() && !address.is_multicast() && !link_local
+}
