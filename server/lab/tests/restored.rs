@@ -1,7 +1,6 @@
 //! A control plane that is put back to an older copy of its database, while agents and pods run on real kernels.
 
 #![expect(clippy::disallowed_methods, reason = "a test puts a file in another's place")]
-#![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod common;
 
