@@ -30,7 +30,7 @@ pub const BUDGET: usize = 261_000;
 /// What all of it may weigh together in one language, compressed: parts are not where weight may hide. It grew once,
 /// by a third group of parts, each of which compresses by itself: 38 KB less at first for 22 KB more in all. It grows by what
 /// a new page weighs: some 2.4 KB for a list.
-pub const ALTOGETHER: usize = 524_500;
+pub const ALTOGETHER: usize = 527_500;
 
 /// How much care the build takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -102,7 +102,8 @@ impl Failure {
         }
     }
 
-    /// From a refusal found in the browser, before anything was sent.
+    /// From a refusal found in the browser, before anything was sent. It is said by its code: a browser does not download
+    /// the server's own sentences.
     pub fn from_refusal(refusal: &Refusal) -> Self {
         Self {
             status: 400,
@@ -112,7 +113,7 @@ impl Failure {
                 .into_iter()
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect(),
-            said: refusal.to_string(),
+            said: String::new(),
             field: refusal.field(),
             request_id: String::new(),
         }
@@ -228,6 +229,20 @@ mod tests {
             Refusal::CODES.len(),
             "a text for a code that is no more"
         );
+    }
+
+    #[test]
+    fn no_sentence_needs_a_param_that_the_servers_has_not() {
+        let holes = |text: &str| -> Vec<String> {
+            let parts = text.split('{').skip(1).filter_map(|part| part.split_once('}'));
+            parts.map(|(name, _)| name.to_owned()).collect()
+        };
+        for (code, _, sentence) in Refusal::TABLE {
+            let (has, key) = (holes(sentence), error_key(code).unwrap());
+            for hole in holes(t(key)) {
+                assert!(has.contains(&hole), "{code} has no {hole}");
+            }
+        }
     }
 
     #[test]

@@ -118,30 +118,16 @@ where
     let data = RwSignal::new(None);
     let failure = RwSignal::new(None);
     let fetched = RwSignal::new(0);
-    let settle = move |answer: Result<String, Failure>| {
-        let failed = match answer {
-            Ok(text) => match serde_json::from_str::<T>(&text) {
-                Ok(read) => {
-                    fetched.try_set(browser::now());
-                    failure.try_set(None);
-                    data.try_set(Some(read));
-                    return;
-                }
-                Err(error) => Failure::unreadable(&error.to_string()),
-            },
-            Err(failed) => failed,
-        };
-        // It is gone, so old data of it is not shown any more.
-        if failed.status == 404 || failed.status == 403 {
-            data.try_set(None);
-        }
-        failure.try_set(Some(failed));
+    let keep = move |text: Option<&str>| {
+        data.try_set(text.map(serde_json::from_str::<T>).transpose()?);
+        Ok(())
     };
-    let forget = move || {
-        data.try_set(None);
-        failure.try_set(None);
+    let shown = Shown {
+        failure,
+        fetched,
+        keep: Arc::new(keep),
     };
-    let ask = run(url, interest, Arc::new(settle), Arc::new(forget));
+    let ask = run(url, interest, shown);
     Read {
         data,
         failure,
@@ -176,13 +162,49 @@ struct Flight {
     revision: Option<u64>,
 }
 
+/// What is shown of a read model, whatever its type.
+#[derive(Clone)]
+struct Shown {
+    failure: RwSignal<Option<Failure>>,
+    fetched: RwSignal<i64>,
+    /// Reads the text and keeps it as data; without one there is no data any more.
+    keep: Keep,
+}
+
+type Keep = Arc<dyn Fn(Option<&str>) -> serde_json::Result<()> + Send + Sync>;
+
+impl Shown {
+    /// Shows an answer.
+    fn settle(&self, answer: Result<String, Failure>) {
+        let failed = match answer {
+            Ok(text) => {
+                let unread = (self.keep)(Some(&text)).err();
+                unread.map(|error| Failure::unreadable(&error.to_string()))
+            }
+            Err(failed) => Some(failed),
+        };
+        if failed.is_none() {
+            self.fetched.try_set(browser::now());
+        }
+        // It is gone, so old data of it is not shown any more.
+        if failed
+            .as_ref()
+            .is_some_and(|failed| failed.status == 404 || failed.status == 403)
+        {
+            self.nothing();
+        }
+        self.failure.try_set(failed);
+    }
+
+    /// Shows no data.
+    fn nothing(&self) {
+        // Nothing is read, so nothing can fail.
+        let _ = (self.keep)(None);
+    }
+}
+
 /// The part of [`use_read`] that does not know the type.
-fn run(
-    url: Signal<String>,
-    interest: Interest,
-    settle: Arc<dyn Fn(Result<String, Failure>) + Send + Sync>,
-    forget: Arc<dyn Fn() + Send + Sync>,
-) -> Arc<dyn Fn() + Send + Sync> {
+fn run(url: Signal<String>, interest: Interest, shown: Shown) -> Arc<dyn Fn() + Send + Sync> {
     let session = expect_context::<Session>();
     let stream = expect_context::<Live>();
     let flight = StoredValue::new(Flight::default());
@@ -196,6 +218,7 @@ fn run(
         });
     };
 
+    let answers = shown.clone();
     let ask: Arc<dyn Fn() + Send + Sync> = Arc::new(move || {
         let Some(now) = flight.try_get_value() else { return };
         if now.out {
@@ -207,7 +230,7 @@ fn run(
             return;
         }
         flight.update_value(|flight| (flight.out, flight.stale) = (true, false));
-        let settle = settle.clone();
+        let shown = answers.clone();
         leptos::task::spawn_local(async move {
             let controller = AbortController::new().ok();
             let signal = controller.as_ref().map(AbortController::signal);
@@ -224,7 +247,7 @@ fn run(
             flight.update_value(|flight| {
                 (flight.out, flight.failures, flight.revision) = (false, failures, revision);
             });
-            settle(answer);
+            shown.settle(answer);
             match failed {
                 Some(failure) if failure.status == 401 => session.expired(),
                 Some(failure) if failure.passes() => later(link::pause(failures, browser::random())),
@@ -242,7 +265,8 @@ fn run(
         if previous.as_ref() != Some(&url) {
             if previous.is_some() {
                 abort.with_value(|abort| abort.as_ref().map(|abort| abort.abort()));
-                forget();
+                shown.nothing();
+                shown.failure.try_set(None);
             }
             flight.update_value(|flight| {
                 *flight = Flight {

@@ -81,6 +81,7 @@ pub fn reason_text(reason: &Reason, now: i64, zone: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use portolan_shared::kinds::epochs::EpochRow;
     use portolan_shared::kinds::quarantined_blocks::{Former, HeldBlocks};
     use portolan_shared::status::{Cause, Found, NoBlock, NoRoute};
 
@@ -136,8 +137,12 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_of_clusters_plans_and_blocks_has_a_text() {
-        for code in portolan_shared::stages::Because::CODES.iter().chain(Former::CODES) {
+    fn every_reason_of_clusters_plans_blocks_and_epochs_has_a_text() {
+        for code in portolan_shared::stages::Because::CODES
+            .iter()
+            .chain(Former::CODES)
+            .chain(&[EpochRow::CODE])
+        {
             assert!(i18n::codes::REASONS.iter().any(|(known, _)| known == code), "{code}");
         }
     }

@@ -97,7 +97,7 @@ pub fn rows(nodes: &[NodeRow], remove: bool, admit: bool) -> Vec<Row> {
             if remove {
                 let choice = |key, name| (t(key).to_owned(), name, node.id.to_string());
                 let admit = (admit && waits(node.state)).then(|| choice(Key::Admit, "admit"));
-                cells.push(Cell::Choices(
+                cells.push(Cell::Open(
                     admit.into_iter().chain([choice(Key::Remove, "remove")]).collect(),
                 ));
             }
@@ -209,7 +209,7 @@ mod tests {
             .unwrap()
         };
         let offered = |state: &str, admit| match rows(&[node(state)], true, admit)[0].cells.last() {
-            Some(Cell::Choices(choices)) => choices.iter().map(|(_, name, _)| *name).collect::<Vec<_>>(),
+            Some(Cell::Open(choices)) => choices.iter().map(|(_, name, _)| *name).collect::<Vec<_>>(),
             other => panic!("{other:?}"),
         };
         for state in ["found", "copied"] {

@@ -88,7 +88,7 @@ pub fn rows(ports: &[PortRow], project: &str) -> Vec<Row> {
             let (tone, word) = words::port_status(port);
             let cells = vec![
                 Cell::Status(tone, word, port.reason.clone()),
-                Cell::Open(port_name(port), "port", id.clone()),
+                Cell::Open(vec![(port_name(port), "port", id.clone())]),
                 Cell::Text(t(words::kind(port.kind)).to_owned()),
                 Cell::Codes(port.fixed_ips.iter().map(|fixed| fixed.address.to_string()).collect()),
                 Cell::Codes(vec![port.mac.to_string()]),
@@ -286,7 +286,7 @@ pub(crate) mod tests {
         let rows = rows(&[pod()], "p");
         assert_eq!(rows[0].cells.len(), COLUMNS.len());
         assert_eq!(rows[0].cells[5].words(), "shop / node-2 / default/web-1");
-        assert!(matches!(&rows[0].cells[1], Cell::Open(name, ..) if name == "web-1"));
+        assert!(matches!(&rows[0].cells[1], Cell::Open(panels) if panels[0].0 == "web-1"));
         let fold = rows[0].fold.as_ref().unwrap();
         assert_eq!((fold.anchor.as_str(), fold.label.as_str()), (ID, "node-2"));
     }

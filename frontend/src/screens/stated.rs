@@ -1,13 +1,14 @@
 //! What somebody states of a machine by the name of its node: that it is off, or that it is the node.
 
 use leptos::prelude::*;
-use portolan_shared::kinds::quarantined_blocks::{QuarantinedBlockRow, ReleaseBlock};
+use portolan_shared::kinds::quarantined_blocks::ReleaseBlock;
 use portolan_shared::v1::{List, NodeRow};
 
 use super::address::address_param;
 use super::clusters::KINDS;
 use super::delete::confirm_field;
 use super::panels::Panel;
+use crate::api::told::Told;
 use crate::api::{Interest, url, use_act, use_read};
 use crate::components::button::{Look, button, guarded_button};
 use crate::components::copy::copyable;
@@ -55,11 +56,10 @@ impl Statement {
     }
 
     /// That the machine that holds a block is off; `blocks` is where blocks in quarantine are.
-    pub fn off(block: &QuarantinedBlockRow, blocks: &str) -> Self {
-        let cidr = block.cidr.to_string();
+    pub fn off(block: &Told, blocks: &str) -> Self {
         Self {
             title: t(Key::MachineOff).to_owned(),
-            hint: tp(Key::MachineOffHint, &[("node", &block.node), ("cidr", &cidr)]),
+            hint: tp(Key::MachineOffHint, &[("node", &block.node), ("cidr", &block.cidr)]),
             name: block.node.clone(),
             off: true,
             url: format!("{blocks}/{}/release", block.id),
@@ -123,17 +123,17 @@ pub fn quarantine(project: Signal<String>, cluster: Signal<String>, may_write: S
         let tail = format!("clusters/{}/quarantined-blocks", cluster.get());
         url::of_project(&project.get(), &tail)
     };
-    let read = use_read::<List<QuarantinedBlockRow>>(Signal::derive(blocks), Interest::within(KINDS, cluster));
+    let read = use_read::<List<Told>>(Signal::derive(blocks), Interest::within(KINDS, cluster));
     let (open, set_open) = address_param("off");
-    let line = move |block: &QuarantinedBlockRow| {
-        let id = block.id.to_string();
+    let line = move |block: &Told| {
+        let id = block.id.clone();
         let press = Callback::new(move |()| set_open.set(Some(id.clone())));
         let action = match may_write.get() {
             true => button(Look::Plain, Key::MachineOff, press),
             false => nothing(),
         };
         let reason = reason_view("", block.reason.clone(), use_clock());
-        view! { <li>{copyable(block.cidr.to_string())} {reason} " " {action}</li> }.into_any()
+        view! { <li>{copyable(block.cidr.clone())} {reason} " " {action}</li> }.into_any()
     };
     let list = maybe(move || {
         let list = read.data.get().filter(|list| !list.items.is_empty())?;
@@ -151,7 +151,7 @@ pub fn quarantine(project: Signal<String>, cluster: Signal<String>, may_write: S
     let panel = maybe(move || {
         let id = open.get().filter(|_| known.get() && may_write.get())?;
         let list = read.data.get_untracked()?;
-        let block = list.items.iter().find(|block| block.id.to_string() == id)?;
+        let block = list.items.iter().find(|block| block.id == id)?;
         let statement = Statement::off(block, &untrack(blocks));
         Some(
             Panel::Stated {

@@ -57,10 +57,8 @@ pub enum Cell {
     Link(String, String, String),
     /// Several links in one line: text before it, text, address.
     Trail(Vec<(String, Option<String>)>),
-    /// Opens a panel by setting a parameter of the page's address: text, name, value.
-    Open(String, &'static str, String),
-    /// Several of that kind, in one line.
-    Choices(Vec<(String, &'static str, String)>),
+    /// Each opens a panel by setting a parameter of the page's address: text, name, value.
+    Open(Vec<(String, &'static str, String)>),
     /// Status word, and why.
     Status(Tone, Key, Option<Reason>),
     /// Used, of how many.
@@ -86,9 +84,8 @@ impl Cell {
                 .map(|(text, _)| text.as_str())
                 .collect::<Vec<_>>()
                 .join(" / "),
-            Cell::Open(text, ..) => text.clone(),
-            Cell::Choices(choices) => {
-                let texts: Vec<&str> = choices.iter().map(|(text, ..)| text.as_str()).collect();
+            Cell::Open(panels) => {
+                let texts: Vec<&str> = panels.iter().map(|(text, ..)| text.as_str()).collect();
                 texts.join(" ")
             }
             Cell::Status(_, word, reason) => {

@@ -40,10 +40,9 @@ pub(super) fn cell_view(cell: Cell) -> AnyView {
         }
         Cell::Link(text, href, second) => vec![link(text, href), note(second)].into_any(),
         trail_cell @ Cell::Trail(_) => trail(trail_cell),
-        Cell::Open(text, name, value) => open_view(text, name, value),
-        Cell::Choices(choices) => {
-            let choice = |(text, name, value)| vec![open_view(text, name, value), " ".into_any()].into_any();
-            choices.into_iter().map(choice).collect::<Vec<AnyView>>().into_any()
+        Cell::Open(panels) => {
+            let panel = |(text, name, value)| [open_view(text, name, value), " ".into_any()];
+            panels.into_iter().flat_map(panel).collect::<Vec<AnyView>>().into_any()
         }
         Cell::Status(tone, word, reason) => status(tone, word, reason),
         Cell::Bar(used, total) => bar(used, total, false),

@@ -130,6 +130,7 @@ pub const REASONS: &[(&str, Key)] = &[
     ("node.copied", Key::ReasonNodeCopied),
     ("block.node_removed", Key::ReasonBlockRemoved),
     ("block.other_machine", Key::ReasonBlockReplaced),
+    ("epoch.began", Key::EpochLine),
     ("port.locked_pod", Key::ReasonLockedPod),
     ("port.locked_node", Key::ReasonLockedNode),
     ("port.locked_cluster", Key::ReasonLockedCluster),

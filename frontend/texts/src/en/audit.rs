@@ -49,7 +49,7 @@ subject! { audit;
     ObjectProject: "Project",
     ObjectUser: "User",
     ObjectRole: "Role",
-    EpochLine: "The database was put back: revision {revision} of {lost}. Shown by {node}; blocks found again: {blocks}; nodes that wait: {nodes}; in dispute: {disputes}",
+    EpochLine: "{since} the database was put back: revision {revision} of {lost}. Shown by {node}; blocks found again: {blocks}; nodes that wait: {nodes}; in dispute: {disputes}.",
     ObjectEpoch: "Epoch",
     ObjectQuarantinedBlock: "Block in quarantine",
 }

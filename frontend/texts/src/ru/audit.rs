@@ -49,7 +49,7 @@ subject! { audit;
     ObjectProject: "Проект",
     ObjectUser: "Пользователь",
     ObjectRole: "Роль",
-    EpochLine: "База возвращена к старой копии: ревизия {revision} из {lost}. Показал {node}; блоков найдено: {blocks}; ждут узлы: {nodes}; спорных: {disputes}",
+    EpochLine: "{since} база возвращена к старой копии: ревизия {revision} из {lost}. Показал {node}; блоков найдено: {blocks}; ждут узлы: {nodes}; спорные: {disputes}.",
     ObjectEpoch: "Эпоха",
     ObjectQuarantinedBlock: "Блок в карантине",
 }

@@ -219,6 +219,10 @@ async fn an_epoch_is_told_and_the_node_it_found_waits_for_an_administrator() {
     );
     let taken = block(pods, 0);
     assert_eq!(
+        (&row["reason"]["code"], &row["reason"]["since"]),
+        (&json!("epoch.began"), &row["began_at"])
+    );
+    assert_eq!(
         row["disputes"],
         json!([{
             "cidr": taken, "node": "node-3", "code": "block.leased",

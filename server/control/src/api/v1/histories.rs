@@ -8,7 +8,7 @@ use portolan_core::kinds::epochs::{Dispute, Epoch};
 use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
 use portolan_core::view::View;
 use portolan_shared::check;
-use portolan_shared::kinds::epochs::EpochRow;
+use portolan_shared::kinds::epochs::{EpochRow, ToldEpoch};
 use portolan_shared::kinds::quarantined_blocks::{QuarantinedBlockRow, ReleaseBlock};
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::List;
@@ -30,7 +30,7 @@ fn whole<T: Serialize>(revision: u64, items: Vec<T>) -> Answer {
     })
 }
 
-fn epoch(view: &View, epoch: &Epoch) -> EpochRow {
+fn epoch(view: &View, epoch: &Epoch) -> ToldEpoch {
     let found = epoch.nodes_found.iter().filter_map(|id| view.node(*id));
     EpochRow {
         id: epoch.id,
@@ -46,12 +46,13 @@ fn epoch(view: &View, epoch: &Epoch) -> EpochRow {
             .collect(),
         disputes: epoch.disputes.iter().map(Dispute::wire).collect(),
     }
+    .told()
 }
 
 /// `GET /portolan/v1/epochs`: the newest first.
 pub async fn epochs(desk: Desk) -> Answer {
     let (revision, mut items) = desk.control().read(|view| {
-        let rows: Vec<EpochRow> = view.all::<Epoch>().map(|stored| epoch(view, stored)).collect();
+        let rows: Vec<ToldEpoch> = view.all::<Epoch>().map(|stored| epoch(view, stored)).collect();
         (view.head(), rows)
     });
     items.reverse();

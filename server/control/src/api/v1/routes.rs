@@ -5,7 +5,7 @@
 mod requests;
 
 use portolan_shared::ids::ProjectId;
-use portolan_shared::kinds::epochs::EpochRow;
+use portolan_shared::kinds::epochs::ToldEpoch;
 use portolan_shared::kinds::quarantined_blocks::{QuarantinedBlockRow, ReleaseBlock};
 use portolan_shared::v1::{
     AddressSpace, AuditEntry, AuditKind, AuditOp, ChangeNode, ChangeSession, ClusterRow, CreateCluster, CreateNode,
@@ -394,7 +394,7 @@ fn epochs() -> impl Iterator<Item = Operation> {
             .about(
                 "Each with what was found again by leases, the nodes that wait to be admitted, and blocks in dispute.",
             )
-            .gives::<List<EpochRow>>()],
+            .gives::<List<ToldEpoch>>()],
     )
 }
 
