@@ -10,7 +10,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use parking_lot::Mutex;
 use portolan_sources::ByteStream;
 use portolan_wire::agent::{Hello, ToAgent, from_agent, to_agent::Message as In};
-use portolan_wire::{DEAD_SECONDS, PROTOCOL};
+use portolan_wire::{DEAD_SECONDS, PROTOCOL, error_chain};
 use prost::Message as _;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -130,9 +130,12 @@ impl<'a> Session<'a> {
             In::Refused(refused) => return Err(SessionEnd::Refused(refused)),
             In::Welcome(_) if welcome => return Err(SessionEnd::Protocol("a second welcome")),
             In::Welcome(told) => {
-                // Kept before anything comes of this connection: else a copy of this machine could not be told from it.
-                if let Some(ticket) = &told.ticket {
-                    self.identity.lock().keep_ticket(ticket)?;
+                // Kept before anything comes of this connection: else a copy of this machine could not be told from it. On a
+                // disk that takes nothing the one before stands in; to stay away would help nobody.
+                if let Some(ticket) = &told.ticket
+                    && let Err(error) = self.identity.lock().keep_ticket(ticket)
+                {
+                    tracing::error!(error = %error_chain(&error), "cannot keep the ticket of this machine");
                 }
                 reading.arriving = Arriving::new(&told)?;
                 let (resumed, head) = (told.resumed, told.head);
