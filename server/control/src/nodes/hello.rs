@@ -76,8 +76,8 @@ fn ticket(hub: &Hub, identity: &Identity, hello: &Hello) -> Result<u64, Refused>
     let shown = match &hello.ticket {
         None => 0,
         Some(ticket) => {
-            let (node, machine) = (identity.node, &identity.key_hash);
-            if !hub.seal.gave(node, machine, ticket.number, &ticket.proof) {
+            let machine = &identity.key_hash;
+            if !hub.seal.gave(machine, ticket.number, &ticket.proof) {
                 return Err(malformed("the ticket is not one that this control plane gives"));
             }
             ticket.number

@@ -59,18 +59,19 @@ impl Seal {
         self.position_of(store, point).verify_slice(mark).is_ok()
     }
 
-    fn ticket_of(&self, node: NodeId, machine: &[u8; 32], number: u64) -> Hmac<Sha256> {
-        self.of(b"ticket", &[node.as_bytes(), machine, &number.to_be_bytes()])
+    /// A ticket is the machine's, whichever node it is: removed and joined again, it shows the one it has.
+    fn ticket_of(&self, machine: &[u8; 32], number: u64) -> Hmac<Sha256> {
+        self.of(b"ticket", &[machine, &number.to_be_bytes()])
     }
 
     /// Proof that a ticket was given.
-    pub(super) fn ticket(&self, node: NodeId, machine: &[u8; 32], number: u64) -> Vec<u8> {
-        self.ticket_of(node, machine, number).finalize().into_bytes().to_vec()
+    pub(super) fn ticket(&self, machine: &[u8; 32], number: u64) -> Vec<u8> {
+        self.ticket_of(machine, number).finalize().into_bytes().to_vec()
     }
 
     /// Whether a ticket was given.
-    pub(super) fn gave(&self, node: NodeId, machine: &[u8; 32], number: u64, proof: &[u8]) -> bool {
-        self.ticket_of(node, machine, number).verify_slice(proof).is_ok()
+    pub(super) fn gave(&self, machine: &[u8; 32], number: u64, proof: &[u8]) -> bool {
+        self.ticket_of(machine, number).verify_slice(proof).is_ok()
     }
 
     fn lease_of(&self, lease: &Lease) -> Hmac<Sha256> {
@@ -138,12 +139,11 @@ mod tests {
     #[test]
     fn a_ticket_is_known_again_and_no_other() {
         let seal = Seal::new(b"secret");
-        let (node, machine) = (NodeId::from_bytes([2; 16]), [3; 32]);
-        let proof = seal.ticket(node, &machine, 7);
-        assert!(seal.gave(node, &machine, 7, &proof));
-        assert!(!seal.gave(node, &machine, 8, &proof));
-        assert!(!seal.gave(node, &[4; 32], 7, &proof));
-        assert!(!seal.gave(NodeId::from_bytes([9; 16]), &machine, 7, &proof));
+        let machine = [3; 32];
+        let proof = seal.ticket(&machine, 7);
+        assert!(seal.gave(&machine, 7, &proof));
+        assert!(!seal.gave(&machine, 8, &proof));
+        assert!(!seal.gave(&[4; 32], 7, &proof));
     }
 
     #[test]

@@ -243,7 +243,7 @@ impl<'a> Stream<'a> {
             other_history: self.claiming.is_some(),
             ticket: (self.dialect == Dialect::Newest).then(|| agent::Ticket {
                 number: ticket,
-                proof: self.hub.seal.ticket(self.node, &self.identity.key_hash, ticket),
+                proof: self.hub.seal.ticket(&self.identity.key_hash, ticket),
             }),
         };
         frames.insert(0, Message::Binary(frame(Out::Welcome(welcome))));

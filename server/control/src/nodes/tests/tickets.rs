@@ -1,6 +1,6 @@
 //! Two machines with one identity: a disk that was copied, or put back.
 
-use portolan_core::command::Command;
+use portolan_core::command::{Command, Delete};
 use portolan_wire::agent::{BlockRequest, Hello, Ticket, from_agent, to_agent::Message as In};
 
 use super::client::{Agent, Host, Stream, hello};
@@ -117,4 +117,19 @@ async fn another_machine_that_takes_the_nodes_place_begins_anew() {
         agent.stream(&world, with(ticket)).await.refused().await.unwrap().code,
         "node.removed"
     );
+}
+
+#[tokio::test]
+async fn a_machine_that_was_removed_comes_back_with_the_ticket_it_has() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let mut ticket = None;
+    drop(comes(&agent, &world, &mut ticket).await);
+    world.write(Delete::Node(agent.id).into()).await;
+    let token = world.token(cluster, None).await;
+    let joined = agent.host.join(&world, &token).await.unwrap();
+    let again = Agent::of(&world, agent.host, &joined);
+    assert_ne!(again.id, agent.id);
+    drop(comes(&again, &world, &mut ticket).await);
 }

@@ -1,0 +1,157 @@
+//! What must hold: at every moment, and once all is calm.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use portolan_control::control::Control;
+use portolan_core::model::{Node, NodeStatus, owner};
+use portolan_core::tables::PortScope;
+use portolan_plan::Target;
+use std::sync::Arc;
+
+use crate::host::Host;
+use crate::runtime::{PodId, container, netns};
+use crate::world::World;
+
+/// What is wrong at any moment: an address given twice, a pod that was cut off, an agent that ended.
+pub async fn at_once(world: &mut World) -> Result<(), String> {
+    if let Some(wrong) = world.pods.wrong() {
+        return Err(wrong);
+    }
+    for host in &mut world.hosts {
+        if let Some(ended) = host.ended().await {
+            return Err(ended);
+        }
+    }
+    for (pod, addresses) in world.pods.live() {
+        let host = &world.hosts[pod.0];
+        if !is_wired(host, pod) {
+            return Err(format!("{pod:?} with {addresses:?} runs, and its link was taken away"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a pod's link is there.
+fn is_wired(host: &Host, pod: PodId) -> bool {
+    let state = host.kernel.state.lock();
+    let netns = netns(pod);
+    let link = state.ends.iter().find(|(_, (at, _))| *at == netns);
+    link.is_some_and(|(link, _)| state.seen.links.contains_key(link))
+}
+
+/// What is not as it should be once nothing goes wrong any more and everybody had time.
+///
+/// # Errors
+/// What is still missing.
+pub fn calm(world: &World) -> Result<(), String> {
+    if world.pods.busy() {
+        return Err("a runtime still waits for an answer".to_owned());
+    }
+    for server in world.servers.iter().flatten() {
+        let nodes = nodes(world, &server.control)?;
+        ports(world, &server.control, &nodes)?;
+    }
+    if world.servers.iter().any(Option::is_none) {
+        return Err("a control plane is down".to_owned());
+    }
+    routes(world)
+}
+
+type Nodes = BTreeMap<usize, Arc<Node>>;
+
+/// Every host is a node, online, and has what is wanted of it.
+fn nodes(world: &World, control: &Control) -> Result<Nodes, String> {
+    let mut nodes = Nodes::new();
+    for host in &world.hosts {
+        let name = host.name();
+        let id = host.node().ok_or_else(|| format!("{name} has not joined"))?;
+        let found = control.read(|view| Some((view.node(id)?.clone(), view.node_status(id)?.clone())));
+        let (node, status) = found.ok_or_else(|| format!("{name} is a node that the store lacks"))?;
+        status_is_well(&name, &node, &status)?;
+        let wanted = control.read(|view| view.cluster_revision(node.cluster));
+        if status.applied_revision < wanted {
+            return Err(format!("{name} has {} of {wanted}", status.applied_revision));
+        }
+        nodes.insert(host.number, node);
+    }
+    let known: BTreeSet<_> = nodes.values().map(|node| node.id).collect();
+    let stranger = control.read(|view| view.nodes_of(world.cluster).find(|node| !known.contains(&node.id)).cloned());
+    match stranger {
+        Some(node) => Err(format!("the store has a node {} that no host is", node.name)),
+        None => Ok(nodes),
+    }
+}
+
+fn status_is_well(name: &str, node: &Node, status: &NodeStatus) -> Result<(), String> {
+    let wrong = if node.found.is_some() {
+        "waits to be admitted"
+    } else if !status.online {
+        "is not online"
+    } else if status.awaited.is_some() {
+        "is awaited"
+    } else if status.copied.is_some() {
+        "is said to be copied"
+    } else if !status.exceptions.is_empty() {
+        "has exceptions"
+    } else {
+        return Ok(());
+    };
+    Err(format!("{name} {wrong}: {status:?}"))
+}
+
+/// Every pod that runs has a port with its addresses on its node, and there is no other.
+fn ports(world: &World, control: &Control, nodes: &Nodes) -> Result<(), String> {
+    let mut live: BTreeMap<(usize, String), Vec<IpAddr>> = BTreeMap::new();
+    for (pod, addresses) in world.pods.live() {
+        live.insert((pod.0, container(pod)), addresses);
+    }
+    control.read(|view| {
+        for (number, node) in nodes {
+            for port in view.ports(PortScope::Node(node.id), None) {
+                let Some(pod) = port.pod.as_ref().filter(|_| *port.device_owner == *owner::POD) else {
+                    continue;
+                };
+                let said: Vec<IpAddr> = port.fixed_ips.iter().map(|ip| ip.address).collect();
+                let runs = live.remove(&(*number, pod.container_id.clone()));
+                if runs.as_ref() != Some(&said) {
+                    let name = &pod.container_id;
+                    return Err(format!("{name} has a port with {said:?}, and runs with {runs:?}"));
+                }
+            }
+        }
+        match live.first_key_value() {
+            Some(((_, name), addresses)) => Err(format!("{name} runs with {addresses:?}, and has no port")),
+            None => Ok(()),
+        }
+    })
+}
+
+/// Every host's kernel leads to every pod.
+fn routes(world: &World) -> Result<(), String> {
+    for (pod, addresses) in world.pods.live() {
+        for host in &world.hosts {
+            for address in &addresses {
+                let led = leads(host, *address);
+                let well = match &led {
+                    Some(Target::Via(via)) => *via == world.hosts[pod.0].address,
+                    Some(Target::Link(_)) => pod.0 == host.number,
+                    _ => false,
+                };
+                if !well {
+                    let (name, holder) = (host.name(), world.hosts[pod.0].name());
+                    return Err(format!("{name} leads {address} of {holder} to {led:?}"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where a host's kernel sends packets to an address.
+fn leads(host: &Host, address: IpAddr) -> Option<Target> {
+    let state = host.kernel.state.lock();
+    let routes = state.seen.routes.iter().filter(|(key, _)| key.prefix.contains(address));
+    let most = routes.max_by_key(|(key, _)| key.prefix.prefix())?;
+    Some(most.1.target.clone())
+}

@@ -1,0 +1,91 @@
+//! One seed, from its beginning to its end.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::check;
+use crate::script::Script;
+use crate::world::{Size, World};
+
+/// Two control planes and five hosts.
+pub const SMALL: Size = Size {
+    servers: 2,
+    hosts: 5,
+    steps: 60,
+    pod_range: "10.1.0.0/21",
+};
+
+/// How long it may take until all is calm once nothing goes wrong any more.
+const CALM_AFTER: Duration = Duration::from_secs(15 * 60);
+
+/// How often the administrator looks.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// What a seed that held did.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Done {
+    /// How many pods were added.
+    pub pods: u32,
+    /// The newest revision.
+    pub head: u64,
+    /// How long it went on, in its own time.
+    pub lasted: Duration,
+    /// How long it took to be calm, in its own time.
+    pub calm_after: Duration,
+}
+
+/// What did not hold, and what had happened.
+#[derive(Debug, Clone)]
+pub struct Broken {
+    /// What did not hold.
+    pub what: String,
+    /// What had happened.
+    pub story: Vec<String>,
+}
+
+/// Plays a seed, in a runtime of its own.
+///
+/// # Errors
+/// What did not hold.
+pub fn seed(seed: u64, size: Size) -> Result<Done, Broken> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
+    let runtime = runtime.map_err(|error| Broken {
+        what: format!("no runtime: {error}"),
+        story: Vec::new(),
+    })?;
+    runtime.block_on(async {
+        let mut script = Script::new();
+        played(seed, size, &mut script).await.map_err(|what| Broken {
+            what,
+            story: std::mem::take(&mut script.story),
+        })
+    })
+}
+
+async fn played(seed: u64, size: Size, script: &mut Script) -> Result<Done, String> {
+    let begun = Instant::now();
+    let mut world = World::new(seed, size).await?;
+    script.play(&mut world, size.steps).await?;
+    script.end(&mut world).await;
+    let calm = Instant::now();
+    loop {
+        world.look_after().await;
+        sleep(LOOK).await;
+        check::at_once(&mut world).await?;
+        match check::calm(&world) {
+            Ok(()) => break,
+            Err(why) if calm.elapsed() > CALM_AFTER => return Err(format!("not calm after {CALM_AFTER:?}: {why}")),
+            Err(_) => {}
+        }
+    }
+    Ok(Done {
+        pods: world.pods.added(),
+        head: world.cloud.database.head(),
+        lasted: begun.elapsed(),
+        calm_after: calm.elapsed(),
+    })
+}

@@ -1,0 +1,241 @@
+//! Two control planes on one database, and hosts; and the administrator of both.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portolan_control::control::Control;
+use portolan_core::command::{Command, Delete, NewCluster, NewNetwork, NewSubnet, Outcome, Request};
+use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
+use portolan_core::model::{Cluster, JoinToken, Network as CloudNetwork, Node, Project, Stored};
+use portolan_shared::check::{self, SubnetInput};
+use portolan_shared::ids::{ClusterId, NodeId, ProjectId};
+use portolan_shared::v1::CreateCluster;
+use tokio::time::{Instant, timeout};
+
+use crate::database::Copy;
+use crate::dice::Dice;
+use crate::host::Host;
+use crate::network::Network;
+use crate::runtime::Pods;
+use crate::server::{Cloud, Server};
+use crate::time::MachineClock;
+
+/// How long an administrator waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How large a world is.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    /// Control planes.
+    pub servers: usize,
+    /// Hosts.
+    pub hosts: usize,
+    /// Things that happen.
+    pub steps: usize,
+    /// The pod range: so many blocks of 64 addresses fit.
+    pub pod_range: &'static str,
+}
+
+/// Everything there is.
+pub struct World {
+    /// What the seed decides.
+    pub dice: Dice,
+    /// What the control planes share.
+    pub cloud: Cloud,
+    /// The control planes; `None` is one that is down.
+    pub servers: Vec<Option<Server>>,
+    /// The hosts.
+    pub hosts: Vec<Host>,
+    /// The way between them.
+    pub network: Network,
+    /// What runs on the hosts.
+    pub pods: Pods,
+    /// The cluster of all hosts.
+    pub cluster: ClusterId,
+    /// Copies of the database that were taken.
+    pub copies: Vec<Copy>,
+}
+
+impl World {
+    /// A world with its control planes up, and hosts that have not joined.
+    ///
+    /// # Errors
+    /// If it cannot be set up.
+    pub async fn new(seed: u64, size: Size) -> Result<Self, String> {
+        let dice = Dice::new(seed);
+        let begun = Instant::now();
+        let network = Network::new(dice.clone());
+        let cloud = Cloud::new(network.clone(), MachineClock::right(begun), dice.clone());
+        let mut servers = Vec::new();
+        for number in 0..size.servers {
+            servers.push(Some(Server::start(number, &cloud)?));
+        }
+        let pods = Pods::default();
+        let host = |number| Host::new(number, &network, MachineClock::right(begun), &dice, &pods);
+        let hosts = (0..size.hosts).map(host).collect();
+        let mut world = Self {
+            dice: dice.clone(),
+            cloud,
+            servers,
+            hosts,
+            network,
+            pods,
+            cluster: ClusterId::from_bytes([0; 16]),
+            copies: Vec::new(),
+        };
+        let set_up = world.set_up(size.pod_range).await;
+        world.cluster = set_up.ok_or("the cluster could not be made")?;
+        Ok(world)
+    }
+
+    /// A control plane that is up.
+    pub fn control(&self) -> Option<&Control> {
+        let up = self.servers.iter().flatten();
+        let live = up.map(|server| &server.control).find(|control| control.lives());
+        live
+    }
+
+    /// Asks a control plane that is up; `None` if it refuses or does not answer.
+    pub async fn ask(&self, command: Command) -> Option<Outcome> {
+        let control = self.control()?;
+        let answer = timeout(PATIENCE, control.write(Request::system(command))).await;
+        match answer.ok()? {
+            Ok(outcome) => Some(outcome),
+            Err(refusal) => {
+                tracing::debug!(?refusal, "refused");
+                None
+            }
+        }
+    }
+
+    async fn made<K: Stored>(&self, command: Command) -> Option<Arc<K>> {
+        self.ask(command).await?.made()
+    }
+
+    async fn project(&self, name: &str) -> Option<ProjectId> {
+        let project = Command::CreateProject {
+            name: name.to_owned(),
+            description: String::new(),
+        };
+        Some(self.made::<Project>(project).await?.id)
+    }
+
+    async fn set_up(&self, pod_range: &str) -> Option<ClusterId> {
+        let provider = self.project("admin").await?;
+        let network = NewNetwork {
+            project: provider,
+            name: "internet".to_owned(),
+            description: String::new(),
+            admin_state_up: true,
+            mtu: 1500,
+            port_security_enabled: false,
+            dns_domain: String::new(),
+            internet_access: false,
+            external: true,
+            shadow_port: false,
+        };
+        let network = self.made::<CloudNetwork>(Command::CreateNetworks(vec![network])).await?.id;
+        let input = SubnetInput {
+            cidr: "203.0.113.0/24".to_owned(),
+            ..SubnetInput::default()
+        };
+        let subnet = NewSubnet {
+            project: provider,
+            network,
+            spec: check::subnet(&input).ok()?,
+        };
+        self.ask(Command::CreateSubnets(vec![subnet])).await?;
+        let asked = CreateCluster {
+            name: "shop".to_owned(),
+            node_range: Some("10.0.0.0/24".to_owned()),
+            pod_range: Some(pod_range.to_owned()),
+            service_range: Some("10.2.0.0/20".to_owned()),
+            ..CreateCluster::default()
+        };
+        let cluster = NewCluster {
+            project: self.project("shop").await?,
+            spec: portolan_shared::cluster::check(&asked).ok()?,
+        };
+        Some(self.made::<Cluster>(Command::CreateCluster(cluster)).await?.id)
+    }
+
+    /// Gives a host a token: for a node, or for a new one.
+    pub async fn give_token(&self, host: usize, node: Option<NodeId>) {
+        let Some(server) = self.servers.iter().flatten().find(|server| server.control.lives()) else {
+            return;
+        };
+        let (command, secret) = server.tokens.issue(self.cluster, node, server.control.now());
+        if let Some(token) = self.made::<JoinToken>(command).await {
+            self.hosts[host].give_token(&server.tokens.text(&token, &secret));
+        }
+    }
+
+    /// The node that has a host's name.
+    pub fn node_of(&self, host: usize) -> Option<Arc<Node>> {
+        let name = self.hosts[host].name();
+        self.control()?
+            .read(|view| view.nodes_of(self.cluster).find(|node| node.name == name).cloned())
+    }
+
+    /// Removes the node that has a host's name.
+    pub async fn remove_node(&self, host: usize) {
+        if let Some(node) = self.node_of(host) {
+            self.ask(Command::Delete(Delete::Node(node.id))).await;
+        }
+    }
+
+    /// Starts a control plane that is down.
+    pub fn start_server(&mut self, number: usize) {
+        if self.servers[number].is_none() {
+            match Server::start(number, &self.cloud) {
+                Ok(server) => self.servers[number] = Some(server),
+                Err(error) => tracing::info!(number, error, "a control plane does not start"),
+            }
+        }
+    }
+
+    /// Kills a control plane.
+    pub async fn kill_server(&mut self, number: usize) {
+        if let Some(server) = self.servers[number].take() {
+            server.kill().await;
+        }
+    }
+
+    /// What an administrator does who looks at the cluster: admits what was found, gives hosts that are out a token, and
+    /// frees what machines hold that are no nodes any more, once nothing runs on them.
+    pub async fn look_after(&mut self) {
+        for number in 0..self.servers.len() {
+            self.start_server(number);
+        }
+        let Some(control) = self.control() else { return };
+        let found: Vec<NodeId> = control.read(|view| {
+            let found = view.nodes_of(self.cluster).filter(|node| node.found.is_some());
+            found.map(|node| node.id).collect()
+        });
+        for node in found {
+            self.ask(Command::AdmitNode(node)).await;
+        }
+        for number in 0..self.hosts.len() {
+            let host = &mut self.hosts[number];
+            if let Err(error) = host.start() {
+                tracing::info!(number, error, "an agent does not start");
+            }
+            let out = match host.identity() {
+                None => true,
+                Some(identity) => identity.is_removed(),
+            };
+            if out {
+                let node = self.node_of(number).map(|node| node.id);
+                self.give_token(number, node).await;
+            }
+        }
+    }
+
+    /// Blocks in quarantine.
+    pub fn quarantined(&self) -> Vec<Arc<QuarantinedBlock>> {
+        let Some(control) = self.control() else {
+            return Vec::new();
+        };
+        control.read(|view| view.of::<QuarantinedBlock>(self.cluster).cloned().collect())
+    }
+}
