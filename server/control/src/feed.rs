@@ -51,6 +51,9 @@ pub enum Next {
     Reset {
         /// The head; a view read from now on is at this revision or later.
         head: Revision,
+        /// Whether the store has another history: commits that this reader was given, and answers of before, may be of the
+        /// one that was lost.
+        other_history: bool,
     },
     /// The control plane is closing.
     Closed,
@@ -86,6 +89,8 @@ struct Ring {
     /// The newest commit that is no longer kept.
     floor: Revision,
     head: Revision,
+    /// How often another history has taken the store's place.
+    histories: u64,
     /// Changes kept, over all commits.
     changes: usize,
     /// Bytes of them.
@@ -118,6 +123,7 @@ impl Feed {
             commits: VecDeque::new(),
             floor: head,
             head,
+            histories: 0,
             changes: 0,
             bytes: 0,
             topics: HashMap::new(),
@@ -166,6 +172,7 @@ impl Feed {
             shared: Arc::clone(&self.shared),
             topic,
             cursor,
+            histories: ring.histories,
             wake,
         }
     }
@@ -209,9 +216,10 @@ impl Feed {
         self.shared.head.send_replace(last.revision);
     }
 
-    /// Forgets everything: the view was loaded anew at `head`.
-    pub(crate) fn reset(&self, head: Revision) {
+    /// Forgets everything: the view was loaded anew at `head`, perhaps of another history.
+    pub(crate) fn reset(&self, head: Revision, other_history: bool) {
         let mut ring = self.shared.ring.write();
+        ring.histories += u64::from(other_history);
         ring.commits.clear();
         (ring.changes, ring.bytes) = (0, 0);
         ring.floor = head;
@@ -264,6 +272,8 @@ pub struct Subscription {
     shared: Arc<Shared>,
     topic: Option<Topic>,
     cursor: Revision,
+    /// [`Ring::histories`] as this reader knows it.
+    histories: u64,
     wake: watch::Receiver<Revision>,
 }
 
@@ -295,9 +305,13 @@ impl Subscription {
         let mine = self.topic.and_then(|topic| ring.topics.get(&topic));
         let floor = mine.map_or(ring.floor, |topic| topic.floor);
         // Above the head: the reader followed another store, or this one was restored from a backup.
-        if self.cursor < floor || self.cursor > ring.head {
-            self.cursor = ring.head;
-            return Some(Next::Reset { head: ring.head });
+        let other_history = self.histories != ring.histories;
+        if other_history || self.cursor < floor || self.cursor > ring.head {
+            (self.cursor, self.histories) = (ring.head, ring.histories);
+            return Some(Next::Reset {
+                head: ring.head,
+                other_history,
+            });
         }
         let found = match mine {
             None => ring

@@ -214,8 +214,14 @@ async fn a_replica_never_goes_on_from_another_history() {
     assert_eq!(listed(&still), listed(&kit.control));
     assert_ne!(listed(&still), lost);
     assert!(
-        matches!(feed.try_next(), Some(Next::Reset { .. })),
-        "readers start anew"
+        matches!(
+            feed.try_next(),
+            Some(Next::Reset {
+                other_history: true,
+                ..
+            })
+        ),
+        "readers start anew, and know why"
     );
     let point = kit.control.read(|view| view.point(head));
     assert!(still.read(|view| view.holds(point)));

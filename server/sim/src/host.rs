@@ -16,6 +16,7 @@ use portolan_sources::{Files, Workers};
 use portolan_shared::ids::NodeId;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 
 use crate::dice::Dice;
 use crate::network::{HostNet, Network};
@@ -130,7 +131,8 @@ impl Host {
         };
         let agent = Agent::open(machine, options, None).map_err(|error| error.to_string())?;
         let run = async move { agent.run(std::future::pending()).await };
-        self.agent = Some(tokio::spawn(run));
+        let span = tracing::error_span!("host", number = self.number);
+        self.agent = Some(tokio::spawn(run.instrument(span)));
         Ok(())
     }
 

@@ -6,7 +6,9 @@ use std::thread;
 use std::time::Instant;
 
 use clap::Parser;
-use portolan_sim::run::{SMALL, seed};
+use portolan_sim::run::{self, SMALL, seed};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 
 /// Plays seeds of whole control planes and agents.
 #[derive(Debug, Parser)]
@@ -25,6 +27,15 @@ struct Cli {
     log: bool,
 }
 
+/// The time within a run.
+struct OwnTime;
+
+impl FormatTime for OwnTime {
+    fn format_time(&self, w: &mut Writer<'_>) -> std::fmt::Result {
+        write!(w, "{:>8} ms", run::elapsed().as_millis())
+    }
+}
+
 #[expect(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -34,7 +45,11 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     if cli.log {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
-        tracing_subscriber::fmt().with_env_filter(filter).without_time().init();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_timer(OwnTime)
+            .with_ansi(false)
+            .init();
     }
     let begun = Instant::now();
     let (next, broken) = (AtomicU64::new(cli.from), AtomicU64::new(0));

@@ -1,5 +1,6 @@
 //! One seed, from its beginning to its end.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -66,8 +67,19 @@ pub fn seed(seed: u64, size: Size) -> Result<Done, Broken> {
     })
 }
 
+thread_local! {
+    /// When the run of this thread began.
+    static BEGUN: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// How long the run of this thread goes on, in its own time.
+pub fn elapsed() -> Duration {
+    BEGUN.get().map(|begun| begun.elapsed()).unwrap_or_default()
+}
+
 async fn played(seed: u64, size: Size, script: &mut Script) -> Result<Done, String> {
     let begun = Instant::now();
+    BEGUN.set(Some(begun));
     let mut world = World::new(seed, size).await?;
     script.play(&mut world, size.steps).await?;
     script.end(&mut world).await;

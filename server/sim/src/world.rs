@@ -216,14 +216,15 @@ impl World {
             self.ask(Command::AdmitNode(node)).await;
         }
         for number in 0..self.hosts.len() {
-            let host = &mut self.hosts[number];
-            if let Err(error) = host.start() {
+            if let Err(error) = self.hosts[number].start() {
                 tracing::info!(number, error, "an agent does not start");
             }
-            let out = match host.identity() {
-                None => true,
-                Some(identity) => identity.is_removed(),
-            };
+            let host = &self.hosts[number];
+            // What the console shows: no node is this host's.
+            let out = host.node().is_none_or(|id| {
+                self.control()
+                    .is_some_and(|control| control.read(|view| view.node(id).is_none()))
+            });
             if out {
                 let node = self.node_of(number).map(|node| node.id);
                 self.give_token(number, node).await;

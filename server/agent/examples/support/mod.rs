@@ -74,7 +74,7 @@ pub(crate) fn state(routes: u32, dual: bool) -> Result<State, Failure> {
     };
     let families = if dual { 2 } else { 1 };
     let mut blocks: Vec<Block> = (0..routes).filter_map(remote).collect();
-    for (n, prefix) in (u32::MAX - 1..).zip(["10.1.0.0/20", "fd78:1::/116"]).take(families) {
+    for (n, prefix) in (u32::MAX - 2..).zip(["10.1.0.0/20", "fd78:1::/116"]).take(families) {
         blocks.push(block(n, *OWN.as_bytes(), prefix.parse()?));
     }
     let mut ranges = Vec::new();

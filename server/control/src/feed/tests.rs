@@ -85,14 +85,41 @@ fn whoever_falls_behind_the_ring_is_reset_and_holds_nobody() {
         // A quiet reader that looks now and then never falls behind.
         assert!(elsewhere.try_next().is_none());
     }
-    assert!(matches!(slow.try_next(), Some(Next::Reset { head: 30 })));
+    assert!(matches!(slow.try_next(), Some(Next::Reset { head: 30, .. })));
     assert!(slow.try_next().is_none(), "and goes on from the head");
     let mut ahead = feed.subscribe(Some(31));
     assert!(
-        matches!(ahead.try_next(), Some(Next::Reset { head: 30 })),
+        matches!(ahead.try_next(), Some(Next::Reset { head: 30, .. })),
         "it comes from another store"
     );
     assert_eq!(revisions(&mut feed.subscribe(Some(20))).len(), 10);
+}
+
+#[test]
+fn another_history_is_told_to_every_reader_once_wherever_it_stands() {
+    let feed = Feed::new(0, 10);
+    for revision in 1..=5 {
+        feed.publish(&[commit(revision, &[cluster(1)])]);
+    }
+    let mut readers = [3, 4, 5].map(|at| feed.subscribe_cluster(cluster(1), Some(at)));
+    feed.reset(4, true);
+    for reader in &mut readers {
+        let told = reader.try_next();
+        assert!(
+            matches!(
+                told,
+                Some(Next::Reset {
+                    head: 4,
+                    other_history: true
+                })
+            ),
+            "{told:?}"
+        );
+        assert!(reader.try_next().is_none());
+    }
+    feed.reset(4, false);
+    assert!(readers[0].try_next().is_none(), "the same history, and it has all of it");
+    assert!(feed.subscribe(Some(4)).try_next().is_none());
 }
 
 #[test]
@@ -156,7 +183,7 @@ fn only_its_own_clusters_commits_make_a_reader_fall_behind() {
     assert_eq!(quiet.cursor(), 30);
     let mut late = feed.subscribe_cluster(cluster(9), Some(0));
     assert!(
-        matches!(late.try_next(), Some(Next::Reset { head: 30 })),
+        matches!(late.try_next(), Some(Next::Reset { head: 30, .. })),
         "commit 1 is no longer kept"
     );
 }

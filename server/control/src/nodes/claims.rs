@@ -106,8 +106,8 @@ impl Claiming {
         claimed.or_else(|| hub.control.read(|view| view.node(node)?.machine()))
     }
 
-    /// Records the claim; the answer says up to which revision it is decided. Nothing if the store cannot write: the
-    /// agent then claims again.
+    /// Records the claim; the answer says up to which revision it is decided. `None` if the store cannot write: the agent
+    /// must then claim again.
     pub(super) async fn record(self, hub: &Hub, identity: &Identity) -> Option<Bytes> {
         let node = identity.node;
         let revision = match self.command(hub, identity) {

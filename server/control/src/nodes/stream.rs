@@ -9,8 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portolan_core::change::{Commit, Op};
-use portolan_core::history::Point;
-use portolan_core::model::{Key, Micros};
+use portolan_core::model::{Key, Micros, Revision};
 use portolan_shared::ids::{ClusterId, NodeId};
 use portolan_wire::agent::{self, FromAgent, Hello, Progress, Refused, Renewed, WantBlocks, Welcome};
 use portolan_wire::agent::{from_agent::Message as In, to_agent::Message as Out};
@@ -48,6 +47,9 @@ pub(super) enum Ended {
     /// What the agent was sent is of another history than the store has now.
     #[error("the store was put back")]
     OtherHistory,
+    /// What the agent claims could not be written. It comes back and claims again.
+    #[error("the claim could not be recorded")]
+    NotRecorded,
     /// The control plane ends.
     #[error("the control plane ends")]
     Closing,
@@ -82,7 +84,7 @@ pub(super) async fn run(hub: &Arc<Hub>, mut socket: Socket, identity: Identity, 
     tracing::debug!(%node, reason = %ended, "an agent's stream has ended");
     match ended {
         Ended::Refused(refused) => socket.close(Some(frame(Out::Refused(refused)))).await,
-        Ended::Replaced | Ended::OtherHistory | Ended::Closing => socket.close(None).await,
+        Ended::Replaced | Ended::OtherHistory | Ended::NotRecorded | Ended::Closing => socket.close(None).await,
         Ended::Dead | Ended::Socket(_) => {}
     }
 }
@@ -101,7 +103,7 @@ struct Stream<'a> {
     parts: reports_in::Parts,
     dialect: Dialect,
     /// The newest state that the agent may hold by now.
-    holds: Point,
+    holds: Revision,
     /// What the agent claims of another history, until all of it is there.
     claiming: Option<Claiming>,
     /// Whether the pending write is that claim.
@@ -123,7 +125,7 @@ impl<'a> Stream<'a> {
             alive: Instant::now(),
             parts: reports_in::Parts::default(),
             dialect: Dialect::Newest,
-            holds: Point::default(),
+            holds: 0,
             claiming: None,
             claimed: false,
             pending: None,
@@ -153,8 +155,10 @@ impl<'a> Stream<'a> {
                 answer = finished(&mut self.pending) => {
                     self.pending = None;
                     self.alive = Instant::now();
-                    if let Some(answer) = answer {
-                        self.send(vec![Message::Binary(answer)]).await?;
+                    match answer {
+                        Some(answer) => self.send(vec![Message::Binary(answer)]).await?,
+                        None if self.claimed => return Err(Ended::NotRecorded),
+                        None => {}
                     }
                     // What was decided of a claim is in the feed by now: the new state counts at once.
                     if std::mem::take(&mut self.claimed) {
@@ -212,10 +216,7 @@ impl<'a> Stream<'a> {
             }
         }
         if self.claiming.is_none() && !has.is_nothing() {
-            self.hold(Point {
-                revision: at_most(has.point.revision, head.revision),
-                ..head
-            });
+            self.hold(at_most(has.point.revision, head.revision));
         }
         if !resumed {
             frames.clear();
@@ -255,11 +256,9 @@ impl<'a> Stream<'a> {
         Ok(feed)
     }
 
-    /// The agent may hold the state of this point from now on, if it is newer.
-    fn hold(&mut self, point: Point) {
-        if point.revision >= self.holds.revision {
-            self.holds = self.hub.control.read(|view| view.point(point.revision));
-        }
+    /// The agent may hold the state of this revision from now on, if it is newer.
+    fn hold(&mut self, revision: Revision) {
+        self.holds = self.holds.max(revision);
     }
 
     /// Sends a commit, and everything else the feed has by now.
@@ -294,14 +293,13 @@ impl<'a> Stream<'a> {
                 }
                 let change = self.hub.states.change(self.cluster, self.dialect, &commit);
                 frames.push(Message::Binary(change));
-                self.hold(self.hub.control.read(|view| view.point(commit.revision)));
+                self.hold(commit.revision);
             }
-            Next::Reset { .. } => {
-                if !self.hub.control.read(|view| view.holds(self.holds)) {
-                    return Err(Ended::OtherHistory);
-                }
-                self.take_snapshot(frames)?;
-            }
+            // What its reports were answered with may be lost as well: it comes back and is told what is known of it.
+            Next::Reset {
+                other_history: true, ..
+            } => return Err(Ended::OtherHistory),
+            Next::Reset { .. } => self.take_snapshot(frames)?,
             Next::Closed => return Err(Ended::Closing),
         }
         Ok(())
@@ -312,7 +310,7 @@ impl<'a> Stream<'a> {
         let parts = self
             .hub
             .states
-            .snapshot(self.cluster, self.dialect, self.holds.revision);
+            .snapshot(self.cluster, self.dialect, self.holds);
         let parts = parts.ok_or_else(|| parted(self.hub, &self.identity))?;
         frames.extend(parts.into_iter().map(Message::Binary));
         Ok(())
@@ -322,7 +320,7 @@ impl<'a> Stream<'a> {
     fn progress(&mut self, feed: &Subscription) -> Message {
         let head = feed.cursor();
         let point = self.hub.control.read(|view| view.point(head));
-        self.hold(point);
+        self.hold(point.revision);
         Message::Binary(frame(Out::Progress(Progress {
             head,
             position: Some(self.hub.states.position(point)),

@@ -275,20 +275,21 @@ impl Writer {
     /// everything.
     fn reload(&mut self) -> Result<(), StoreError> {
         let known = self.view.read().head();
-        match self.store.follow(known) {
+        let other_history = match self.store.follow(known) {
             Ok(others) if !others.is_empty() => {
                 self.take_in(others);
                 return Ok(());
             }
-            Ok(_) | Err(StoreError::Compacted(_) | StoreError::OtherHistory(_)) => {}
+            Ok(_) | Err(StoreError::Compacted(_)) => false,
+            Err(StoreError::OtherHistory(_)) => true,
             Err(error) => return Err(error),
-        }
+        };
         let (view, pools, _) = load(&mut *self.store)?;
         let head = view.head();
         *self.view.write() = view;
         self.loads.fetch_add(1, Ordering::Relaxed);
         self.pools = pools;
-        self.feed.reset(head);
+        self.feed.reset(head, other_history);
         Ok(())
     }
 }

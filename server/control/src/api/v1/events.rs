@@ -222,7 +222,7 @@ impl Reader {
     fn tell(&self, text: &mut String, next: Next) -> bool {
         match next {
             Next::Closed => false,
-            Next::Reset { head } => {
+            Next::Reset { head, .. } => {
                 write(text, "reset", &ProgressEvent { revision: head }, head);
                 self.allowed().is_some()
             }

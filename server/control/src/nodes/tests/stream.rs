@@ -285,7 +285,7 @@ async fn a_snapshot_is_never_older_than_what_the_agent_holds() {
     assert!(marked > first.revision);
     let (mut stream, ..) = agent.fresh(&world).await;
     world.cluster("club").await;
-    world.control.feed().reset(world.head());
+    world.control.feed().reset(world.head(), false);
     let Some(In::Snapshot(anew)) = stream.news().await else {
         panic!()
     };
