@@ -84,7 +84,7 @@ struct Shared {
     audit: Mutex<Box<dyn Audit>>,
     /// Whether other processes write to the store.
     replicated: bool,
-    loads: Arc<AtomicU64>,
+    histories: Arc<AtomicU64>,
 }
 
 impl Drop for Shared {
@@ -144,7 +144,7 @@ impl Control {
         feed.publish(&recent.into_iter().map(Arc::new).collect::<Vec<_>>());
         let view = Arc::new(RwLock::new(view));
         let queue = Arc::new(Queue::new(options.batch));
-        let loads = Arc::new(AtomicU64::new(0));
+        let histories = Arc::new(AtomicU64::new(0));
         let shared = Shared {
             view: Arc::clone(&view),
             feed: Arc::clone(&feed),
@@ -156,7 +156,7 @@ impl Control {
             quotas: options.quotas,
             audit: Mutex::new(store.audit()),
             replicated: store.shared(),
-            loads: Arc::clone(&loads),
+            histories: Arc::clone(&histories),
         };
         let writer = Writer {
             store,
@@ -166,7 +166,7 @@ impl Control {
             cleaned_at: clock.now(),
             reloaded_at: None,
             run: Run::new(random),
-            loads,
+            histories,
             clock,
             quotas: options.quotas,
             retention: options.retention,
@@ -262,9 +262,10 @@ impl Control {
         self.shared.queue.ended().await;
     }
 
-    /// How often everything was loaded anew since the start.
-    pub fn loads(&self) -> u64 {
-        self.shared.loads.load(Ordering::Relaxed)
+    /// How often another history has taken the store's place since the start. Asked within [`Self::read`], it is that of
+    /// the view.
+    pub fn histories(&self) -> u64 {
+        self.shared.histories.load(Ordering::Relaxed)
     }
 
     /// Whether other processes may serve the same store.

@@ -15,30 +15,30 @@ pub(super) const LONGEST: Micros = 30_000_000;
 /// has its first lease from here.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
-    /// How often the view had been loaded when it was closed.
-    loads: u64,
+    /// [`Control::histories`](crate::control::Control::histories) when it was closed.
+    histories: u64,
     closed_at: Micros,
     awaited: HashMap<ClusterId, HashSet<NodeId>>,
 }
 
 impl Gate {
     /// Closed, for a view that was just loaded.
-    pub(super) fn new(loads: u64, view: &View, now: Micros) -> Self {
+    pub(super) fn new(histories: u64, view: &View, now: Micros) -> Self {
         let mut awaited: HashMap<ClusterId, HashSet<NodeId>> = HashMap::new();
         for node in view.nodes().filter(|node| node.key_hash.is_some()) {
             awaited.entry(node.cluster).or_default().insert(node.id);
         }
         Self {
-            loads,
+            histories,
             closed_at: now,
             awaited,
         }
     }
 
-    /// Closes again if the view was loaded anew since.
-    pub(super) fn heed(&mut self, loads: u64, view: &View, now: Micros) {
-        if self.loads != loads {
-            *self = Self::new(loads, view, now);
+    /// Closes again if the view is of another history since.
+    pub(super) fn heed(&mut self, histories: u64, view: &View, now: Micros) {
+        if self.histories != histories {
+            *self = Self::new(histories, view, now);
         }
     }
 
@@ -78,7 +78,7 @@ mod tests {
         let cluster = ClusterId::from_bytes([9; 16]);
         let (one, two) = (NodeId::from_bytes([1; 16]), NodeId::from_bytes([2; 16]));
         let closed = || Gate {
-            loads: 0,
+            histories: 0,
             closed_at: 100,
             awaited: HashMap::from([(cluster, HashSet::from([one, two]))]),
         };
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(waits(&gate, None, 101), []);
         // What was shown was shown to another view.
         gate.heed(1, &View::default(), 102);
-        assert_eq!((gate.loads, gate.closed_at), (1, 102));
+        assert_eq!((gate.histories, gate.closed_at), (1, 102));
         let mut gate = closed();
         gate.heed(0, &View::default(), 102);
         assert_eq!(waits(&gate, None, 102), [one, two]);

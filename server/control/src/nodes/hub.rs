@@ -50,6 +50,15 @@ pub(super) struct Signals {
     pub(super) blocks_wanted: Notify,
 }
 
+/// Tickets given here, newer than what is stored: that is written later.
+#[derive(Default)]
+struct Given {
+    /// [`Control::histories`] when they were given. Numbers of a history that was lost are given again in the next.
+    histories: u64,
+    /// By machine.
+    tickets: HashMap<[u8; 32], Tickets>,
+}
+
 /// What the streams of all nodes share: who is online, encoded states, reports to write.
 pub(super) struct Hub {
     pub(super) control: Control,
@@ -58,8 +67,7 @@ pub(super) struct Hub {
     pub(super) states: States,
     pub(super) reports: Reports,
     gate: Mutex<Gate>,
-    /// By machine. Newer than what is stored: that is written later.
-    tickets: Mutex<HashMap<[u8; 32], Tickets>>,
+    given: Mutex<Given>,
     /// Which replica of the control plane this is; `None` if there is only one.
     replica: Option<Replica>,
     holders: Mutex<Holders>,
@@ -93,8 +101,8 @@ impl Hub {
         Self {
             states: States::new(control.clone(), Arc::clone(&seal)),
             seal,
-            gate: Mutex::new(control.read(|view| Gate::new(control.loads(), view, now))),
-            tickets: Mutex::default(),
+            gate: Mutex::new(control.read(|view| Gate::new(control.histories(), view, now))),
+            given: Mutex::default(),
             control,
             ca,
             reports: Reports::default(),
@@ -150,10 +158,10 @@ impl Hub {
     }
 
     fn at_gate<R>(&self, ask: impl FnOnce(&mut Gate, &View) -> R) -> R {
-        let (loads, now) = (self.control.loads(), self.control.now());
+        let now = self.control.now();
         let mut gate = self.gate.lock();
         self.control.read(|view| {
-            gate.heed(loads, view, now);
+            gate.heed(self.control.histories(), view, now);
             ask(&mut gate, view)
         })
     }
@@ -161,17 +169,24 @@ impl Hub {
     /// Looks at the ticket that a node's machine shows (0: none), and gives it the next one. `None`: it is a copy of the
     /// machine, or was put back to an older state.
     pub(super) fn next_ticket(&self, node: NodeId, machine: [u8; 32], shown: u64) -> Option<u64> {
-        let stored = self
-            .control
-            .read(|view| view.node_status(node).map(|status| status.tickets));
-        let mut all = self.tickets.lock();
-        let known = all.get(&machine).copied().unwrap_or_default();
+        let (stored, histories) = self.control.read(|view| {
+            let stored = view.node_status(node).map(|status| status.tickets);
+            (stored, self.control.histories())
+        });
+        let mut given = self.given.lock();
+        if given.histories != histories {
+            *given = Given {
+                histories,
+                ..Given::default()
+            };
+        }
+        let known = given.tickets.get(&machine).copied().unwrap_or_default();
         // Another replica may have given newer ones.
         let known = stored.filter(|stored| stored.given > known.given).unwrap_or(known);
         match tickets::look(known, shown) {
             Shown::Machine(tickets) => {
-                all.insert(machine, tickets);
-                drop(all);
+                given.tickets.insert(machine, tickets);
+                drop(given);
                 self.reports.add(NodeReport {
                     tickets: Some((machine, tickets)),
                     ..self.report(node)
@@ -179,7 +194,7 @@ impl Hub {
                 Some(tickets.given)
             }
             Shown::Copy => {
-                drop(all);
+                drop(given);
                 tracing::error!(%node, shown, newest = known.given, "two machines show the identity of one node");
                 self.reports.add(NodeReport {
                     copied: Some(self.control.now()),

@@ -58,8 +58,8 @@ pub struct Writer {
     pub(crate) ids: Ids,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) run: Run,
-    /// How often everything was loaded anew.
-    pub(crate) loads: Arc<AtomicU64>,
+    /// How often another history has taken the store's place; changed with the view locked.
+    pub(crate) histories: Arc<AtomicU64>,
     pub(crate) quotas: Quotas,
     pub(crate) retention: Retention,
     pub(crate) pools: Pools,
@@ -286,8 +286,11 @@ impl Writer {
         };
         let (view, pools, _) = load(&mut *self.store)?;
         let head = view.head();
-        *self.view.write() = view;
-        self.loads.fetch_add(1, Ordering::Relaxed);
+        {
+            let mut shared = self.view.write();
+            *shared = view;
+            self.histories.fetch_add(other_history.into(), Ordering::Relaxed);
+        }
         self.pools = pools;
         self.feed.reset(head, other_history);
         Ok(())
