@@ -23,7 +23,7 @@ use crate::time::MachineClock;
 pub const ENDPOINT: &str = "10.9.0.1:7443";
 
 /// How often the writer looks whether anybody wants something of it.
-const TURN: Duration = Duration::from_millis(10);
+const TURN: Duration = Duration::from_millis(25);
 
 /// What the replicas share.
 #[derive(Clone)]
