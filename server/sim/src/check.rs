@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use portolan_control::control::Control;
-use portolan_core::model::{Node, NodeStatus, owner};
+use portolan_core::model::{Loss, LossKind, Node, NodeStatus, owner};
 use portolan_core::tables::PortScope;
-use portolan_plan::Target;
-use std::sync::Arc;
+use portolan_plan::{Sysctl, Target};
 
 use crate::host::Host;
 use crate::runtime::{PodId, container, netns};
@@ -70,6 +70,7 @@ fn nodes(world: &World, control: &Control) -> Result<Nodes, String> {
         let (node, status) = found.ok_or_else(|| format!("{name} is a node that the store lacks"))?;
         status_is_well(&name, &node, &status)?;
         let wanted = control.read(|view| view.cluster_revision(node.cluster));
+        forwards(host, &status)?;
         if status.applied_revision < wanted {
             return Err(format!("{name} has {} of {wanted}", status.applied_revision));
         }
@@ -97,7 +98,17 @@ fn status_is_well(name: &str, node: &Node, status: &NodeStatus) -> Result<(), St
     } else {
         return Ok(());
     };
-    Err(format!("{name} {wrong}: {status:?}"))
+    Err(format!("{name} {wrong}: {:?} {:?}", status.exceptions, status.losses))
+}
+
+/// A host forwards, or its node says that it does not.
+fn forwards(host: &Host, status: &NodeStatus) -> Result<(), String> {
+    let on = host.kernel.state.lock().seen.sysctls.get(&Sysctl::ForwardV4) == Some(&true);
+    let open = |loss: &Loss| loss.kind == LossKind::Forwarding && loss.back_after_ms.is_none();
+    if on || status.losses.iter().any(open) {
+        return Ok(());
+    }
+    Err(format!("{} does not forward, and nothing says so", host.name()))
 }
 
 /// Every pod that runs has a port with its addresses on its node, and there is no other.

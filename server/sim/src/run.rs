@@ -14,7 +14,6 @@ pub const SMALL: Size = Size {
     servers: 2,
     hosts: 5,
     steps: 60,
-    pod_range: "10.1.0.0/21",
 };
 
 /// How long it may take until all is calm once nothing goes wrong any more.
@@ -80,7 +79,9 @@ pub fn elapsed() -> Duration {
 async fn played(seed: u64, size: Size, script: &mut Script) -> Result<Done, String> {
     let begun = Instant::now();
     BEGUN.set(Some(begun));
-    let mut world = World::new(seed, size).await?;
+    let ranges = ["10.1.0.0/21", "10.1.0.0/22", "10.1.0.0/23"];
+    let range = usize::try_from(seed % 3).unwrap_or(0);
+    let mut world = World::new(seed, size, ranges[range]).await?;
     script.play(&mut world, size.steps).await?;
     script.end(&mut world).await;
     let calm = Instant::now();

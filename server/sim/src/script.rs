@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use portolan_core::command::Command;
+use portolan_plan::{Event, ROUTE_PROTOCOL, RouteKey, Sysctl};
 use tokio::time::{Instant, sleep};
 
 use crate::check;
 use crate::database::Fault;
+use crate::dice::Dice;
+use crate::host::Host;
 use crate::world::World;
 
 /// The longest time between two things that happen.
@@ -43,10 +47,12 @@ enum Action {
     RemoveNode,
     GiveToken,
     FailDisk,
+    LoseRoutes,
+    ForwardingOff,
     Admit,
 }
 
-const WEIGHTS: [(Action, usize); 16] = [
+const WEIGHTS: [(Action, usize); 18] = [
     (Action::AddPod, 24),
     (Action::AddPods, 4),
     (Action::EndPod, 16),
@@ -62,6 +68,8 @@ const WEIGHTS: [(Action, usize); 16] = [
     (Action::RemoveNode, 3),
     (Action::GiveToken, 8),
     (Action::FailDisk, 3),
+    (Action::LoseRoutes, 3),
+    (Action::ForwardingOff, 1),
     (Action::Admit, 3),
 ];
 
@@ -147,6 +155,8 @@ impl Script {
         for host in &world.hosts {
             world.network.set_reachable(host.address, true);
             heal_disk(host);
+            // Whoever turned it off has been found.
+            host.kernel.state.lock().seen.sysctls.insert(Sysctl::ForwardV4, true);
         }
         sleep(Duration::from_secs(1)).await;
     }
@@ -262,12 +272,24 @@ impl Script {
                 }
                 format!("of host {host}, {times} times")
             }
+            Action::LoseRoutes => {
+                let (host, told) = (world.dice.below(world.hosts.len()), world.dice.once_in(2));
+                let lost = lose_routes(&world.hosts[host], &world.dice, told);
+                format!("{lost} of host {host}, told: {told}")
+            }
+            Action::ForwardingOff => {
+                let host = world.dice.below(world.hosts.len());
+                let kernel = &world.hosts[host].kernel;
+                kernel.state.lock().seen.sysctls.insert(Sysctl::ForwardV4, false);
+                kernel.tell(&Event::ForwardingOff.into());
+                format!("of host {host}")
+            }
             Action::Admit => {
                 let found = world.control()?.read(|view| {
                     let found = view.nodes_of(world.cluster).find(|node| node.found.is_some());
                     found.map(|node| node.id)
                 });
-                world.ask(portolan_core::command::Command::AdmitNode(found?)).await;
+                world.ask(Command::AdmitNode(found?)).await;
                 String::new()
             }
         };
@@ -320,7 +342,28 @@ fn has_heard_all(world: &World, host: usize) -> bool {
     at.runs() && !identity.is_removed() && world.network.is_reachable(at.address) && heard() == Some(true)
 }
 
-fn heal_disk(host: &crate::host::Host) {
+/// Something takes routes of ours out of a host's kernel, which tells of it or not; how many.
+fn lose_routes(host: &Host, dice: &Dice, told: bool) -> usize {
+    let mut state = host.kernel.state.lock();
+    let all: Vec<RouteKey> = state.seen.routes.keys().copied().collect();
+    let some = dice.below(3);
+    let lost: Vec<RouteKey> = all.into_iter().filter(|_| some == 0 || dice.once_in(3)).collect();
+    lost.iter().for_each(|key| drop(state.seen.routes.remove(key)));
+    drop(state);
+    if told {
+        for key in &lost {
+            let event = Event::Route {
+                table: key.table,
+                prefix: key.prefix,
+                protocol: ROUTE_PROTOCOL,
+            };
+            host.kernel.tell(&event.into());
+        }
+    }
+    lost.len()
+}
+
+fn heal_disk(host: &Host) {
     host.files.fail_syncs(0);
     host.files.fail_appends(0);
     host.files.fail_replaces(0);

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use portolan_control::control::Control;
 use portolan_core::command::{Command, Delete, NewCluster, NewNetwork, NewSubnet, Outcome, Request};
-use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
 use portolan_core::model::{Cluster, JoinToken, Network as CloudNetwork, Node, Project, Stored};
 use portolan_shared::check::{self, SubnetInput};
 use portolan_shared::ids::{ClusterId, NodeId, ProjectId};
@@ -32,8 +31,6 @@ pub struct Size {
     pub hosts: usize,
     /// Things that happen.
     pub steps: usize,
-    /// The pod range: so many blocks of 64 addresses fit.
-    pub pod_range: &'static str,
 }
 
 /// Everything there is.
@@ -61,7 +58,7 @@ impl World {
     ///
     /// # Errors
     /// If it cannot be set up.
-    pub async fn new(seed: u64, size: Size) -> Result<Self, String> {
+    pub async fn new(seed: u64, size: Size, pod_range: &str) -> Result<Self, String> {
         let dice = Dice::new(seed);
         let begun = Instant::now();
         let network = Network::new(dice.clone());
@@ -83,7 +80,7 @@ impl World {
             cluster: ClusterId::from_bytes([0; 16]),
             copies: Vec::new(),
         };
-        let set_up = world.set_up(size.pod_range).await;
+        let set_up = world.set_up(pod_range).await;
         world.cluster = set_up.ok_or("the cluster could not be made")?;
         Ok(world)
     }
@@ -201,20 +198,13 @@ impl World {
         }
     }
 
-    /// What an administrator does who looks at the cluster: admits what was found, gives hosts that are out a token, and
-    /// frees what machines hold that are no nodes any more, once nothing runs on them.
+    /// What an administrator does who looks at the cluster: starts what is down, decides about nodes, and gives hosts that
+    /// are out a token.
     pub async fn look_after(&mut self) {
         for number in 0..self.servers.len() {
             self.start_server(number);
         }
-        let Some(control) = self.control() else { return };
-        let found: Vec<NodeId> = control.read(|view| {
-            let found = view.nodes_of(self.cluster).filter(|node| node.found.is_some());
-            found.map(|node| node.id).collect()
-        });
-        for node in found {
-            self.ask(Command::AdmitNode(node)).await;
-        }
+        self.decide_about_nodes().await;
         for number in 0..self.hosts.len() {
             if let Err(error) = self.hosts[number].start() {
                 tracing::info!(number, error, "an agent does not start");
@@ -232,11 +222,17 @@ impl World {
         }
     }
 
-    /// Blocks in quarantine.
-    pub fn quarantined(&self) -> Vec<Arc<QuarantinedBlock>> {
-        let Some(control) = self.control() else {
-            return Vec::new();
-        };
-        control.read(|view| view.of::<QuarantinedBlock>(self.cluster).cloned().collect())
+    /// A node that was found is admitted if a host is it. One that no host is, is removed: its host has become another.
+    async fn decide_about_nodes(&self) {
+        let Some(control) = self.control() else { return };
+        let nodes: Vec<Arc<Node>> = control.read(|view| view.nodes_of(self.cluster).cloned().collect());
+        let here: Vec<NodeId> = self.hosts.iter().filter_map(Host::node).collect();
+        for node in nodes {
+            if !here.contains(&node.id) {
+                self.ask(Command::Delete(Delete::Node(node.id))).await;
+            } else if node.found.is_some() {
+                self.ask(Command::AdmitNode(node.id)).await;
+            }
+        }
     }
 }
