@@ -133,8 +133,9 @@ impl Agent {
         let workers = self.machine.sources.workers.clone();
         let answering = tokio::spawn(answer(listener, Arc::clone(&self.pods), workers, ended));
         let outcome = tokio::select! {
-            outcome = self.live() => outcome,
+            biased;
             () = shutdown => Ok(()),
+            outcome = self.live() => outcome,
         };
         end.send_replace(true);
         // Wait until the calls under way are answered. A panic of the task does not matter any more.
@@ -191,11 +192,12 @@ impl Agent {
         };
         let keeping = async { tokio::join!(rounds, sandboxes(&self.pods, &sources.workers)) };
         tokio::select! {
+            biased;
+            _ = keeping => Ok(()),
             () = connection => {
                 tracing::warn!("this host is another node now");
                 self.forget_desired()
             }
-            _ = keeping => Ok(()),
         }
     }
 

@@ -195,9 +195,10 @@ impl Rounds {
         loop {
             let due = self.alarm.due(rested).unwrap_or(end).min(end);
             tokio::select! {
+                biased;
                 changed = desired.changed() => return changed.is_ok(),
-                news = next(&mut self.watch) => self.alarm.note(news, &self.desired, self.failures.any()),
                 () = sleep_until(due) => return true,
+                news = next(&mut self.watch) => self.alarm.note(news, &self.desired, self.failures.any()),
             }
         }
     }
@@ -298,6 +299,7 @@ impl Rounds {
         let mut done = pin!(workers.run(work));
         loop {
             tokio::select! {
+                biased;
                 result = &mut done => return result.ok(),
                 news = next(&mut self.watch) => self.alarm.note(news, &self.desired, self.failures.any()),
             }

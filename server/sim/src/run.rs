@@ -1,6 +1,9 @@
 //! One seed, from its beginning to its end.
 
 use std::cell::Cell;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -22,8 +25,15 @@ const CALM_AFTER: Duration = Duration::from_secs(15 * 60);
 /// How often the administrator looks.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// Three control planes and three hundred hosts.
+pub const LARGE: Size = Size {
+    servers: 3,
+    hosts: 300,
+    steps: 200,
+};
+
 /// What a seed that held did.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Done {
     /// How many pods were added.
     pub pods: u32,
@@ -42,6 +52,32 @@ pub struct Broken {
     pub what: String,
     /// What had happened.
     pub story: Vec<String>,
+}
+
+/// Plays seeds, so many at once, and hands over what came of each; false stops.
+pub fn seeds(
+    numbers: Range<u64>,
+    size: Size,
+    threads: usize,
+    each: &(dyn Fn(u64, Result<Done, Broken>) -> bool + Sync),
+) {
+    let (next, stopped) = (AtomicU64::new(numbers.start), AtomicBool::new(false));
+    #[expect(clippy::disallowed_methods, reason = "seeds know nothing of each other")]
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while !stopped.load(Ordering::SeqCst) {
+                    let number = next.fetch_add(1, Ordering::SeqCst);
+                    if number >= numbers.end {
+                        return;
+                    }
+                    if !each(number, seed(number, size)) {
+                        stopped.store(true, Ordering::SeqCst);
+                    }
+                }
+            });
+        }
+    });
 }
 
 /// Plays a seed, in a runtime of its own.

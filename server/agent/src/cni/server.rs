@@ -45,8 +45,9 @@ pub async fn serve(listener: Box<dyn Listener>, pods: Arc<Pods>, workers: Worker
             listener.accept().await
         };
         let accepted = tokio::select! {
-            accepted = accept => accepted,
+            biased;
             () = &mut shutdown => break,
+            accepted = accept => accepted,
         };
         match accepted {
             Ok(stream) => {
@@ -76,6 +77,7 @@ async fn converse(
     mut stop: watch::Receiver<()>,
 ) {
     let request = tokio::select! {
+        biased;
         request = tokio::time::timeout(PATIENCE, read_request(&mut *stream)) => request,
         _ = stop.changed() => return,
     };

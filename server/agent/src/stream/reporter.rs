@@ -159,6 +159,7 @@ impl<'a> Reporter<'a> {
             }
             sink.flush().await.map_err(Box::new)?;
             tokio::select! {
+                biased;
                 _ = stored.changed() => {}
                 _ = newest.changed() => {}
                 _ = standing.changed() => standing.mark_changed(),

@@ -57,8 +57,10 @@ impl<'a> Session<'a> {
         }
         let reporter = Reporter::new(self.context, self.identity, &self.received, self.pending);
         let end = tokio::select! {
-            read = self.read(stream) => read,
+            // Who reads much does not keep the other from reporting.
+            biased;
             reported = reporter.run(&mut sink) => reported,
+            read = self.read(stream) => read,
         };
         let Err(end) = end;
         end

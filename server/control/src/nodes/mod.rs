@@ -169,6 +169,7 @@ impl Endpoint {
         tokio::pin!(background, shutdown);
         loop {
             tokio::select! {
+                biased;
                 () = &mut shutdown => break,
                 _ = &mut background => {}
                 _ = certificate.tick() => match tls.make() {

@@ -58,6 +58,7 @@ impl Reports {
                 }
             };
             tokio::select! {
+                biased;
                 () = self.some.notified() => {}
                 () = rested => {}
             }

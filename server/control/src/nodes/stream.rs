@@ -144,7 +144,11 @@ impl<'a> Stream<'a> {
         let mut ticks = interval_at(Instant::now() + self.offset(period), period);
         loop {
             tokio::select! {
-                next = feed.next() => self.follow(&mut feed, next).await?,
+                // The feed comes last: it may have something always.
+                biased;
+                () = over(&mut end) => return Err(Ended::Closing),
+                () = place.signals.replaced.notified() => return Err(Ended::Replaced),
+                _ = ticks.tick() => self.tick(&feed).await?,
                 incoming = self.socket.next(), if self.pending.is_none() => {
                     self.alive = Instant::now();
                     self.heard = self.hub.control.now();
@@ -167,15 +171,13 @@ impl<'a> Stream<'a> {
                         self.send(vec![mark]).await?;
                     }
                 }
-                _ = ticks.tick() => self.tick(&feed).await?,
                 () = sleep_until(self.alive + Duration::from_secs(DEAD_SECONDS)), if self.pending.is_none() => {
                     return Err(Ended::Dead);
                 }
-                () = place.signals.replaced.notified() => return Err(Ended::Replaced),
                 () = place.signals.blocks_wanted.notified(), if self.dialect == Dialect::Newest => {
                     self.send(vec![Message::Binary(frame(Out::WantBlocks(WantBlocks {})))]).await?;
                 }
-                () = over(&mut end) => return Err(Ended::Closing),
+                next = feed.next() => self.follow(&mut feed, next).await?,
             }
         }
     }
@@ -349,6 +351,7 @@ impl<'a> Stream<'a> {
             }
         };
         tokio::select! {
+            biased;
             sent = self.socket.send(frames) => Ok(sent?),
             () = gone => Err(parted(hub, identity).into()),
         }
