@@ -316,7 +316,7 @@ refusals! {
     Forbidden "node.removed" NodeRemoved {}
         "This node was removed from its cluster.";
     Conflict "node.copied" NodeCopied { node: String }
-        "Two machines have shown the identity of node {node}: neither is leased a block before one of them has joined anew, or an administrator has admitted the one that is connected.";
+        "Two machines have shown the identity of node {node}: neither is leased a block before one of them has joined anew, or one is off and an administrator has admitted the other.";
     Unavailable "agent.no_endpoint" NoAgentEndpoint {}
         "This control plane was started without an agent endpoint (--agent-listen), so nodes cannot join.";
 

@@ -303,7 +303,7 @@ impl Cause {
                 let since = at(*since);
                 let sentence = format!(
                     "Two machines have shown the identity of {name} since {since}: it works on, and gets no further block \
-                     before one of them has joined anew or an administrator has admitted the one that is connected."
+                     before one of them has joined anew, or is off and an administrator has admitted the other."
                 );
                 (node(name), sentence, Some(since))
             }

@@ -77,7 +77,11 @@ fn nodes(world: &World, control: &Control) -> Result<Nodes, String> {
         nodes.insert(host.number, node);
     }
     let known: BTreeSet<_> = nodes.values().map(|node| node.id).collect();
-    let stranger = control.read(|view| view.nodes_of(world.cluster).find(|node| !known.contains(&node.id)).cloned());
+    let stranger = control.read(|view| {
+        view.nodes_of(world.cluster)
+            .find(|node| !known.contains(&node.id))
+            .cloned()
+    });
     match stranger {
         Some(node) => Err(format!("the store has a node {} that no host is", node.name)),
         None => Ok(nodes),

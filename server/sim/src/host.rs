@@ -11,9 +11,9 @@ use portolan_agent::kernel::fake::{FakeKernel, State};
 use portolan_agent::machine::{Machine, Sources};
 use portolan_agent::options::Run;
 use portolan_plan::testing::host as bare_host;
+use portolan_shared::ids::NodeId;
 use portolan_sources::testing::{MemoryFiles, OnTheSpot};
 use portolan_sources::{Files, Workers};
-use portolan_shared::ids::NodeId;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
@@ -168,6 +168,12 @@ impl Host {
         *self.kernel.state.lock() = booted(self.address);
     }
 
+    /// Its disk becomes a copy of another host's, as of a machine image.
+    pub async fn become_copy_of(&mut self, disk: MemoryFiles) {
+        self.cut_power(0).await;
+        self.files = disk;
+    }
+
     /// Its administrator makes it forget which node it was.
     ///
     /// # Errors
@@ -189,6 +195,13 @@ impl Host {
         let (end, ended) = watch::channel(false);
         let life = tokio::spawn(runtime.live(pod, ended));
         self.lives.insert(pod, (life, end));
+    }
+
+    /// All its pods end, as when it is drained.
+    pub fn drain(&self) {
+        for (_, end) in self.lives.values() {
+            end.send_replace(true);
+        }
     }
 
     /// A pod ends.

@@ -124,5 +124,9 @@ fn main() -> ExitCode {
     let (played, broken) = (played.into_inner(), broken.into_inner());
     let rate = played as f64 / begun.elapsed().as_secs_f64();
     println!("{played} seeds played, {broken} broke, {rate:.1} a second");
-    if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if broken == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

@@ -49,10 +49,11 @@ enum Action {
     FailDisk,
     LoseRoutes,
     ForwardingOff,
+    CopyDisk,
     Admit,
 }
 
-const WEIGHTS: [(Action, usize); 18] = [
+const WEIGHTS: [(Action, usize); 19] = [
     (Action::AddPod, 24),
     (Action::AddPods, 4),
     (Action::EndPod, 16),
@@ -70,6 +71,7 @@ const WEIGHTS: [(Action, usize); 18] = [
     (Action::FailDisk, 3),
     (Action::LoseRoutes, 3),
     (Action::ForwardingOff, 1),
+    (Action::CopyDisk, 1),
     (Action::Admit, 3),
 ];
 
@@ -174,7 +176,9 @@ impl Script {
     }
 
     async fn something(&mut self, world: &mut World) {
-        let Some((action, what)) = self.act(world).await else { return };
+        let Some((action, what)) = self.act(world).await else {
+            return;
+        };
         self.tell(format!("{action:?}: {what}"));
     }
 
@@ -255,7 +259,9 @@ impl Script {
             Action::GiveToken => {
                 let host = world.dice.below(world.hosts.len());
                 let node = world.node_of(host).map(|node| node.id);
-                let out = world.hosts[host].identity().is_none_or(|identity| identity.is_removed());
+                let out = world.hosts[host]
+                    .identity()
+                    .is_none_or(|identity| identity.is_removed());
                 if !out {
                     return None;
                 }
@@ -284,6 +290,7 @@ impl Script {
                 kernel.tell(&Event::ForwardingOff.into());
                 format!("of host {host}")
             }
+            Action::CopyDisk => return self.copy_disk(world).await.map(|what| (action, what)),
             Action::Admit => {
                 let found = world.control()?.read(|view| {
                     let found = view.nodes_of(world.cluster).find(|node| node.found.is_some());
@@ -294,6 +301,28 @@ impl Script {
             }
         };
         Some((action, what))
+    }
+
+    /// A machine is made anew from the image of one that runs as a node.
+    async fn copy_disk(&mut self, world: &mut World) -> Option<String> {
+        let (from, to) = (world.dice.below(world.hosts.len()), self.host(world)?);
+        let involved = |host| {
+            world
+                .copied
+                .iter()
+                .any(|(copy, original)| [*copy, *original].contains(&host))
+        };
+        if from == to || involved(from) || involved(to) || !has_heard_all(world, from) {
+            return None;
+        }
+        let image = world.hosts[from].files.copy();
+        world.pods.copied(from, to);
+        world.copied.push((to, from));
+        world.hosts[to].become_copy_of(image).await;
+        self.returns
+            .retain(|(_, what)| !matches!(what, Return::Agent(host) if *host == to));
+        self.returns.push((Instant::now(), Return::Agent(to)));
+        Some(format!("of host {from} becomes that of host {to}"))
     }
 
     /// An older copy takes the database's place, while one agent that has heard of every lease runs on.

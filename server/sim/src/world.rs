@@ -51,6 +51,8 @@ pub struct World {
     pub cluster: ClusterId,
     /// Copies of the database that were taken.
     pub copies: Vec<Copy>,
+    /// Hosts whose disk is a copy of another's, with that other.
+    pub copied: Vec<(usize, usize)>,
 }
 
 impl World {
@@ -79,6 +81,7 @@ impl World {
             pods,
             cluster: ClusterId::from_bytes([0; 16]),
             copies: Vec::new(),
+            copied: Vec::new(),
         };
         let set_up = world.set_up(pod_range).await;
         world.cluster = set_up.ok_or("the cluster could not be made")?;
@@ -131,7 +134,10 @@ impl World {
             external: true,
             shadow_port: false,
         };
-        let network = self.made::<CloudNetwork>(Command::CreateNetworks(vec![network])).await?.id;
+        let network = self
+            .made::<CloudNetwork>(Command::CreateNetworks(vec![network]))
+            .await?
+            .id;
         let input = SubnetInput {
             cidr: "203.0.113.0/24".to_owned(),
             ..SubnetInput::default()
@@ -204,6 +210,7 @@ impl World {
         for number in 0..self.servers.len() {
             self.start_server(number);
         }
+        self.decide_about_copies().await;
         self.decide_about_nodes().await;
         for number in 0..self.hosts.len() {
             if let Err(error) = self.hosts[number].start() {
@@ -219,6 +226,28 @@ impl World {
                 let node = self.node_of(number).map(|node| node.id);
                 self.give_token(number, node).await;
             }
+        }
+    }
+
+    /// A copy is turned off and made to forget what it was; then the machine it was copied from is admitted.
+    async fn decide_about_copies(&mut self) {
+        let copied: Vec<NodeId> = self.control().map_or_else(Vec::new, |control| {
+            control.read(|view| {
+                let nodes = view.nodes_of(self.cluster);
+                let copied = |node: &&Arc<Node>| view.node_status(node.id).is_some_and(|s| s.copied.is_some());
+                nodes.filter(copied).map(|node| node.id).collect()
+            })
+        });
+        for node in copied {
+            self.ask(Command::AdmitNode(node)).await;
+        }
+        for (copy, original) in std::mem::take(&mut self.copied) {
+            // Its pods have addresses of the other's blocks.
+            self.hosts[copy].drain();
+            if let Err(error) = self.hosts[copy].rejoin().await {
+                tracing::info!(copy, error, "a copy does not forget what it was");
+            }
+            tracing::info!(copy, original, "a copy is one no more");
         }
     }
 

@@ -13,7 +13,10 @@ fn two_thousand_seeds_hold() {
     seeds(1..SEEDS + 1, SMALL, 2, &|number, came| {
         if let Err(wrong) = came {
             let story = wrong.story.join("\n");
-            broken.lock().unwrap().push(format!("{story}\nseed {number}: {}", wrong.what));
+            broken
+                .lock()
+                .unwrap()
+                .push(format!("{story}\nseed {number}: {}", wrong.what));
         }
         true
     });

@@ -130,6 +130,26 @@ impl MemoryFiles {
         }
     }
 
+    /// Another disk with the same files, as they are now.
+    pub fn copy(&self) -> Self {
+        let platter = self.0.lock();
+        let files = platter.files.iter().map(|(path, content)| {
+            let same = Content {
+                bytes: content.bytes.clone(),
+                mode: content.mode,
+                synced: content.bytes.len(),
+                generation: 0,
+            };
+            (path.clone(), same)
+        });
+        let copy = Platter {
+            folders: platter.folders.clone(),
+            files: files.collect(),
+            ..Platter::default()
+        };
+        Self(Arc::new(Mutex::new(copy)))
+    }
+
     /// The next so many barriers fail.
     pub fn fail_syncs(&self, times: usize) {
         self.0.lock().fail_syncs = times;

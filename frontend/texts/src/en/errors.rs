@@ -91,7 +91,7 @@ subject! { errors;
     ErrorTokenSpent: "This join token was used already. Make a new one.",
     ErrorTokenExpired: "This join token has expired. Make a new one.",
     ErrorNodeRemoved: "This node was removed from its cluster.",
-    ErrorNodeCopied: "Two machines have the identity of {node}: no block is leased to it before one has joined anew, or an administrator has admitted the connected one.",
+    ErrorNodeCopied: "Two machines have the identity of {node}: no block is leased to it before one has joined anew, or is off and an administrator has admitted the other.",
     ErrorNoAgentEndpoint: "This control plane was started without an agent endpoint, so nodes cannot join.",
     ErrorRequestOpen: "This project has an open request already. Write there, or withdraw it first.",
     ErrorRequestGrantedAlready: "This project has the grant already.",

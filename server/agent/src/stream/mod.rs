@@ -40,6 +40,9 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(60);
 
 /// The code of the refusal that means that this node was removed.
 const REMOVED: &str = "node.removed";
+/// The codes that say that another machine shows this node's identity: what it has reported of its pods is not true of this
+/// one's.
+const ANOTHER_MACHINE: [&str; 2] = ["node.copied", "node.replaced"];
 
 /// What a connection works for and with.
 pub struct SessionContext {
@@ -79,6 +82,9 @@ pub async fn run(context: &SessionContext, identity: Identity) -> Identity {
                     sentence = refused.sentence,
                     "the control plane refuses"
                 );
+                if ANOTHER_MACHINE.contains(&refused.code.as_str()) {
+                    pending.set_full(true);
+                }
                 if refused.retry {
                     backoff.next(chance(random))
                 } else {

@@ -118,7 +118,10 @@ fn another_history_is_told_to_every_reader_once_wherever_it_stands() {
         assert!(reader.try_next().is_none());
     }
     feed.reset(4, false);
-    assert!(readers[0].try_next().is_none(), "the same history, and it has all of it");
+    assert!(
+        readers[0].try_next().is_none(),
+        "the same history, and it has all of it"
+    );
     assert!(feed.subscribe(Some(4)).try_next().is_none());
 }
 

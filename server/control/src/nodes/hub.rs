@@ -182,7 +182,7 @@ impl Hub {
         }
         let known = given.tickets.get(&machine).copied().unwrap_or_default();
         // Another replica may have given newer ones.
-        let known = stored.filter(|stored| stored.given > known.given).unwrap_or(known);
+        let known = stored.unwrap_or_default().max(known);
         match tickets::look(known, shown) {
             Shown::Machine(tickets) => {
                 given.tickets.insert(machine, tickets);

@@ -67,6 +67,17 @@ impl From<Refused> for Ended {
     }
 }
 
+fn replaced() -> Refused {
+    Refused {
+        code: "node.replaced".to_owned(),
+        sentence:
+            "Another stream of this node has begun: this one ends. If that was no agent of this machine, its disk was \
+                   copied."
+                .to_owned(),
+        retry: true,
+    }
+}
+
 /// Serves a stream until it ends.
 pub(super) async fn run(hub: &Arc<Hub>, mut socket: Socket, identity: Identity, end: watch::Receiver<bool>) {
     let node = identity.node;
@@ -84,7 +95,9 @@ pub(super) async fn run(hub: &Arc<Hub>, mut socket: Socket, identity: Identity, 
     tracing::debug!(%node, reason = %ended, "an agent's stream has ended");
     match ended {
         Ended::Refused(refused) => socket.close(Some(frame(Out::Refused(refused)))).await,
-        Ended::Replaced | Ended::OtherHistory | Ended::NotRecorded | Ended::Closing => socket.close(None).await,
+        // A machine that has opened another stream itself does not read this any more.
+        Ended::Replaced => socket.close(Some(frame(Out::Refused(replaced())))).await,
+        Ended::OtherHistory | Ended::NotRecorded | Ended::Closing => socket.close(None).await,
         Ended::Dead | Ended::Socket(_) => {}
     }
 }
@@ -309,10 +322,7 @@ impl<'a> Stream<'a> {
 
     /// The frames of the whole state, none older than what the agent holds.
     fn take_snapshot(&self, frames: &mut Vec<Message>) -> Result<(), Ended> {
-        let parts = self
-            .hub
-            .states
-            .snapshot(self.cluster, self.dialect, self.holds);
+        let parts = self.hub.states.snapshot(self.cluster, self.dialect, self.holds);
         let parts = parts.ok_or_else(|| parted(self.hub, &self.identity))?;
         frames.extend(parts.into_iter().map(Message::Binary));
         Ok(())

@@ -20,9 +20,10 @@ pub(super) fn look(known: Tickets, shown: u64) -> Shown {
     let newest = shown >= known.given;
     // The answer that held the newest may have been lost.
     let before = shown == known.shown;
-    if newest || before {
+    if newest || before || known.open {
         Shown::Machine(Tickets {
             given: known.given.max(shown) + 1,
+            open: false,
             shown,
         })
     } else {
@@ -36,6 +37,14 @@ mod tests {
 
     use super::*;
 
+    fn tickets(given: u64, shown: u64) -> Tickets {
+        Tickets {
+            given,
+            open: false,
+            shown,
+        }
+    }
+
     fn machine(known: Tickets, shown: u64) -> Tickets {
         match look(known, shown) {
             Shown::Machine(tickets) => tickets,
@@ -46,19 +55,31 @@ mod tests {
     #[test]
     fn a_machine_comes_back_with_its_newest_ticket_or_the_one_before() {
         let first = machine(Tickets::default(), 0);
-        assert_eq!(first, Tickets { given: 1, shown: 0 });
+        assert_eq!(first, tickets(1, 0));
         let again = machine(first, 0);
         assert_eq!(again.given, 2, "the answer with 1 was lost; it is good for nothing now");
         assert_eq!(look(again, 1), Shown::Copy);
         let next = machine(again, 2);
-        assert_eq!(next, Tickets { given: 3, shown: 2 });
+        assert_eq!(next, tickets(3, 2));
         assert_eq!(look(next, 0), Shown::Copy);
     }
 
     #[test]
     fn what_the_control_plane_has_forgotten_is_taken_from_the_ticket() {
-        let known = Tickets { given: 3, shown: 2 };
-        assert_eq!(machine(known, 9), Tickets { given: 10, shown: 9 });
+        let known = tickets(3, 2);
+        assert_eq!(machine(known, 9), tickets(10, 9));
+    }
+
+    #[test]
+    fn an_administrator_admits_whichever_comes_next_and_no_other() {
+        let known = Tickets {
+            open: true,
+            ..tickets(7, 6)
+        };
+        let admitted = machine(known, 3);
+        assert_eq!(admitted, tickets(8, 3));
+        assert_eq!(look(admitted, 7), Shown::Copy);
+        assert!(admitted > known && known > tickets(7, 6), "what is newer is greater");
     }
 
     proptest! {
@@ -71,7 +92,7 @@ mod tests {
             steps in prop::collection::vec(any::<(bool, bool)>(), 1..40),
             alone in any::<bool>(),
         ) {
-            let mut known = Tickets { given: 5, shown: 4 };
+            let mut known = tickets(5, 4);
             let (mut has, mut kept, mut caught) = ([5, 5], [false, false], false);
             for (copy, lost) in steps {
                 let who = usize::from(copy && !alone);

@@ -14,7 +14,7 @@ use crate::draft::Draft;
 use crate::kinds::epochs::{Dispute, DisputeCause, Epoch, MOST_DISPUTES};
 use crate::kinds::quarantined_blocks::QuarantinedBlock;
 use crate::kinds::removed_nodes::RemovedNode;
-use crate::model::{Block, Cluster, JoinToken, Key, Node, NodeStatus, Object, Session};
+use crate::model::{Block, Cluster, JoinToken, Key, Node, NodeStatus, Object, Session, Tickets};
 
 pub(super) fn claim(draft: &mut Draft<'_>, claim: &Claim) -> Result<Vec<Object>, Refusal> {
     let node = draft.node(claim.node).ok_or(Refusal::NodeRemoved {})?;
@@ -206,11 +206,15 @@ fn name(draft: &Draft<'_>, claim: &Claim, id: NodeId) -> String {
 pub(super) fn admit(draft: &mut Draft<'_>, request: &Request, id: NodeId) -> Result<Vec<Object>, Refusal> {
     let node = visible(request, draft.node(id), "Node", id)?;
     let Some(machine) = node.found else {
-        // The machine that has the stream is the node, and its copy is none.
+        // The machine that is on is the node, whichever ticket it has. If both are, that is seen again.
         if let Some(status) = draft.node_status(id).filter(|status| status.copied.is_some()) {
             draft.put(NodeStatus {
                 revision: draft.revision(),
                 copied: None,
+                tickets: Tickets {
+                    open: true,
+                    ..status.tickets
+                },
                 ..(*status).clone()
             });
         }

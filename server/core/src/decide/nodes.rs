@@ -445,7 +445,7 @@ pub(super) fn report(draft: &mut Draft<'_>, reports: &[NodeReport]) -> Vec<Objec
         if let Some((machine, tickets)) = report.tickets
             && node.key_hash == Some(machine)
         {
-            new.tickets = tickets;
+            new.tickets = new.tickets.max(tickets);
         }
         new.copied = new.copied.or(report.copied);
         if old.as_deref() == Some(&new) {

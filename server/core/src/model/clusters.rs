@@ -168,11 +168,13 @@ pub enum LossKind {
     Routes,
 }
 
-/// Which tickets a node's machine was given and has shown.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Which tickets a node's machine was given and has shown. Later ones are greater.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Tickets {
     /// The newest that was given; 0: none.
     pub given: u64,
+    /// An administrator has admitted the machine that shows itself next, whichever ticket it has.
+    pub open: bool,
     /// What was shown when it was given.
     pub shown: u64,
 }

@@ -310,7 +310,8 @@ fn nodes() -> impl Iterator<Item = Operation> {
                 )
                 .about(
                     "A node is found again after the control plane was put back to an older state. Of one that two machines \
-                     have shown the identity of, it says that the connected one is the node. Of any other it changes nothing.",
+                     have shown the identity of, it says that the other is off: the one that shows itself next is the node. Of \
+                     any other it changes nothing.",
                 )
                 .may_take::<Nothing>()
                 .refuses(&["port.address_taken"]),

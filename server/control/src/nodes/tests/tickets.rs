@@ -45,8 +45,15 @@ async fn a_copy_of_a_machine_is_refused_and_its_node_is_leased_nothing() {
         panic!()
     };
     assert_eq!(refused.code, "node.copied");
+    // The one without the stream is to go on: the other is turned off, and whichever is on is admitted.
+    drop(stream);
     world.write(Command::AdmitNode(agent.id)).await;
     assert_eq!(copied(), None);
+    drop(comes(&agent, &world, &mut ticket).await);
+    // The other was not off: that is seen again.
+    let refused = agent.stream(&world, with(copy)).await.refused().await.unwrap();
+    assert_eq!(refused.code, "node.copied");
+    eventually("it is written down again", copied).await;
 }
 
 #[tokio::test]
