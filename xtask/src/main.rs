@@ -17,6 +17,7 @@ mod ci;
 mod console;
 mod deny;
 mod notices;
+mod planted;
 mod process;
 mod python;
 mod qualify;

@@ -2,7 +2,8 @@
 
 use crate::binaries;
 use crate::deny::deny;
-use crate::process::{Failed, cargo};
+use crate::planted::planted;
+use crate::process::{Failed, cargo, program, run, succeeds, target_dir};
 use crate::schemathesis::{Effort, schemathesis};
 use crate::tally::Tally;
 use crate::test::{conclude, libtest};
@@ -30,7 +31,7 @@ enum How {
     },
     /// A runner of ours, with the programs as they ship.
     Runner(fn() -> Result<Tally, Failed>),
-    /// One that needs no programs.
+    /// One that needs no programs, or builds its own.
     Check(fn() -> Result<Tally, Failed>),
 }
 
@@ -49,6 +50,16 @@ const PARTS: &[Part] = &[
         name: "api",
         what: "the API tried by its description, for an hour",
         how: How::Runner(|| schemathesis(Effort::Long)),
+    },
+    Part {
+        name: "simulation",
+        what: "the simulation: 100,000 seeds of two control planes and five agents, 200 of three and three hundred",
+        how: How::Check(simulation),
+    },
+    Part {
+        name: "planted",
+        what: "the simulation finds each fault of its catalogue",
+        how: How::Check(planted),
     },
     Part {
         name: "dependencies",
@@ -73,6 +84,23 @@ impl How {
             Self::Runner(runner) | Self::Check(runner) => runner(),
         }
     }
+}
+
+/// Plays many seeds; broken off, it goes on where it was.
+fn simulation() -> Result<Tally, Failed> {
+    let folder = target_dir().join("simulation");
+    std::fs::create_dir_all(&folder).map_err(|error| Failed::Other(format!("{}: {error}", folder.display())))?;
+    run(cargo().args(["build", "--release", "--package", "portolan-sim"]))?;
+    let mut tally = Tally::default();
+    for (size, count) in [("small", 100_000), ("large", 200)] {
+        let mut sim = program(target_dir().join("release/portolan-sim"));
+        sim.args(["--size", size, "--count", &count.to_string(), "--resume"])
+            .arg(folder.join(size));
+        let held = succeeds(&mut sim.stdout(std::io::stderr()));
+        tally.passed += if held { count } else { 0 };
+        tally.failed += u64::from(!held);
+    }
+    Ok(tally)
 }
 
 /// Runs those named, or all.

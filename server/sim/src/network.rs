@@ -207,12 +207,15 @@ impl PeerListener for ServerListener {
     }
 }
 
+/// Where a local socket's new connections go.
+type Listening = mpsc::UnboundedSender<Box<dyn ByteStream>>;
+
 /// The network as a host has it, with its local sockets.
 #[derive(Clone)]
 pub struct HostNet {
     network: Network,
     host: IpAddr,
-    local: Arc<Mutex<BTreeMap<PathBuf, mpsc::UnboundedSender<Box<dyn ByteStream>>>>>,
+    local: Arc<Mutex<BTreeMap<PathBuf, Listening>>>,
 }
 
 impl HostNet {

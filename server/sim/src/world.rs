@@ -91,8 +91,7 @@ impl World {
     /// A control plane that is up.
     pub fn control(&self) -> Option<&Control> {
         let up = self.servers.iter().flatten();
-        let live = up.map(|server| &server.control).find(|control| control.lives());
-        live
+        up.map(|server| &server.control).find(|control| control.lives())
     }
 
     /// Asks a control plane that is up; `None` if it refuses or does not answer.
