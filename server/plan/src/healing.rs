@@ -294,9 +294,8 @@ fn contested(step: &Step, by: Option<&str>) -> String {
     let whom = by.map_or_else(|| "another program".to_owned(), |by| format!("another program ({by})"));
     match &step.change {
         Change::TurnOn(sysctl) => format!(
-            "{item} was turned off again after it had been turned on again once: another program or person wants it \
-             off, and pods have no network without it. Find what sets it (such as a file in /etc/sysctl.d) and run \
-             sysctl -w {}=1",
+            "{item} was turned off again by another program or person; pods have no network without it. Find what sets \
+             it, such as a file in /etc/sysctl.d, and run sysctl -w {}=1",
             sysctl.path().replace('/', ".")
         ),
         change if change.removes() => format!(

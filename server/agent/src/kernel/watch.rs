@@ -34,12 +34,6 @@ const MOST_HELD: u32 = 1 << 17;
 /// How often the packet filter is asked whether it has changed.
 const FILTER_EVERY: Duration = Duration::from_secs(5);
 
-/// `PROC_PID_INIT_INO`: the namespace of process numbers that the machine begins with.
-const FIRST_PIDS: u64 = 0xefff_fffc;
-
-/// `PID_MAX_LIMIT`.
-const MOST_PIDS: u32 = 4 << 20;
-
 /// The next news, on its way.
 pub type Told<'a> = Pin<Box<dyn Future<Output = News> + Send + 'a>>;
 
@@ -104,7 +98,7 @@ impl NetlinkWatch {
             told: Teller {
                 own: sockets.own().clone(),
                 links,
-                programs: Programs::here(),
+                programs: Programs::default(),
                 pending: VecDeque::new(),
             },
             filter,
@@ -256,38 +250,43 @@ impl Teller {
 }
 
 /// Names of programs by the ports of their sockets.
+#[derive(Default)]
 struct Programs {
-    /// Whether the numbers of processes that others see are those that are seen here.
-    tellable: bool,
     /// The last one that was asked for: announcements come in runs.
     last: Option<(u32, Option<String>)>,
 }
 
 impl Programs {
-    fn here() -> Self {
-        let inode = rustix::fs::stat("/proc/self/ns/pid").map(|stat| stat.st_ino);
-        Self {
-            tellable: inode == Ok(FIRST_PIDS),
-            last: None,
-        }
-    }
-
     /// The program whose socket has this port, if it still runs. The kernel gives the first socket of a
     /// process its number as port (`netlink_autobind`); other ports tell nothing.
     fn name(&mut self, port: u32) -> Option<String> {
-        if !self.tellable || port == 0 || port > MOST_PIDS {
-            return None;
-        }
         match &self.last {
             Some((last, name)) if *last == port => name.clone(),
             _ => {
-                let name = std::fs::read_to_string(format!("/proc/{port}/comm")).ok();
-                let name = name.map(|name| format!("{}, process {port}", name.trim_end()));
+                let name = named(port);
                 self.last = Some((port, name.clone()));
                 name
             }
         }
     }
+}
+
+/// The process of that number, if it holds the socket of that port: in a container the number is another process's.
+fn named(port: u32) -> Option<String> {
+    let sockets = std::fs::read_to_string("/proc/thread-self/net/netlink").ok()?;
+    let socket = format!("socket:[{}]", inode(&sockets, port)?);
+    let mut held = std::fs::read_dir(format!("/proc/{port}/fd")).ok()?.flatten();
+    held.find(|file| std::fs::read_link(file.path()).is_ok_and(|to| to.as_os_str() == socket.as_str()))?;
+    let name = std::fs::read_to_string(format!("/proc/{port}/comm")).ok()?;
+    Some(format!("{}, process {port}", name.trim_end()))
+}
+
+/// The inode of the socket for routes that has this port, of the kernel's list: `sk Eth Pid Groups … Inode`.
+fn inode(sockets: &str, port: u32) -> Option<&str> {
+    let lines = sockets.lines().skip(1);
+    let mut rows = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let row = rows.find(|row| row.get(1) == Some(&"0") && row.get(2).is_some_and(|pid| pid.parse() == Ok(port)))?;
+    row.last().copied()
 }
 
 #[cfg(test)]
@@ -300,7 +299,7 @@ mod tests {
         Teller {
             own: Own::default(),
             links: BTreeMap::new(),
-            programs: Programs::here(),
+            programs: Programs::default(),
             pending: VecDeque::new(),
         }
     }
@@ -345,6 +344,25 @@ mod tests {
     }
 
     #[test]
+    fn a_program_is_named_only_if_it_holds_the_socket() {
+        let open = || {
+            let mut socket = netlink_sys::Socket::new(netlink_sys::protocols::NETLINK_ROUTE).unwrap();
+            let port = socket.bind_auto().unwrap().port_number();
+            (socket, port)
+        };
+        // The first one of a process has the process's number, any other a number that no process has.
+        let sockets = [open(), open()];
+        for (_, port) in &sockets {
+            let named = named(*port);
+            assert_eq!(named.is_some(), *port == std::process::id(), "{named:?}");
+        }
+        assert_eq!(named(1 << 30), None, "nobody has that port");
+        let list = "sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode\n\
+                    0 16 25 0 0 0 0 2 0 51\n0 0 25 0 0 0 0 2 0 52\n";
+        assert_eq!((inode(list, 25), inode(list, 1)), (Some("52"), None));
+    }
+
+    #[test]
     fn what_we_did_ourselves_is_no_news() {
         let mut teller = teller();
         let port = 77;
@@ -365,14 +383,6 @@ mod tests {
         };
         teller.hear(&removed(0));
         assert_eq!(teller.pending.pop_front().map(|news| news.event), Some(news.clone()));
-        // The first socket of a process has the process's number.
-        teller.hear(&removed(std::process::id()));
-        let by = teller.pending.pop_front().unwrap().by;
-        let numbered = format!(", process {}", std::process::id());
-        assert!(
-            !teller.programs.tellable || by.as_ref().unwrap().ends_with(&numbered),
-            "{by:?}"
-        );
         drop(known);
         teller.hear(&removed(port));
         assert_eq!(
