@@ -56,7 +56,7 @@ pub struct ForeignRoute {
     pub towards: String,
 }
 
-/// A chain of another program that drops forwarded packets unless a rule of it accepts them.
+/// A chain of another program at the forward hook that drops what pods send, or what is sent to them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForwardDrop {
     /// The family of its table as `nft` says it: `ip`, `ip6` or `inet`.

@@ -137,13 +137,13 @@ fn chain_sentence(world: &World<'_>, chain: &ForwardDrop) -> String {
         .collect();
     let how = match (tool, ranges.first()) {
         (Some(tool), Some(range)) if (chain.table.as_str(), chain.chain.as_str()) == ("filter", "FORWARD") => {
-            format!(" ({tool} -I FORWARD -s {range} -j ACCEPT, and the same with -d)")
+            format!(" ({tool} -I FORWARD -s {range} -j ACCEPT, and with -d)")
         }
         _ => String::new(),
     };
     format!(
-        "the forward chain {} of table {} {} drops what is not accepted (docker or ufw do this), and no rule in it \
-         accepts pods: accept {} there, from and to{how}, or set its policy to accept",
+        "the chain {} of table {} {} drops what pods send (docker, ufw and firewalld do this); make it accept {}, from \
+         and to{how}",
         chain.chain,
         chain.family,
         chain.table,
