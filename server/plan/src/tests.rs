@@ -299,16 +299,8 @@ fn a_chain_that_drops_is_the_nodes_reason() {
             "filter",
             "accept 10.1.0.0/16, from and to (iptables -I FORWARD -s 10.1.0.0/16 -j ACCEPT,",
         ),
-        (
-            "ip6",
-            "filter",
-            "accept fd01::/64, from and to (ip6tables -I FORWARD",
-        ),
-        (
-            "inet",
-            "firewall",
-            "accept 10.1.0.0/16 and fd01::/64, from and to",
-        ),
+        ("ip6", "filter", "accept fd01::/64, from and to (ip6tables -I FORWARD"),
+        ("inet", "firewall", "accept 10.1.0.0/16 and fd01::/64, from and to"),
     ] {
         let drop = ForwardDrop {
             family,

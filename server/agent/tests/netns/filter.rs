@@ -70,7 +70,9 @@ fn a_forward_chain_of_others_that_drops_is_said_of_the_node() {
     change(host, &[(NEW_TABLE, table.clone()), (NEW_CHAIN, chain.concat())]);
     let standing = kept.until_said(Subject::Node(node_id(1)), "chain FORWARD of table ip filter drops");
     assert!(
-        standing.exceptions[0].reason.contains("accept 10.77.0.0/16, from and to"),
+        standing.exceptions[0]
+            .reason
+            .contains("accept 10.77.0.0/16, from and to"),
         "{standing:?}"
     );
     change(host, &[(DEL_TABLE, table)]);

@@ -17,6 +17,9 @@ const RULE_CHAIN: u16 = 2;
 const RULE_EXPRESSIONS: u16 = 4;
 const EXPRESSION_NAME: u16 = 1;
 const EXPRESSION_DATA: u16 = 2;
+const META_KEY: u16 = 2;
+const PAYLOAD_BASE: u16 = 2;
+const PAYLOAD_OFFSET: u16 = 3;
 const COMPARE_DATA: u16 = 3;
 const BITWISE_MASK: u16 = 4;
 const IMMEDIATE_DATA: u16 = 2;
@@ -33,6 +36,11 @@ const JUMP: u32 = (-3_i32).cast_unsigned();
 const GOTO: u32 = (-4_i32).cast_unsigned();
 const RETURN: u32 = (-5_i32).cast_unsigned();
 
+/// `NFT_META_IIFNAME` and `NFT_META_OIFNAME`.
+const LINK_NAMES: [u32; 2] = [6, 7];
+/// `NFT_PAYLOAD_NETWORK_HEADER`.
+const NETWORK_HEADER: u32 = 1;
+
 /// How deep chains lead into each other at most: the kernel's own `NFT_JUMP_STACK_SIZE`.
 const DEEPEST: usize = 16;
 
@@ -45,6 +53,16 @@ enum Matches {
     Pods,
     /// Some, by something else.
     Some,
+}
+
+/// What of a packet a rule has loaded, to compare it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loaded {
+    /// An address of its, or the beginning of one.
+    Address,
+    /// The name of the link it comes by or leaves by.
+    Link,
+    Other,
 }
 
 /// What a rule does with them.
@@ -121,11 +139,13 @@ fn rule(payload: &[u8], range: &Cidr) -> Option<(String, (Matches, Does))> {
     let attributes = payload.get(4..)?;
     let chain = text(attribute(attributes, RULE_CHAIN)?);
     let expressions = attribute(attributes, RULE_EXPRESSIONS).unwrap_or_default();
-    let network = match range.first() {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
+    // Where the header has both addresses (RFC 791, RFC 8200).
+    let (network, offsets) = match range.first() {
+        IpAddr::V4(address) => (address.octets().to_vec(), [12, 16]),
+        IpAddr::V6(address) => (address.octets().to_vec(), [8, 24]),
     };
-    let (mut does, mut conditions, mut about_pods, mut mask) = (Does::Nothing, false, false, Vec::new());
+    let (mut does, mut conditions, mut about_pods) = (Does::Nothing, false, false);
+    let (mut loaded, mut mask) = (Loaded::Other, Vec::new());
     for element in NlasIterator::new(&expressions).flatten() {
         let name = text(attribute(element.value(), EXPRESSION_NAME)?);
         let data = attribute(element.value(), EXPRESSION_DATA).unwrap_or_default();
@@ -137,6 +157,17 @@ fn rule(payload: &[u8], range: &Cidr) -> Option<(String, (Matches, Does))> {
             "reject" => does = Does::Drop,
             // As iptables writes what it has by modules of its own.
             "target" if attribute(&data, TARGET_NAME).map(text).as_deref() == Some("REJECT") => does = Does::Drop,
+            "meta" => {
+                let key = attribute(&data, META_KEY).and_then(number);
+                let link = key.is_some_and(|key| LINK_NAMES.contains(&key));
+                loaded = if link { Loaded::Link } else { Loaded::Other };
+            }
+            "payload" => {
+                let in_header = attribute(&data, PAYLOAD_BASE).and_then(number) == Some(NETWORK_HEADER);
+                let offset = attribute(&data, PAYLOAD_OFFSET).and_then(number);
+                let address = in_header && offset.is_some_and(|offset| offsets.contains(&offset));
+                loaded = if address { Loaded::Address } else { Loaded::Other };
+            }
             "bitwise" => {
                 let value = attribute(&data, BITWISE_MASK).and_then(|data| attribute(&data, DATA_VALUE));
                 mask = value.unwrap_or_default();
@@ -146,12 +177,18 @@ fn rule(payload: &[u8], range: &Cidr) -> Option<(String, (Matches, Does))> {
                 let value = attribute(&data, COMPARE_DATA).and_then(|data| attribute(&data, DATA_VALUE))?;
                 let masked = |at: usize, byte: u8| byte & mask.get(at).copied().unwrap_or(0xff);
                 let same = |(at, byte): (usize, &u8)| network.get(at).is_some_and(|of| masked(at, *of) == *byte);
-                about_pods |= value == LINK_PREFIX.as_bytes();
-                about_pods |= !value.is_empty() && value.iter().enumerate().all(same);
+                about_pods |= match loaded {
+                    Loaded::Address => !value.is_empty() && value.iter().enumerate().all(same),
+                    Loaded::Link => value == LINK_PREFIX.as_bytes(),
+                    Loaded::Other => false,
+                };
                 mask.clear();
             }
-            "counter" | "payload" | "meta" | "log" | "target" => {}
-            _ => conditions = true,
+            "counter" | "log" | "target" => {}
+            _ => {
+                conditions = true;
+                loaded = Loaded::Other;
+            }
         }
     }
     let matches = match (about_pods, conditions) {
@@ -207,6 +244,9 @@ mod tests {
     /// `iifname "ptl*"`
     const POD_LINKS: &str = "24000100090001006d6574610000000014000200080002000000000608000100000000012c00010008000100\
         636d700020000200080001000000000108000200000000000c0003000700010070746c00";
+    /// `meta nfproto ipv6`, whose number is 10.
+    const SIX: &str = "24000100090001006d6574610000000014000200080002000000000f08000100000000012c000100080001\
+        00636d700020000200080001000000000108000200000000000c000300050001000a000000";
     const ACCEPTED: &str = "300001000e000100696d6d6564696174650000001c0002000800010000000000100002000c00020008000100\
         00000001";
     const DROPPED: &str = "300001000e000100696d6d6564696174650000001c0002000800010000000000100002000c00020008000100\
@@ -236,6 +276,7 @@ mod tests {
             (KNOWN, ACCEPTED, "10.77.0.0/16", Matches::Some, Does::Accept),
             (TCP, ACCEPTED, "10.77.0.0/16", Matches::Some, Does::Accept),
             (POD_LINKS, ACCEPTED, "10.77.0.0/16", Matches::Pods, Does::Accept),
+            (SIX, ACCEPTED, "10.77.0.0/16", Matches::Some, Does::Accept),
             ("", ACCEPTED, "10.77.0.0/16", Matches::All, Does::Accept),
             ("", DROPPED, "10.77.0.0/16", Matches::All, Does::Drop),
             ("", "", "10.77.0.0/16", Matches::All, Does::Nothing),
