@@ -7,6 +7,7 @@ use crate::process::{Failed, Stream, cargo, program, read, run, target_dir};
 use crate::schemathesis::{Effort, schemathesis};
 use crate::tally::Tally;
 use crate::test::{conclude, libtest};
+use crate::tools::{self, Tool};
 
 /// A long run.
 struct Part {
@@ -24,8 +25,10 @@ enum How {
     Tests {
         /// The package.
         package: &'static str,
-        /// Which of its tests: what their names must contain, if not all.
-        filter: Option<&'static str>,
+        /// Which of its tests, as arguments of cargo; none: all that are run by default.
+        which: &'static [&'static str],
+        /// What they need besides the programs.
+        needs: &'static [Tool],
         /// What makes them thorough.
         environment: &'static [(&'static str, &'static str)],
     },
@@ -42,8 +45,19 @@ const PARTS: &[Part] = &[
         what: "the lab with many hosts and pods",
         how: How::Tests {
             package: "portolan-lab",
-            filter: None,
+            which: &[],
+            needs: &[],
             environment: &[("PORTOLAN_THOROUGH", "1")],
+        },
+    },
+    Part {
+        name: "neighbours",
+        what: "networkd, NetworkManager, ufw, firewalld, BIRD and FRR beside an agent",
+        how: How::Tests {
+            package: "portolan-lab",
+            which: &["--test", "neighbours"],
+            needs: &[Tool::Neighbours],
+            environment: &[("RUST_TEST_THREADS", "1")],
         },
     },
     Part {
@@ -73,12 +87,14 @@ impl How {
         match self {
             Self::Tests {
                 package,
-                filter,
+                which,
+                needs,
                 environment,
             } => {
+                tools::require(needs)?;
                 let mut command = cargo();
                 command.args(["test", "--no-fail-fast", "--release", "--package", package]);
-                command.args(filter).envs(environment.iter().copied());
+                command.args(*which).envs(environment.iter().copied());
                 libtest(&mut command)
             }
             Self::Runner(runner) | Self::Check(runner) => runner(),

@@ -24,7 +24,20 @@ pub enum Tool {
     Python,
     /// `curl`.
     Curl,
+    /// Daemons that configure networks.
+    Neighbours,
 }
+
+/// The daemons, and what starts them.
+const NEIGHBOURS: [&str; 7] = [
+    "NetworkManager",
+    "ufw",
+    "firewalld",
+    "bird",
+    "vtysh",
+    "dbus-daemon",
+    "udevadm",
+];
 
 /// The standard library's sources, as rustup names them: the console is compiled with a library of its own.
 const SOURCES: &str = "rust-src";
@@ -42,6 +55,7 @@ impl Tool {
             Self::Postgres => on_path("postgres").is_some() || postgres().is_some(),
             Self::Python => python::present(),
             Self::Curl => on_path("curl").is_some(),
+            Self::Neighbours => NEIGHBOURS.iter().all(|name| on_path(name).is_some()),
         }
     }
 
@@ -55,6 +69,7 @@ impl Tool {
             Self::Postgres => "PostgreSQL's programs, for the tests of the store on PostgreSQL",
             Self::Python => "Python with venv, for the tests that use programs written in it",
             Self::Curl => "curl, to run what the console shows as code",
+            Self::Neighbours => "networkd, NetworkManager, ufw, firewalld, BIRD and FRR, to run beside agents",
         }
     }
 
@@ -68,6 +83,16 @@ impl Tool {
             Self::Postgres => &["postgresql"],
             Self::Python => &["python3", "python3-venv"],
             Self::Curl => &["curl"],
+            Self::Neighbours => &[
+                "systemd",
+                "udev",
+                "dbus",
+                "network-manager",
+                "ufw",
+                "firewalld",
+                "bird2",
+                "frr",
+            ],
         }
     }
 
