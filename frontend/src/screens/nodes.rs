@@ -35,7 +35,8 @@ const COLUMNS: &[Column] = &[
     Column::spare("applied", Key::Applied, Align::Tight),
     Column::spare("contact", Key::LastContact, Align::Tight),
     Column::spare("agent", Key::Agent, Align::Tight),
-    Column::new("actions", Key::Actions, Align::Tight),
+    // Two stand below each other where there is no room beside.
+    Column::new("actions", Key::Actions, Align::Start),
 ];
 
 /// Whether an administrator has to say which machine it is.

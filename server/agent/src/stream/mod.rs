@@ -68,6 +68,7 @@ pub async fn run(context: &SessionContext, identity: Identity) -> Identity {
     let pending = PendingReports::default();
     let random = &*context.sources.random;
     let mut told = false;
+    let mut refused_by = String::new();
     loop {
         let wait = match connection(context, &identity, &mut tls, &pending, &mut backoff, &mut told).await {
             SessionEnd::Refused(refused) if refused.code == REMOVED => {
@@ -77,11 +78,15 @@ pub async fn run(context: &SessionContext, identity: Identity) -> Identity {
                 return identity.into_inner();
             }
             SessionEnd::Refused(refused) => {
-                tracing::error!(
-                    code = refused.code,
-                    sentence = refused.sentence,
-                    "the control plane refuses"
-                );
+                // Whoever reads the log reads it once; the console says for how long.
+                if refused_by != refused.code {
+                    tracing::error!(
+                        code = refused.code,
+                        sentence = refused.sentence,
+                        "the control plane refuses; trying again"
+                    );
+                    refused_by.clone_from(&refused.code);
+                }
                 if ANOTHER_MACHINE.contains(&refused.code.as_str()) {
                     pending.set_full(true);
                 }
@@ -92,6 +97,7 @@ pub async fn run(context: &SessionContext, identity: Identity) -> Identity {
                 }
             }
             ended => {
+                refused_by.clear();
                 if !told {
                     tracing::warn!(reason = %error_chain(&ended), "no connection to the control plane; trying again");
                     told = true;
