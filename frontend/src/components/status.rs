@@ -84,6 +84,7 @@ mod tests {
     use portolan_shared::kinds::epochs::EpochRow;
     use portolan_shared::kinds::quarantined_blocks::{Former, HeldBlocks};
     use portolan_shared::status::{Cause, Found, NoBlock, NoRoute};
+    use portolan_shared::v1::NodeRow;
 
     use super::*;
 
@@ -142,9 +143,32 @@ mod tests {
             .iter()
             .chain(Former::CODES)
             .chain(&[EpochRow::CODE])
+            .chain(&NodeRow::LOSS_CODES)
         {
             assert!(i18n::codes::REASONS.iter().any(|(known, _)| known == code), "{code}");
         }
+    }
+
+    #[test]
+    fn what_others_took_away_is_said_in_words() {
+        let mut reason = Reason {
+            code: "node.lost".into(),
+            params: vec![],
+            sentence: String::new(),
+            since: Some("2026-11-21T12:01:31Z".into()),
+        };
+        for (name, value) in [
+            ("kind", "node_address"),
+            ("n", "2"),
+            ("by", "another program"),
+            ("ms", "12"),
+        ] {
+            reason.params.push((name.into(), value.into()));
+        }
+        assert_eq!(
+            reason_text(&reason, NOON, 0),
+            "Taken away (another program, 12:01:31): addresses of the node (2). Back after 12 ms"
+        );
     }
 
     #[test]

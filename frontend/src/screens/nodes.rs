@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use leptos::prelude::*;
+use portolan_shared::status::Reason;
 use portolan_shared::v1::{List, NodeRow, NodeState, PlanKind};
 
 use super::address::address_param;
@@ -44,6 +45,11 @@ fn waits(state: NodeState) -> bool {
     matches!(state, NodeState::Found | NodeState::Copied)
 }
 
+/// The loss that was seen last.
+fn newest(losses: &[Reason]) -> Option<&Reason> {
+    losses.iter().max_by(|one, other| one.since.cmp(&other.since))
+}
+
 /// The rows of the nodes' table; `remove`: whether each can be removed, `admit`: whether one that waits for it can be
 /// admitted.
 pub fn rows(nodes: &[NodeRow], remove: bool, admit: bool) -> Vec<Row> {
@@ -75,7 +81,7 @@ pub fn rows(nodes: &[NodeRow], remove: bool, admit: bool) -> Vec<Row> {
                 })
                 .collect::<Vec<_>>();
             let mut cells = vec![
-                Cell::Status(tone, word, node.reason.clone()),
+                Cell::Status(tone, word, node.reason.as_ref().or(newest(&node.losses)).cloned()),
                 Cell::Text(node.name.clone()),
                 Cell::Codes(node.addresses.iter().map(ToString::to_string).collect()),
                 if blocks.is_empty() {

@@ -128,6 +128,9 @@ pub const REASONS: &[(&str, Key)] = &[
     ("node.no_route", Key::ReasonNoRoute),
     ("node.pods_in_trouble", Key::ReasonPodsInTrouble),
     ("node.copied", Key::ReasonNodeCopied),
+    ("node.lost", Key::ReasonLost),
+    ("node.lost_open", Key::ReasonLostOpen),
+    ("node.contested", Key::ReasonContested),
     ("block.node_removed", Key::ReasonBlockRemoved),
     ("block.other_machine", Key::ReasonBlockReplaced),
     ("epoch.began", Key::EpochLine),
@@ -146,7 +149,7 @@ pub const REASONS: &[(&str, Key)] = &[
 ];
 
 /// Params whose values are words of [`WORDS`]; those of others are names, numbers and the like.
-pub const WORD_PARAMS: &[&str] = &["kind", "resource", "state", "reason"];
+pub const WORD_PARAMS: &[&str] = &["kind", "resource", "state", "reason", "by"];
 
 /// Params whose values name holders: a line each, in the words of [`HOLDERS`] and [`COUNTS`].
 pub const HOLDER_PARAMS: &[&str] = &["holder", "holders", "owner", "used_by", "what"];
@@ -209,6 +212,13 @@ pub const WORDS: &[(&str, Key)] = &[
     ("granted", Key::WordGranted),
     ("declined", Key::WordDeclined),
     ("withdrawn", Key::WordWithdrawn),
+    ("routes", Key::WordRoutes),
+    ("node_address", Key::WordNodeAddress),
+    ("uplink", Key::WordUplink),
+    ("forwarding", Key::WordForwarding),
+    ("gateway", Key::WordGateway),
+    ("pod_link", Key::WordPodLink),
+    ("another program", Key::WordAnotherProgram),
     ("everything", Key::UnusableEverything),
     ("multicast", Key::UnusableMulticast),
     ("loopback", Key::UnusableLoopback),

@@ -293,11 +293,16 @@ pub struct NodeRow {
     pub last_contact: Option<String>,
     /// Version of its agent.
     pub agent_version: String,
-    /// What others took away from its host, the newest of each kind (`node.lost`): put back, unless it says otherwise.
+    /// What others took away from its host, the newest of each kind ([`NodeRow::LOSS_CODES`]).
     pub losses: Vec<Reason>,
     /// When it was made.
     #[cfg_attr(feature = "schema", schemars(with = "crate::time::Time"))]
     pub created_at: String,
+}
+
+impl NodeRow {
+    /// The codes of losses: one that was put back, one that was not yet, and one of what is taken again and again.
+    pub const LOSS_CODES: [&str; 3] = ["node.lost", "node.lost_open", "node.contested"];
 }
 
 /// Body of `POST …/clusters/{id}/nodes`: a port for a node that will join.

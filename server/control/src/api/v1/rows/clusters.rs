@@ -198,27 +198,30 @@ fn lost(loss: &Loss) -> Reason {
         LossKind::PodLink => ("pod_link", "links of pods"),
         LossKind::Routes => ("routes", "routes"),
     };
-    let by = loss.by.as_deref().unwrap_or("something else on the host");
-    let back = match (loss.back_after_ms, loss.contested) {
-        (_, true) => "it happens again and again, so they are put back only once in a while".to_owned(),
-        (Some(ms), _) => format!("put back in {ms} ms"),
-        (None, _) => "not put back yet".to_owned(),
+    let by = loss.by.as_deref().unwrap_or("another program");
+    let [back, open, contested] = NodeRow::LOSS_CODES;
+    let (code, then) = match (loss.contested, loss.back_after_ms) {
+        (true, _) => (
+            contested,
+            "again and again, so it is put back once in a while".to_owned(),
+        ),
+        (_, Some(ms)) => (back, format!("put back in {ms} ms")),
+        (_, None) => (open, "not put back yet".to_owned()),
     };
     let param = |name: &str, value: String| (name.to_owned(), value);
     let mut params = vec![
         param("kind", kind.to_owned()),
         param("n", loss.objects.to_string()),
-        param("by", loss.by.clone().unwrap_or_else(|| "-".to_owned())),
+        param("by", by.to_owned()),
         param("today", loss.today.to_string()),
-        param("contested", loss.contested.to_string()),
     ];
     params.extend(loss.back_after_ms.map(|ms| param("ms", ms.to_string())));
     let n = loss.objects;
     Reason {
-        code: "node.lost".to_owned(),
+        code: code.to_owned(),
         params,
         sentence: format!(
-            "Taken away by {by}: {what} ({n}); {back}; time {} of that day.",
+            "Taken away by {by}: {what} ({n}); {then}; time {} of that day.",
             loss.today
         ),
         since: Some(moment(loss.first_seen)),
