@@ -8,18 +8,18 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use portolan_core::command::{Command, NodeReport, Request};
 use portolan_core::model::{Exception, Loss, Micros, NodeStatus, Revision, Tickets};
+use portolan_core::protocol::gate::Gate;
+use portolan_core::protocol::tickets::{self, Shown};
 use portolan_core::view::View;
 use portolan_shared::ids::{ClusterId, NodeId};
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::gate::Gate;
 use super::liveness::{Holders, Liveness, Replica, last_heard};
 use super::pki::Ca;
 use super::report::Reports;
 use super::seal::Seal;
 use super::state::States;
-use super::tickets::{self, Shown};
 use crate::control::Control;
 
 /// How often the hub looks for silent nodes.

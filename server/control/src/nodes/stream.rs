@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use portolan_core::change::{Commit, Op};
 use portolan_core::model::{Key, Micros, Revision};
+use portolan_core::protocol::resume::Resume;
 use portolan_shared::ids::{ClusterId, NodeId};
 use portolan_wire::agent::{self, FromAgent, Hello, Progress, Refused, Renewed, WantBlocks, Welcome};
 use portolan_wire::agent::{from_agent::Message as In, to_agent::Message as Out};
@@ -20,7 +21,7 @@ use tokio::time::{Instant, interval_at, sleep, sleep_until};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::claims::Claiming;
-use super::hello::{Has, Resume, expired, greet, is_node, parted, resume};
+use super::hello::{Has, expired, greet, is_node, parted};
 use super::hub::{Hub, Place};
 use super::join::{at_most, malformed};
 use super::pki::{Identity, Requested};
@@ -209,7 +210,7 @@ impl<'a> Stream<'a> {
             let spans = view.history().newest_spans(SPANS).to_vec();
             (view.holds(has.point), spans)
         });
-        let resume = resume(&has, held, &state.digest, state.cluster_revision);
+        let resume = has.needs(held, &state.digest, state.cluster_revision);
         let mut frames = Vec::new();
         let mut resumed = false;
         match resume {

@@ -4,6 +4,7 @@ use portolan_core::command::{Command, Delete};
 use portolan_core::kinds::epochs::{DisputeCause, Epoch};
 use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
 use portolan_core::model::{Block, JoinToken};
+use portolan_core::protocol::gate::LONGEST;
 use portolan_core::view::View;
 use portolan_shared::ids::{ClusterId, NodeId};
 use portolan_wire::agent::{
@@ -13,7 +14,6 @@ use portolan_wire::item::Body as _;
 
 use super::client::{Agent, Stream, hello, hello_with};
 use super::world::{World, eventually};
-use crate::nodes::gate::LONGEST;
 
 /// A cluster whose first node is in the copy, and whose second is not: each with the hello of all that came after.
 struct Lost {

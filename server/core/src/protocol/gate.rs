@@ -4,18 +4,19 @@
 
 use std::collections::{HashMap, HashSet};
 
-use portolan_core::model::Micros;
-use portolan_core::view::View;
 use portolan_shared::ids::{ClusterId, NodeId};
 
+use crate::model::Micros;
+use crate::view::View;
+
 /// How long the gate waits for nodes that do not come, in microseconds: 30 s.
-pub(super) const LONGEST: Micros = 30_000_000;
+pub const LONGEST: Micros = 30_000_000;
 
 /// The nodes that the view had when it was loaded and that have not shown their history since. One that has joined since
 /// has its first lease from here.
 #[derive(Debug, Default)]
-pub(super) struct Gate {
-    /// [`Control::histories`](crate::control::Control::histories) when it was closed.
+pub struct Gate {
+    /// How many histories the process had seen when it was closed.
     histories: u64,
     closed_at: Micros,
     awaited: HashMap<ClusterId, HashSet<NodeId>>,
@@ -23,7 +24,7 @@ pub(super) struct Gate {
 
 impl Gate {
     /// Closed, for a view that was just loaded.
-    pub(super) fn new(histories: u64, view: &View, now: Micros) -> Self {
+    pub fn new(histories: u64, view: &View, now: Micros) -> Self {
         let mut awaited: HashMap<ClusterId, HashSet<NodeId>> = HashMap::new();
         for node in view.nodes().filter(|node| node.key_hash.is_some()) {
             awaited.entry(node.cluster).or_default().insert(node.id);
@@ -36,14 +37,14 @@ impl Gate {
     }
 
     /// Closes again if the view is of another history since.
-    pub(super) fn heed(&mut self, histories: u64, view: &View, now: Micros) {
+    pub fn heed(&mut self, histories: u64, view: &View, now: Micros) {
         if self.histories != histories {
             *self = Self::new(histories, view, now);
         }
     }
 
     /// A node of a cluster has shown its history.
-    pub(super) fn shown(&mut self, cluster: ClusterId, node: NodeId) {
+    pub fn shown(&mut self, cluster: ClusterId, node: NodeId) {
         if let Some(awaited) = self.awaited.get_mut(&cluster) {
             awaited.remove(&node);
             if awaited.is_empty() {
@@ -53,7 +54,7 @@ impl Gate {
     }
 
     /// Nodes of a cluster that a lease to this one waits for. `exists`: a node that is removed is not awaited any more.
-    pub(super) fn waits_for(
+    pub fn waits_for(
         &self,
         cluster: ClusterId,
         own: Option<NodeId>,
