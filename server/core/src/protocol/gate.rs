@@ -2,7 +2,7 @@
 //! history they have, since one of them may hold that very block by a lease that the store has lost. Pods go on from the
 //! blocks that their nodes hold.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_shared::ids::{ClusterId, NodeId};
 
@@ -14,18 +14,18 @@ pub const LONGEST: Micros = 30_000_000;
 
 /// The nodes that the view had when it was loaded and that have not shown their history since. One that has joined since
 /// has its first lease from here.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Gate {
     /// How many histories the process had seen when it was closed.
     histories: u64,
     closed_at: Micros,
-    awaited: HashMap<ClusterId, HashSet<NodeId>>,
+    awaited: BTreeMap<ClusterId, BTreeSet<NodeId>>,
 }
 
 impl Gate {
     /// Closed, for a view that was just loaded.
     pub fn new(histories: u64, view: &View, now: Micros) -> Self {
-        let mut awaited: HashMap<ClusterId, HashSet<NodeId>> = HashMap::new();
+        let mut awaited: BTreeMap<ClusterId, BTreeSet<NodeId>> = BTreeMap::new();
         for node in view.nodes().filter(|node| node.key_hash.is_some()) {
             awaited.entry(node.cluster).or_default().insert(node.id);
         }
@@ -81,7 +81,7 @@ mod tests {
         let closed = || Gate {
             histories: 0,
             closed_at: 100,
-            awaited: HashMap::from([(cluster, HashSet::from([one, two]))]),
+            awaited: BTreeMap::from([(cluster, BTreeSet::from([one, two]))]),
         };
         let mut gate = closed();
         let waits = |gate: &Gate, own, now| {
