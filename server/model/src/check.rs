@@ -58,15 +58,14 @@ fn is_settled(protocol: &Protocol, world: &World, machine: &Machine) -> bool {
                 && !stream.claiming
                 && stream.up.is_empty()
                 && stream.down.is_empty()
-                && stream.told == world.store
+                && !world.has_news(protocol, machine)
         }
         None => matches!(world.standing(protocol, 0, machine), Standing::Waits | Standing::Unknown),
     }
 }
 
 fn is_named(world: &World, machine: &Machine) -> bool {
-    let used = (0..8).filter(|block| machine.on && machine.used & (1 << block) != 0);
-    used.into_iter().all(|block| {
+    machine.pods.keys().all(|&block| {
         let leased = world.store.blocks().any(|lease| number(lease.cidr) == block && Some(lease.node) == machine.node);
         let mut held = world.store.quarantined();
         let disputed = |epoch: &portolan_core::kinds::epochs::Epoch| epoch.disputes.iter().any(|dispute| number(dispute.cidr) == block);

@@ -14,11 +14,9 @@ use stateright::{Model, Property};
 use crate::agent::Session;
 use crate::check;
 use crate::shared::{Memo, Shared};
-use crate::store::{Ask, Rows, key, number};
+use crate::told;
+use crate::store::{Ask, Pod, Pods, Rows, key, number};
 use crate::world::{Action, Begin, Down, Late, Left, Machine, Server, Told, Up, World};
-
-/// Most frames on their way in one direction of a stream.
-const IN_FLIGHT: usize = 2;
 
 /// A mistake of the world's, to see that it is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +42,8 @@ pub struct Size {
     pub hosts: u8,
     /// Blocks in the pod range.
     pub blocks: u8,
+    /// Most frames on their way to an agent before its control plane tells it more.
+    pub in_flight: u8,
     /// What may happen.
     pub left: Left,
 }
@@ -55,8 +55,8 @@ pub struct Protocol {
     pub(crate) decided: Memo<(Shared<Rows>, Option<u8>, Ask), (Shared<Rows>, Result<Outcome, Refusal>)>,
     pub(crate) gates: Memo<Shared<Rows>, Shared<Gate>>,
     pub(crate) standings: Memo<(Shared<Rows>, NodeId, u8), Standing>,
-    pub(crate) begun: Memo<(Shared<Rows>, Shared<State>), (Shared<Begin>, Option<Shown>)>,
-    pub(crate) news: Memo<(Shared<Rows>, Shared<Rows>), Shared<Told>>,
+    pub(crate) begun: Memo<(Shared<Rows>, Shared<State>, NodeId), (Shared<Begin>, Option<Shown>)>,
+    news: Memo<(Shared<Rows>, Shared<Rows>), Shared<Told>>,
     sessions: Memo<(Shared<State>, Option<Session>, Down), Option<Session>>,
     own: Memo<(Shared<State>, NodeId), Shared<Vec<(BlockId, u8)>>>,
 }
@@ -85,6 +85,16 @@ impl Protocol {
         }
     }
 
+    /// What a control plane tells of what has changed.
+    pub(crate) fn told(&self, before: &Shared<Rows>, after: &Shared<Rows>) -> Shared<Told> {
+        self.news.get((before.clone(), after.clone()), |(before, rows)| {
+            Shared::new(Told {
+                change: told::change(before, rows),
+                mark: told::progress(rows),
+            })
+        })
+    }
+
     /// The blocks that a machine's state says are its node's.
     pub(crate) fn own(&self, machine: &Machine) -> Vec<(BlockId, u8)> {
         let Some(node) = machine.node else { return Vec::new() };
@@ -97,7 +107,7 @@ impl Protocol {
 
     /// Blocks, by number, that pods of a machine have addresses of or may be given.
     pub(crate) fn live(&self, machine: &Machine) -> u8 {
-        self.usable(machine).iter().fold(machine.used, |bits, (_, block)| bits | 1 << block)
+        self.usable(machine).iter().fold(machine.used(), |bits, (_, block)| bits | 1 << block)
     }
 
     /// Blocks that pods may be given addresses of.
@@ -114,7 +124,7 @@ impl Protocol {
     /// Blocks that are held and empty.
     fn empty(&self, machine: &Machine) -> Vec<(BlockId, u8)> {
         let mut own = self.own(machine);
-        own.retain(|(_, block)| machine.used & (1 << block) == 0);
+        own.retain(|(_, block)| !machine.pods.contains_key(block));
         own
     }
 
@@ -129,8 +139,10 @@ impl Protocol {
             claiming: stream.claiming,
             claim: None,
         });
-        if let Down::Begin(ticket, _) = &told {
+        if let Down::Begin(ticket, begin) = &told {
             machine.ticket = *ticket;
+            let begin = &begin.welcome;
+            stream.reported = (!begin.other_history).then_some(begin.pod_seq);
         }
         if let Down::Refused(removed) = told {
             machine.removed |= removed;
@@ -187,7 +199,8 @@ impl Model for Protocol {
             number,
             node: None,
             desired: Shared::new(State::default()),
-            used: 0,
+            pods: Pods::new(),
+            seq: 0,
             given_back: BTreeSet::new(),
             ticket: 0,
             removed: false,
@@ -201,16 +214,18 @@ impl Model for Protocol {
             runs: 0,
             left: Left {
                 joins: self.size.nodes,
+                pods: self.size.nodes,
                 ..Left::default()
             },
             copy: None,
             store,
         };
-        // All are nodes, and have heard of each other.
+        // All are nodes, have heard of each other, and run a pod.
         let nodes = || 0..self.size.nodes;
         let joins = nodes().map(|n| Action::Join(n, 0));
         let connects = nodes().flat_map(|n| [Action::Connect(n, 0), Action::Down(n)]);
-        for action in joins.chain(connects) {
+        let pods = nodes().flat_map(|n| [Action::Start(n, n), Action::Report(n), Action::Up(n)]);
+        for action in joins.chain(connects).chain(pods) {
             if let Some(next) = self.next_state(&world, action) {
                 world = next;
             }
@@ -239,8 +254,7 @@ impl Model for Protocol {
                     if !stream.up.is_empty() && !stream.ended {
                         actions.push(Action::Up(at));
                     }
-                    let view = &world.servers[usize::from(stream.server)].view;
-                    if stream.told != *view && !stream.ended && stream.down.len() < IN_FLIGHT {
+                    if stream.down.len() < usize::from(self.size.in_flight) && world.has_news(self, machine) {
                         actions.push(Action::Tell(at));
                     }
                     if left.breaks > 0 {
@@ -250,11 +264,11 @@ impl Model for Protocol {
             }
             let usable = self.usable(machine);
             let reports = Self::reports(machine);
-            if left.leases > 0 && reports && usable.iter().all(|(_, block)| machine.used & (1 << block) != 0) {
+            if left.leases > 0 && reports && usable.iter().all(|(_, block)| machine.pods.contains_key(block)) {
                 actions.push(Action::Want(at));
             }
             for (_, block) in &usable {
-                let used = machine.used & (1 << block) != 0;
+                let used = machine.pods.contains_key(block);
                 if left.pods > 0 && !used {
                     actions.push(Action::Start(at, *block));
                 }
@@ -263,11 +277,14 @@ impl Model for Protocol {
                 }
             }
             if left.ends > 0 {
-                let used = (0..8).filter(|block| machine.used & (1 << block) != 0);
-                actions.extend(used.map(|block| Action::End(at, block)));
+                actions.extend(machine.pods.keys().map(|block| Action::End(at, *block)));
             }
-            if reports && !machine.given_back.is_empty() {
+            if reports && !machine.given_back.is_empty() && machine.stream.as_ref().is_some_and(|stream| !stream.owed) {
                 actions.push(Action::Owe(at));
+            }
+            let reported = machine.stream.as_ref().and_then(|stream| stream.reported);
+            if reports && reported != Some(machine.seq) {
+                actions.push(Action::Report(at));
             }
             if machine.removed {
                 actions.extend(servers().map(|server| Action::Part(at, server)));
@@ -343,13 +360,28 @@ impl Model for Protocol {
                 let have = self.own(&world.machines[usize::from(at)]).len() as u32;
                 world.machines[usize::from(at)].stream.as_mut()?.up.push(Up::Want { have });
             }
+            Action::Report(at) => {
+                let machine = &mut world.machines[usize::from(at)];
+                let (pods, seq) = (machine.pods.clone(), machine.seq);
+                let stream = machine.stream.as_mut()?;
+                stream.reported = Some(seq);
+                stream.up.push(Up::Pods { pods, seq });
+            }
             Action::Start(at, block) => {
                 spend(&mut left.pods)?;
-                world.machines[usize::from(at)].used |= 1 << block;
+                let machine = &mut world.machines[usize::from(at)];
+                machine.seq += 1;
+                let pod = Pod {
+                    machine: at,
+                    seq: machine.seq,
+                };
+                machine.pods.insert(block, pod);
             }
             Action::End(at, block) => {
                 spend(&mut left.ends)?;
-                world.machines[usize::from(at)].used &= !(1 << block);
+                let machine = &mut world.machines[usize::from(at)];
+                machine.seq += 1;
+                machine.pods.remove(&block);
             }
             Action::Return(at, block) => {
                 spend(&mut left.returns)?;
@@ -419,7 +451,7 @@ impl Model for Protocol {
             Action::Clone(at) => {
                 spend(&mut left.clones)?;
                 let copy = Machine {
-                    used: 0,
+                    pods: Pods::new(),
                     stream: None,
                     ..world.machines[usize::from(at)].clone()
                 };
@@ -428,7 +460,8 @@ impl Model for Protocol {
             Action::Off(at) => {
                 spend(&mut left.offs)?;
                 let machine = &mut world.machines[usize::from(at)];
-                (machine.on, machine.used, machine.stream) = (false, 0, None);
+                (machine.on, machine.stream) = (false, None);
+                machine.pods.clear();
             }
         }
         (world != *before).then_some(world)
@@ -440,10 +473,16 @@ impl Model for Protocol {
 }
 
 impl Machine {
+    /// Blocks, by number, that its pods have addresses of.
+    fn used(&self) -> u8 {
+        self.pods.keys().fold(0, |bits, block| bits | 1 << block)
+    }
+
     /// Tells what was given back.
     fn owe(&mut self) {
         let blocks = self.given_back.iter().copied().collect();
         if let Some(stream) = &mut self.stream {
+            stream.owed = true;
             stream.up.push(Up::LetGo(blocks));
         }
     }

@@ -19,7 +19,7 @@ use crate::model::{Planted, Protocol};
 use crate::shared::Shared;
 use crate::store::{Ask, CLUSTER, Rows, key, run};
 use crate::told;
-use crate::world::{Begin, Down, Machine, Server, Stream, Ticketed, Told, Up, World};
+use crate::world::{Begin, Down, Machine, Server, Stream, Ticketed, Up, World};
 
 /// The moment of everything but of what waits for the gate's patience.
 pub(crate) const NOW: Micros = 0;
@@ -119,8 +119,8 @@ impl World {
         }
         let Some(ticket) = self.ticket(protocol, server, node, &machine) else { return };
         let view = self.servers[usize::from(server)].view.clone();
-        let (begin, shown) = protocol.begun.get((view.clone(), machine.desired.clone()), |(rows, desired)| {
-            let (begin, shown) = begin(rows, desired);
+        let (begin, shown) = protocol.begun.get((view.clone(), machine.desired.clone(), node), |(rows, desired, node)| {
+            let (begin, shown) = begin(rows, desired, *node);
             (Shared::new(begin), shown)
         });
         if shown.is_none() {
@@ -139,6 +139,8 @@ impl World {
             ended: false,
             arriving: None,
             claiming: false,
+            reported: None,
+            owed: false,
         });
     }
 
@@ -176,6 +178,10 @@ impl World {
                 let _ = self.write(protocol, server, Ask::Return { node, blocks });
                 None
             }
+            Up::Pods { pods, seq } => {
+                let _ = self.write(protocol, server, Ask::Pods { node, pods, seq });
+                None
+            }
             Up::Claim(parts) => {
                 let claim = claim(&self.servers[usize::from(server)].view, node, shown?, &parts);
                 let decided = match claim {
@@ -191,6 +197,14 @@ impl World {
         }
     }
 
+    /// Whether a control plane has something to tell an agent.
+    pub(crate) fn has_news(&self, protocol: &Protocol, machine: &Machine) -> bool {
+        let Some(stream) = &machine.stream else { return false };
+        let view = &self.servers[usize::from(stream.server)].view;
+        let parted = || self.standing(protocol, stream.server, machine) != Standing::Node;
+        !stream.ended && stream.told != *view && (parted() || protocol.told(&stream.told, view).change.is_some())
+    }
+
     /// What a control plane tells an agent, of what it has not told it yet.
     pub(crate) fn news(&mut self, protocol: &Protocol, number: u8, decided: Option<u64>) {
         let machine = &self.machines[usize::from(number)];
@@ -204,12 +218,7 @@ impl World {
             stream.down.push(Down::Refused(standing == Standing::Removed));
             return;
         }
-        let news = protocol.news.get((stream.told.clone(), view.clone()), |(before, rows)| {
-            Shared::new(Told {
-                change: told::change(before, rows),
-                mark: told::progress(rows),
-            })
-        });
+        let news = protocol.told(&stream.told, &view);
         stream.told = view;
         stream.down.push(match decided {
             Some(revision) => Down::Ack(revision, news),
@@ -242,7 +251,7 @@ impl World {
 }
 
 /// What a stream begins with, for an agent that has this state.
-fn begin(rows: &Rows, desired: &portolan_agent::desired::State) -> (Begin, Option<Shown>) {
+fn begin(rows: &Rows, desired: &portolan_agent::desired::State, node: NodeId) -> (Begin, Option<Shown>) {
     let view = rows.view();
     let incarnation = field::id("incarnation", desired.incarnation()).unwrap_or_default();
     let point = portolan_core::history::Point {
@@ -274,6 +283,7 @@ fn begin(rows: &Rows, desired: &portolan_agent::desired::State) -> (Begin, Optio
             store_id: told::STORE.to_vec(),
             head: rows.head,
             resumed: needs == Resume::Current,
+            pod_seq: view.node_status(node).map_or(0, |status| status.pod_seq),
             history: told::spans(view.history().newest_spans(SPANS)),
             other_history: shown.is_some(),
             ..Welcome::default()

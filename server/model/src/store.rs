@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use portolan_core::alloc::Pools;
 use portolan_core::change::{Change, Op};
-use portolan_core::command::{Claim, Command, Delete, NodeReport, Outcome, Request};
+use portolan_core::command::{Claim, Command, Delete, NodeReport, Outcome, PodAllocation, Request};
 use portolan_core::decide::decide;
 use portolan_core::draft::Draft;
 use portolan_core::history::{History, Incarnation, Point};
@@ -19,7 +19,8 @@ use portolan_core::model::{
 use portolan_core::quotas::Quotas;
 use portolan_core::view::View;
 use portolan_shared::addr::Cidr;
-use portolan_shared::ids::{BlockId, ClusterId, NetworkId, NodeId, ProjectId, SubnetId};
+use portolan_shared::ids::{BlockId, ClusterId, NetworkId, NodeId, PortId, ProjectId, SubnetId};
+use portolan_shared::mac::MacAddress;
 use portolan_shared::refusal::Refusal;
 use portolan_shared::v1::{NodesFrom, PathKind};
 use uuid::Uuid;
@@ -32,8 +33,8 @@ const NETWORK: NetworkId = NetworkId::from_bytes([2; 16]);
 const NODES: SubnetId = SubnetId::from_bytes([4; 16]);
 const PODS: SubnetId = SubnetId::from_bytes([5; 16]);
 
-/// Prefix length of a block: four addresses.
-const BLOCK: u8 = 30;
+/// Prefix length of a block.
+const BLOCK: u8 = 26;
 
 /// The machine of a number: the hash of its key.
 pub(crate) fn key(machine: u8) -> [u8; 32] {
@@ -53,6 +54,16 @@ pub(crate) struct Rows {
     pub(crate) history: History,
 }
 
+/// The pods of a machine: the number of a block that one has an address of, and which it is.
+pub(crate) type Pods = BTreeMap<u8, Pod>;
+
+/// A pod, by its machine and the number of its allocation there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Pod {
+    pub(crate) machine: u8,
+    pub(crate) seq: u64,
+}
+
 /// What is asked of the writer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Ask {
@@ -60,6 +71,8 @@ pub(crate) enum Ask {
     Join(u8),
     Lease { node: NodeId, have: u32 },
     Return { node: NodeId, blocks: Vec<BlockId> },
+    /// All pods, by block, and the newest number.
+    Pods { node: NodeId, pods: Pods, seq: u64 },
     LetGo { node: NodeId, machine: [u8; 32], blocks: Vec<BlockId> },
     Claim(Shared<Claim>),
     Remove(NodeId),
@@ -259,8 +272,25 @@ fn range(address: [u8; 4], prefix: u8) -> Cidr {
 /// The number of a block of the pod range, by its addresses.
 pub(crate) fn number(cidr: Cidr) -> u8 {
     match cidr.first() {
-        IpAddr::V4(first) => first.octets()[3] >> (32 - BLOCK),
+        IpAddr::V4(first) => first.octets()[3] >> 6,
         IpAddr::V6(_) => 0,
+    }
+}
+
+fn allocation((block, pod): (&u8, &Pod)) -> PodAllocation {
+    let seq = pod.seq as u8;
+    let mut id = [0xff; 16];
+    (id[0], id[1]) = (pod.machine, seq);
+    PodAllocation {
+        id: PortId::from_bytes(id),
+        pod: portolan_core::model::Pod {
+            namespace: String::new(),
+            name: String::new(),
+            container_id: String::new(),
+            seq: pod.seq,
+        },
+        addresses: vec![[10, 1, 0, (block << 6) + 1].into()],
+        mac: MacAddress::new([10, 88, 0, 0, pod.machine, seq]),
     }
 }
 
@@ -283,6 +313,13 @@ fn command(ask: &Ask) -> Command {
         Ask::Return { node, blocks } => Command::ReturnBlocks {
             node: *node,
             blocks: blocks.clone(),
+        },
+        Ask::Pods { node, pods, seq } => Command::ReportPods {
+            node: *node,
+            full: true,
+            seq: *seq,
+            allocations: pods.iter().map(allocation).collect(),
+            releases: Vec::new(),
         },
         Ask::LetGo { node, machine, blocks } => Command::LetGo {
             node: *node,

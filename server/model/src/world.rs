@@ -12,7 +12,7 @@ use portolan_shared::ids::{BlockId, NodeId};
 use portolan_wire::agent::{self, Progress, Snapshot, Welcome};
 
 use crate::shared::Shared;
-use crate::store::Rows;
+use crate::store::{Pods, Rows};
 
 /// What of each kind may still happen. What is not bounded by this ends by itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -87,8 +87,9 @@ pub(crate) struct Machine {
     pub(crate) number: u8,
     pub(crate) node: Option<NodeId>,
     pub(crate) desired: Shared<State>,
-    /// Blocks, by number, that pods here have addresses of.
-    pub(crate) used: u8,
+    /// Its pods, and the newest number given to one or to the end of one.
+    pub(crate) pods: Pods,
+    pub(crate) seq: u64,
     pub(crate) given_back: BTreeSet<BlockId>,
     pub(crate) ticket: u64,
     /// It was told that its node was removed.
@@ -115,6 +116,10 @@ pub(crate) struct Stream {
     pub(crate) arriving: Option<Shared<Arriving>>,
     /// The agent reports nothing else before its claim is answered.
     pub(crate) claiming: bool,
+    /// Up to where pods were reported; `None`: all have to be.
+    pub(crate) reported: Option<u64>,
+    /// What was given back has been told.
+    pub(crate) owed: bool,
 }
 
 /// A frame of an agent's.
@@ -122,6 +127,7 @@ pub(crate) struct Stream {
 pub(crate) enum Up {
     Want { have: u32 },
     LetGo(Vec<BlockId>),
+    Pods { pods: Pods, seq: u64 },
     Claim(Shared<Vec<agent::Claim>>),
 }
 
@@ -178,6 +184,8 @@ pub enum Action {
     Break(u8),
     /// An agent asks for a block.
     Want(u8),
+    /// An agent reports its pods.
+    Report(u8),
     /// A pod is started, with an address of a block.
     Start(u8, u8),
     /// The pods of a block end.

@@ -10,13 +10,14 @@ fn explore() {
         nodes: get("NODES", 2),
         hosts: get("HOSTS", 0),
         blocks: get("BLOCKS", 2),
+        in_flight: get("FLIGHT", 1),
         left: Left {
             joins: get("JOINS", 0),
             leases: get("LEASES", 1),
-            pods: get("PODS", 1),
+            pods: get("PODS", 0),
             ends: get("ENDS", 0),
-            returns: get("RETURNS", 1),
-            breaks: get("BREAKS", 1),
+            returns: get("RETURNS", 0),
+            breaks: get("BREAKS", 0),
             removals: get("REMOVALS", 0),
             admissions: get("ADMISSIONS", 0),
             restores: get("RESTORES", 1),
@@ -32,5 +33,12 @@ fn explore() {
     for (name, path) in checker.discoveries() {
         println!("== {name}: {} steps", path.clone().into_actions().len());
         println!("{:?}", path.into_actions());
+    }
+}
+#[test]
+fn first() {
+    let protocol = Protocol::new(Size { servers: 1, nodes: 2, hosts: 0, blocks: 2, in_flight: 1, left: Left::default() });
+    for world in protocol.init_states() {
+        println!("{world:#?}");
     }
 }
