@@ -16,7 +16,7 @@ use crate::check;
 use crate::shared::{Memo, Shared};
 use crate::told;
 use crate::store::{Ask, Pod, Pods, Rows, key, number};
-use crate::world::{Action, Begin, Down, Late, Left, Machine, Server, Told, Up, World};
+use crate::world::{Action, Begin, Down, Late, Left, Machine, Server, Told, Up, Within, World};
 
 /// A mistake of the world's, to see that it is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub struct Size {
 pub struct Protocol {
     size: Size,
     pub(crate) planted: Option<Planted>,
-    pub(crate) decided: Memo<(Shared<Rows>, Option<u8>, Ask), (Shared<Rows>, Result<Outcome, Refusal>)>,
+    pub(crate) decided: Memo<(Shared<Rows>, Option<u8>, Option<Within>, Ask), (Shared<Rows>, Result<Outcome, Refusal>)>,
     pub(crate) gates: Memo<Shared<Rows>, Shared<Gate>>,
     pub(crate) standings: Memo<(Shared<Rows>, NodeId, u8), Standing>,
     pub(crate) begun: Memo<(Shared<Rows>, Shared<State>, NodeId), (Shared<Begin>, Option<Shown>)>,

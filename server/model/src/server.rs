@@ -19,7 +19,7 @@ use crate::model::{Planted, Protocol};
 use crate::shared::Shared;
 use crate::store::{Ask, CLUSTER, Rows, key, run};
 use crate::told;
-use crate::world::{Begin, Down, Machine, Server, Stream, Ticketed, Up, World};
+use crate::world::{Begin, Down, Machine, Server, Stream, Ticketed, Up, Within, World};
 
 /// The moment of everything but of what waits for the gate's patience.
 pub(crate) const NOW: Micros = 0;
@@ -74,10 +74,22 @@ impl World {
 
     /// A control plane has this decided and written.
     pub(crate) fn write(&mut self, protocol: &Protocol, server: u8, ask: Ask) -> Result<Outcome, Refusal> {
+        self.write_within(protocol, server, None, ask)
+    }
+
+    /// The same, in the history that holds what the control plane last saw.
+    fn write_told(&mut self, protocol: &Protocol, server: u8, ask: Ask) -> Result<Outcome, Refusal> {
+        let within = self.servers[usize::from(server)].view.clone();
+        self.write_within(protocol, server, Some(within), ask)
+    }
+
+    fn write_within(&mut self, protocol: &Protocol, server: u8, within: Option<Shared<Rows>>, ask: Ask) -> Result<Outcome, Refusal> {
         self.look(protocol, server);
+        // One that is held makes no difference.
+        let within = within.filter(|within| !self.store.holds(within)).map(|within| Within(within.point()));
         let begins = (!self.servers[usize::from(server)].begun).then_some(self.runs + 1);
-        let (rows, answer) = protocol.decided.get((self.store.clone(), begins, ask), |(rows, begins, ask)| {
-            let (rows, answer) = rows.ask(begins.map(run), ask);
+        let (rows, answer) = protocol.decided.get((self.store.clone(), begins, within, ask), |(rows, begins, within, ask)| {
+            let (rows, answer) = rows.ask(begins.map(run), within.map(|within| within.0), ask);
             (Shared::new(rows), answer)
         });
         if rows != self.store {
@@ -170,23 +182,23 @@ impl World {
             Up::Want { have } => {
                 let waits = self.servers[usize::from(server)].waits(Some(node));
                 if !waits || protocol.planted == Some(Planted::NoGate) {
-                    let _ = self.write(protocol, server, Ask::Lease { node, have });
+                    let _ = self.write_told(protocol, server, Ask::Lease { node, have });
                 }
                 None
             }
             Up::LetGo(blocks) => {
-                let _ = self.write(protocol, server, Ask::Return { node, blocks });
+                let _ = self.write_told(protocol, server, Ask::Return { node, blocks });
                 None
             }
             Up::Pods { pods, seq } => {
-                let _ = self.write(protocol, server, Ask::Pods { node, pods, seq });
+                let _ = self.write_told(protocol, server, Ask::Pods { node, pods, seq });
                 None
             }
             Up::Claim(parts) => {
                 let claim = claim(&self.servers[usize::from(server)].view, node, shown?, &parts);
                 let decided = match claim {
                     Some(claim) => {
-                        let claimed = self.write(protocol, server, Ask::Claim(Shared::new(claim)));
+                        let claimed = self.write_told(protocol, server, Ask::Claim(Shared::new(claim)));
                         claimed.ok()?.revision
                     }
                     None => self.servers[usize::from(server)].view.head,
@@ -234,7 +246,7 @@ impl World {
         if here.waits(own.map(|node| node.id)) {
             return None;
         }
-        let joined = self.write(protocol, server, Ask::Join(number)).ok()?;
+        let joined = self.write_told(protocol, server, Ask::Join(number)).ok()?;
         Some(joined.made::<Node>()?.id)
     }
 

@@ -200,10 +200,15 @@ impl Rows {
         self.history.holds(other.point(), self.head)
     }
 
-    /// Decides; what is stored then, and the outcome. `begins` is the run that has not committed yet.
-    pub(crate) fn ask(&self, begins: Option<Incarnation>, ask: &Ask) -> (Self, Result<Outcome, Refusal>) {
+    /// Decides; what is stored then, and the outcome. `begins` is the run that has not committed yet, and `within` a point
+    /// of the history that is meant.
+    pub(crate) fn ask(&self, begins: Option<Incarnation>, within: Option<Point>, ask: &Ask) -> (Self, Result<Outcome, Refusal>) {
         let Ask::Join(machine) = ask else {
-            return self.decide(begins, &Request::system(command(ask)));
+            let request = Request {
+                within,
+                ..Request::system(command(ask))
+            };
+            return self.decide(begins, &request);
         };
         let (with_token, made) = self.decide(begins, &Request::system(token()));
         let Some(token) = made.ok().and_then(Outcome::made::<JoinToken>) else {
@@ -216,7 +221,14 @@ impl Rows {
             address: [10, 0, 0, 10 + machine].into(),
             key_hash: key(*machine),
         };
-        with_token.decide(None, &Request::host(join))
+        let request = Request {
+            within,
+            ..Request::host(join)
+        };
+        match with_token.decide(None, &request) {
+            (_, Err(refusal)) => (self.clone(), Err(refusal)),
+            decided => decided,
+        }
     }
 
     /// As the writer does, one command a batch.

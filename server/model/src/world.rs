@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 
 use portolan_agent::desired::{Arriving, State};
+use portolan_core::history::Point;
 use portolan_core::model::Tickets;
 use portolan_core::protocol::gate::Gate;
 use portolan_core::protocol::leases::Shown;
@@ -13,6 +14,16 @@ use portolan_wire::agent::{self, Progress, Snapshot, Welcome};
 
 use crate::shared::Shared;
 use crate::store::{Pods, Rows};
+
+/// A point of the history that is meant, hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Within(pub(crate) Point);
+
+impl Hash for Within {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.0.incarnation, self.0.revision).hash(state);
+    }
+}
 
 /// What of each kind may still happen. What is not bounded by this ends by itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]

@@ -28,7 +28,7 @@ fn explore() {
     };
     let start = std::time::Instant::now();
     let protocol = Protocol::new(size);
-    let checker = protocol.checker().target_state_count(get("MAX", 0) as usize * 1_000_000 + 20_000_000).spawn_bfs().join();
+    let checker = protocol.checker().finish_when(if get("ALL",0)==1 { stateright::HasDiscoveries::All } else { stateright::HasDiscoveries::AnyFailures }).target_state_count(get("MAX", 0) as usize * 1_000_000 + 20_000_000).spawn_bfs().join();
     println!("{} unique, {} states, depth {}, {:?}", checker.unique_state_count(), checker.state_count(), checker.max_depth(), start.elapsed());
     for (name, path) in checker.discoveries() {
         println!("== {name}: {} steps", path.clone().into_actions().len());

@@ -1,6 +1,7 @@
 //! Claims: what an agent holds of a history that was lost, checked lease by lease and handed to the writer.
 
 use portolan_core::command::{Claim, ClaimedNode, Command, Request};
+use portolan_core::history::Point;
 use portolan_core::protocol::leases::{Lease, Shown};
 use portolan_shared::check;
 use portolan_shared::ids::{BlockId, NodeId};
@@ -89,7 +90,7 @@ impl Claiming {
 
     /// Records the claim; the answer says up to which revision it is decided. `None` if the store cannot write: the agent
     /// must then claim again.
-    pub(super) async fn record(self, hub: &Hub, identity: &Identity) -> Option<Bytes> {
+    pub(super) async fn record(self, hub: &Hub, identity: &Identity, within: Point) -> Option<Bytes> {
         let node = identity.node;
         let revision = match self.command(hub, identity) {
             None => {
@@ -98,7 +99,8 @@ impl Claiming {
             }
             Some(claim) => {
                 let (blocks, shown) = (claim.blocks.len(), claim.shown);
-                match hub.control.write(Request::agent(node, Command::Claim(claim))).await {
+                let request = Request::agent(node, Command::Claim(claim)).within(within);
+                match hub.control.write(request).await {
                     Ok(outcome) => {
                         let found = outcome.objects.len();
                         tracing::warn!(%node, shown, blocks, found, "a node has shown that the store had another history");

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portolan_core::command::{Command, NodeReport, Request};
+use portolan_core::history::Point;
 use portolan_core::model::{Exception, Loss, Micros, NodeStatus, Revision, Tickets};
 use portolan_core::protocol::gate::Gate;
 use portolan_core::protocol::tickets::{self, Shown};
@@ -128,6 +129,15 @@ impl Hub {
             tickets: None,
             copied: None,
         }
+    }
+
+    /// Where the store is, unless another history has taken the place of that which a stream began in:
+    /// [`Control::histories`] was `histories` then.
+    pub(super) fn within(&self, histories: u64) -> Option<Point> {
+        self.control.read(|view| {
+            let same = self.control.histories() == histories;
+            same.then(|| view.point(view.head()))
+        })
     }
 
     /// A node has shown which history it has, and what it holds of another.

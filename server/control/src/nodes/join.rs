@@ -70,6 +70,8 @@ async fn join(hub: &Hub, request: &JoinRequest) -> Result<Joined, Refused> {
     let key_hash = requested.key_hash();
 
     hub.control.current().await.map_err(|refusal| refused(&refusal))?;
+    // Taken before the gate is asked: what it says counts in this history alone.
+    let within = hub.control.read(|view| view.point(view.head()));
     let address = hub
         .control
         .read(|view| choose(view, token, &key_hash, &addresses))
@@ -84,7 +86,7 @@ async fn join(hub: &Hub, request: &JoinRequest) -> Result<Joined, Refused> {
         address,
         key_hash,
     };
-    let (node, cluster) = match hub.control.write(Request::host(command)).await {
+    let (node, cluster) = match hub.control.write(Request::host(command).within(within)).await {
         Ok(outcome) => {
             let node = outcome
                 .made::<Node>()
