@@ -5,7 +5,7 @@ use portolan_core::protocol::standing::Standing;
 use stateright::Property;
 
 use crate::model::Protocol;
-use crate::store::{key, number};
+use crate::store::{Rows, key, number};
 use crate::world::{Machine, World};
 
 pub(crate) fn properties() -> Vec<Property<Protocol>> {
@@ -66,7 +66,8 @@ fn is_settled(protocol: &Protocol, world: &World, machine: &Machine) -> bool {
 
 fn is_named(world: &World, machine: &Machine) -> bool {
     machine.pods.keys().all(|&block| {
-        let leased = world.store.blocks().any(|lease| number(lease.cidr) == block && Some(lease.node) == machine.node);
+        let own = |node| world.store.nodes().any(|known| known.id == node && known.machine() == Some(key(machine.number)));
+        let leased = world.store.blocks().any(|lease| number(lease.cidr) == block && own(lease.node));
         let mut held = world.store.quarantined();
         let disputed = |epoch: &portolan_core::kinds::epochs::Epoch| epoch.disputes.iter().any(|dispute| number(dispute.cidr) == block);
         leased
@@ -75,17 +76,15 @@ fn is_named(world: &World, machine: &Machine) -> bool {
     })
 }
 
-/// Whether what a machine holds that the store does not know as a node has been heard of by a machine that it knows.
-pub(crate) fn heard_of(protocol: &Protocol, world: &World) -> bool {
-    let known = |machine: &&Machine| world.store.nodes().any(|node| Some(node.id) == machine.node);
-    let unknown = world.machines.iter().filter(|machine| !known(machine));
-    unknown.into_iter().all(|machine| {
-        protocol.own(machine).iter().all(|(id, _)| {
-            let heard = |other: &Machine| {
-                let desired = other.node.map(|node| other.desired.desired(node));
-                desired.is_some_and(|desired| desired.remote_blocks.iter().any(|block| block.id == *id))
-            };
-            world.machines.iter().filter(known).any(|other| other.on && !other.removed && heard(other))
-        })
+/// Whether each lease to a node that is not in a copy of the database has been heard of by a machine that is.
+pub(crate) fn heard_of(world: &World, copy: &Rows) -> bool {
+    let known = |machine: &&Machine| copy.nodes().any(|node| Some(node.id) == machine.node);
+    let mut unknown = world.store.blocks().filter(|block| copy.nodes().all(|node| node.id != block.node));
+    unknown.all(|lease| {
+        let heard = |other: &Machine| {
+            let desired = other.node.map(|node| other.desired.desired(node));
+            desired.is_some_and(|desired| desired.remote_blocks.iter().any(|block| block.id == lease.id))
+        };
+        world.machines.iter().filter(known).any(|other| other.on && !other.removed && heard(other))
     })
 }

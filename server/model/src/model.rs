@@ -167,12 +167,20 @@ impl Protocol {
             machine.stream = None;
             return Some(());
         };
+        let regained = match stream.claiming && !after.claiming {
+            true => machine.desired.regained(&after.desired, machine.node?),
+            false => Vec::new(),
+        };
         machine.desired = after.desired;
         stream.arriving = Some(after.arriving);
         stream.claiming = after.claiming;
         stream.up.extend(after.claim.map(Up::Claim));
         let own: BTreeSet<BlockId> = self.own(&world.machines[at]).into_iter().map(|(id, _)| id).collect();
-        world.machines[at].given_back.retain(|block| own.contains(block));
+        let machine = &mut world.machines[at];
+        machine.given_back.retain(|block| own.contains(block));
+        let empty = regained.iter().filter(|block| !machine.pods.contains_key(&number(block.prefix)));
+        let empty: Vec<BlockId> = empty.map(|block| block.id).collect();
+        machine.given_back.extend(empty);
         Some(())
     }
 
@@ -437,11 +445,12 @@ impl Model for Protocol {
             }
             Action::Restore => {
                 spend(&mut left.restores)?;
-                world.store = world.copy.clone()?;
+                let copy = world.copy.clone()?;
                 // What nobody else has heard of cannot be known again: that risk is said in words.
-                if !check::heard_of(self, &world) {
+                if !check::heard_of(&world, &copy) {
                     return None;
                 }
+                world.store = copy;
             }
             Action::Look(server) => world.look(self, server),
             Action::Restart(server) => {
