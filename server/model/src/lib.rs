@@ -16,12 +16,16 @@
 
 mod agent;
 mod check;
+mod look;
 mod model;
 mod server;
 mod shared;
+mod sizes;
 mod store;
 mod told;
 mod world;
 
+pub use look::{Outcome, look};
 pub use model::{Planted, Protocol, Size};
+pub use sizes::{FULL, Named, SMALL};
 pub use world::{Action, Left, World};

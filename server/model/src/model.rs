@@ -9,14 +9,18 @@ use portolan_core::protocol::leases::Shown;
 use portolan_core::protocol::standing::Standing;
 use portolan_shared::ids::{BlockId, NodeId};
 use portolan_shared::refusal::Refusal;
+use portolan_wire::agent::Claim;
 use stateright::{Model, Property};
 
 use crate::agent::Session;
 use crate::check;
 use crate::shared::{Memo, Shared};
-use crate::told;
 use crate::store::{Ask, Pod, Pods, Rows, key, number};
+use crate::told;
 use crate::world::{Action, Begin, Down, Late, Left, Machine, Server, Told, Up, Within, World};
+
+/// Most tickets that a machine is given.
+const MOST_TICKETS: u64 = 5;
 
 /// A mistake of the world's, to see that it is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +31,9 @@ pub enum Planted {
     NoQuarantine,
     /// A pod is given an address of a block that was given back.
     GivesOn,
-    /// A state of another history counts before what it lacks is claimed.
+    /// A block that another history leases to a node which had let go of it is used.
+    KeepsWhatCameBack,
+    /// What a state of another history lacks is not claimed.
     NoClaim,
 }
 
@@ -107,7 +113,9 @@ impl Protocol {
 
     /// Blocks, by number, that pods of a machine have addresses of or may be given.
     pub(crate) fn live(&self, machine: &Machine) -> u8 {
-        self.usable(machine).iter().fold(machine.used(), |bits, (_, block)| bits | 1 << block)
+        self.usable(machine)
+            .iter()
+            .fold(machine.used(), |bits, (_, block)| bits | 1 << block)
     }
 
     /// Blocks that pods may be given addresses of.
@@ -154,15 +162,17 @@ impl Protocol {
             Down::Begin(_, begin) => Down::Begin(0, begin),
             told => told,
         };
-        let after = self.sessions.get((machine.desired.clone(), before, told), |(desired, before, told)| {
-            let after = match (told, before) {
-                (Down::Begin(_, begin), _) => Session::begin(desired, begin),
-                (Down::Change(told), Some(session)) => session.told(None, told),
-                (Down::Ack(revision, told), Some(session)) => session.told(Some(*revision), told),
-                (Down::Change(_) | Down::Ack(..), None) | (Down::Refused(_), _) => return None,
-            };
-            after.ok()
-        });
+        let after = self
+            .sessions
+            .get((machine.desired.clone(), before, told), |(desired, before, told)| {
+                let after = match (told, before) {
+                    (Down::Begin(_, begin), _) => Session::begin(desired, begin),
+                    (Down::Change(told), Some(session)) => session.told(None, told),
+                    (Down::Ack(revision, told), Some(session)) => session.told(Some(*revision), told),
+                    (Down::Change(_) | Down::Ack(..), None) | (Down::Refused(_), _) => return None,
+                };
+                after.ok()
+            });
         let Some(after) = after else {
             machine.stream = None;
             return Some(());
@@ -174,19 +184,28 @@ impl Protocol {
         machine.desired = after.desired;
         stream.arriving = Some(after.arriving);
         stream.claiming = after.claiming;
-        stream.up.extend(after.claim.map(Up::Claim));
+        let claim = match self.planted {
+            Some(Planted::NoClaim) => after.claim.map(|_| Shared::new(vec![Claim::default()])),
+            _ => after.claim,
+        };
+        stream.up.extend(claim.map(Up::Claim));
         let own: BTreeSet<BlockId> = self.own(&world.machines[at]).into_iter().map(|(id, _)| id).collect();
         let machine = &mut world.machines[at];
         machine.given_back.retain(|block| own.contains(block));
-        let empty = regained.iter().filter(|block| !machine.pods.contains_key(&number(block.prefix)));
+        let empty = regained
+            .iter()
+            .filter(|block| !machine.pods.contains_key(&number(block.prefix)));
         let empty: Vec<BlockId> = empty.map(|block| block.id).collect();
-        machine.given_back.extend(empty);
+        if self.planted != Some(Planted::KeepsWhatCameBack) {
+            machine.given_back.extend(empty);
+        }
         Some(())
     }
 
     /// Whether an agent may report.
     fn reports(machine: &Machine) -> bool {
-        let ready = |stream: &crate::world::Stream| stream.arriving.is_some() && !stream.claiming && stream.up.is_empty();
+        let ready =
+            |stream: &crate::world::Stream| stream.arriving.is_some() && !stream.claiming && stream.up.is_empty();
         machine.on && !machine.removed && machine.stream.as_ref().is_some_and(ready)
     }
 }
@@ -314,7 +333,11 @@ impl Model for Protocol {
             }
         }
         actions.extend((0_u8..).zip(&world.late).map(|(at, _)| Action::Late(at)));
-        actions.extend((0_u8..).zip(world.store.quarantined()).map(|(at, _)| Action::Release(at)));
+        actions.extend(
+            (0_u8..)
+                .zip(world.store.quarantined())
+                .map(|(at, _)| Action::Release(at)),
+        );
         if left.restores > 0 {
             actions.push(Action::Restore);
         }
@@ -366,7 +389,11 @@ impl Model for Protocol {
             Action::Want(at) => {
                 spend(&mut left.leases)?;
                 let have = self.own(&world.machines[usize::from(at)]).len() as u32;
-                world.machines[usize::from(at)].stream.as_mut()?.up.push(Up::Want { have });
+                world.machines[usize::from(at)]
+                    .stream
+                    .as_mut()?
+                    .up
+                    .push(Up::Want { have });
             }
             Action::Report(at) => {
                 let machine = &mut world.machines[usize::from(at)];
@@ -474,6 +501,12 @@ impl Model for Protocol {
             }
         }
         (world != *before).then_some(world)
+    }
+
+    /// Two machines with one identity may take each other's place without end where no answer arrives.
+    fn within_boundary(&self, world: &World) -> bool {
+        let given = world.servers.iter().flat_map(|server| server.given.values());
+        given.into_iter().all(|tickets| tickets.0.given <= MOST_TICKETS)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

@@ -12,8 +12,8 @@ use portolan_core::protocol::tickets;
 use portolan_shared::ids::{BlockId, NodeId};
 use portolan_shared::refusal::Refusal;
 use portolan_wire::agent::{self, Welcome};
-use portolan_wire::{PROTOCOL, SPANS, field};
 use portolan_wire::item::{Items, read};
+use portolan_wire::{PROTOCOL, SPANS, field};
 
 use crate::model::{Planted, Protocol};
 use crate::shared::Shared;
@@ -30,15 +30,16 @@ impl Server {
         Self {
             view: store.clone(),
             begun: false,
-            gate: protocol.gates.get(store.clone(), |rows| Shared::new(Gate::new(0, &rows.view(), NOW))),
+            gate: protocol
+                .gates
+                .get(store.clone(), |rows| Shared::new(Gate::new(0, &rows.view(), NOW))),
             given: BTreeMap::new(),
         }
     }
 
     /// Whether a lease has to wait, to a node that may be this one.
     fn waits(&self, own: Option<NodeId>) -> bool {
-        let exists = |id| self.view.nodes().any(|node| node.id == id);
-        !self.gate.waits_for(CLUSTER, own, exists, NOW).is_empty()
+        !self.gate.waits_for(CLUSTER, own, NOW).is_empty()
     }
 
     fn shown(&mut self, node: NodeId) {
@@ -83,15 +84,26 @@ impl World {
         self.write_within(protocol, server, Some(within), ask)
     }
 
-    fn write_within(&mut self, protocol: &Protocol, server: u8, within: Option<Shared<Rows>>, ask: Ask) -> Result<Outcome, Refusal> {
+    fn write_within(
+        &mut self,
+        protocol: &Protocol,
+        server: u8,
+        within: Option<Shared<Rows>>,
+        ask: Ask,
+    ) -> Result<Outcome, Refusal> {
         self.look(protocol, server);
         // One that is held makes no difference.
-        let within = within.filter(|within| !self.store.holds(within)).map(|within| Within(within.point()));
+        let within = within
+            .filter(|within| !self.store.holds(within))
+            .map(|within| Within(within.point()));
         let begins = (!self.servers[usize::from(server)].begun).then_some(self.runs + 1);
-        let (rows, answer) = protocol.decided.get((self.store.clone(), begins, within, ask), |(rows, begins, within, ask)| {
-            let (rows, answer) = rows.ask(begins.map(run), within.map(|within| within.0), ask);
-            (Shared::new(rows), answer)
-        });
+        let (rows, answer) = protocol.decided.get(
+            (self.store.clone(), begins, within, ask),
+            |(rows, begins, within, ask)| {
+                let (rows, answer) = rows.ask(begins.map(run), within.map(|within| within.0), ask);
+                (Shared::new(rows), answer)
+            },
+        );
         if rows != self.store {
             self.runs = begins.unwrap_or(self.runs);
             self.store = rows;
@@ -108,11 +120,15 @@ impl World {
 
     /// Who a machine is to a control plane.
     pub(crate) fn standing(&self, protocol: &Protocol, server: u8, machine: &Machine) -> Standing {
-        let Some(node) = machine.node else { return Standing::Unknown };
+        let Some(node) = machine.node else {
+            return Standing::Unknown;
+        };
         let view = self.servers[usize::from(server)].view.clone();
-        protocol.standings.get((view, node, machine.number), |(rows, node, number)| {
-            Standing::of(&rows.view(), CLUSTER, *node, key(*number))
-        })
+        protocol
+            .standings
+            .get((view, node, machine.number), |(rows, node, number)| {
+                Standing::of(&rows.view(), CLUSTER, *node, key(*number))
+            })
     }
 
     /// An agent says hello.
@@ -129,18 +145,25 @@ impl World {
             }
             Standing::Waits | Standing::Unknown => return,
         }
-        let Some(ticket) = self.ticket(protocol, server, node, &machine) else { return };
+        let Some(ticket) = self.ticket(protocol, server, node, &machine) else {
+            return;
+        };
         let view = self.servers[usize::from(server)].view.clone();
-        let (begin, shown) = protocol.begun.get((view.clone(), machine.desired.clone(), node), |(rows, desired, node)| {
-            let (begin, shown) = begin(rows, desired, *node);
-            (Shared::new(begin), shown)
-        });
+        let (begin, shown) = protocol.begun.get(
+            (view.clone(), machine.desired.clone(), node),
+            |(rows, desired, node)| {
+                let (begin, shown) = begin(rows, desired, *node);
+                (Shared::new(begin), shown)
+            },
+        );
         if shown.is_none() {
             self.servers[usize::from(server)].shown(node);
         }
         // Another stream of the node's there ends.
         for other in &mut self.machines {
-            other.stream.take_if(|stream| stream.server == server && other.node == Some(node));
+            other
+                .stream
+                .take_if(|stream| stream.server == server && other.node == Some(node));
         }
         self.machines[at].stream = Some(Stream {
             server,
@@ -161,7 +184,11 @@ impl World {
         let status = self.store.all::<NodeStatus>().find(|status| status.node == node);
         let here = &mut self.servers[usize::from(server)];
         let known: Tickets = here.given.get(&key(machine.number)).copied().unwrap_or_default().0;
-        let known = status.as_ref().map(|status| status.tickets).unwrap_or_default().max(known);
+        let known = status
+            .as_ref()
+            .map(|status| status.tickets)
+            .unwrap_or_default()
+            .max(known);
         match tickets::look(known, machine.ticket) {
             tickets::Shown::Machine(tickets) => {
                 here.given.insert(key(machine.number), Ticketed(tickets));
@@ -177,7 +204,14 @@ impl World {
     }
 
     /// A control plane reads a frame. The answer to a claim, if it is one that was recorded.
-    pub(crate) fn read(&mut self, protocol: &Protocol, server: u8, node: NodeId, shown: Option<Shown>, up: Up) -> Option<u64> {
+    pub(crate) fn read(
+        &mut self,
+        protocol: &Protocol,
+        server: u8,
+        node: NodeId,
+        shown: Option<Shown>,
+        up: Up,
+    ) -> Option<u64> {
         match up {
             Up::Want { have } => {
                 let waits = self.servers[usize::from(server)].waits(Some(node));
@@ -224,7 +258,9 @@ impl World {
         let server = stream.server;
         let standing = self.standing(protocol, server, machine);
         let view = self.servers[usize::from(server)].view.clone();
-        let Some(stream) = &mut self.machines[usize::from(number)].stream else { return };
+        let Some(stream) = &mut self.machines[usize::from(number)].stream else {
+            return;
+        };
         if standing != Standing::Node {
             stream.ended = true;
             stream.down.push(Down::Refused(standing == Standing::Removed));
@@ -274,7 +310,9 @@ fn begin(rows: &Rows, desired: &portolan_agent::desired::State, node: NodeId) ->
         older: false,
         nothing: *desired.store() != told::STORE || desired.revision() == 0,
         revision: point.revision,
-        told: desired.position().is_some_and(|position| position.mark == told::mark(point)),
+        told: desired
+            .position()
+            .is_some_and(|position| position.mark == told::mark(point)),
     };
     let current = desired.digest() == told::items(rows).digest();
     let needs = resume(has, view.holds(point), current, view.cluster_revision(CLUSTER));

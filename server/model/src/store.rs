@@ -69,11 +69,25 @@ pub(crate) struct Pod {
 pub(crate) enum Ask {
     /// An administrator makes a token, and a machine joins by it.
     Join(u8),
-    Lease { node: NodeId, have: u32 },
-    Return { node: NodeId, blocks: Vec<BlockId> },
+    Lease {
+        node: NodeId,
+        have: u32,
+    },
+    Return {
+        node: NodeId,
+        blocks: Vec<BlockId>,
+    },
     /// All pods, by block, and the newest number.
-    Pods { node: NodeId, pods: Pods, seq: u64 },
-    LetGo { node: NodeId, machine: [u8; 32], blocks: Vec<BlockId> },
+    Pods {
+        node: NodeId,
+        pods: Pods,
+        seq: u64,
+    },
+    LetGo {
+        node: NodeId,
+        machine: [u8; 32],
+        blocks: Vec<BlockId>,
+    },
     Claim(Shared<Claim>),
     Remove(NodeId),
     Admit(NodeId),
@@ -202,7 +216,12 @@ impl Rows {
 
     /// Decides; what is stored then, and the outcome. `begins` is the run that has not committed yet, and `within` a point
     /// of the history that is meant.
-    pub(crate) fn ask(&self, begins: Option<Incarnation>, within: Option<Point>, ask: &Ask) -> (Self, Result<Outcome, Refusal>) {
+    pub(crate) fn ask(
+        &self,
+        begins: Option<Incarnation>,
+        within: Option<Point>,
+        ask: &Ask,
+    ) -> (Self, Result<Outcome, Refusal>) {
         let Ask::Join(machine) = ask else {
             let request = Request {
                 within,

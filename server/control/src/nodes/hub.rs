@@ -152,7 +152,7 @@ impl Hub {
     /// Nodes of a cluster that have to show what they hold before a block is leased in it, to `own`.
     pub(super) fn lease_waits_for(&self, cluster: ClusterId, own: Option<NodeId>) -> Vec<NodeId> {
         let now = self.control.now();
-        self.at_gate(|gate, view| gate.waits_for(cluster, own, |node| view.node(node).is_some(), now))
+        self.at_gate(|gate, _| gate.waits_for(cluster, own, now))
     }
 
     /// Asks the nodes of a cluster that have a stream here for blocks that they do not need: all but the one that wants one.

@@ -189,8 +189,8 @@ fn leases_wait(hub: &Hub, token: JoinTokenId, key_hash: &[u8; 32]) -> Option<Ref
     })?;
     let waits = hub.lease_waits_for(cluster, own);
     let names = hub.control.read(|view| {
-        let names = waits.iter().filter_map(|id| view.node(*id));
-        names.map(|node| node.name.clone()).collect::<Vec<_>>().join(", ")
+        let name = |id: &NodeId| view.node(*id).map_or_else(|| id.to_string(), |node| node.name.clone());
+        waits.iter().map(name).collect::<Vec<_>>().join(", ")
     });
     (!waits.is_empty()).then(|| Refused {
         code: "leases.wait".to_owned(),

@@ -405,9 +405,9 @@ impl<'a> Stream<'a> {
                 let Some(report) = whole else { return Ok(()) };
                 let report = reports_in::pods(report).map_err(|error| malformed(&error.to_string()))?;
                 let (hub, node) = (Arc::clone(self.hub), self.node);
-                self.pending = Some(Box::pin(
-                    async move { reports_in::record_pods(&hub, node, within, report).await },
-                ));
+                self.pending = Some(Box::pin(async move {
+                    reports_in::record_pods(&hub, node, within, report).await
+                }));
                 Ok(())
             }
             In::Blocks(request) => {
@@ -434,7 +434,9 @@ impl<'a> Stream<'a> {
             In::LetGo(let_go) => {
                 let blocks = reports_in::blocks(&let_go).map_err(|error| malformed(&error.to_string()))?;
                 let (hub, node) = (Arc::clone(self.hub), self.node);
-                self.pending = Some(Box::pin(async move { reports_in::give_back(&hub, node, within, blocks).await }));
+                self.pending = Some(Box::pin(async move {
+                    reports_in::give_back(&hub, node, within, blocks).await
+                }));
                 Ok(())
             }
             In::Renew(request) => {

@@ -8,8 +8,8 @@ use portolan_shared::v1::Through;
 use uuid::Uuid;
 
 use super::Command;
-use crate::history::Point;
 use crate::access::Scope;
+use crate::history::Point;
 use crate::model::{Object, Revision, Stored};
 
 /// Who asks, for the change table and for rights that depend on objects.

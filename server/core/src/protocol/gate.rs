@@ -53,12 +53,12 @@ impl Gate {
         }
     }
 
-    /// Nodes of a cluster that a lease to this one waits for. `exists`: a node that is removed is not awaited any more.
+    /// Nodes of a cluster that a lease to this one waits for. One that is removed meanwhile is awaited all the same: what the
+    /// store had lost of its leases nobody else may know.
     pub fn waits_for(
         &self,
         cluster: ClusterId,
         own: Option<NodeId>,
-        exists: impl Fn(NodeId) -> bool,
         now: Micros,
     ) -> Vec<NodeId> {
         // A clock that was set back must not keep it closed.
@@ -66,7 +66,7 @@ impl Gate {
             return Vec::new();
         }
         let awaited = self.awaited.get(&cluster).into_iter().flatten().copied();
-        awaited.filter(|node| Some(*node) != own && exists(*node)).collect()
+        awaited.filter(|node| Some(*node) != own).collect()
     }
 }
 
@@ -85,14 +85,13 @@ mod tests {
         };
         let mut gate = closed();
         let waits = |gate: &Gate, own, now| {
-            let mut waits = gate.waits_for(cluster, own, |_| true, now);
+            let mut waits = gate.waits_for(cluster, own, now);
             waits.sort();
             waits
         };
         assert_eq!(waits(&gate, None, 100), [one, two]);
         assert_eq!(waits(&gate, Some(one), 100), [two], "nobody waits for itself");
-        assert_eq!(gate.waits_for(cluster, None, |node| node == one, 100), [one]);
-        assert_eq!(gate.waits_for(ClusterId::from_bytes([8; 16]), None, |_| true, 100), []);
+        assert_eq!(gate.waits_for(ClusterId::from_bytes([8; 16]), None, 100), []);
         gate.shown(cluster, one);
         assert_eq!(waits(&gate, None, 99 + LONGEST), [two]);
         assert_eq!(waits(&gate, None, 100 + LONGEST), []);
