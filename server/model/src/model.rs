@@ -439,9 +439,10 @@ impl Model for Protocol {
                 spend(&mut left.joins)?;
                 let node = world.join(self, at, server)?;
                 let machine = &mut world.machines[usize::from(at)];
-                machine.node = Some(node);
-                machine.desired = Shared::new(State::default());
-                machine.given_back.clear();
+                if machine.node.replace(node) != Some(node) {
+                    machine.desired = Shared::new(State::default());
+                    machine.given_back.clear();
+                }
                 machine.removed = false;
             }
             Action::Remove(at) => {
