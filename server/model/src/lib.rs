@@ -25,7 +25,7 @@ mod store;
 mod told;
 mod world;
 
-pub use look::{Outcome, look};
+pub use look::{Outcome, look, look_deep};
 pub use model::{Planted, Protocol, Size};
 pub use sizes::{FULL, Named, SMALL};
 pub use world::{Action, Left, World};

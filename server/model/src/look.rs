@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 
-use stateright::{Checker as _, HasDiscoveries, Model as _, Property};
+use stateright::{Checker, Expectation, HasDiscoveries, Model as _};
 
 use crate::check;
 use crate::model::Protocol;
@@ -35,26 +35,44 @@ impl Display for Outcome {
     }
 }
 
-/// Looks at all, on one thread, up to the first promise that is broken.
+/// Looks at all, on one thread, up to the first promise that is broken: by the shortest way.
 pub fn look(protocol: Protocol) -> Outcome {
-    let checker = protocol
-        .checker()
-        .finish_when(HasDiscoveries::AnyFailures)
-        .spawn_bfs()
-        .join();
+    outcome(
+        &protocol
+            .checker()
+            .finish_when(HasDiscoveries::AnyFailures)
+            .spawn_bfs()
+            .join(),
+    )
+}
+
+/// The same where worlds are too many to keep those that are not looked at yet: the way to a broken promise may be long.
+pub fn look_deep(protocol: Protocol) -> Outcome {
+    outcome(
+        &protocol
+            .checker()
+            .finish_when(HasDiscoveries::AnyFailures)
+            .spawn_dfs()
+            .join(),
+    )
+}
+
+fn outcome(checker: &impl Checker<Protocol>) -> Outcome {
     let discoveries = checker.discoveries();
-    let is_promise = |name: &str| {
-        check::properties().iter().any(|property: &Property<Protocol>| {
-            property.name == name && property.expectation == stateright::Expectation::Always
-        })
-    };
-    let broken = discoveries.iter().find(|(name, _)| is_promise(name));
+    let promises = check::properties()
+        .into_iter()
+        .filter(|property| property.expectation == Expectation::Always);
+    let promises: BTreeSet<&str> = promises.map(|property| property.name).collect();
+    let broken = discoveries.iter().find(|(name, _)| promises.contains(*name));
     Outcome {
         worlds: checker.unique_state_count(),
         ways: checker.state_count(),
         depth: checker.max_depth(),
         whole: broken.is_none() && checker.is_done(),
         broken: broken.map(|(name, way)| format!("{name}: not after {:?}", way.clone().into_actions())),
-        seen: discoveries.into_keys().filter(|name| !is_promise(name)).collect(),
+        seen: discoveries
+            .into_keys()
+            .filter(|name| !promises.contains(name))
+            .collect(),
     }
 }

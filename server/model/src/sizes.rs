@@ -30,6 +30,15 @@ const PAIR: Size = Size {
     left: NOTHING,
 };
 
+const TRIO: Size = Size {
+    servers: 2,
+    nodes: 3,
+    hosts: 0,
+    blocks: 4,
+    in_flight: 1,
+    left: NOTHING,
+};
+
 /// Those that end within a minute, unoptimised.
 pub const SMALL: &[Named] = &[
     (
@@ -116,4 +125,72 @@ pub const SMALL: &[Named] = &[
 ];
 
 /// The full size: two control planes, three nodes, four blocks.
-pub const FULL: &[Named] = &[];
+pub const FULL: &[Named] = &[
+    (
+        "a database is put back after a lease, and a connection breaks",
+        Size {
+            left: Left {
+                restores: 1,
+                leases: 1,
+                breaks: 1,
+                ..NOTHING
+            },
+            ..TRIO
+        },
+    ),
+    (
+        "it is put back to when another had a block that was given back since",
+        Size {
+            left: Left {
+                restores: 1,
+                leases: 1,
+                ends: 1,
+                returns: 1,
+                ..NOTHING
+            },
+            ..TRIO
+        },
+    ),
+    (
+        "a third joins, one is removed, a block is leased, the database is put back",
+        Size {
+            nodes: 2,
+            hosts: 1,
+            left: Left {
+                restores: 1,
+                joins: 1,
+                removals: 1,
+                leases: 1,
+                ..NOTHING
+            },
+            ..TRIO
+        },
+    ),
+    (
+        "a node that the copy lacks is found again, admitted, removed, and joins again",
+        Size {
+            nodes: 2,
+            hosts: 1,
+            left: Left {
+                restores: 1,
+                joins: 2,
+                removals: 1,
+                admissions: 1,
+                ..NOTHING
+            },
+            ..TRIO
+        },
+    ),
+    (
+        "a machine is copied, and the database is put back",
+        Size {
+            left: Left {
+                restores: 1,
+                clones: 1,
+                leases: 1,
+                ..NOTHING
+            },
+            ..TRIO
+        },
+    ),
+];
