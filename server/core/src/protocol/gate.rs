@@ -12,7 +12,7 @@ use crate::view::View;
 /// How long the gate waits for nodes that do not come, in microseconds: 30 s.
 pub const LONGEST: Micros = 30_000_000;
 
-/// The nodes that the view had when it was loaded and that have not shown their history since. One that has joined since
+/// The nodes that the view had when it was loaded, or shortly before, and that have not shown their history since. One that has joined since
 /// has its first lease from here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Gate {
@@ -28,6 +28,10 @@ impl Gate {
         let mut awaited: BTreeMap<ClusterId, BTreeSet<NodeId>> = BTreeMap::new();
         for node in view.nodes().filter(|node| node.key_hash.is_some()) {
             awaited.entry(node.cluster).or_default().insert(node.id);
+        }
+        // One that was removed since the store was put back is no node of the view's any more, and has shown nothing.
+        for removed in view.removed_since(now.saturating_sub(LONGEST)) {
+            awaited.entry(removed.cluster).or_default().insert(removed.node);
         }
         Self {
             histories,
@@ -55,12 +59,7 @@ impl Gate {
 
     /// Nodes of a cluster that a lease to this one waits for. One that is removed meanwhile is awaited all the same: what the
     /// store had lost of its leases nobody else may know.
-    pub fn waits_for(
-        &self,
-        cluster: ClusterId,
-        own: Option<NodeId>,
-        now: Micros,
-    ) -> Vec<NodeId> {
+    pub fn waits_for(&self, cluster: ClusterId, own: Option<NodeId>, now: Micros) -> Vec<NodeId> {
         // A clock that was set back must not keep it closed.
         if !(self.closed_at..self.closed_at + LONGEST).contains(&now) {
             return Vec::new();
@@ -72,7 +71,32 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
+    use portolan_shared::ids::ProjectId;
+
     use super::*;
+    use crate::kinds::removed_nodes::RemovedNode;
+    use crate::model::Object;
+
+    #[test]
+    fn it_waits_for_what_was_removed_just_before() {
+        let cluster = ClusterId::from_bytes([9; 16]);
+        let removed = |n: u8, removed_at| RemovedNode {
+            machine: [n; 32],
+            node: NodeId::from_bytes([n; 16]),
+            cluster,
+            project: ProjectId::from_bytes([1; 16]),
+            name: String::new(),
+            removed_at,
+        };
+        let mut view = View::default();
+        view.put(Object::from(removed(1, 100)));
+        view.put(Object::from(removed(2, 101)));
+        let gate = Gate::new(0, &view, 101 + LONGEST);
+        assert_eq!(
+            gate.waits_for(cluster, None, 101 + LONGEST),
+            [NodeId::from_bytes([2; 16])]
+        );
+    }
 
     #[test]
     fn it_opens_when_all_have_shown_or_after_its_time() {
