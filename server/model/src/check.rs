@@ -4,7 +4,7 @@ use portolan_core::model::NodeStatus;
 use portolan_core::protocol::standing::Standing;
 use stateright::Property;
 
-use crate::model::Protocol;
+use crate::protocol::Protocol;
 use crate::store::{Rows, key, number};
 use crate::world::{Machine, World};
 

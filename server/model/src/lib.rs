@@ -18,6 +18,7 @@ mod agent;
 mod check;
 mod look;
 mod model;
+mod protocol;
 mod server;
 mod shared;
 mod sizes;
@@ -26,6 +27,6 @@ mod told;
 mod world;
 
 pub use look::{Outcome, look, look_deep};
-pub use model::{Planted, Protocol, Size};
+pub use protocol::{Planted, Protocol, Size};
 pub use sizes::{FULL, Named, SMALL};
 pub use world::{Action, Left, World};

@@ -6,7 +6,7 @@ use std::fmt::{self, Display};
 use stateright::{Checker, Expectation, HasDiscoveries, Model as _};
 
 use crate::check;
-use crate::model::Protocol;
+use crate::protocol::Protocol;
 
 /// What was found in all orders of a world.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use portolan_wire::agent::{self, Welcome};
 use portolan_wire::item::{Items, read};
 use portolan_wire::{PROTOCOL, SPANS, field};
 
-use crate::model::{Planted, Protocol};
+use crate::protocol::{Planted, Protocol};
 use crate::shared::Shared;
 use crate::store::{Ask, CLUSTER, Rows, key, run};
 use crate::told;

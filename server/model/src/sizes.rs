@@ -1,6 +1,6 @@
 //! The worlds that are looked at: each with some of what may happen, so that all of its orders can be.
 
-use crate::model::Size;
+use crate::protocol::Size;
 use crate::world::Left;
 
 /// A world by name.

@@ -84,6 +84,7 @@ async fn what_was_asked_in_a_history_that_is_lost_is_not_decided_in_the_next() {
     let cluster = world.cluster("shop").await;
     let one = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
     let (world, copy) = world.backed_up().await;
+    drop(one.fresh(&world).await);
     Agent::joined(&world, cluster, "node-2", [10, 0, 0, 12]).await;
     let told = world.control.read(|view| view.point(view.head()));
     let world = world.put_back(&copy).await;
