@@ -127,40 +127,62 @@ pub const SMALL: &[Named] = &[
 /// The full size: two control planes, three nodes, four blocks.
 pub const FULL: &[Named] = &[
     (
-        "a database is put back after a lease, and a connection breaks",
+        "a database is put back after a lease",
         Size {
             left: Left {
                 restores: 1,
                 leases: 1,
-                breaks: 1,
                 ..NOTHING
             },
             ..TRIO
         },
     ),
     (
-        "it is put back to when another had a block that was given back since",
-        Size {
-            left: Left {
-                restores: 1,
-                leases: 1,
-                ends: 1,
-                returns: 1,
-                ..NOTHING
-            },
-            ..TRIO
-        },
-    ),
-    (
-        "a third joins, one is removed, a block is leased, the database is put back",
+        "a third joins, and the database is put back",
         Size {
             nodes: 2,
             hosts: 1,
             left: Left {
                 restores: 1,
                 joins: 1,
-                removals: 1,
+                admissions: 1,
+                ..NOTHING
+            },
+            ..TRIO
+        },
+    ),
+    (
+        "a machine is copied",
+        Size {
+            left: Left {
+                clones: 1,
                 leases: 1,
+                ..NOTHING
+            },
+            ..TRIO
+        },
+    ),
+    (
+        "a third joins, a block is leased, and the database is put back",
+        Size {
+            nodes: 2,
+            hosts: 1,
+            left: Left {
+                restores: 1,
+                joins: 1,
+                leases: 1,
+                ..NOTHING
+            },
+            ..TRIO
+        },
+    ),
+    (
+        "a block is leased, a node removed, and the database is put back",
+        Size {
+            left: Left {
+                restores: 1,
+                leases: 1,
+                removals: 1,
                 ..NOTHING
             },
             ..TRIO
@@ -182,12 +204,25 @@ pub const FULL: &[Named] = &[
         },
     ),
     (
-        "a machine is copied, and the database is put back",
+        "a database is put back after a lease, and a connection breaks",
         Size {
             left: Left {
                 restores: 1,
-                clones: 1,
                 leases: 1,
+                breaks: 1,
+                ..NOTHING
+            },
+            ..TRIO
+        },
+    ),
+    (
+        "it is put back to when another had a block that was given back since",
+        Size {
+            left: Left {
+                restores: 1,
+                leases: 1,
+                ends: 1,
+                returns: 1,
                 ..NOTHING
             },
             ..TRIO
