@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use portolan_core::command::{ClaimedNode, Outcome};
 use portolan_core::model::{Micros, Node, NodeStatus, Tickets};
-use portolan_core::protocol::gate::{Gate, LONGEST};
+use portolan_core::protocol::gate::Gate;
 use portolan_core::protocol::leases::{Lease, Shown};
 use portolan_core::protocol::resume::{Has, Resume, resume};
 use portolan_core::protocol::standing::Standing;
@@ -21,7 +21,7 @@ use crate::store::{Ask, CLUSTER, Rows, key, run};
 use crate::told;
 use crate::world::{Begin, Down, Machine, Server, Stream, Ticketed, Up, Within, World};
 
-/// The moment of everything but of what waits for the gate's patience.
+/// The moment of everything: the gate's patience does not end.
 pub(crate) const NOW: Micros = 0;
 
 impl Server {
@@ -50,8 +50,6 @@ impl Server {
         }
     }
 }
-
-const _: () = assert!(LONGEST > NOW);
 
 impl World {
     /// A control plane brings its view up to the store. One that saw another history begins anew.
