@@ -101,7 +101,7 @@ fn simulation() -> Result<Tally, Failed> {
         let mut sim = program(target_dir().join("release/portolan-sim"));
         sim.args(["--size", size, "--count", &count.to_string(), "--resume"])
             .arg(folder.join(size));
-        let held = succeeds(&mut sim.stdout(std::io::stderr()));
+        let held = succeeds(sim.stdout(std::io::stderr()));
         tally.passed += if held { count } else { 0 };
         tally.failed += u64::from(!held);
     }
@@ -112,7 +112,7 @@ fn simulation() -> Result<Tally, Failed> {
 fn model() -> Result<Tally, Failed> {
     run(cargo().args(["build", "--release", "--package", "portolan-model"]))?;
     let mut model = program(target_dir().join("release/portolan-model"));
-    let held = succeeds(&mut model.stdout(std::io::stderr()));
+    let held = succeeds(model.stdout(std::io::stderr()));
     Ok(Tally {
         passed: u64::from(held),
         failed: u64::from(!held),
