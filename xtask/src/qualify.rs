@@ -76,6 +76,11 @@ const PARTS: &[Part] = &[
         how: How::Check(planted),
     },
     Part {
+        name: "model",
+        what: "epochs, leases and claims in all orders of what may happen to two control planes, three nodes, four blocks",
+        how: How::Check(model),
+    },
+    Part {
         name: "dependencies",
         what: "the packages of the lock file: licences, versions, sources, advisories",
         how: How::Check(deny),
@@ -117,6 +122,18 @@ fn simulation() -> Result<Tally, Failed> {
         tally.failed += u64::from(!held);
     }
     Ok(tally)
+}
+
+/// Looks at all orders of the worlds of the full size.
+fn model() -> Result<Tally, Failed> {
+    run(cargo().args(["build", "--release", "--package", "portolan-model"]))?;
+    let mut model = program(target_dir().join("release/portolan-model"));
+    let held = read(&mut model, Stream::Out, |line| eprintln!("{line}"))?;
+    Ok(Tally {
+        passed: u64::from(held),
+        failed: u64::from(!held),
+        ..Tally::default()
+    })
 }
 
 /// Runs those named, or all.

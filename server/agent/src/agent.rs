@@ -144,15 +144,22 @@ impl Agent {
         outcome
     }
 
-    /// Runs as one node after another: a host that joins as another node begins anew.
+    /// Runs as one node after another: a host that joins as another node begins anew. One that joins again as the node that
+    /// it was keeps what it has heard: where the control plane was put back, it alone may know of others' leases.
     async fn live(&self) -> Result<(), RunError> {
+        let mut was = None;
         loop {
             let identity = self.identity().await?;
+            let node = identity.node();
+            if was.replace(node).is_some_and(|was| was != node) {
+                tracing::warn!("this host is another node now");
+                self.forget_desired()?;
+            }
             self.live_as(identity).await?;
         }
     }
 
-    /// Runs as this node, until the host becomes another.
+    /// Runs as this node, until the host joins again.
     async fn live_as(&self, identity: Identity) -> Result<(), RunError> {
         let own = identity.node();
         self.pods.set_removed(identity.is_removed());
@@ -194,10 +201,7 @@ impl Agent {
         tokio::select! {
             biased;
             _ = keeping => Ok(()),
-            () = connection => {
-                tracing::warn!("this host is another node now");
-                self.forget_desired()
-            }
+            () = connection => Ok(()),
         }
     }
 

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
+use crate::desired::State;
 use crate::identity::CERTIFICATE_LIFE;
 use crate::identity::testing::{Authority, Peer};
 use crate::kernel::fake::FakeKernel;
@@ -267,6 +268,16 @@ async fn a_removed_node_takes_a_new_token() {
     identity.note_removed(true).unwrap();
     rig.give_token(1);
     let agent = rig.open_with_file();
+    let snapshot = Snapshot {
+        revision: 7,
+        cluster: Some(Cluster {
+            id: vec![2; 16],
+            ..Cluster::default()
+        }),
+        ..Snapshot::default()
+    };
+    let heard_before = State::of_snapshot([7; 16], Vec::new(), snapshot).unwrap();
+    agent.desired_file().save(&heard_before).unwrap();
     let playing = async {
         parts(&rig, "node.removed").await;
         // Nobody has heard the token: it is tried again.
@@ -278,7 +289,11 @@ async fn a_removed_node_takes_a_new_token() {
         a_minute().await;
         parts(&rig, "node.removed").await;
         assert_eq!(rig.let_in().await.token_id[0], 2);
-        rig.connected().await;
+        let mut peer = rig.authority.accept().await;
+        let from_agent::Message::Hello(hello) = heard(&mut peer).await else {
+            panic!()
+        };
+        assert_eq!(hello.desired_revision, 7, "it is the same node, and knows what it knew");
         assert!(!agent.pods.usage().removed);
     };
     tokio::select! {

@@ -8,7 +8,7 @@ use portolan_wire::{CLAIM_PART, older};
 use super::{Id, Rejected, State};
 
 /// What a connection has told so far of the state that it brings.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Arriving {
     store: Id,
     history: Vec<Span>,

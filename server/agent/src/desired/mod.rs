@@ -106,6 +106,15 @@ impl State {
         self.items.all::<Block>().filter(|block| block.node_id == own).count()
     }
 
+    /// Blocks that another state leases to this node and this one does not. In a state of another history these are blocks
+    /// that the node had let go of, or that it never heard of: others may have been leased them since.
+    pub fn regained(&self, other: &Self, own: NodeId) -> Vec<OwnBlock> {
+        let had = self.desired(own).own_blocks;
+        let mut regained = other.desired(own).own_blocks;
+        regained.retain(|block| had.iter().all(|known| known.id != block.id));
+        regained
+    }
+
     /// Takes a commit's changes; false if they were known already.
     ///
     /// # Errors

@@ -345,6 +345,10 @@ fn a_state_of_another_history_counts_once_what_it_lacks_is_decided() {
     );
     assert_eq!(now.desired(OWN).remote_blocks.len(), 2, "nothing that runs is cut");
     assert_eq!(now.history(), welcome.history);
+    assert_eq!(have.regained(&now, OWN).len(), 0);
+    let regained = State::default().regained(&now, OWN);
+    let ids: Vec<u8> = regained.iter().map(|block| block.id.as_bytes()[0]).collect();
+    assert_eq!(ids, [10], "what the other state lacks");
     // From now on changes are of the state that is.
     let change = put(30, []);
     assert_eq!(arriving.change(change.clone()).unwrap(), Err(change));

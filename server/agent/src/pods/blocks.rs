@@ -1,7 +1,9 @@
 //! The blocks of addresses that this node leases: what pods are given of, and what is given back.
 
+use std::collections::BTreeSet;
 use std::io;
 
+use portolan_plan::OwnBlock;
 use portolan_shared::addr::Family;
 use portolan_shared::ids::BlockId;
 use tokio::sync::watch;
@@ -15,7 +17,9 @@ impl Pods {
         if state.network.as_ref() == Some(&network) {
             return;
         }
-        let leased = network.blocks.iter().map(|block| block.id).collect();
+        let mut leased: BTreeSet<BlockId> = network.blocks.iter().map(|block| block.id).collect();
+        state.declined.retain(|block| !leased.contains(block));
+        leased.extend(&state.declined);
         state.ledger.leased(&leased);
         state.set_blocks(&network);
         state.network = Some(network);
@@ -50,6 +54,24 @@ impl Pods {
         state.set_blocks(&network);
         blocks.extend(again);
         Ok(blocks)
+    }
+
+    /// Gives back, durably, those of some blocks that no pod has an address of, before this node is configured with them.
+    /// Waits for the disk.
+    ///
+    /// # Errors
+    /// If the log cannot be written.
+    pub fn decline_blocks(&self, blocks: &[OwnBlock]) -> io::Result<()> {
+        let mut state = self.state.lock();
+        let empty = blocks.iter().filter(|block| state.ledger.is_empty(&block.prefix));
+        let empty: Vec<BlockId> = empty.map(|block| block.id).collect();
+        if empty.is_empty() {
+            return Ok(());
+        }
+        self.heed_distrust(&mut state);
+        state.give_back(&empty)?;
+        state.declined.extend(empty);
+        Ok(())
     }
 
     /// Changes when pods are given something else, such as another block.

@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) held: BTreeMap<String, BTreeSet<IpAddr>>,
     /// Links were compared with the records.
     compared: bool,
+    /// Blocks that were given back before this node was configured with them.
+    pub(super) declined: BTreeSet<BlockId>,
 }
 
 impl State {
@@ -67,6 +69,7 @@ impl State {
             unsettled: BTreeSet::new(),
             held: BTreeMap::new(),
             compared: false,
+            declined: BTreeSet::new(),
         })
     }
 

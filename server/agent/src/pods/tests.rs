@@ -545,6 +545,32 @@ fn a_block_that_was_given_back_gives_nothing_any_more_not_even_after_a_power_cut
 }
 
 #[test]
+fn a_block_that_is_declined_gives_nothing_once_it_is_leased() {
+    let both = ["10.1.0.0/30", "10.1.0.4/30"];
+    let mut rig = Rig::new(&both[..1]);
+    rig.add(1).unwrap();
+    let leased = network(&both);
+    rig.pods.decline_blocks(&leased.blocks).unwrap();
+    // A round for what was leased before does not forget it.
+    rig.pods.configure(PodNetwork {
+        mtu: 1400,
+        ..network(&both[..1])
+    });
+    rig.pods.configure(leased);
+    for n in 2..=3 {
+        rig.add(n).unwrap();
+    }
+    assert!(
+        matches!(rig.add(4), Err(AddError::Exhausted(Family::V4, _))),
+        "but where a pod is"
+    );
+    assert!(rig.pods.owes_blocks(), "and is told to be given back");
+    rig.disk.cut_power(0);
+    rig.restart(&both);
+    assert!(matches!(rig.add(4), Err(AddError::Exhausted(Family::V4, _))));
+}
+
+#[test]
 fn a_removed_node_gives_nothing_and_leaves_what_runs_alone() {
     let rig = Rig::new(&["10.1.0.0/26"]);
     rig.add(1).unwrap();

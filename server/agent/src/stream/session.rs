@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::SessionContext;
 use super::reporter::Reporter;
-use super::shared::{Claiming, FromControl, PendingReports, SessionEnd, frame};
+use super::shared::{Claiming, FromControl, PendingReports, ReportError, SessionEnd, frame};
 use crate::desired::{Arriving, Received};
 use crate::identity::{Identity, IdentityError};
 
@@ -105,10 +105,15 @@ impl<'a> Session<'a> {
     }
 
     /// Goes on with what came of a state on its way.
-    fn received(&self, received: Received) {
+    fn received(&self, received: Received) -> Result<(), SessionEnd> {
         match received {
             Received::Nothing => {}
             Received::State(state) => {
+                if *self.received.claiming.borrow() != Claiming::No {
+                    let regained = self.context.desired.borrow().regained(&state, self.context.own);
+                    // Before the state counts: pods are given addresses of it at once.
+                    self.context.pods.decline_blocks(&regained).map_err(ReportError::Pods)?;
+                }
                 tracing::info!(revision = state.revision(), "received the whole desired state");
                 self.context.desired.send_replace(Arc::new(*state));
                 if self.received.claiming.send_replace(Claiming::No) != Claiming::No {
@@ -120,6 +125,7 @@ impl<'a> Session<'a> {
                 self.received.claiming.send_replace(Claiming::Due(claim));
             }
         }
+        Ok(())
     }
 
     fn take(&self, reading: &mut Reading, frame: Bytes) -> Result<(), SessionEnd> {
@@ -156,10 +162,10 @@ impl<'a> Session<'a> {
             In::Snapshot(part) => {
                 let have = Arc::clone(&self.context.desired.borrow());
                 let received = reading.arriving.part(part, &have)?;
-                self.received(received);
+                self.received(received)?;
             }
             In::Change(change) => match reading.arriving.change(change)? {
-                Ok(received) => self.received(received),
+                Ok(received) => self.received(received)?,
                 Err(change) => {
                     let mut taken = Ok(false);
                     self.context.desired.send_if_modified(|state| {
@@ -171,8 +177,7 @@ impl<'a> Session<'a> {
             },
             In::Progress(progress) => {
                 if let Some(received) = reading.arriving.progress(progress.head, progress.position.clone()) {
-                    self.received(received);
-                    return Ok(());
+                    return self.received(received);
                 }
                 // The first mark means that everything missed has come, so the revision is applied. Later marks only
                 // keep this node from falling behind in the feed.
@@ -191,7 +196,7 @@ impl<'a> Session<'a> {
             }
             In::ClaimAck(ack) => {
                 let received = reading.arriving.claimed(ack.revision);
-                self.received(received);
+                self.received(received)?;
             }
             In::WantBlocks(_) => self.received.blocks_wanted.send_modify(|count| *count += 1),
             In::PodAck(ack) => {

@@ -1,7 +1,8 @@
 //! Claims: what an agent holds of a history that was lost, checked lease by lease and handed to the writer.
 
-use portolan_core::command::{Claim, ClaimedBlock, ClaimedNode, Command, Request};
-use portolan_core::model::Revision;
+use portolan_core::command::{Claim, ClaimedNode, Command, Request};
+use portolan_core::history::Point;
+use portolan_core::protocol::leases::{Lease, Shown};
 use portolan_shared::check;
 use portolan_shared::ids::{BlockId, NodeId};
 use portolan_wire::agent::{self, Block, ClaimAck, Node, to_agent::Message as Out};
@@ -12,7 +13,6 @@ use tokio_tungstenite::tungstenite::Bytes;
 use super::hello::Has;
 use super::hub::Hub;
 use super::pki::Identity;
-use super::seal::Lease;
 use super::state::frame;
 
 /// Most items of a claim: more than a cluster has nodes and blocks.
@@ -23,14 +23,6 @@ pub(super) struct Claiming {
     shown: Shown,
     items: Items,
     count: usize,
-}
-
-/// The other history, as far as the agent has shown it.
-#[derive(Debug, Clone, Copy)]
-struct Shown {
-    revision: Revision,
-    fork: Option<Revision>,
-    proven: bool,
 }
 
 impl Claiming {
@@ -62,26 +54,17 @@ impl Claiming {
 
     /// The command, of those leases that the control plane has signed. `None`: nothing of it is proven.
     fn command(&self, hub: &Hub, identity: &Identity) -> Option<Claim> {
-        let Shown { revision, fork, proven } = self.shown;
-        let block = |block: Block| {
+        let lease = |block: Block| {
             let node = NodeId::from_bytes(field::id("node_id", &block.node_id).ok()?);
-            let machine = self.machine(hub, node)?;
-            let claimed = ClaimedBlock {
-                id: BlockId::from_bytes(field::id("block.id", &block.id).ok()?),
-                node,
-                machine,
-                cidr: field::prefix("prefix", block.prefix.as_ref()?).ok()?,
-                leased_at: block.leased_at,
-            };
             let lease = Lease {
                 cluster: identity.cluster,
                 node,
-                machine,
-                block: claimed.id,
-                prefix: claimed.cidr,
-                leased_at: claimed.leased_at,
+                machine: self.machine(hub, node)?,
+                block: BlockId::from_bytes(field::id("block.id", &block.id).ok()?),
+                prefix: field::prefix("prefix", block.prefix.as_ref()?).ok()?,
+                leased_at: block.leased_at,
             };
-            hub.seal.leased(&lease, &block.lease).then_some(claimed)
+            Some((lease, block.lease))
         };
         let node = |node: Node| {
             Some(ClaimedNode {
@@ -90,13 +73,12 @@ impl Claiming {
                 addresses: field::addresses("addresses", &node.addresses).ok()?,
             })
         };
-        proven.then(|| Claim {
-            node: identity.node,
-            shown: revision,
-            fork,
-            nodes: self.items.all::<Node>().filter_map(node).collect(),
-            blocks: self.items.all::<Block>().filter_map(block).collect(),
-        })
+        self.shown.claim(
+            identity.node,
+            self.items.all::<Node>().filter_map(node),
+            self.items.all::<Block>().filter_map(lease),
+            |lease, proof| hub.seal.leased(lease, proof),
+        )
     }
 
     /// The machine that was a node: as the claim says, or as the store does of a node that it knows.
@@ -108,7 +90,7 @@ impl Claiming {
 
     /// Records the claim; the answer says up to which revision it is decided. `None` if the store cannot write: the agent
     /// must then claim again.
-    pub(super) async fn record(self, hub: &Hub, identity: &Identity) -> Option<Bytes> {
+    pub(super) async fn record(self, hub: &Hub, identity: &Identity, within: Point) -> Option<Bytes> {
         let node = identity.node;
         let revision = match self.command(hub, identity) {
             None => {
@@ -117,7 +99,8 @@ impl Claiming {
             }
             Some(claim) => {
                 let (blocks, shown) = (claim.blocks.len(), claim.shown);
-                match hub.control.write(Request::agent(node, Command::Claim(claim))).await {
+                let request = Request::agent(node, Command::Claim(claim)).within(within);
+                match hub.control.write(request).await {
                     Ok(outcome) => {
                         let found = outcome.objects.len();
                         tracing::warn!(%node, shown, blocks, found, "a node has shown that the store had another history");

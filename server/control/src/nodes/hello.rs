@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use portolan_core::history::{Incarnation, Point, Span};
-use portolan_core::kinds::removed_nodes::RemovedNode;
 use portolan_core::model::Revision;
+use portolan_core::protocol::resume::{self, Resume};
+use portolan_core::protocol::standing::Standing;
 use portolan_shared::refusal::Refusal;
 use portolan_wire::OLDEST_PROTOCOL;
 use portolan_wire::agent::{FromAgent, Hello, Refused, from_agent::Message as In};
@@ -96,26 +97,27 @@ fn ticket(hub: &Hub, identity: &Identity, hello: &Hello) -> Result<u64, Refused>
 
 /// Whether there is such a node and the certificate's key is its key.
 pub(super) fn is_node(hub: &Hub, identity: &Identity) -> bool {
-    hub.control.read(|view| {
-        view.node(identity.node)
-            .is_some_and(|node| node.cluster == identity.cluster && node.key_hash == Some(identity.key_hash))
-    })
+    standing(hub, identity) == Standing::Node
+}
+
+fn standing(hub: &Hub, identity: &Identity) -> Standing {
+    let Identity {
+        cluster,
+        node,
+        key_hash,
+        ..
+    } = *identity;
+    hub.control.read(|view| Standing::of(view, cluster, node, key_hash))
 }
 
 /// What a machine is told that is not the node its certificate names. It is removed only if that was written down: a
 /// store that was put back knows less than its nodes, and the next one may know them again.
 pub(super) fn parted(hub: &Hub, identity: &Identity) -> Refused {
-    let (removed, waits) = hub.control.read(|view| {
-        let node = view.node(identity.node);
-        (
-            view.get::<RemovedNode>(identity.key_hash).is_some(),
-            node.is_some_and(|node| node.found == Some(identity.key_hash)),
-        )
-    });
-    if removed {
+    let standing = standing(hub, identity);
+    if standing == Standing::Removed {
         return refused(&Refusal::NodeRemoved {});
     }
-    let (code, sentence) = if waits {
+    let (code, sentence) = if standing == Standing::Waits {
         (
             "node.waits",
             "This node was found again after the control plane was put back to an older state. It waits for an \
@@ -208,105 +210,16 @@ impl Has {
     pub(super) fn is_nothing(&self) -> bool {
         !self.of_this_store || self.point.revision == 0
     }
-}
 
-/// What a stream begins with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Resume {
-    /// The agent has the state as it is.
-    Current,
-    /// It has an earlier one: changes after that revision.
-    Changes(Revision),
-    /// It has none to go on from.
-    Snapshot,
-    /// It has one of another history of this store. `proven`: the control plane has told it that one.
-    OtherHistory {
-        /// Whether the control plane knows again what it has told.
-        proven: bool,
-    },
-}
-
-/// What an agent needs that has this. `held` says whether the history of now has its point, `digest` is of its cluster's
-/// state, and `changed` is the commit that last changed that state. Pure.
-pub(super) fn resume(has: &Has, held: bool, digest: &Digest, changed: Revision) -> Resume {
-    if has.is_nothing() {
-        return Resume::Snapshot;
-    }
-    let current = has.digest == digest;
-    match has.dialect {
-        // It names no run: only what it has in itself says that it is of this history.
-        Dialect::Older if current => Resume::Current,
-        Dialect::Older => Resume::Snapshot,
-        Dialect::Newest if !held => Resume::OtherHistory { proven: has.told },
-        Dialect::Newest if current => Resume::Current,
-        // No commit has changed the state since, but the digests differ: the agent's copy is wrong.
-        Dialect::Newest if has.point.revision >= changed => Resume::Snapshot,
-        Dialect::Newest => Resume::Changes(has.point.revision),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_an_agent_needs_by_what_it_has() {
-        let digest = [2; 32];
-        let has = |revision, told, digest: [u8; 32]| Has {
-            dialect: Dialect::Newest,
-            of_this_store: true,
-            point: Point {
-                incarnation: Incarnation::from_bytes([1; 16]),
-                revision,
-            },
-            told,
-            digest: digest.to_vec(),
-            spans: Vec::new(),
+    /// What it needs. `held` says whether the history of now has its point, `digest` is of its cluster's state, and
+    /// `changed` is the commit that last changed that state.
+    pub(super) fn needs(&self, held: bool, digest: &Digest, changed: Revision) -> Resume {
+        let has = resume::Has {
+            older: self.dialect == Dialect::Older,
+            nothing: self.is_nothing(),
+            revision: self.point.revision,
+            told: self.told,
         };
-        let older = |digest| Has {
-            dialect: Dialect::Older,
-            ..has(10, false, digest)
-        };
-        let elsewhere = Has {
-            of_this_store: false,
-            ..has(50, true, digest)
-        };
-        let other = |proven| Resume::OtherHistory { proven };
-        let cases = [
-            ("nothing on disk", has(0, false, digest), true, Resume::Snapshot),
-            ("another store", elsewhere, false, Resume::Snapshot),
-            ("current", has(90, true, digest), true, Resume::Current),
-            (
-                "current again after changes",
-                has(10, true, digest),
-                true,
-                Resume::Current,
-            ),
-            ("behind", has(49, true, [3; 32]), true, Resume::Changes(49)),
-            (
-                "not behind, but different",
-                has(50, true, [3; 32]),
-                true,
-                Resume::Snapshot,
-            ),
-            ("of another history", has(49, true, [3; 32]), false, other(true)),
-            (
-                "of another history, the same state",
-                has(49, true, digest),
-                false,
-                other(true),
-            ),
-            (
-                "of another history, as it says",
-                has(49, false, digest),
-                false,
-                other(false),
-            ),
-            ("older and current", older(digest), false, Resume::Current),
-            ("older and behind", older([3; 32]), true, Resume::Snapshot),
-        ];
-        for (name, has, held, expected) in cases {
-            assert_eq!(resume(&has, held, &digest, 50), expected, "{name}");
-        }
+        resume::resume(has, held, self.digest == digest, changed)
     }
 }

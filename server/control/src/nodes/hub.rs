@@ -7,19 +7,20 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portolan_core::command::{Command, NodeReport, Request};
+use portolan_core::history::Point;
 use portolan_core::model::{Exception, Loss, Micros, NodeStatus, Revision, Tickets};
+use portolan_core::protocol::gate::Gate;
+use portolan_core::protocol::tickets::{self, Shown};
 use portolan_core::view::View;
 use portolan_shared::ids::{ClusterId, NodeId};
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::gate::Gate;
 use super::liveness::{Holders, Liveness, Replica, last_heard};
 use super::pki::Ca;
 use super::report::Reports;
 use super::seal::Seal;
 use super::state::States;
-use super::tickets::{self, Shown};
 use crate::control::Control;
 
 /// How often the hub looks for silent nodes.
@@ -130,6 +131,15 @@ impl Hub {
         }
     }
 
+    /// Where the store is, unless another history has taken the place of that which a stream began in:
+    /// [`Control::histories`] was `histories` then.
+    pub(super) fn within(&self, histories: u64) -> Option<Point> {
+        self.control.read(|view| {
+            let same = self.control.histories() == histories;
+            same.then(|| view.point(view.head()))
+        })
+    }
+
     /// A node has shown which history it has, and what it holds of another.
     pub(super) fn shown(&self, node: NodeId) {
         self.at_gate(|gate, view| {
@@ -142,7 +152,7 @@ impl Hub {
     /// Nodes of a cluster that have to show what they hold before a block is leased in it, to `own`.
     pub(super) fn lease_waits_for(&self, cluster: ClusterId, own: Option<NodeId>) -> Vec<NodeId> {
         let now = self.control.now();
-        self.at_gate(|gate, view| gate.waits_for(cluster, own, |node| view.node(node).is_some(), now))
+        self.at_gate(|gate, _| gate.waits_for(cluster, own, now))
     }
 
     /// Asks the nodes of a cluster that have a stream here for blocks that they do not need: all but the one that wants one.

@@ -70,6 +70,8 @@ async fn join(hub: &Hub, request: &JoinRequest) -> Result<Joined, Refused> {
     let key_hash = requested.key_hash();
 
     hub.control.current().await.map_err(|refusal| refused(&refusal))?;
+    // Taken before the gate is asked: what it says counts in this history alone.
+    let within = hub.control.read(|view| view.point(view.head()));
     let address = hub
         .control
         .read(|view| choose(view, token, &key_hash, &addresses))
@@ -84,7 +86,7 @@ async fn join(hub: &Hub, request: &JoinRequest) -> Result<Joined, Refused> {
         address,
         key_hash,
     };
-    let (node, cluster) = match hub.control.write(Request::host(command)).await {
+    let (node, cluster) = match hub.control.write(Request::host(command).within(within)).await {
         Ok(outcome) => {
             let node = outcome
                 .made::<Node>()
@@ -187,8 +189,8 @@ fn leases_wait(hub: &Hub, token: JoinTokenId, key_hash: &[u8; 32]) -> Option<Ref
     })?;
     let waits = hub.lease_waits_for(cluster, own);
     let names = hub.control.read(|view| {
-        let names = waits.iter().filter_map(|id| view.node(*id));
-        names.map(|node| node.name.clone()).collect::<Vec<_>>().join(", ")
+        let name = |id: &NodeId| view.node(*id).map_or_else(|| id.to_string(), |node| node.name.clone());
+        waits.iter().map(name).collect::<Vec<_>>().join(", ")
     });
     (!waits.is_empty()).then(|| Refused {
         code: "leases.wait".to_owned(),

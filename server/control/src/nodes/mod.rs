@@ -9,7 +9,6 @@
 //! Never here: decisions about objects, which are the writer's, and private keys of agents, which stay on their hosts.
 
 mod claims;
-mod gate;
 mod hello;
 mod hub;
 mod join;
@@ -24,7 +23,6 @@ mod state;
 mod stream;
 #[cfg(test)]
 mod tests;
-mod tickets;
 mod tls;
 mod tokens;
 

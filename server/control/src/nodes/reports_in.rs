@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use portolan_core::command::{Command, PodAllocation, Request};
+use portolan_core::history::Point;
 use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
 use portolan_core::model::{Block, Exception, Loss, LossKind, NodeStatus, Pod};
 use portolan_core::view::View;
@@ -171,7 +172,7 @@ pub(super) fn pods(report: agent::PodReport) -> Result<Pods, BadField> {
 
 /// Records a report; the answer tells the agent what is durable, or nothing if the store cannot
 /// write: the agent then reports again.
-pub(super) async fn record_pods(hub: &Hub, node: NodeId, report: Pods) -> Option<Bytes> {
+pub(super) async fn record_pods(hub: &Hub, node: NodeId, within: Point, report: Pods) -> Option<Bytes> {
     let Pods {
         full,
         seq,
@@ -185,7 +186,7 @@ pub(super) async fn record_pods(hub: &Hub, node: NodeId, report: Pods) -> Option
         allocations,
         releases,
     };
-    match hub.control.write(Request::agent(node, command)).await {
+    match hub.control.write(Request::agent(node, command).within(within)).await {
         Ok(outcome) => {
             let refused = outcome.declined.iter().map(|(id, because)| refused_pod(*id, because));
             Some(frame(Out::PodAck(PodAck {
@@ -224,9 +225,9 @@ pub(super) async fn let_go(hub: &Hub, identity: &Identity, blocks: Vec<BlockId>)
 }
 
 /// A node gives these blocks back. They are gone from it once the change comes.
-pub(super) async fn give_back(hub: &Hub, node: NodeId, blocks: Vec<BlockId>) -> Option<Bytes> {
+pub(super) async fn give_back(hub: &Hub, node: NodeId, within: Point, blocks: Vec<BlockId>) -> Option<Bytes> {
     let command = Command::ReturnBlocks { node, blocks };
-    if let Err(refusal) = hub.control.write(Request::agent(node, command)).await {
+    if let Err(refusal) = hub.control.write(Request::agent(node, command).within(within)).await {
         tracing::warn!(%node, %refusal, "cannot take blocks back");
     }
     None
@@ -235,7 +236,7 @@ pub(super) async fn give_back(hub: &Hub, node: NodeId, blocks: Vec<BlockId>) -> 
 /// Leases a block; the block itself comes as a change. Nothing is said while the cluster's nodes have not all shown what
 /// they hold: the agent asks again. If none is free, the node's status says so from then on, and others are asked to
 /// give back what they do not need.
-pub(super) async fn lease_block(hub: &Hub, node: NodeId, have: u32) -> Option<Bytes> {
+pub(super) async fn lease_block(hub: &Hub, node: NodeId, within: Point, have: u32) -> Option<Bytes> {
     let cluster = hub.control.read(|view| view.node(node).map(|node| node.cluster))?;
     let waits = hub.lease_waits_for(cluster, Some(node));
     if let Some(first) = waits.first() {
@@ -244,7 +245,7 @@ pub(super) async fn lease_block(hub: &Hub, node: NodeId, have: u32) -> Option<By
     }
     match hub
         .control
-        .write(Request::agent(node, Command::LeaseBlock { node, have }))
+        .write(Request::agent(node, Command::LeaseBlock { node, have }).within(within))
         .await
     {
         Ok(outcome) => {

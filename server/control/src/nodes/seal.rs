@@ -5,27 +5,12 @@
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use portolan_core::history::Point;
-use portolan_core::model::Revision;
-use portolan_shared::addr::Cidr;
-use portolan_shared::ids::{BlockId, ClusterId, NodeId};
+use portolan_core::protocol::leases::Lease;
 use portolan_wire::field::address_bytes;
 use sha2::Sha256;
 
 /// What makes the hashes.
 pub(super) struct Seal(Hmac<Sha256>);
-
-/// A lease of a block, to a node that is this machine.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Lease {
-    pub(super) cluster: ClusterId,
-    pub(super) node: NodeId,
-    /// SHA-256 of the node's public key.
-    pub(super) machine: [u8; 32],
-    pub(super) block: BlockId,
-    pub(super) prefix: Cidr,
-    /// The revision that leased it.
-    pub(super) leased_at: Revision,
-}
 
 impl Seal {
     /// By a secret of the control plane's.
@@ -103,6 +88,7 @@ impl Seal {
 #[cfg(test)]
 mod tests {
     use portolan_core::history::Incarnation;
+    use portolan_shared::ids::{BlockId, ClusterId, NodeId};
 
     use super::*;
 

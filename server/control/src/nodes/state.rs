@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use portolan_core::change::{Commit, Op};
 use portolan_core::history::Point;
 use portolan_core::model::{Block, Node, Object, Revision};
+use portolan_core::protocol::leases::Lease;
 use portolan_core::view::View;
 use portolan_shared::ids::ClusterId;
 use portolan_shared::v1::PathKind;
@@ -22,7 +23,7 @@ use portolan_wire::{SNAPSHOT_PART, older};
 use prost::Message as _;
 use tokio_tungstenite::tungstenite::Bytes;
 
-use super::seal::{Lease, Seal};
+use super::seal::Seal;
 use crate::control::Control;
 
 /// How many encoded changes are kept per cluster, for streams that are up to date.

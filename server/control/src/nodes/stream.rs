@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use portolan_core::change::{Commit, Op};
 use portolan_core::model::{Key, Micros, Revision};
+use portolan_core::protocol::resume::Resume;
 use portolan_shared::ids::{ClusterId, NodeId};
 use portolan_wire::agent::{self, FromAgent, Hello, Progress, Refused, Renewed, WantBlocks, Welcome};
 use portolan_wire::agent::{from_agent::Message as In, to_agent::Message as Out};
@@ -20,7 +21,7 @@ use tokio::time::{Instant, interval_at, sleep, sleep_until};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::claims::Claiming;
-use super::hello::{Has, Resume, expired, greet, is_node, parted, resume};
+use super::hello::{Has, expired, greet, is_node, parted};
 use super::hub::{Hub, Place};
 use super::join::{at_most, malformed};
 use super::pki::{Identity, Requested};
@@ -115,6 +116,8 @@ struct Stream<'a> {
     alive: Instant,
     parts: reports_in::Parts,
     dialect: Dialect,
+    /// [`Control::histories`](crate::control::Control::histories) when it began.
+    histories: u64,
     /// The newest state that the agent may hold by now.
     holds: Revision,
     /// What the agent claims of another history, until all of it is there.
@@ -138,6 +141,7 @@ impl<'a> Stream<'a> {
             alive: Instant::now(),
             parts: reports_in::Parts::default(),
             dialect: Dialect::Newest,
+            histories: hub.control.histories(),
             holds: 0,
             claiming: None,
             claimed: false,
@@ -180,7 +184,7 @@ impl<'a> Stream<'a> {
                     // What was decided of a claim is in the feed by now: the new state counts at once.
                     if std::mem::take(&mut self.claimed) {
                         self.drain(&mut feed, Vec::new()).await?;
-                        let mark = self.progress(&feed);
+                        let mark = self.progress(&feed)?;
                         self.send(vec![mark]).await?;
                     }
                 }
@@ -209,7 +213,7 @@ impl<'a> Stream<'a> {
             let spans = view.history().newest_spans(SPANS).to_vec();
             (view.holds(has.point), spans)
         });
-        let resume = resume(&has, held, &state.digest, state.cluster_revision);
+        let resume = has.needs(held, &state.digest, state.cluster_revision);
         let mut frames = Vec::new();
         let mut resumed = false;
         match resume {
@@ -265,7 +269,7 @@ impl<'a> Stream<'a> {
         frames.insert(0, Message::Binary(frame(Out::Welcome(welcome))));
         self.send(frames).await?;
         self.drain(&mut feed, Vec::new()).await?;
-        let mark = self.progress(&feed);
+        let mark = self.progress(&feed)?;
         self.send(vec![mark]).await?;
         tracing::debug!(node = %self.node, ?resume, "an agent's stream has begun");
         Ok(feed)
@@ -329,14 +333,18 @@ impl<'a> Stream<'a> {
     }
 
     /// The mark up to which everything was sent.
-    fn progress(&mut self, feed: &Subscription) -> Message {
+    fn progress(&mut self, feed: &Subscription) -> Result<Message, Ended> {
         let head = feed.cursor();
-        let point = self.hub.control.read(|view| view.point(head));
+        let point = self.hub.control.read(|view| {
+            let same = self.hub.control.histories() == self.histories;
+            same.then(|| view.point(head))
+        });
+        let point = point.ok_or(Ended::OtherHistory)?;
         self.hold(point.revision);
-        Message::Binary(frame(Out::Progress(Progress {
+        Ok(Message::Binary(frame(Out::Progress(Progress {
             head,
             position: Some(self.hub.states.position(point)),
-        })))
+        }))))
     }
 
     fn is_removed_by(&self, commit: &Commit) -> bool {
@@ -371,7 +379,7 @@ impl<'a> Stream<'a> {
         if self.identity.not_after <= self.hub.control.now() {
             return Err(expired().into());
         }
-        let mark = self.progress(feed);
+        let mark = self.progress(feed)?;
         self.send(vec![mark, Message::Ping(Bytes::new())]).await
     }
 
@@ -379,6 +387,8 @@ impl<'a> Stream<'a> {
         let Ok(FromAgent { message: Some(message) }) = FromAgent::decode(frame) else {
             return Err(malformed("the frame is no message of an agent's").into());
         };
+        // What is asked here is decided in the history that the agent was told, or not at all.
+        let within = self.hub.within(self.histories).ok_or(Ended::OtherHistory)?;
         match message {
             In::Hello(_) => Err(malformed("a stream has one Hello").into()),
             In::Applied(applied) => {
@@ -395,15 +405,15 @@ impl<'a> Stream<'a> {
                 let Some(report) = whole else { return Ok(()) };
                 let report = reports_in::pods(report).map_err(|error| malformed(&error.to_string()))?;
                 let (hub, node) = (Arc::clone(self.hub), self.node);
-                self.pending = Some(Box::pin(
-                    async move { reports_in::record_pods(&hub, node, report).await },
-                ));
+                self.pending = Some(Box::pin(async move {
+                    reports_in::record_pods(&hub, node, within, report).await
+                }));
                 Ok(())
             }
             In::Blocks(request) => {
                 let (hub, node) = (Arc::clone(self.hub), self.node);
                 self.pending = Some(Box::pin(async move {
-                    reports_in::lease_block(&hub, node, request.have).await
+                    reports_in::lease_block(&hub, node, within, request.have).await
                 }));
                 Ok(())
             }
@@ -417,14 +427,16 @@ impl<'a> Stream<'a> {
                 if let Some(claiming) = self.claiming.take() {
                     self.claimed = true;
                     let (hub, identity) = (Arc::clone(self.hub), self.identity.clone());
-                    self.pending = Some(Box::pin(async move { claiming.record(&hub, &identity).await }));
+                    self.pending = Some(Box::pin(async move { claiming.record(&hub, &identity, within).await }));
                 }
                 Ok(())
             }
             In::LetGo(let_go) => {
                 let blocks = reports_in::blocks(&let_go).map_err(|error| malformed(&error.to_string()))?;
                 let (hub, node) = (Arc::clone(self.hub), self.node);
-                self.pending = Some(Box::pin(async move { reports_in::give_back(&hub, node, blocks).await }));
+                self.pending = Some(Box::pin(async move {
+                    reports_in::give_back(&hub, node, within, blocks).await
+                }));
                 Ok(())
             }
             In::Renew(request) => {

@@ -30,8 +30,7 @@ use portolan_core::command::{Command, Outcome, Request};
 use portolan_core::decide::decide;
 use portolan_core::draft::Draft;
 use portolan_core::history::Incarnation;
-use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
-use portolan_core::model::{Micros, Purpose};
+use portolan_core::model::Micros;
 use portolan_core::quotas::Quotas;
 use portolan_core::view::View;
 use portolan_shared::refusal::Refusal;
@@ -330,27 +329,10 @@ pub(crate) fn load(store: &mut dyn Store) -> Result<(View, Pools, [u8; 16]), Sto
     view.set_history(&loaded.history);
     let mut pools = Pools::default();
     for subnet in view.subnets(None) {
-        pools.put(subnet, used_addresses(&view, subnet));
+        pools.put(subnet, view.taken(subnet));
     }
     pools.settle();
     Ok((view, pools, loaded.store_id))
-}
-
-/// What a subnet's pool must not give: the addresses of ports, or the first addresses of leased blocks; sorted.
-fn used_addresses(view: &View, subnet: &portolan_core::model::Subnet) -> Vec<std::net::IpAddr> {
-    match subnet.purpose {
-        Purpose::Pods(cluster) => {
-            let leased = view.blocks_of(cluster).map(|block| block.cidr.first());
-            let quarantined = view.of::<QuarantinedBlock>(subnet.id).map(|block| block.cidr.first());
-            let mut used: Vec<_> = leased.chain(quarantined).collect();
-            used.sort_unstable();
-            used
-        }
-        Purpose::General | Purpose::Nodes(_) => view
-            .ports_by_address(subnet.id, None)
-            .map(|(address, _)| address)
-            .collect(),
-    }
 }
 
 #[cfg(test)]

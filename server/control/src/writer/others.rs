@@ -8,7 +8,7 @@ use portolan_core::model::{Key, Object};
 use portolan_core::view::View;
 use portolan_shared::ids::{NetworkId, ProjectId};
 
-use super::{Writer, used_addresses};
+use super::Writer;
 
 impl Writer {
     /// Applies commits of other processes.
@@ -31,7 +31,7 @@ impl Writer {
             for change in &commit.changes {
                 let before = change.before.as_ref().filter(|object| !holds_addresses(object));
                 let after = (change.op != Op::Delete).then_some(&change.object);
-                self.pools.change(before, after, |subnet| used_addresses(&view, subnet));
+                self.pools.change(before, after, |subnet| view.taken(subnet));
                 if let Object::Subnet(subnet) = &change.object {
                     self.pools.cursor_stored(subnet);
                 }

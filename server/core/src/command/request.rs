@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::Command;
 use crate::access::Scope;
+use crate::history::Point;
 use crate::model::{Object, Revision, Stored};
 
 /// Who asks, for the change table and for rights that depend on objects.
@@ -57,6 +58,9 @@ pub struct Request {
     pub if_match: Option<u64>,
     /// By what a repetition is known; only creates carry it.
     pub idempotency: Option<Repetition>,
+    /// A point of the history in which it is asked: in a history that does not hold it, nothing is decided. `None`: whatever
+    /// the history.
+    pub within: Option<Point>,
     /// What the writer is asked to do.
     pub command: Command,
 }
@@ -70,6 +74,7 @@ impl Request {
             scope,
             if_match: None,
             idempotency: None,
+            within: None,
             command,
         }
     }
@@ -77,6 +82,14 @@ impl Request {
     /// The control plane itself asks.
     pub const fn system(command: Command) -> Self {
         Self::new(Actor::System, Via::SYSTEM, Scope::SYSTEM, command)
+    }
+
+    /// The same, asked in the history that holds this point.
+    pub fn within(self, point: Point) -> Self {
+        Self {
+            within: Some(point),
+            ..self
+        }
     }
 
     /// A node's agent asks.

@@ -6,7 +6,7 @@ use portolan_shared::addr::Cidr;
 use portolan_shared::ids::{BlockId, NodeId};
 use portolan_shared::refusal::Refusal;
 
-use super::{nodes, not_found};
+use super::{claims, nodes, not_found};
 use crate::draft::Draft;
 use crate::kinds::quarantined_blocks::QuarantinedBlock;
 use crate::kinds::removed_nodes::RemovedNode;
@@ -89,6 +89,7 @@ pub(super) fn return_blocks(draft: &mut Draft<'_>, node: NodeId, blocks: &[Block
         let used = |port: &Arc<Port>| port.fixed_ips.iter().any(|ip| block.cidr.contains(ip.address));
         if !ports.iter().any(used) {
             draft.delete(Key::Block(*id));
+            claims::settle(draft, block.cluster, block.cidr);
             returned.push(Object::Block(block));
         }
     }

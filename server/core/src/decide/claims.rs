@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
-use portolan_shared::ids::{BlockId, NodeId};
+use portolan_shared::addr::Cidr;
+use portolan_shared::ids::{BlockId, ClusterId, NodeId};
 use portolan_shared::refusal::Refusal;
 
 use super::{nodes, not_found, visible};
-use crate::command::{Claim, ClaimedBlock, Request};
+use crate::command::{Claim, ClaimedBlock, ClaimedNode, Request};
 use crate::draft::Draft;
-use crate::kinds::epochs::{Dispute, DisputeCause, Epoch, MOST_DISPUTES};
+use crate::kinds::epochs::{Dispute, DisputeCause, DisputedLease, Epoch, MOST_DISPUTES};
 use crate::kinds::quarantined_blocks::QuarantinedBlock;
 use crate::kinds::removed_nodes::RemovedNode;
 use crate::model::{Block, Cluster, JoinToken, Key, Node, NodeStatus, Object, Session, Tickets};
@@ -25,18 +26,11 @@ pub(super) fn claim(draft: &mut Draft<'_>, claim: &Claim) -> Result<Vec<Object>,
         match take_back(draft, &cluster, claim, block) {
             Ok(None) => {}
             Ok(Some(found)) => {
-                epoch.blocks_found += 1;
-                if found.waits && !epoch.nodes_found.contains(&block.node) {
-                    epoch.nodes_found.push(block.node);
-                }
+                epoch.found(block, &found);
                 taken_back.push(found.block);
             }
             Err(cause) => {
-                let dispute = Dispute {
-                    cidr: block.cidr,
-                    node: name(draft, claim, block.node),
-                    cause,
-                };
+                let dispute = dispute(draft, &cluster, claim, block, cause);
                 if !epoch.disputes.contains(&dispute) && epoch.disputes.len() < MOST_DISPUTES {
                     epoch.disputes.push(dispute);
                 }
@@ -46,6 +40,75 @@ pub(super) fn claim(draft: &mut Draft<'_>, claim: &Claim) -> Result<Vec<Object>,
     epoch.lost_to = epoch.lost_to.max(claim.shown);
     draft.put(epoch);
     Ok(taken_back)
+}
+
+fn dispute(draft: &Draft<'_>, cluster: &Cluster, claim: &Claim, block: &ClaimedBlock, cause: DisputeCause) -> Dispute {
+    let node = claim.nodes.iter().find(|node| node.id == block.node);
+    Dispute {
+        cidr: block.cidr,
+        node: name(draft, claim, block.node),
+        cause,
+        lease: Some(DisputedLease {
+            id: block.id,
+            cluster: cluster.id,
+            node: block.node,
+            addresses: node.map(|node| node.addresses.clone()).unwrap_or_default(),
+            machine: block.machine,
+            leased_at: block.leased_at,
+        }),
+    }
+}
+
+/// Addresses of a cluster are nobody's any more. If they were in dispute, pods with them run on the machine that could not
+/// take its lease back: it can now.
+pub(super) fn settle(draft: &mut Draft<'_>, cluster: ClusterId, cidr: Cidr) {
+    let Some(cluster) = draft.cluster(cluster) else { return };
+    for epoch in draft.all::<Epoch>() {
+        let of_it = |dispute: &Dispute| {
+            let lease = dispute.lease.clone().filter(|lease| lease.cluster == cluster.id)?;
+            (dispute.cidr == cidr && matches!(dispute.cause, DisputeCause::Leased(_))).then_some(lease)
+        };
+        let waits = epoch.disputes.iter().enumerate();
+        let Some((at, lease)) = waits.filter_map(|(at, dispute)| Some((at, of_it(dispute)?))).next() else {
+            continue;
+        };
+        let mut epoch = (*epoch).clone();
+        let was = epoch.disputes.remove(at);
+        let block = ClaimedBlock {
+            id: lease.id,
+            node: lease.node,
+            machine: lease.machine,
+            cidr,
+            leased_at: lease.leased_at,
+        };
+        let claim = Claim {
+            node: lease.node,
+            shown: epoch.lost_to,
+            fork: epoch.fork,
+            nodes: vec![ClaimedNode {
+                id: lease.node,
+                name: was.node,
+                addresses: lease.addresses,
+            }],
+            blocks: Vec::new(),
+        };
+        match take_back(draft, &cluster, &claim, &block) {
+            Ok(Some(found)) => epoch.found(&block, &found),
+            Ok(None) => {}
+            Err(cause) => epoch.disputes.push(dispute(draft, &cluster, &claim, &block, cause)),
+        }
+        draft.put(epoch);
+        return;
+    }
+}
+
+impl Epoch {
+    fn found(&mut self, block: &ClaimedBlock, found: &Found) {
+        self.blocks_found += 1;
+        if found.waits && !self.nodes_found.contains(&block.node) {
+            self.nodes_found.push(block.node);
+        }
+    }
 }
 
 /// The epoch that began after this fork. If none has, it begins now, and with it end all sessions and join tokens: nobody
@@ -244,6 +307,7 @@ pub(super) fn let_go(draft: &mut Draft<'_>, node: NodeId, machine: &[u8; 32], bl
         let held = draft.get::<QuarantinedBlock>(*id);
         if let Some(block) = held.filter(|block| block.node == node && block.machine == *machine) {
             draft.delete(Key::QuarantinedBlock(*id));
+            settle(draft, block.cluster, block.cidr);
             gone.push(Object::QuarantinedBlock(block));
         }
     }
@@ -255,5 +319,6 @@ pub(super) fn release(draft: &mut Draft<'_>, id: BlockId) -> Result<Vec<Object>,
         .get::<QuarantinedBlock>(id)
         .ok_or_else(|| not_found("Quarantined block", id))?;
     draft.delete(Key::QuarantinedBlock(id));
+    settle(draft, block.cluster, block.cidr);
     Ok(vec![Object::QuarantinedBlock(block)])
 }

@@ -41,6 +41,11 @@ use crate::view::PortScope;
 /// # Errors
 /// Why not. The draft then holds leftovers that [`Draft::refuse`] takes back.
 pub fn decide(draft: &mut Draft<'_>, request: &Request) -> Result<Outcome, Refusal> {
+    if request.within.is_some_and(|point| !draft.view().holds(point)) {
+        return Err(Refusal::StoreUnavailable {
+            reason: "the store was put back, or lost the newest, while this was asked".to_owned(),
+        });
+    }
     if let Some(replayed) = once::replay(draft, request)? {
         return Ok(replayed);
     }

@@ -1,8 +1,10 @@
 //! Epochs: each begins when an agent shows that the store had another history (it was put back from a copy, or a standby
 //! took over that lacked the newest commits), and keeps what was found again and what is in dispute.
 
+use std::net::IpAddr;
+
 use portolan_shared::addr::Cidr;
-use portolan_shared::ids::{ClusterId, NodeId, ProjectId};
+use portolan_shared::ids::{BlockId, ClusterId, NodeId, ProjectId};
 use portolan_shared::kinds::epochs::{self as wire, EpochId};
 use portolan_shared::v1::AuditKind;
 use serde::{Deserialize, Serialize};
@@ -45,6 +47,25 @@ pub struct Dispute {
     pub node: String,
     /// Why it could not be taken back.
     pub cause: DisputeCause,
+    /// By which lease it is held: its holder is leased it again once it is free. `None`: that was not written down.
+    pub lease: Option<DisputedLease>,
+}
+
+/// A lease of a block that another has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DisputedLease {
+    /// The block's id in it.
+    pub id: BlockId,
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// The node it was leased to.
+    pub node: NodeId,
+    /// That node's addresses.
+    pub addresses: Vec<IpAddr>,
+    /// SHA-256 of the public key of the machine that was that node.
+    pub machine: [u8; 32],
+    /// The revision that leased it, of the lost history.
+    pub leased_at: Revision,
 }
 
 /// Why a block could not be taken back.

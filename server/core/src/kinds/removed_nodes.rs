@@ -107,6 +107,13 @@ impl Kind for RemovedNode {
 }
 
 impl View {
+    /// Records of removals at this moment or later.
+    pub(crate) fn removed_since(&self, since: Micros) -> impl Iterator<Item = &RemovedNode> + '_ {
+        let table = self.table::<RemovedNode, _>();
+        let young = table.indexes.ages.0.range((since, [0; 32])..);
+        young.filter_map(|(_, machine)| self.get::<RemovedNode>(*machine).map(|record| &**record))
+    }
+
     /// Records that are older than [`KEPT`] at `now`, at most `limit`.
     pub(crate) fn outlived_removals(&self, now: Micros, limit: usize) -> impl Iterator<Item = Key> + '_ {
         let ages = &self.table::<RemovedNode, _>().indexes.ages.0;

@@ -18,8 +18,9 @@ use portolan_shared::ids::{BlockId, ClusterId, JoinTokenId, NetworkId, NodeId, P
 use portolan_shared::mac::MacAddress;
 
 use crate::history::{History, Point};
+use crate::kinds::quarantined_blocks::QuarantinedBlock;
 use crate::model::{
-    Assignment, Block, Cluster, Idempotency, JoinToken, Key, Network, Node, NodeStatus, Object, Port, Project,
+    Assignment, Block, Cluster, Idempotency, JoinToken, Key, Network, Node, NodeStatus, Object, Port, Project, Purpose,
     Revision, Role, Session, Stored, Subnet, Tables, User, display_name,
 };
 use crate::quotas::Counted;
@@ -391,6 +392,23 @@ impl View {
     /// Who has this MAC address in a network.
     pub fn port_with_mac(&self, network: NetworkId, mac: MacAddress) -> Option<&Arc<Port>> {
         self.port_table().with_mac(network, mac)
+    }
+
+    /// What a subnet's pool must not give: the addresses of ports, or the first addresses of leased blocks; sorted.
+    pub fn taken(&self, subnet: &Subnet) -> Vec<IpAddr> {
+        match subnet.purpose {
+            Purpose::Pods(cluster) => {
+                let leased = self.blocks_of(cluster).map(|block| block.cidr.first());
+                let quarantined = self.of::<QuarantinedBlock>(subnet.id).map(|block| block.cidr.first());
+                let mut taken: Vec<_> = leased.chain(quarantined).collect();
+                taken.sort_unstable();
+                taken
+            }
+            Purpose::General | Purpose::Nodes(_) => self
+                .ports_by_address(subnet.id, None)
+                .map(|(address, _)| address)
+                .collect(),
+        }
     }
 
     /// Addresses of a subnet in use, and by what.

@@ -4,6 +4,7 @@ use portolan_core::command::{Command, Delete};
 use portolan_core::kinds::epochs::{DisputeCause, Epoch};
 use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
 use portolan_core::model::{Block, JoinToken};
+use portolan_core::protocol::gate::LONGEST;
 use portolan_core::view::View;
 use portolan_shared::ids::{ClusterId, NodeId};
 use portolan_wire::agent::{
@@ -13,20 +14,19 @@ use portolan_wire::item::Body as _;
 
 use super::client::{Agent, Stream, hello, hello_with};
 use super::world::{World, eventually};
-use crate::nodes::gate::LONGEST;
 
 /// A cluster whose first node is in the copy, and whose second is not: each with the hello of all that came after.
-struct Lost {
-    cluster: ClusterId,
-    one: Agent,
-    two: Agent,
+pub(super) struct Lost {
+    pub(super) cluster: ClusterId,
+    pub(super) one: Agent,
+    pub(super) two: Agent,
     /// What the agents have of the history that is lost.
-    has: Hello,
-    state: Snapshot,
+    pub(super) has: Hello,
+    pub(super) state: Snapshot,
 }
 
 /// Puts the store back to when the cluster had one node.
-async fn put_back() -> (World, Lost) {
+pub(super) async fn put_back() -> (World, Lost) {
     let world = World::new().await;
     let cluster = world.cluster("shop").await;
     let one = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
@@ -51,7 +51,7 @@ async fn put_back() -> (World, Lost) {
 }
 
 /// What of a state a newer one lacks, as an agent claims it.
-fn lacks(has: &Snapshot, new: &Snapshot) -> Claim {
+pub(super) fn lacks(has: &Snapshot, new: &Snapshot) -> Claim {
     let lost = has.blocks.iter().filter(|block| !new.blocks.contains(block));
     let of =
         |block: &portolan_wire::agent::Block| has.nodes.iter().find(|node| node.id == block.node_id).unwrap().item();
@@ -60,7 +60,7 @@ fn lacks(has: &Snapshot, new: &Snapshot) -> Claim {
 }
 
 /// A stream of an agent that shows the lost history: the state that it is sent.
-async fn showing(agent: &Agent, world: &World, has: &Hello) -> (Stream, Snapshot) {
+pub(super) async fn showing(agent: &Agent, world: &World, has: &Hello) -> (Stream, Snapshot) {
     let mut stream = agent.stream(world, has.clone()).await;
     let (welcome, frames) = stream.begin().await;
     assert!(welcome.other_history && !welcome.resumed);
@@ -71,7 +71,7 @@ async fn showing(agent: &Agent, world: &World, has: &Hello) -> (Stream, Snapshot
 }
 
 /// Claims, and gives what changed until the answer.
-async fn claim(stream: &mut Stream, claim: Claim) -> Vec<Change> {
+pub(super) async fn claim(stream: &mut Stream, claim: Claim) -> Vec<Change> {
     stream.send(from_agent::Message::Claim(claim)).await;
     let (mut changes, mut decided) = (Vec::new(), None);
     loop {
@@ -85,7 +85,7 @@ async fn claim(stream: &mut Stream, claim: Claim) -> Vec<Change> {
     }
 }
 
-fn epochs(world: &World) -> Vec<Epoch> {
+pub(super) fn epochs(world: &World) -> Vec<Epoch> {
     world
         .control
         .read(|view| view.all::<Epoch>().map(|epoch| (**epoch).clone()).collect())

@@ -5,6 +5,7 @@
 mod awaited;
 mod blocks;
 mod client;
+mod disputes;
 mod histories;
 mod join;
 mod moves;

@@ -3,11 +3,11 @@
 //! Pure. Every stream is given a new ticket and shows the newest that it has. Two machines with one state show the same
 //! ticket once, and then one of them an older one.
 
-use portolan_core::model::Tickets;
+use crate::model::Tickets;
 
 /// What a ticket that is shown says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
+pub enum Shown {
     /// It is the machine; what is known from now on, and its newest ticket is [`Tickets::given`].
     Machine(Tickets),
     /// There are two machines with this identity, or this one was put back to an older state.
@@ -15,7 +15,7 @@ pub(super) enum Shown {
 }
 
 /// Looks at the ticket that is shown; 0 stands for none.
-pub(super) fn look(known: Tickets, shown: u64) -> Shown {
+pub fn look(known: Tickets, shown: u64) -> Shown {
     // A newer one than any that is known was given all the same: its proof says so. What was known of it was lost.
     let newest = shown >= known.given;
     // The answer that held the newest may have been lost.
