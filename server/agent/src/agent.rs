@@ -26,7 +26,7 @@ use crate::kernel::KernelError;
 use crate::machine::{Machine, MachineError};
 use crate::options::Run;
 use crate::pods::Pods;
-use crate::stream::{self, SessionContext};
+use crate::stream::{self, Left, SessionContext};
 
 /// The environment variable that a join token may be in, if it is not in a file.
 pub const TOKEN_VARIABLE: &str = "PORTOLAN_JOIN_TOKEN";
@@ -174,20 +174,23 @@ impl Agent {
             sources: sources.clone(),
         };
         let connection = async {
-            let mut identity = identity;
+            let (mut identity, mut left) = (identity, None);
             loop {
                 if identity.is_removed() {
+                    self.pods.set_removed(true);
                     match self.removed(&context, identity).await {
                         Some(again) => identity = again,
                         None => return,
                     }
                 }
-                identity = self.certified(identity).await;
+                identity = self.certified(identity, left == Some(Left::Expired)).await;
                 if identity.node() != own {
                     return;
                 }
-                identity = stream::run(&context, identity).await;
-                self.pods.set_removed(true);
+                if !identity.is_removed() {
+                    let (back, why) = stream::run(&context, identity).await;
+                    (identity, left) = (back, Some(why));
+                }
             }
         };
         let keeping = async { tokio::join!(rounds, sandboxes(&self.pods, &sources.workers)) };

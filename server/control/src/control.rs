@@ -9,11 +9,13 @@ use portolan_core::model::Micros;
 use portolan_core::quotas::Quotas;
 use portolan_core::view::View;
 use portolan_shared::refusal::Refusal;
-use portolan_sources::{Clock, Ids, Random};
+use portolan_shared::time::Time;
+use portolan_sources::{Clock, Ids, Random, Stopwatch};
 use portolan_store::{Audit, AuditAsked, AuditPage, PostgresStore, SqliteOptions, SqliteStore, Store, StoreError};
 use uuid::Uuid;
 
 use crate::feed::Feed;
+use crate::issuing::{Issuing, Verdict};
 use crate::machine::Sources;
 use crate::writer::{self, Queue, Retention, Run, Writer, WriterLoop};
 
@@ -77,7 +79,9 @@ struct Shared {
     queue: Arc<Queue>,
     ids: Ids,
     clock: Arc<dyn Clock>,
+    stopwatch: Arc<dyn Stopwatch>,
     random: Arc<dyn Random>,
+    issuing: Mutex<Issuing>,
     store_id: [u8; 16],
     quotas: Quotas,
     /// Reads the audit; one at a time.
@@ -135,7 +139,12 @@ impl Control {
     /// # Errors
     /// If the store cannot be read.
     pub fn without_thread(mut store: Box<dyn Store>, options: OpenOptions) -> Result<(Self, WriterLoop), OpenError> {
-        let Sources { clock, random, .. } = options.sources;
+        let Sources {
+            clock,
+            stopwatch,
+            random,
+            ..
+        } = options.sources;
         let ids = Ids::new(Arc::clone(&clock), Arc::clone(&random));
         let (view, pools, store_id) = writer::load(&mut *store)?;
         let recent = store.recent(view.head(), options.recent)?;
@@ -151,7 +160,9 @@ impl Control {
             queue: Arc::clone(&queue),
             ids: ids.clone(),
             clock: Arc::clone(&clock),
+            stopwatch,
             random: Arc::clone(&random),
+            issuing: Mutex::default(),
             store_id,
             quotas: options.quotas,
             audit: Mutex::new(store.audit()),
@@ -240,6 +251,31 @@ impl Control {
     /// The time.
     pub fn now(&self) -> Micros {
         self.shared.clock.now()
+    }
+
+    /// The time, where something is issued that ends by it.
+    ///
+    /// # Errors
+    /// While the clock is behind what was written: see [`crate::issuing`].
+    pub fn time_to_issue(&self) -> Result<Micros, Refusal> {
+        let (now, latest) = (self.now(), self.feed().latest());
+        let elapsed = self.shared.stopwatch.elapsed();
+        match self.shared.issuing.lock().look(now, latest, elapsed) {
+            Verdict::Issue => Ok(now),
+            Verdict::Wait => Err(Refusal::ClockBehind {
+                now: Time(now),
+                newest: Time(latest),
+            }),
+            Verdict::CommitWasWrong => {
+                tracing::warn!(
+                    now = %Time(now),
+                    newest = %Time(latest),
+                    "the clock was ahead when the latest commit was made; certificates and tokens are issued again"
+                );
+                self.feed().correct_latest(now);
+                Ok(now)
+            }
+        }
     }
 
     /// A fresh id (UUIDv7), greater than all made before by this process.

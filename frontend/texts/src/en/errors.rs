@@ -92,6 +92,7 @@ subject! { errors;
     ErrorTokenExpired: "This join token has expired. Make a new one.",
     ErrorNodeRemoved: "This node was removed from its cluster.",
     ErrorNodeCopied: "Two machines have the identity of {node}: no block is leased to it before one has joined anew, or is off and an administrator has admitted the other.",
+    ErrorClockBehind: "The control plane's clock says {now}, and it has written something at {newest} already: it issues no tokens before its clock is set right.",
     ErrorNoAgentEndpoint: "This control plane was started without an agent endpoint, so nodes cannot join.",
     ErrorRequestOpen: "This project has an open request already. Write there, or withdraw it first.",
     ErrorRequestGrantedAlready: "This project has the grant already.",

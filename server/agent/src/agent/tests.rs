@@ -7,9 +7,10 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use portolan_shared::ids::{ClusterId, JoinTokenId, NodeId};
 use portolan_sources::testing::{MemoryFiles, OnTheSpot, SeededRandom, SetClock};
 use portolan_sources::{Clock as _, SystemClock, SystemNet};
+use portolan_wire::CERTIFICATE_EXPIRED;
 use portolan_wire::agent::{
-    Block, Cluster, FromAgent, JoinReply, JoinRequest, Prefix, Progress, Refused, Role, Snapshot, ToAgent, Welcome,
-    from_agent, join_reply::Outcome, to_agent,
+    Block, Cluster, FromAgent, JoinReply, JoinRequest, Prefix, Progress, Refused, RenewReply, RenewRequest, Renewed,
+    Role, Snapshot, ToAgent, Welcome, from_agent, join_reply::Outcome, renew_reply::Outcome as Renewal, to_agent,
 };
 use portolan_wire::token::{JoinToken, Secret};
 use prost::Message as _;
@@ -138,6 +139,34 @@ impl Rig {
         request.token_id[0]
     }
 
+    /// Answers a node whose certificate has expired: with another one, or with the code of a refusal. Which key it is for.
+    async fn renew(&self, refusal: Option<&str>) -> Vec<u8> {
+        let mut peer = self.authority.accept().await;
+        let frame = peer.next().await.unwrap().unwrap().into_data();
+        let request = RenewRequest::decode(frame).unwrap();
+        let outcome = match refusal {
+            None => Renewal::Renewed(Renewed {
+                certificate: self.authority.sign(&request.csr),
+            }),
+            Some(code) => Renewal::Refused(Refused {
+                code: code.to_owned(),
+                sentence: "No.".to_owned(),
+                retry: true,
+            }),
+        };
+        let reply = RenewReply { outcome: Some(outcome) };
+        peer.send(Message::Binary(reply.encode_to_vec().into())).await.unwrap();
+        while let Some(Ok(_)) = peer.next().await {}
+        request.csr
+    }
+
+    /// A host that was certified longer ago than a certificate lasts.
+    fn expired(&self) -> Identity {
+        let long_ago = self.clock.now() - i64::try_from(CERTIFICATE_LIFE.as_micros()).unwrap() - 1_000_000;
+        self.authority
+            .identity(&self.disk(), Path::new("/state"), OWN, long_ago)
+    }
+
     /// The next connection of a node.
     async fn connected(&self) -> Peer {
         let mut peer = self.authority.accept().await;
@@ -157,16 +186,14 @@ async fn tell(peer: &mut Peer, message: to_agent::Message) {
 }
 
 #[tokio::test]
-async fn a_node_that_was_off_for_longer_than_its_certificate_lasts_comes_back_with_a_token() {
+async fn a_node_that_was_off_for_longer_than_its_certificate_lasts_comes_back_by_itself() {
     let rig = Rig::new().await;
-    let now = rig.clock.now();
-    let long_ago = now - i64::try_from(CERTIFICATE_LIFE.as_micros()).unwrap() - 1_000_000;
-    let before = rig.authority.identity(&rig.disk(), Path::new("/state"), OWN, long_ago);
-    let agent = rig.open().unwrap();
+    let (now, before) = (rig.clock.now(), rig.expired());
+    // Nobody has given it a token.
+    let agent = rig.open_with(None, None).unwrap();
     let playing = async {
-        let request = rig.let_in().await;
-        assert_eq!(request.csr[3..100], before.request().unwrap()[3..100], "the key it has");
-        assert_eq!(request.node_name, "node-1");
+        let csr = rig.renew(None).await;
+        assert_eq!(csr[3..100], before.request().unwrap()[3..100], "the key it has");
         // And then it connects as any node.
         rig.connected().await;
     };
@@ -177,6 +204,74 @@ async fn a_node_that_was_off_for_longer_than_its_certificate_lasts_comes_back_wi
     let kept = Identity::load(&rig.disk(), Path::new("/state")).unwrap().unwrap();
     assert_eq!(kept.node(), OWN);
     assert!(!kept.has_expired(now));
+}
+
+#[tokio::test]
+async fn a_node_whose_stream_is_refused_for_its_certificate_renews_it_whatever_its_own_clock_says() {
+    let rig = Rig::new().await;
+    rig.authority
+        .identity(&rig.disk(), Path::new("/state"), OWN, rig.clock.now());
+    let agent = rig.open_with(None, None).unwrap();
+    let playing = async {
+        let mut peer = rig.connected().await;
+        let refused = Refused {
+            code: CERTIFICATE_EXPIRED.to_owned(),
+            sentence: "Ended.".to_owned(),
+            retry: false,
+        };
+        tell(&mut peer, to_agent::Message::Refused(refused)).await;
+        rig.renew(None).await;
+        rig.connected().await;
+    };
+    tokio::select! {
+        ended = agent.run(pending()) => panic!("it lives on: {ended:?}"),
+        done = timeout(PATIENCE, playing) => done.unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_is_suspended_for_days_renews_its_certificate_also_on_a_disk_that_takes_nothing() {
+    let rig = Rig::new().await;
+    rig.authority
+        .identity(&rig.disk(), Path::new("/state"), OWN, rig.clock.now());
+    let agent = rig.open_with(None, None).unwrap();
+    let playing = async {
+        let peer = rig.connected().await;
+        // No timer has moved meanwhile.
+        rig.clock.advance(CERTIFICATE_LIFE * 2);
+        drop(peer);
+        rig.files.fail_replaces(usize::MAX);
+        rig.renew(None).await;
+        rig.connected().await;
+    };
+    tokio::select! {
+        ended = agent.run(pending()) => panic!("it lives on: {ended:?}"),
+        done = timeout(PATIENCE, playing) => done.unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_was_removed_while_it_was_off_hears_so_when_it_renews_its_certificate() {
+    let rig = Rig::new().await;
+    rig.expired();
+    rig.give_token(1);
+    let agent = rig.open_with_file();
+    let playing = async {
+        rig.renew(Some("node.removed")).await;
+        parts(&rig, "node.removed").await;
+        assert!(agent.pods.usage().removed);
+        assert_eq!(rig.answer(Some("token.spent")).await, 1);
+        // The store was put back to when it was one.
+        a_minute().await;
+        parts(&rig, CERTIFICATE_EXPIRED).await;
+        rig.renew(None).await;
+        rig.connected().await;
+        assert!(!agent.pods.usage().removed);
+    };
+    tokio::select! {
+        ended = agent.run(pending()) => panic!("it lives on: {ended:?}"),
+        done = timeout(PATIENCE * 10, playing) => done.unwrap(),
+    }
 }
 
 #[tokio::test]
@@ -238,17 +333,20 @@ async fn a_refusal_ends_no_agent_and_a_new_token_in_the_file_is_used_within_a_mi
 }
 
 #[tokio::test]
-async fn a_running_node_whose_certificate_expired_takes_a_new_token() {
+async fn a_running_node_whose_certificate_is_not_renewed_any_more_takes_a_new_token() {
     let rig = Rig::new().await;
-    let long_ago = rig.clock.now() - i64::try_from(CERTIFICATE_LIFE.as_micros()).unwrap() - 1_000_000;
-    rig.authority.identity(&rig.disk(), Path::new("/state"), OWN, long_ago);
+    rig.expired();
     rig.give_token(1);
     let agent = rig.open_with_file();
     let playing = async {
+        rig.renew(Some("certificate.too_old")).await;
         assert_eq!(rig.answer(Some("token.spent")).await, 1);
         a_minute().await;
+        // The token that was refused is not shown again; the certificate may be renewed after all.
+        rig.renew(Some("certificate.too_old")).await;
         rig.give_token(2);
         a_minute().await;
+        rig.renew(Some("certificate.too_old")).await;
         assert_eq!(rig.let_in().await.token_id[0], 2);
         rig.connected().await;
     };
