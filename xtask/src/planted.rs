@@ -48,7 +48,10 @@ fn faults(catalogue: &str) -> Option<Vec<Fault<'_>>> {
 
 /// Puts each fault in by itself and says which seed finds it.
 pub fn planted() -> Result<Tally, Failed> {
-    let (copy, builds) = (target_dir().join("planted/sources"), target_dir().join("planted/target"));
+    let (copy, builds) = (
+        target_dir().join("planted/sources"),
+        target_dir().join("planted/target"),
+    );
     let catalogue = text(&root().join(CATALOGUE))?;
     let faults = faults(&catalogue).ok_or_else(|| Failed::Other(format!("{CATALOGUE} cannot be read")))?;
     let mut tally = Tally::default();

@@ -3,7 +3,7 @@
 use crate::binaries;
 use crate::deny::deny;
 use crate::planted::planted;
-use crate::process::{Failed, cargo, program, run, succeeds, target_dir};
+use crate::process::{Failed, Stream, cargo, program, read, run, target_dir};
 use crate::schemathesis::{Effort, schemathesis};
 use crate::tally::Tally;
 use crate::test::{conclude, libtest};
@@ -96,7 +96,7 @@ fn simulation() -> Result<Tally, Failed> {
         let mut sim = program(target_dir().join("release/portolan-sim"));
         sim.args(["--size", size, "--count", &count.to_string(), "--resume"])
             .arg(folder.join(size));
-        let held = succeeds(&mut sim.stdout(std::io::stderr()));
+        let held = read(&mut sim, Stream::Out, |line| eprintln!("{line}"))?;
         tally.passed += if held { count } else { 0 };
         tally.failed += u64::from(!held);
     }

@@ -89,7 +89,7 @@ fn to_3(kind: ObjectKind, body: &mut Map<String, Value>) {
         body.insert((*name).to_owned(), Value::Null);
     }
     if kind == ObjectKind::NodeStatus {
-        body.insert("tickets".to_owned(), json!({"given": 0, "shown": 0}));
+        body.insert("tickets".to_owned(), json!({"given": 0, "open": false, "shown": 0}));
         body.insert("losses".to_owned(), json!([]));
     }
     let agents = |owner: &Value| owner.as_str().is_some_and(|owner| owner.starts_with(owner::PREFIX));

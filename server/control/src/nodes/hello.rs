@@ -198,7 +198,7 @@ impl Has {
         Ok(has)
     }
 
-    /// A state as this one is, in another store's or an empty state's place.
+    /// Whether it has nothing of this store to go on from.
     pub(super) fn is_nothing(&self) -> bool {
         !self.of_this_store || self.point.revision == 0
     }

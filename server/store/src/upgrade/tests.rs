@@ -104,7 +104,7 @@ fn first() -> Vec<(ObjectKind, Value, &'static [&'static str])> {
             json!({
                 "node": id, "cluster": cluster, "project": project, "revision": 3, "online": true, "since": 5,
                 "applied_revision": 3, "exceptions": [], "agent_version": "0.1.0", "pod_seq": 4, "held_by": null,
-                "beat": 0, "wants_block": null, "awaited": null, "tickets": {"given": 0, "shown": 0},
+                "beat": 0, "wants_block": null, "awaited": null, "tickets": {"given": 0, "open": false, "shown": 0},
                 "copied": null, "losses": [],
             }),
             &[

@@ -188,7 +188,7 @@ async fn a_node_has_one_stream_the_newest() {
     let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
     let (mut old, ..) = agent.fresh(&world).await;
     let (mut new, ..) = agent.fresh(&world).await;
-    assert!(old.refused().await.is_none(), "closed without a refusal");
+    assert_eq!(old.refused().await.unwrap().code, "node.replaced");
     world.expected(cluster, "node-2").await;
     assert!(matches!(new.news().await, Some(In::Change(_))));
 }
