@@ -27,6 +27,7 @@ use crate::machine::{Machine, MachineError};
 use crate::options::Run;
 use crate::pods::Pods;
 use crate::stream::{self, Left, SessionContext};
+use joining::Renewals;
 
 /// The environment variable that a join token may be in, if it is not in a file.
 pub const TOKEN_VARIABLE: &str = "PORTOLAN_JOIN_TOKEN";
@@ -174,7 +175,7 @@ impl Agent {
             sources: sources.clone(),
         };
         let connection = async {
-            let (mut identity, mut left) = (identity, None);
+            let (mut identity, mut left, mut tries) = (identity, None, Renewals::default());
             loop {
                 if identity.is_removed() {
                     self.pods.set_removed(true);
@@ -183,7 +184,8 @@ impl Agent {
                         None => return,
                     }
                 }
-                identity = self.certified(identity, left == Some(Left::Expired)).await;
+                let refused = left == Some(Left::Expired);
+                identity = self.certified(identity, refused, &mut tries).await;
                 if identity.node() != own {
                     return;
                 }

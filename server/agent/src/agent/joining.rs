@@ -33,6 +33,13 @@ struct Tries {
     told: Option<String>,
 }
 
+/// What is known of the tries to have a certificate again.
+#[derive(Default)]
+pub(super) struct Renewals {
+    renewals: Tries,
+    joins: Tries,
+}
+
 impl Tries {
     /// Says what failed and why, and what is done about it; once in a row.
     fn tell(&mut self, failed: &str, error: &(dyn std::error::Error + 'static), now: &str) {
@@ -65,14 +72,15 @@ impl Agent {
 
     /// An identity whose certificate is valid. One that has expired (the host or the control plane was off for long), by
     /// this host's clock or as the control plane has `refused` it, is renewed for the key it has; where that is refused a
-    /// join token does it. Meanwhile the network stays as it is. It may come back as removed.
-    pub(super) async fn certified(&self, mut identity: Identity, refused: bool) -> Identity {
-        let (mut renewals, mut joins) = (Tries::default(), Tries::default());
+    /// join token does it. Meanwhile the network stays as it is. It may come back as removed; or, if only the control plane
+    /// had refused it, as it was: its clock may have been wrong.
+    pub(super) async fn certified(&self, mut identity: Identity, mut refused: bool, tries: &mut Renewals) -> Identity {
         let sources = &self.machine.sources;
-        while refused || identity.has_expired(sources.clock.now()) {
+        while std::mem::take(&mut refused) || identity.has_expired(sources.clock.now()) {
             let error = match renew(sources, &mut identity).await {
                 Ok(()) => {
                     tracing::info!("this node's certificate had expired and is renewed");
+                    tries.renewals = Tries::default();
                     return identity;
                 }
                 Err(JoinError::Refused(refused)) if refused.code == REMOVED => {
@@ -85,15 +93,13 @@ impl Agent {
             };
             let again = match &error {
                 JoinError::Refused(_) => TOKEN_EVERY,
-                _ => renewals.backoff.next(u32::MAX),
+                _ => tries.renewals.backoff.next(u32::MAX),
             };
             let now = "asking again, and looking for a new join token";
-            renewals.tell(
-                "this node's certificate has expired, and cannot be renewed",
-                &error,
-                now,
-            );
-            match self.try_to_join(&mut joins).await {
+            tries
+                .renewals
+                .tell("this node's certificate has expired, and is not renewed", &error, now);
+            match self.try_to_join(&mut tries.joins).await {
                 Ok(joined) => return joined,
                 Err(wait) => sleep(again.min(wait)).await,
             }
