@@ -280,6 +280,11 @@ impl Hub {
             if round % beat_every == 0 {
                 self.beat(now);
             }
+            if round % LONE_BEAT_EVERY == 0
+                && let Err(refusal) = self.control.time_to_issue()
+            {
+                tracing::error!(%refusal, "this machine's clock is behind");
+            }
         }
     }
 

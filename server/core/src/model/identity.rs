@@ -118,6 +118,36 @@ pub struct Session {
     pub expires_at: Micros,
 }
 
+/// By how much the clocks of replicas may differ: a minute, in microseconds.
+const SKEW: Micros = 60_000_000;
+
+impl Session {
+    /// The longest that one works: 12 h, in microseconds.
+    pub const LIFETIME: Micros = 12 * 3_600_000_000;
+
+    /// Whether it lets nobody in any more. One that has longer to go than any that begins now was begun while the clock was
+    /// ahead, and ends with that: else it would work until then.
+    pub fn has_ended(&self, now: Micros) -> bool {
+        self.expires_at <= now || self.expires_at > now.saturating_add(Self::LIFETIME + SKEW)
+    }
+}
+
+impl Idempotency {
+    /// How long the outcome of a create is kept: 24 h, in microseconds.
+    pub const LIFETIME: Micros = 24 * 3_600_000_000;
+}
+
+/// Of what ends at times: what has ended by `now`, and what has longer to go than anything that begins now.
+pub(crate) fn ended(
+    ends: &Sorted<(Micros, [u8; 32])>,
+    lifetime: Micros,
+    now: Micros,
+) -> impl Iterator<Item = [u8; 32]> + '_ {
+    let over = ends.0.range(..(now, [0; 32]));
+    let ahead = ends.0.range((now.saturating_add(lifetime + SKEW + 1), [0; 32])..);
+    over.chain(ahead).map(|(_, hash)| *hash)
+}
+
 /// The outcome of a create with an idempotency key, kept for 24 h.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Idempotency {
