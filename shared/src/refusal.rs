@@ -360,6 +360,8 @@ refusals! {
         "The request is larger than {max} bytes.";
     Conflict "in_use" InUse { kind: String, name: String, holders: Holders }
         "{kind} {name} is in use by {holders}.";
+    Unavailable "store.full" StoreFull {}
+        "Nothing was written: the disk of the control plane's database is full. Its operator has to make room there; then try again.";
     Unavailable "store.unavailable" StoreUnavailable { reason: String }
         "The store cannot write now ({reason}). Nothing was changed; try again.";
     /// The one refusal after which the change may be there all the same.

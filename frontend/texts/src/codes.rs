@@ -102,6 +102,7 @@ pub const ERRORS: &[(&str, Key)] = &[
     ("name.taken", Key::ErrorNameTaken),
     ("body.too_large", Key::ErrorTooLarge),
     ("in_use", Key::ErrorInUse),
+    ("store.full", Key::ErrorStoreFull),
     ("store.unavailable", Key::ErrorStoreUnavailable),
     ("store.unknown", Key::ErrorStoreUnknown),
 ];

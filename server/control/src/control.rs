@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 
 use parking_lot::{Mutex, RwLock};
 use portolan_core::command::{Outcome, Request};
-use portolan_core::model::Micros;
+use portolan_core::model::{Micros, Session};
 use portolan_core::quotas::Quotas;
 use portolan_core::view::View;
 use portolan_shared::refusal::Refusal;
@@ -15,9 +15,10 @@ use portolan_store::{Audit, AuditAsked, AuditPage, PostgresStore, SqliteOptions,
 use uuid::Uuid;
 
 use crate::feed::Feed;
+use crate::identity::unwritten::Unwritten;
 use crate::issuing::{Issuing, Verdict};
 use crate::machine::Sources;
-use crate::writer::{self, Queue, Retention, Run, Writer, WriterLoop};
+use crate::writer::{self, Health, Queue, Retention, Run, Writer, WriterLoop};
 
 /// How to open a control plane.
 #[derive(Clone)]
@@ -89,6 +90,8 @@ struct Shared {
     /// Whether other processes write to the store.
     replicated: bool,
     histories: Arc<AtomicU64>,
+    health: Arc<Health>,
+    unwritten: Unwritten,
 }
 
 impl Drop for Shared {
@@ -154,6 +157,7 @@ impl Control {
         let view = Arc::new(RwLock::new(view));
         let queue = Arc::new(Queue::new(options.batch));
         let histories = Arc::new(AtomicU64::new(0));
+        let health = Arc::new(Health::default());
         let shared = Shared {
             view: Arc::clone(&view),
             feed: Arc::clone(&feed),
@@ -168,6 +172,8 @@ impl Control {
             audit: Mutex::new(store.audit()),
             replicated: store.shared(),
             histories: Arc::clone(&histories),
+            health: Arc::clone(&health),
+            unwritten: Unwritten::default(),
         };
         let writer = Writer {
             store,
@@ -181,6 +187,7 @@ impl Control {
             clock,
             quotas: options.quotas,
             retention: options.retention,
+            health,
             pools,
         };
         let control = Self {
@@ -223,6 +230,17 @@ impl Control {
                 reason: "the writer has ended".to_owned(),
             }),
         }
+    }
+
+    /// A session or token by the hash of its secret.
+    pub fn session(&self, view: &View, hash: &[u8; 32]) -> Option<Arc<Session>> {
+        let stored = view.session(hash).cloned();
+        stored.or_else(|| self.shared.unwritten.get(view, hash))
+    }
+
+    /// Sessions that the store could not take.
+    pub fn unwritten(&self) -> &Unwritten {
+        &self.shared.unwritten
     }
 
     /// How much a project may have.
@@ -307,6 +325,17 @@ impl Control {
     /// Whether other processes may serve the same store.
     pub fn replicated(&self) -> bool {
         self.shared.replicated
+    }
+
+    /// Why nothing can be written now; `None` if it can, as far as is known. Of a store that fails it is found out by itself,
+    /// within a second or so, when it takes something again.
+    pub fn why_not_ready(&self) -> Option<Refusal> {
+        if self.lives() {
+            return self.shared.health.why_not();
+        }
+        Some(Refusal::StoreUnavailable {
+            reason: "the writer has ended".to_owned(),
+        })
     }
 
     /// Whether the writer is there.

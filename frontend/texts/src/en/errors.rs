@@ -110,6 +110,7 @@ subject! { errors;
     ErrorNameTaken: "There is a {kind} named {name} already.",
     ErrorTooLarge: "The request is larger than {max} bytes.",
     ErrorInUse: "{kind} {name} is in use by {holders}.",
+    ErrorStoreFull: "Nothing was written: the disk of the control plane's database is full. Its operator has to make room there.",
     ErrorStoreUnavailable: "The store cannot write now. Nothing was changed; try again.",
     ErrorStoreUnknown: "It is not known whether this was written. Look before you try again.",
 }
