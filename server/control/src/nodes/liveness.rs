@@ -19,11 +19,12 @@ pub(super) const START_GRACE: Micros = 10_000_000;
 pub(super) const DEAD: Micros = 30_000_000;
 
 /// When nodes were last heard whose stream a process held that is gone: each at the newest beat of that process, or when
-/// it came online, if that was later; but not after `now`.
-pub(super) fn last_heard(statuses: &[&NodeStatus], now: Micros) -> Vec<(NodeId, Micros)> {
+/// it came online, if that was later. By a clock that is behind, that may be in the future; what it says now is nobody's
+/// last word.
+pub(super) fn last_heard(statuses: &[&NodeStatus]) -> Vec<(NodeId, Micros)> {
     let beats = statuses.iter().map(|status| status.beat);
     let newest = beats.max().unwrap_or_default();
-    let heard = |status: &&NodeStatus| (status.node, status.since.max(newest).min(now));
+    let heard = |status: &&NodeStatus| (status.node, status.since.max(newest));
     statuses.iter().map(heard).collect()
 }
 

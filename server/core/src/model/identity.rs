@@ -119,7 +119,7 @@ pub struct Session {
 }
 
 /// By how much the clocks of replicas may differ: a minute, in microseconds.
-const SKEW: Micros = 60_000_000;
+pub(crate) const SKEW: Micros = 60_000_000;
 
 impl Session {
     /// The longest that one works: 12 h, in microseconds.
@@ -135,17 +135,6 @@ impl Session {
 impl Idempotency {
     /// How long the outcome of a create is kept: 24 h, in microseconds.
     pub const LIFETIME: Micros = 24 * 3_600_000_000;
-}
-
-/// Of what ends at times: what has ended by `now`, and what has longer to go than anything that begins now.
-pub(crate) fn ended(
-    ends: &Sorted<(Micros, [u8; 32])>,
-    lifetime: Micros,
-    now: Micros,
-) -> impl Iterator<Item = [u8; 32]> + '_ {
-    let over = ends.0.range(..(now, [0; 32]));
-    let ahead = ends.0.range((now.saturating_add(lifetime + SKEW + 1), [0; 32])..);
-    over.chain(ahead).map(|(_, hash)| *hash)
 }
 
 /// The outcome of a create with an idempotency key, kept for 24 h.

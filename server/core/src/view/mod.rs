@@ -20,10 +20,10 @@ use portolan_shared::mac::MacAddress;
 use crate::history::{History, Point};
 use crate::model::{
     Assignment, Block, Cluster, Idempotency, JoinToken, Key, Network, Node, NodeStatus, Object, Port, Project,
-    Revision, Role, Session, Stored, Subnet, Tables, User, display_name, ended,
+    Revision, Role, SKEW, Session, Stored, Subnet, Tables, User, display_name,
 };
 use crate::quotas::Counted;
-use crate::tables::{Keep, Parent, Ports, Table};
+use crate::tables::{Keep, Parent, Ports, Sorted, Table};
 pub use crate::tables::{PortScope, SubnetUse};
 
 /// What is stored, at one revision.
@@ -474,4 +474,11 @@ impl View {
     pub fn join_tokens_of(&self, cluster: ClusterId) -> impl Iterator<Item = &Arc<JoinToken>> {
         self.of::<JoinToken>(cluster)
     }
+}
+
+/// Of what ends at times: what has ended by `now`, and what has longer to go than anything that begins now.
+fn ended(ends: &Sorted<(i64, [u8; 32])>, lifetime: i64, now: i64) -> impl Iterator<Item = [u8; 32]> + '_ {
+    let over = ends.0.range(..(now, [0; 32]));
+    let ahead = ends.0.range((now.saturating_add(lifetime + SKEW + 1), [0; 32])..);
+    over.chain(ahead).map(|(_, hash)| *hash)
 }
