@@ -9,6 +9,7 @@ use crate::addr::{Cidr, IpRange};
 use crate::holder::{Holder, Holders};
 use crate::kinds::quarantined_blocks::HeldBlocks;
 use crate::mac::MacAddress;
+use crate::time::Time;
 
 /// A value of a refusal's sentence, as programs and translations read it. Where it says the same in
 /// every language (names, numbers, addresses), that is what the sentence has; else a stable word.
@@ -31,7 +32,7 @@ impl<T: Param> Param for Box<T> {
     }
 }
 
-as_written! { String u8 u32 u64 usize i64 IpAddr Cidr IpRange MacAddress }
+as_written! { String u8 u32 u64 usize i64 IpAddr Cidr IpRange MacAddress Time }
 
 /// Why a range of addresses can be no subnet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -317,6 +318,8 @@ refusals! {
         "This node was removed from its cluster.";
     Conflict "node.copied" NodeCopied { node: String }
         "Two machines have shown the identity of node {node}: neither is leased a block before one of them has joined anew, or one is off and an administrator has admitted the other.";
+    Unavailable "clock.behind" ClockBehind { now: Time, newest: Time }
+        "The control plane's clock says {now}, and it has written something at {newest} already. Until its clock is right it issues neither certificates nor join tokens. Set the clock of its machine (such as by NTP); if the earlier time was wrong, that counts after an hour.";
     Unavailable "agent.no_endpoint" NoAgentEndpoint {}
         "This control plane was started without an agent endpoint (--agent-listen), so nodes cannot join.";
 
@@ -357,6 +360,8 @@ refusals! {
         "The request is larger than {max} bytes.";
     Conflict "in_use" InUse { kind: String, name: String, holders: Holders }
         "{kind} {name} is in use by {holders}.";
+    Unavailable "store.full" StoreFull {}
+        "Nothing was written: the disk of the control plane's database is full. Its operator has to make room there; then try again.";
     Unavailable "store.unavailable" StoreUnavailable { reason: String }
         "The store cannot write now ({reason}). Nothing was changed; try again.";
     /// The one refusal after which the change may be there all the same.

@@ -143,11 +143,11 @@ pub fn whole(time: i64, offset: i64) -> String {
     format!("{}{} {zone}", date(time, offset), &clock(time, offset)[5..])
 }
 
-/// How long ago, up to a day; after that the date.
+/// How long ago, up to a day; after that the date, and of a time to come, by a clock that was or is wrong, too.
 pub fn ago(time: i64, now: i64, offset: i64) -> String {
     let seconds = (now - time) / 1_000;
     match seconds {
-        ..=4 => t(Key::JustNow).to_owned(),
+        -60..=4 => t(Key::JustNow).to_owned(),
         5..86_400 => tp(Key::Ago, &[("time", &duration(now - time))]),
         _ => date(time, offset),
     }
@@ -243,6 +243,7 @@ mod tests {
             "just now",
             "a clock that is ahead says nothing of the future"
         );
+        assert_eq!(super::ago(NOON + 86_400_000, NOON, 0), "22 Nov 2026, 12:04");
     }
 
     #[test]

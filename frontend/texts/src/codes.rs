@@ -84,6 +84,7 @@ pub const ERRORS: &[(&str, Key)] = &[
     ("token.expired", Key::ErrorTokenExpired),
     ("node.removed", Key::ErrorNodeRemoved),
     ("node.copied", Key::ErrorNodeCopied),
+    ("clock.behind", Key::ErrorClockBehind),
     ("agent.no_endpoint", Key::ErrorNoAgentEndpoint),
     ("request.open", Key::ErrorRequestOpen),
     ("request.granted_already", Key::ErrorRequestGrantedAlready),
@@ -101,6 +102,7 @@ pub const ERRORS: &[(&str, Key)] = &[
     ("name.taken", Key::ErrorNameTaken),
     ("body.too_large", Key::ErrorTooLarge),
     ("in_use", Key::ErrorInUse),
+    ("store.full", Key::ErrorStoreFull),
     ("store.unavailable", Key::ErrorStoreUnavailable),
     ("store.unknown", Key::ErrorStoreUnknown),
 ];

@@ -26,7 +26,8 @@ use crate::kernel::KernelError;
 use crate::machine::{Machine, MachineError};
 use crate::options::Run;
 use crate::pods::Pods;
-use crate::stream::{self, SessionContext};
+use crate::stream::{self, Left, SessionContext};
+use joining::Renewals;
 
 /// The environment variable that a join token may be in, if it is not in a file.
 pub const TOKEN_VARIABLE: &str = "PORTOLAN_JOIN_TOKEN";
@@ -181,20 +182,24 @@ impl Agent {
             sources: sources.clone(),
         };
         let connection = async {
-            let mut identity = identity;
+            let (mut identity, mut left, mut tries) = (identity, None, Renewals::default());
             loop {
                 if identity.is_removed() {
+                    self.pods.set_removed(true);
                     match self.removed(&context, identity).await {
                         Some(again) => identity = again,
                         None => return,
                     }
                 }
-                identity = self.certified(identity).await;
+                let refused = left == Some(Left::Expired);
+                identity = self.certified(identity, refused, &mut tries).await;
                 if identity.node() != own {
                     return;
                 }
-                identity = stream::run(&context, identity).await;
-                self.pods.set_removed(true);
+                if !identity.is_removed() {
+                    let (back, why) = stream::run(&context, identity).await;
+                    (identity, left) = (back, Some(why));
+                }
             }
         };
         let keeping = async { tokio::join!(rounds, sandboxes(&self.pods, &sources.workers)) };

@@ -5,17 +5,20 @@ use std::sync::{Arc, mpsc};
 
 use parking_lot::{Mutex, RwLock};
 use portolan_core::command::{Outcome, Request};
-use portolan_core::model::Micros;
+use portolan_core::model::{Micros, Session};
 use portolan_core::quotas::Quotas;
 use portolan_core::view::View;
 use portolan_shared::refusal::Refusal;
-use portolan_sources::{Clock, Ids, Random};
+use portolan_shared::time::Time;
+use portolan_sources::{Clock, Ids, Random, Stopwatch};
 use portolan_store::{Audit, AuditAsked, AuditPage, PostgresStore, SqliteOptions, SqliteStore, Store, StoreError};
 use uuid::Uuid;
 
 use crate::feed::Feed;
+use crate::identity::unwritten::Unwritten;
+use crate::issuing::{Issuing, Verdict};
 use crate::machine::Sources;
-use crate::writer::{self, Queue, Retention, Run, Writer, WriterLoop};
+use crate::writer::{self, Health, Queue, Retention, Run, Writer, WriterLoop};
 
 /// How to open a control plane.
 #[derive(Clone)]
@@ -77,7 +80,9 @@ struct Shared {
     queue: Arc<Queue>,
     ids: Ids,
     clock: Arc<dyn Clock>,
+    stopwatch: Arc<dyn Stopwatch>,
     random: Arc<dyn Random>,
+    issuing: Mutex<Issuing>,
     store_id: [u8; 16],
     quotas: Quotas,
     /// Reads the audit; one at a time.
@@ -85,6 +90,8 @@ struct Shared {
     /// Whether other processes write to the store.
     replicated: bool,
     histories: Arc<AtomicU64>,
+    health: Arc<Health>,
+    unwritten: Unwritten,
 }
 
 impl Drop for Shared {
@@ -135,7 +142,12 @@ impl Control {
     /// # Errors
     /// If the store cannot be read.
     pub fn without_thread(mut store: Box<dyn Store>, options: OpenOptions) -> Result<(Self, WriterLoop), OpenError> {
-        let Sources { clock, random, .. } = options.sources;
+        let Sources {
+            clock,
+            stopwatch,
+            random,
+            ..
+        } = options.sources;
         let ids = Ids::new(Arc::clone(&clock), Arc::clone(&random));
         let (view, pools, store_id) = writer::load(&mut *store)?;
         let recent = store.recent(view.head(), options.recent)?;
@@ -145,18 +157,23 @@ impl Control {
         let view = Arc::new(RwLock::new(view));
         let queue = Arc::new(Queue::new(options.batch));
         let histories = Arc::new(AtomicU64::new(0));
+        let health = Arc::new(Health::default());
         let shared = Shared {
             view: Arc::clone(&view),
             feed: Arc::clone(&feed),
             queue: Arc::clone(&queue),
             ids: ids.clone(),
             clock: Arc::clone(&clock),
+            stopwatch,
             random: Arc::clone(&random),
+            issuing: Mutex::default(),
             store_id,
             quotas: options.quotas,
             audit: Mutex::new(store.audit()),
             replicated: store.shared(),
             histories: Arc::clone(&histories),
+            health: Arc::clone(&health),
+            unwritten: Unwritten::default(),
         };
         let writer = Writer {
             store,
@@ -170,6 +187,7 @@ impl Control {
             clock,
             quotas: options.quotas,
             retention: options.retention,
+            health,
             pools,
         };
         let control = Self {
@@ -214,6 +232,17 @@ impl Control {
         }
     }
 
+    /// A session or token by the hash of its secret.
+    pub fn session(&self, view: &View, hash: &[u8; 32]) -> Option<Arc<Session>> {
+        let stored = view.session(hash).cloned();
+        stored.or_else(|| self.shared.unwritten.get(view, hash))
+    }
+
+    /// Sessions that the store could not take.
+    pub fn unwritten(&self) -> &Unwritten {
+        &self.shared.unwritten
+    }
+
     /// How much a project may have.
     pub fn quotas(&self) -> Quotas {
         self.shared.quotas
@@ -240,6 +269,31 @@ impl Control {
     /// The time.
     pub fn now(&self) -> Micros {
         self.shared.clock.now()
+    }
+
+    /// The time, where something is issued that ends by it.
+    ///
+    /// # Errors
+    /// While the clock is behind what was written: see [`crate::issuing`].
+    pub fn time_to_issue(&self) -> Result<Micros, Refusal> {
+        let (now, latest) = (self.now(), self.feed().latest());
+        let elapsed = self.shared.stopwatch.elapsed();
+        match self.shared.issuing.lock().look(now, latest, elapsed) {
+            Verdict::Issue => Ok(now),
+            Verdict::Wait => Err(Refusal::ClockBehind {
+                now: Time(now),
+                newest: Time(latest),
+            }),
+            Verdict::CommitWasWrong => {
+                tracing::warn!(
+                    now = %Time(now),
+                    newest = %Time(latest),
+                    "the clock was ahead when the latest commit was made; certificates and tokens are issued again"
+                );
+                self.feed().correct_latest(now);
+                Ok(now)
+            }
+        }
     }
 
     /// A fresh id (UUIDv7), greater than all made before by this process.
@@ -271,6 +325,17 @@ impl Control {
     /// Whether other processes may serve the same store.
     pub fn replicated(&self) -> bool {
         self.shared.replicated
+    }
+
+    /// Why nothing can be written now; `None` if it can, as far as is known. Of a store that fails it is found out by itself,
+    /// within a second or so, when it takes something again.
+    pub fn why_not_ready(&self) -> Option<Refusal> {
+        if self.lives() {
+            return self.shared.health.why_not();
+        }
+        Some(Refusal::StoreUnavailable {
+            reason: "the writer has ended".to_owned(),
+        })
     }
 
     /// Whether the writer is there.

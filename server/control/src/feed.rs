@@ -7,10 +7,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use parking_lot::RwLock;
 use portolan_core::change::{Change, Commit, Op};
-use portolan_core::model::{Object, Revision};
+use portolan_core::model::{Micros, Object, Revision};
 use portolan_shared::ids::{ClusterId, ProjectId};
 use tokio::sync::watch;
 
@@ -69,6 +70,8 @@ struct Shared {
     head: watch::Sender<Revision>,
     /// Most changes kept, and most bytes of them.
     capacity: usize,
+    /// The latest time of a commit that was published.
+    latest: AtomicI64,
 }
 
 /// How many bytes a change may take on average; if changes are larger, the ring keeps fewer of them.
@@ -134,8 +137,19 @@ impl Feed {
                 ring: RwLock::new(ring),
                 head: watch::Sender::new(head),
                 capacity,
+                latest: AtomicI64::new(0),
             }),
         }
+    }
+
+    /// The latest time that a commit was published with, by the clock of who made it; 0 before the first.
+    pub fn latest(&self) -> Micros {
+        self.shared.latest.load(Ordering::Relaxed)
+    }
+
+    /// That time was wrong: from now on it is this one.
+    pub(crate) fn correct_latest(&self, at: Micros) {
+        self.shared.latest.store(at, Ordering::Relaxed);
     }
 
     /// The newest revision that was published.
@@ -181,6 +195,8 @@ impl Feed {
     pub(crate) fn publish(&self, commits: &[Arc<Commit>]) {
         let Some(last) = commits.last() else { return };
         let mut concerned: Vec<Topic> = Vec::new();
+        let latest = commits.iter().map(|commit| commit.at).max().unwrap_or_default();
+        self.shared.latest.fetch_max(latest, Ordering::Relaxed);
         {
             let mut guard = self.shared.ring.write();
             let ring = &mut *guard;

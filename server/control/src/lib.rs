@@ -14,6 +14,7 @@ pub mod control;
 pub mod feed;
 pub mod http;
 pub mod identity;
+mod issuing;
 pub mod machine;
 pub mod nodes;
 pub mod options;

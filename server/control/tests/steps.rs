@@ -140,6 +140,30 @@ fn a_clock_that_is_set_back_does_not_put_off_what_expires() {
 }
 
 #[test]
+fn what_was_kept_while_the_clock_was_ahead_expires_when_it_is_right() {
+    let clock = SetClock::at(1_790_000_000_000_000);
+    let days = |days: u64| Duration::from_secs(days * 24 * 3600);
+    let (control, mut running) = opened_at(1, &clock);
+    let made = running.writer().step(&[create_project()], &mut || {}).unwrap();
+    let of = project(&made[0].as_ref().unwrap().objects[0]).id;
+    let keyed = |key| Request {
+        idempotency: Some(Repetition { key, digest: [8; 32] }),
+        ..create_network(of, "web")
+    };
+    let remembered = |key: [u8; 32]| control.read(|view| view.idempotency(&key).is_some());
+    running.writer().step(&[keyed([1; 32])], &mut || {}).unwrap();
+    clock.advance(days(400));
+    running.writer().step(&[keyed([2; 32])], &mut || {}).unwrap();
+    assert!(remembered([1; 32]) && remembered([2; 32]));
+    clock.set_back(days(400));
+    assert!(running.turn(Duration::ZERO));
+    clock.advance(Duration::from_secs(60));
+    assert!(running.turn(Duration::ZERO));
+    assert!(remembered([1; 32]), "it has not ended");
+    assert!(!remembered([2; 32]));
+}
+
+#[test]
 fn the_same_seed_makes_the_same_objects() {
     let run = |seed| {
         let (_control, mut running) = opened(seed);

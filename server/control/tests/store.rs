@@ -307,6 +307,12 @@ fn behaves(engine: &dyn Engine) {
         assert_eq!(load(&mut *store).0.len(), 8, "{what}");
     }
 
+    // Whether it takes anything is found out without changing anything.
+    store.probe().unwrap();
+    assert_eq!(load(&mut *store).2, head);
+    assert!(store.begin(head).unwrap().is_empty());
+    store.rollback();
+
     // Old changes go, whole commits at a time and not more than allowed.
     let trim = |keep, before, step| Trim {
         keep,

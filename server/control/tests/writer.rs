@@ -105,6 +105,13 @@ impl Store for Scripted {
         Ok(())
     }
 
+    fn probe(&mut self) -> Result<(), StoreError> {
+        match self.0.lock().refusals.pop_front() {
+            Some(refusal) => Err(refusal),
+            None => Ok(()),
+        }
+    }
+
     fn history(&self) -> &History {
         static UNKNOWN: LazyLock<History> = LazyLock::new(History::default);
         &UNKNOWN

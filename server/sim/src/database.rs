@@ -198,7 +198,7 @@ impl Store for Connection {
         self.with(|shared, history| {
             let fault = shared.fault.take();
             if fault == Some(Fault::Refused) {
-                return Err(StoreError::Failed("the disk is full".to_owned()));
+                return Err(StoreError::Full("the disk is full".to_owned()));
             }
             if fault != Some(Fault::UnknownLost) {
                 if let (Some(incarnation), Some(first)) = (begins, commits.first()) {
@@ -213,6 +213,10 @@ impl Store for Connection {
             history.clone_from(&shared.content.history);
             Ok(())
         })
+    }
+
+    fn probe(&mut self) -> Result<(), StoreError> {
+        self.with(|_, _| Ok(()))
     }
 
     fn history(&self) -> &History {

@@ -27,9 +27,9 @@ impl MachineClock {
         }
     }
 
-    /// Is set to be ahead by so many seconds; behind, if negative.
-    pub fn set_ahead(&self, seconds: i64) {
-        self.ahead.store(seconds * 1_000_000, Ordering::SeqCst);
+    /// Leaps ahead by so many seconds; back, if negative.
+    pub fn leap(&self, seconds: i64) {
+        self.ahead.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
     }
 
     fn since(&self) -> Duration {

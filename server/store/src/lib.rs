@@ -40,6 +40,9 @@ pub enum StoreError {
     /// It failed and certainly nothing was written.
     #[error("{0}")]
     Failed(String),
+    /// Its disk is full, and certainly nothing was written.
+    #[error("the disk of the database is full: {0}")]
+    Full(String),
     /// It is not known whether the transaction was committed.
     #[error("it is not known whether the commit happened: {0}")]
     Unknown(String),
@@ -132,6 +135,12 @@ pub trait Store: Send {
     /// # Errors
     /// If the store fails; the write is over then, see the error for whether it happened.
     fn commit(&mut self, commits: &[Arc<Commit>], begins: Option<Incarnation>) -> Result<(), StoreError>;
+
+    /// Writes what is there already, durably: whether anything could be written now.
+    ///
+    /// # Errors
+    /// Why it could not.
+    fn probe(&mut self) -> Result<(), StoreError>;
 
     /// The runs that wrote what was last loaded, followed or committed.
     fn history(&self) -> &History;

@@ -297,7 +297,7 @@ impl Store for PostgresStore {
                 (Some(StoreError::Unknown(cause)), _) => Err(StoreError::Unknown(cause)),
                 (Some(error), _) => Err(error),
                 (None, Err(error)) => Err(match failed(error) {
-                    StoreError::Failed(cause) => StoreError::Unknown(cause),
+                    StoreError::Failed(cause) | StoreError::Full(cause) => StoreError::Unknown(cause),
                     other => other,
                 }),
             }
@@ -306,6 +306,13 @@ impl Store for PostgresStore {
             self.history.begin(span.incarnation, span.first);
         }
         committed
+    }
+
+    fn probe(&mut self) -> Result<(), StoreError> {
+        let probe = "UPDATE head SET revision = revision WHERE one = 1";
+        let written = self.runtime.block_on(self.session.client.execute(probe, &[]));
+        // That nothing changes is known whatever became of it.
+        written.map(drop).map_err(|error| lost(failed(error)))
     }
 
     fn history(&self) -> &History {
@@ -465,6 +472,7 @@ fn failed(error: tokio_postgres::Error) -> StoreError {
         Some(code) if *code == SqlState::ADMIN_SHUTDOWN || *code == SqlState::CRASH_SHUTDOWN => {
             StoreError::Unknown(cause)
         }
+        Some(code) if *code == SqlState::DISK_FULL => StoreError::Full(cause),
         Some(_) => StoreError::Failed(cause),
         None => StoreError::Unknown(cause),
     }

@@ -355,12 +355,24 @@ impl Store for SqliteStore {
                 self.after_commit();
                 Ok(())
             }
-            // The log may hold the commit even so: what failed may have been the sync after it.
             Err(error) => {
                 let _ = self.connection.execute_batch("ROLLBACK");
-                Err(StoreError::Unknown(error.to_string()))
+                Err(match failed(error) {
+                    // The log's end is short of the commit, which counts only whole.
+                    full @ StoreError::Full(_) => full,
+                    // The log may hold the commit even so: what failed may have been the sync after it.
+                    other => StoreError::Unknown(other.to_string()),
+                })
             }
         }
+    }
+
+    fn probe(&mut self) -> Result<(), StoreError> {
+        let written = self
+            .connection
+            .prepare_cached("UPDATE head SET revision = revision WHERE one = 1")
+            .and_then(|mut s| s.execute([]));
+        written.map(drop).map_err(failed)
     }
 
     fn history(&self) -> &History {
@@ -459,6 +471,7 @@ fn failed(error: rusqlite::Error) -> StoreError {
         Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
             StoreError::Retry(error.to_string())
         }
+        Some(rusqlite::ErrorCode::DiskFull) => StoreError::Full(error.to_string()),
         _ => StoreError::Failed(error.to_string()),
     }
 }

@@ -37,6 +37,12 @@ pub const JOIN_PATH: &str = "/agent/v1/join";
 /// Where a node's stream is.
 pub const STREAM_PATH: &str = "/agent/v1/stream";
 
+/// Where a node asks for another certificate in the place of one that is not valid any more.
+pub const RENEW_PATH: &str = "/agent/v1/renew";
+
+/// The code of the refusal of a certificate that is not valid any more: it opens [`RENEW_PATH`] alone.
+pub const CERTIFICATE_EXPIRED: &str = "certificate.expired";
+
 /// The largest frame either side accepts, in bytes: a snapshot of 1,000 nodes with 16 blocks each.
 pub const MAX_FRAME: usize = 4 << 20;
 
@@ -44,7 +50,7 @@ pub const MAX_FRAME: usize = 4 << 20;
 /// names.
 pub const MAX_AGENT_FRAME: usize = 1 << 20;
 
-/// The largest frame of a join, either way, in bytes: a request holds a certificate request and some
+/// The largest frame of a join or a renewal, either way, in bytes: a request holds a certificate request and some
 /// addresses, a reply two certificates.
 pub const MAX_JOIN_FRAME: usize = 64 << 10;
 

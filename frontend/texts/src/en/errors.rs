@@ -92,6 +92,7 @@ subject! { errors;
     ErrorTokenExpired: "This join token has expired. Make a new one.",
     ErrorNodeRemoved: "This node was removed from its cluster.",
     ErrorNodeCopied: "Two machines have the identity of {node}: no block is leased to it before one has joined anew, or is off and an administrator has admitted the other.",
+    ErrorClockBehind: "The control plane's clock says {now}, and it has written something at {newest} already: it issues no tokens before its clock is set right.",
     ErrorNoAgentEndpoint: "This control plane was started without an agent endpoint, so nodes cannot join.",
     ErrorRequestOpen: "This project has an open request already. Write there, or withdraw it first.",
     ErrorRequestGrantedAlready: "This project has the grant already.",
@@ -109,6 +110,7 @@ subject! { errors;
     ErrorNameTaken: "There is a {kind} named {name} already.",
     ErrorTooLarge: "The request is larger than {max} bytes.",
     ErrorInUse: "{kind} {name} is in use by {holders}.",
+    ErrorStoreFull: "Nothing was written: the disk of the control plane's database is full. Its operator has to make room there.",
     ErrorStoreUnavailable: "The store cannot write now. Nothing was changed; try again.",
     ErrorStoreUnknown: "It is not known whether this was written. Look before you try again.",
 }

@@ -14,12 +14,14 @@ use portolan_wire::token::JoinToken;
 use tokio::time::sleep;
 
 use super::{Agent, RunError};
-use crate::identity::{Identity, join};
+use crate::identity::{Identity, JoinError, join, renew};
 use crate::stream::backoff::Backoff;
-use crate::stream::{SessionContext, parting};
+use crate::stream::{REMOVED, SessionContext, parting};
 
 /// How often a host that cannot join looks whether it can now.
 const TOKEN_EVERY: Duration = Duration::from_secs(60);
+
+const CANNOT_JOIN: &str = "cannot join";
 
 /// What is known of the tries so far.
 #[derive(Default)]
@@ -31,12 +33,19 @@ struct Tries {
     told: Option<String>,
 }
 
+/// What is known of the tries to have a certificate again.
+#[derive(Default)]
+pub(super) struct Renewals {
+    renewals: Tries,
+    joins: Tries,
+}
+
 impl Tries {
-    /// Says why the host has not joined, and what is done about it; once in a row.
-    fn tell(&mut self, error: &RunError, now: &str) {
+    /// Says what failed and why, and what is done about it; once in a row.
+    fn tell(&mut self, failed: &str, error: &(dyn std::error::Error + 'static), now: &str) {
         let reason = error_chain(error);
         if self.told.as_ref() != Some(&reason) {
-            tracing::warn!(reason, "cannot join; {now}");
+            tracing::warn!(reason, "{failed}; {now}");
             self.told = Some(reason);
         }
     }
@@ -61,19 +70,38 @@ impl Agent {
         }
     }
 
-    /// An identity whose certificate is valid. One that has expired (the host was off for long) is
-    /// certified again by a join token, for the key it has; meanwhile the network stays as it is.
-    pub(super) async fn certified(&self, identity: Identity) -> Identity {
-        let mut tries = Tries::default();
-        let mut told = false;
-        while identity.has_expired(self.machine.sources.clock.now()) {
-            if !told {
-                tracing::error!("this node's certificate has expired; a new join token for it lets it in again");
-                told = true;
-            }
-            match self.try_to_join(&mut tries).await {
+    /// An identity whose certificate is valid. One that has expired (the host or the control plane was off for long), by
+    /// this host's clock or as the control plane has `refused` it, is renewed for the key it has; where that is refused a
+    /// join token does it. Meanwhile the network stays as it is. It may come back as removed; or, if only the control plane
+    /// had refused it, as it was: its clock may have been wrong.
+    pub(super) async fn certified(&self, mut identity: Identity, mut refused: bool, tries: &mut Renewals) -> Identity {
+        let sources = &self.machine.sources;
+        while std::mem::take(&mut refused) || identity.has_expired(sources.clock.now()) {
+            let error = match renew(sources, &mut identity).await {
+                Ok(()) => {
+                    tracing::info!("this node's certificate had expired and is renewed");
+                    tries.renewals = Tries::default();
+                    return identity;
+                }
+                Err(JoinError::Refused(refused)) if refused.code == REMOVED => {
+                    if let Err(error) = identity.note_removed(true) {
+                        tracing::error!(%error, "cannot note that this node was removed");
+                    }
+                    return identity;
+                }
+                Err(error) => error,
+            };
+            let again = match &error {
+                JoinError::Refused(_) => TOKEN_EVERY,
+                _ => tries.renewals.backoff.next(u32::MAX),
+            };
+            let now = "asking again, and looking for a new join token";
+            tries
+                .renewals
+                .tell("this node's certificate has expired, and is not renewed", &error, now);
+            match self.try_to_join(&mut tries.joins).await {
                 Ok(joined) => return joined,
-                Err(wait) => sleep(wait).await,
+                Err(wait) => sleep(again.min(wait)).await,
             }
         }
         identity
@@ -113,7 +141,7 @@ impl Agent {
             Ok(token) if tries.refused.contains(&token.id) => return Err(TOKEN_EVERY),
             Ok(token) => token,
             Err(error) => {
-                tries.tell(&error, "looking for a token every minute");
+                tries.tell(CANNOT_JOIN, &error, "looking for a token every minute");
                 return Err(TOKEN_EVERY);
             }
         };
@@ -128,13 +156,13 @@ impl Agent {
                     Some(_) => "a new token is looked for every minute, in the same file",
                     None => "start the agent with a new token",
                 };
-                tries.tell(&error, now);
+                tries.tell(CANNOT_JOIN, &error, now);
             }
             RunError::Join(passing) if passing.may_pass() => {
-                tries.tell(&error, "trying again");
+                tries.tell(CANNOT_JOIN, &error, "trying again");
                 return Err(tries.backoff.next(u32::MAX));
             }
-            _ => tries.tell(&error, "trying again every minute"),
+            _ => tries.tell(CANNOT_JOIN, &error, "trying again every minute"),
         }
         Err(TOKEN_EVERY)
     }

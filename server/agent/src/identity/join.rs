@@ -1,4 +1,5 @@
-//! Joining: the host shows a token once and gets a certificate for the key it made itself.
+//! Joining: the host shows a token once and gets a certificate for the key it made itself. And how anything is asked of
+//! the control plane that takes one question and one answer.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -9,7 +10,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use portolan_wire::agent::{JoinReply, JoinRequest, Refused, join_reply::Outcome};
 use portolan_wire::token::JoinToken;
 use portolan_wire::{JOIN_PATH, MAX_JOIN_FRAME, PROTOCOL};
-use prost::Message as _;
+use rustls::ClientConfig;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -23,13 +24,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The codes of refusals that mean the token itself: it is not known, was used, is too old, or was for a node that is gone.
 const OF_THE_TOKEN: [&str; 4] = ["token.unknown", "token.spent", "token.expired", "node.removed"];
 
-/// Why a host has not joined.
+/// Why a host has not joined, or has no new certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
-    /// The control plane was not reached, or is not the one that the token names.
+    /// The control plane was not reached, or is not the one that this host trusts.
     #[error("cannot reach the agent endpoint {endpoint}")]
     Connect {
-        /// `HOST:PORT`, as the token names it.
+        /// `HOST:PORT`, as the token named it.
         endpoint: String,
         /// Why the connection failed.
         source: ConnectError,
@@ -90,41 +91,53 @@ pub async fn join(
             .collect(),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
+    let endpoint = &token.endpoint;
+    let config = tls::of_join(token.ca_sha256, clock);
+    let reply: JoinReply = ask(sources, endpoint, JOIN_PATH, config, &request).await?;
+    match reply.outcome.ok_or(JoinError::NoAnswer)? {
+        Outcome::Joined(joined) => {
+            let endpoint = endpoint.clone();
+            Ok(Identity::keep(files, state_dir, key, endpoint, joined, clock.now())?)
+        }
+        Outcome::Refused(refused) => Err(JoinError::Refused(refused)),
+    }
+}
+
+/// One frame there, and one back.
+///
+/// # Errors
+/// If there is no answer to be had.
+pub(super) async fn ask<R: prost::Message + Default>(
+    sources: &Sources,
+    endpoint: &str,
+    path: &str,
+    config: Result<ClientConfig, rustls::Error>,
+    question: &impl prost::Message,
+) -> Result<R, JoinError> {
     let failed = |source| JoinError::Connect {
-        endpoint: token.endpoint.clone(),
+        endpoint: endpoint.to_owned(),
         source,
     };
-    let config = tls::of_join(token.ca_sha256, clock).map_err(|error| failed(error.into()))?;
-    let socket = connect(
-        &*sources.net,
-        &token.endpoint,
-        JOIN_PATH,
-        Arc::new(config),
-        MAX_JOIN_FRAME,
-    )
-    .await;
+    let config = Arc::new(config.map_err(|error| failed(error.into()))?);
+    let socket = connect(&*sources.net, endpoint, path, config, MAX_JOIN_FRAME).await;
     let mut socket = socket.map_err(failed)?;
     let exchange = async {
         socket
-            .send(Message::Binary(request.encode_to_vec().into()))
+            .send(Message::Binary(question.encode_to_vec().into()))
             .await
             .ok()?;
         loop {
             match socket.next().await?.ok()? {
-                Message::Binary(frame) => break JoinReply::decode(frame).ok()?.outcome,
+                Message::Binary(frame) => break R::decode(frame).ok(),
                 Message::Close(_) => break None,
                 _ => {}
             }
         }
     };
-    match timeout(PATIENCE, exchange).await.unwrap_or_default() {
-        Some(Outcome::Joined(joined)) => {
-            let endpoint = token.endpoint.clone();
-            Ok(Identity::keep(files, state_dir, key, endpoint, joined, clock.now())?)
-        }
-        Some(Outcome::Refused(refused)) => Err(JoinError::Refused(refused)),
-        None => Err(JoinError::NoAnswer),
-    }
+    timeout(PATIENCE, exchange)
+        .await
+        .unwrap_or_default()
+        .ok_or(JoinError::NoAnswer)
 }
 
 #[cfg(test)]
@@ -132,6 +145,7 @@ mod tests {
     use portolan_shared::ids::{ClusterId, JoinTokenId, NodeId};
     use portolan_wire::agent::Role;
     use portolan_wire::token::Secret;
+    use prost::Message as _;
 
     use super::*;
     use crate::identity::testing::Authority;

@@ -6,6 +6,7 @@
 //! tells this machine from a copy of it.
 
 mod join;
+mod renew;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;
@@ -28,6 +29,7 @@ use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
 
 pub use join::{JoinError, join};
+pub use renew::renew;
 
 /// How long a certificate lasts.
 pub const CERTIFICATE_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -141,15 +143,16 @@ impl Identity {
         Ok(identity)
     }
 
-    /// Keeps a renewed certificate. `now` is in microseconds since the epoch.
+    /// Takes a renewed certificate, and keeps it. It counts also if the disk does not take it: after a start the one before
+    /// is renewed again. `now` is in microseconds since the epoch.
     ///
     /// # Errors
     /// If the disk does not take it.
     pub fn renewed(&mut self, certificate: Vec<u8>, now: i64) -> Result<(), IdentityError> {
-        let certificate = CertificateDer::from(certificate);
-        self.folder.write(CERTIFICATE, pem(&certificate).as_bytes(), PUBLIC)?;
-        self.certificate = certificate;
+        self.certificate = CertificateDer::from(certificate);
         self.facts.certified_at = seconds(now);
+        self.folder
+            .write(CERTIFICATE, pem(&self.certificate).as_bytes(), PUBLIC)?;
         self.write_facts()
     }
 
@@ -234,8 +237,8 @@ impl Identity {
             .map_or(Duration::MAX, Duration::from_secs)
     }
 
-    /// Whether the certificate's life is over: the control plane takes it no more, and only a join
-    /// brings another. `now` is in microseconds since the epoch.
+    /// Whether the certificate's life is over, by this host's clock: for a stream the control plane takes it no more, only
+    /// to renew it. `now` is in microseconds since the epoch.
     pub fn has_expired(&self, now: i64) -> bool {
         self.facts.certified_at.saturating_add(CERTIFICATE_LIFE.as_secs()) <= seconds(now)
     }

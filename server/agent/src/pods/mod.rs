@@ -6,6 +6,8 @@
 //! be there.
 
 mod blocks;
+#[cfg(test)]
+mod full_disk;
 mod held;
 mod ledger;
 mod log;

@@ -20,7 +20,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use portolan_shared::ids::NodeId;
 use portolan_sources::Random;
-use portolan_wire::{MAX_FRAME, STREAM_PATH, error_chain};
+use portolan_wire::{CERTIFICATE_EXPIRED, MAX_FRAME, STREAM_PATH, error_chain};
 use rustls::ClientConfig;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -39,7 +39,7 @@ use shared::{PendingReports, SessionEnd};
 const AFTER_REFUSAL: Duration = Duration::from_secs(60);
 
 /// The code of the refusal that means that this node was removed.
-const REMOVED: &str = "node.removed";
+pub const REMOVED: &str = "node.removed";
 /// The codes that say that another machine shows this node's identity: what it has reported of its pods is not true of this
 /// one's.
 const ANOTHER_MACHINE: [&str; 2] = ["node.copied", "node.replaced"];
@@ -60,8 +60,17 @@ pub struct SessionContext {
     pub sources: Sources,
 }
 
-/// Keeps the connection up until the node is removed from its cluster; the identity that has noted it.
-pub async fn run(context: &SessionContext, identity: Identity) -> Identity {
+/// Why the connection is not kept up any longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// The node was removed from its cluster; the identity has noted it.
+    Removed,
+    /// Its certificate is not valid any more, by the clock of this host or of the control plane.
+    Expired,
+}
+
+/// Keeps the connection up until the node is removed from its cluster, or has to renew its certificate by another way.
+pub async fn run(context: &SessionContext, identity: Identity) -> (Identity, Left) {
     let identity = Mutex::new(identity);
     let mut backoff = Backoff::default();
     let mut tls = None;
@@ -70,12 +79,19 @@ pub async fn run(context: &SessionContext, identity: Identity) -> Identity {
     let mut told = false;
     let mut refused_by = String::new();
     loop {
+        // A host that was suspended, or a control plane that was away, for longer than a certificate lasts.
+        if identity.lock().has_expired(context.sources.clock.now()) {
+            return (identity.into_inner(), Left::Expired);
+        }
         let wait = match connection(context, &identity, &mut tls, &pending, &mut backoff, &mut told).await {
             SessionEnd::Refused(refused) if refused.code == REMOVED => {
                 if let Err(error) = identity.lock().note_removed(true) {
                     tracing::error!(%error, "cannot note that this node was removed");
                 }
-                return identity.into_inner();
+                return (identity.into_inner(), Left::Removed);
+            }
+            SessionEnd::Refused(refused) if refused.code == CERTIFICATE_EXPIRED => {
+                return (identity.into_inner(), Left::Expired);
             }
             SessionEnd::Refused(refused) => {
                 // Whoever reads the log reads it once; the console says for how long.

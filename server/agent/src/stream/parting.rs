@@ -2,6 +2,7 @@
 //! plane leases them to nobody else.
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use portolan_wire::CERTIFICATE_EXPIRED;
 use portolan_wire::agent::{LetGo, ToAgent, from_agent, to_agent::Message as In};
 use prost::Message as _;
 use tokio::time::{Duration, timeout};
@@ -51,5 +52,6 @@ pub async fn let_go(context: &SessionContext, identity: &Identity) -> bool {
         }
     };
     let answer = timeout(PATIENCE, exchange).await.ok().flatten();
-    answer.as_deref() == Some(KNOWN)
+    // Only a node's certificate can be said to have expired.
+    matches!(answer.as_deref(), Some(KNOWN | CERTIFICATE_EXPIRED))
 }

@@ -53,7 +53,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const RENEW_AGE: Duration = Duration::from_secs(CERTIFICATE_LIFE.as_secs() / 2);
 
 /// How long to wait for a new certificate before asking again.
-const RENEW_AGAIN: Duration = Duration::from_secs(60 * 60);
+const RENEW_AGAIN: Duration = Duration::from_secs(5 * 60);
 
 /// Where frames to the control plane go.
 type Sink<S> = SplitSink<WebSocketStream<S>, Message>;
@@ -87,8 +87,9 @@ pub(super) struct Reporter<'a> {
     spare_since: Option<Instant>,
     /// When blocks were last given back.
     returned_at: Option<Instant>,
-    /// When a new certificate was asked for.
-    renewal_asked_at: Option<Instant>,
+    /// When a new certificate was asked for, in microseconds since the epoch: what counts for a certificate is the time of
+    /// day, also after the host was suspended.
+    renewal_asked_at: Option<i64>,
 }
 
 impl<'a> Reporter<'a> {
@@ -323,11 +324,12 @@ impl<'a> Reporter<'a> {
     /// A request for a new certificate, if this one has lived for half its life.
     fn renewal(&mut self) -> Result<Option<Message>, ReportError> {
         let identity = self.identity.lock();
-        let due = identity.certificate_age(self.context.sources.clock.now()) >= RENEW_AGE;
-        if !due || self.renewal_asked_at.is_some_and(|at| at.elapsed() < RENEW_AGAIN) {
+        let now = self.context.sources.clock.now();
+        let lately = |at: i64| Duration::from_micros(at.abs_diff(now)) < RENEW_AGAIN;
+        if identity.certificate_age(now) < RENEW_AGE || self.renewal_asked_at.is_some_and(lately) {
             return Ok(None);
         }
-        self.renewal_asked_at = Some(Instant::now());
+        self.renewal_asked_at = Some(now);
         Ok(Some(frame(Out::Renew(agent::RenewRequest {
             csr: identity.request()?,
         }))))

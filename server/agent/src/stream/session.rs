@@ -220,9 +220,11 @@ impl<'a> Session<'a> {
                 self.received.refused_blocks.send_modify(|count| *count += 1);
             }
             In::Renewed(renewed) => {
-                self.identity
-                    .lock()
-                    .renewed(renewed.certificate, self.context.sources.clock.now())?;
+                let now = self.context.sources.clock.now();
+                if let Err(error) = self.identity.lock().renewed(renewed.certificate, now) {
+                    let error = error_chain(&error);
+                    tracing::error!(error, "cannot keep the renewed certificate; it is used all the same");
+                }
                 tracing::info!("this node's certificate is renewed");
             }
         }

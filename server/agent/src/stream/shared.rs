@@ -47,8 +47,8 @@ pub(super) enum SessionEnd {
     /// A report cannot be made.
     #[error("cannot report")]
     Report(#[from] ReportError),
-    /// A renewed certificate cannot be kept.
-    #[error("cannot keep the renewed certificate")]
+    /// What this machine is cannot be read.
+    #[error("cannot read this machine's identity")]
     Identity(#[from] IdentityError),
 }
 

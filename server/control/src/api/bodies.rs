@@ -127,6 +127,7 @@ pub const NEUTRON: &[(&str, u16, &str)] = &[
     ("token.expired", 403, "Forbidden"),
     ("node.removed", 403, "Forbidden"),
     ("node.copied", 409, "Conflict"),
+    ("clock.behind", 503, "ServiceUnavailable"),
     ("agent.no_endpoint", 503, "ServiceUnavailable"),
     ("auth.required", 401, "HTTPUnauthorized"),
     ("auth.failed", 401, "HTTPUnauthorized"),
@@ -139,6 +140,7 @@ pub const NEUTRON: &[(&str, u16, &str)] = &[
     ("name.taken", 409, "Conflict"),
     ("body.too_large", 413, "HTTPRequestEntityTooLarge"),
     ("in_use", 409, "InUse"),
+    ("store.full", 503, "ServiceUnavailable"),
     ("store.unavailable", 503, "ServiceUnavailable"),
     ("store.unknown", 503, "ServiceUnavailable"),
 ];

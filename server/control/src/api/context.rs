@@ -21,6 +21,7 @@ use portolan_shared::v1::Through;
 use super::Api;
 use super::error::Failure;
 use super::request_id::RequestId;
+use crate::control::Control;
 use crate::identity::password::Asker;
 use crate::identity::rights::{Rights, overall, rights};
 use crate::identity::secret;
@@ -87,13 +88,13 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// A session or token by its secret, if it still lets its user in.
-pub fn live(view: &View, secret: &str, now: Micros) -> Option<(Arc<Session>, Arc<User>)> {
+pub fn live(control: &Control, view: &View, secret: &str, now: Micros) -> Option<(Arc<Session>, Arc<User>)> {
     if secret.len() > 128 {
         return None;
     }
-    let session = view.session(&secret::hash(secret))?;
-    let user = view.user(session.user)?;
-    alive(view, session, now).then(|| (Arc::clone(session), Arc::clone(user)))
+    let session = control.session(view, &secret::hash(secret))?;
+    let user = Arc::clone(view.user(session.user)?);
+    alive(view, &session, now).then_some((session, user))
 }
 
 /// Whether a session still lets its user in: not ended, not expired, the user enabled, a role left
@@ -103,7 +104,7 @@ pub fn alive(view: &View, session: &Session, now: Micros) -> bool {
     let scope = session.project.is_none_or(|project| {
         view.project(project).is_some_and(|project| project.enabled) && !view.roles(session.user, project).is_empty()
     });
-    user && scope && now < session.expires_at
+    user && scope && !session.has_ended(now)
 }
 
 impl Caller {
@@ -116,7 +117,7 @@ impl Caller {
         let (session, user, overall) = api
             .control
             .read(|view| {
-                let (session, user) = live(view, secret, now)?;
+                let (session, user) = live(&api.control, view, secret, now)?;
                 let overall = overall(view, &session);
                 Some((session, user, overall))
             })

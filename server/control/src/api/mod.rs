@@ -31,6 +31,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
+use portolan_shared::refusal::Refusal;
 use portolan_sources::{Stopwatch, Workers};
 use tokio::sync::watch;
 
@@ -114,6 +115,7 @@ fn own() -> Vec<Route> {
         get("/v2.0/", v2::resources),
         get("/", root),
         get("/healthz", healthz),
+        get("/readyz", readyz),
         get("/metrics", metrics::show),
     ]
 }
@@ -164,7 +166,7 @@ async fn root(State(api): State<Arc<Api>>, headers: HeaderMap, uri: Uri) -> Resp
 
 /// All other paths belong to the console, except those below an API, which are not found.
 async fn elsewhere(method: Method, headers: HeaderMap, uri: Uri) -> Response {
-    let ours = ["/v2.0", "/v3", "/portolan", "/healthz", "/metrics"];
+    let ours = ["/v2.0", "/v3", "/portolan", "/healthz", "/readyz", "/metrics"];
     if ours.iter().any(|prefix| uri.path().starts_with(prefix)) {
         return Failure::NoRoute.into_response();
     }
@@ -184,6 +186,21 @@ fn health(writer_lives: bool) -> (StatusCode, &'static str) {
         (StatusCode::OK, "ok")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "the writer has ended")
+    }
+}
+
+/// Whether writes are taken: what a load balancer asks. A process that is not ready may be well, such as one whose disk is
+/// full: to start it again would help nobody.
+///
+/// Anybody may ask, so the store's own words, which may name its host, are for the log alone.
+async fn readyz(State(api): State<Arc<Api>>) -> (StatusCode, String) {
+    match api.control.why_not_ready() {
+        None => (StatusCode::OK, "ok".to_owned()),
+        Some(full @ Refusal::StoreFull {}) => (StatusCode::SERVICE_UNAVAILABLE, format!("{}: {full}", full.code())),
+        Some(why) => {
+            let text = format!("{}: the store takes nothing now; the log says why", why.code());
+            (StatusCode::SERVICE_UNAVAILABLE, text)
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -54,7 +54,9 @@ pub async fn around(State(api): State<Arc<Api>>, mut request: Request, next: Nex
         }
     };
     let failure = response.extensions_mut().remove::<Failure>();
-    let bare = failure.is_none() && response.status().is_server_error();
+    // What is 503 without a refusal is a check of health, in its own words.
+    let status = response.status();
+    let bare = failure.is_none() && status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE;
     if let Some(failure) = failure.or(bare.then_some(Failure::Internal)) {
         let auth_url = format!("{}/v3", api.base_for(host.as_ref()));
         response = failure.write(shape, &id, &auth_url, response);
@@ -77,7 +79,8 @@ pub async fn around(State(api): State<Arc<Api>>, mut request: Request, next: Nex
     let took = api.stopwatch.elapsed().saturating_sub(began);
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     api.metrics.answered(status.as_u16(), micros);
-    if status.is_server_error() {
+    // What is not available says so where it is found out, once a minute, and not at every request.
+    if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
         tracing::warn!(request = %id, %method, path = uri.path(), status = status.as_u16(), micros, "failed");
     } else {
         tracing::debug!(request = %id, %method, path = uri.path(), status = status.as_u16(), micros);

@@ -9,13 +9,13 @@ use portolan_shared::ids::ProjectId;
 use portolan_shared::refusal::Refusal;
 
 use super::password::{Asker, Passwords};
-use super::secret;
+use super::{secret, unwritten};
 use crate::control::Control;
 
-/// How long a token works: 12 h, in microseconds.
-pub const TOKEN_LIFETIME: Micros = 12 * 3_600_000_000;
-/// How long a session of the console works: 12 h, in microseconds.
-pub const SESSION_LIFETIME: Micros = 12 * 3_600_000_000;
+/// How long a token works.
+pub const TOKEN_LIFETIME: Micros = Session::LIFETIME;
+/// How long a session of the console works.
+pub const SESSION_LIFETIME: Micros = Session::LIFETIME;
 
 /// The user with this password.
 ///
@@ -62,7 +62,8 @@ pub enum Kind {
     },
 }
 
-/// Begins a session or token of a user, by what `proof` says.
+/// Begins a session or token of a user, by what `proof` says. One by a password begins also where the disk of the store is
+/// full: then it lives in memory, for an hour.
 ///
 /// # Errors
 /// If the store does not take it.
@@ -80,7 +81,7 @@ pub async fn begin(control: &Control, user: &User, kind: Kind, proof: Proof) -> 
             (project, None, until.map_or(end, |until| until.min(end)))
         }
     };
-    let session = Session {
+    let mut session = Session {
         hash: secret::hash(&text),
         user: user.id,
         project,
@@ -88,8 +89,19 @@ pub async fn begin(control: &Control, user: &User, kind: Kind, proof: Proof) -> 
         issued_at: now,
         expires_at,
     };
-    let command = Command::BeginSession(session.clone(), proof);
-    control.write(request(Actor::User(user.id), command)).await?;
+    let command = Command::BeginSession(session.clone(), proof.clone());
+    match (control.write(request(Actor::User(user.id), command)).await, proof) {
+        (Ok(_), _) => {}
+        (Err(Refusal::StoreFull {}), Proof::Password(hash)) => {
+            session.expires_at = session.expires_at.min(now + unwritten::LIFETIME);
+            tracing::warn!(
+                user = user.name,
+                "the disk is full: a session begins in memory, for an hour"
+            );
+            control.unwritten().keep(session.clone(), hash, now);
+        }
+        (Err(refusal), _) => return Err(refusal),
+    }
     Ok(Begun { secret: text, session })
 }
 

@@ -1,42 +1,28 @@
 //! How a stream begins: who says hello, and what an agent needs that has what it says.
 
-use std::time::Duration;
-
 use portolan_core::history::{Incarnation, Point, Span};
 use portolan_core::model::Revision;
 use portolan_core::protocol::resume::{self, Resume};
 use portolan_core::protocol::standing::Standing;
 use portolan_shared::refusal::Refusal;
-use portolan_wire::OLDEST_PROTOCOL;
+use portolan_shared::time::Time;
 use portolan_wire::agent::{FromAgent, Hello, Refused, from_agent::Message as In};
 use portolan_wire::digest::Digest;
 use portolan_wire::field::{self, BadField};
+use portolan_wire::{CERTIFICATE_EXPIRED, OLDEST_PROTOCOL};
 use prost::Message as _;
-use tokio::time::timeout;
 
 use super::hub::Hub;
 use super::join::{malformed, refused, too_old};
 use super::pki::Identity;
 use super::reports_in;
-use super::socket::{Incoming, Socket, SocketError};
+use super::socket::Socket;
 use super::state::Dialect;
 use super::stream::Ended;
 
-/// How long an agent may take to say hello.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// The hello, and the number of the ticket that its sender is given: whether it is a node, and the one machine that is it.
 pub(super) async fn greet(hub: &Hub, socket: &mut Socket, identity: &Identity) -> Result<(Hello, u64), Ended> {
-    let first = async {
-        loop {
-            if let Incoming::Frame(frame) = socket.next().await? {
-                return Ok::<_, SocketError>(frame);
-            }
-        }
-    };
-    let first = timeout(PATIENCE, first)
-        .await
-        .map_err(|_| SocketError::Slow("hello"))??;
+    let first = socket.first().await?;
     let hello = match FromAgent::decode(first) {
         Ok(FromAgent {
             message: Some(In::Hello(hello)),
@@ -45,6 +31,10 @@ pub(super) async fn greet(hub: &Hub, socket: &mut Socket, identity: &Identity) -
             message: Some(In::LetGo(let_go)),
         }) => {
             hub.control.current().await.map_err(|refusal| refused(&refusal))?;
+            // What a machine lets go of that is no node any more counts whatever its certificate.
+            if is_node(hub, identity) && !identity.is_valid(hub.control.now()) {
+                return Err(expired(identity).into());
+            }
             let blocks = reports_in::blocks(&let_go).map_err(|error| malformed(&error.to_string()))?;
             reports_in::let_go(hub, identity, blocks)
                 .await
@@ -57,9 +47,9 @@ pub(super) async fn greet(hub: &Hub, socket: &mut Socket, identity: &Identity) -
     if hello.protocol < OLDEST_PROTOCOL {
         return Err(too_old(hello.protocol).into());
     }
-    // A resumed session shows the certificate of its beginning, which may have expired since.
-    if identity.not_after <= hub.control.now() {
-        return Err(expired().into());
+    // TLS does not look at the time.
+    if !identity.is_valid(hub.control.now()) {
+        return Err(expired(identity).into());
     }
     hub.control.current().await.map_err(|refusal| refused(&refusal))?;
     if !is_node(hub, identity) {
@@ -146,11 +136,15 @@ fn known_again() -> Refused {
     }
 }
 
-/// The certificate has ended.
-pub(super) fn expired() -> Refused {
+/// The certificate is not valid now.
+pub(super) fn expired(identity: &Identity) -> Refused {
+    let (from, to) = (Time(identity.not_before), Time(identity.not_after));
     Refused {
-        code: "certificate.expired".to_owned(),
-        sentence: "The certificate of this node has expired. Join it again.".to_owned(),
+        code: CERTIFICATE_EXPIRED.to_owned(),
+        sentence: format!(
+            "The certificate of this node is valid from {from} to {to} only. For 90 days after its end the agent renews it by \
+             itself; one that does not needs a new join token."
+        ),
         retry: false,
     }
 }

@@ -96,7 +96,7 @@ impl Hub {
             let statuses = view.nodes().filter_map(|node| view.node_status(node.id));
             let expected = |status: &&NodeStatus| status.online && (replica.is_none() || status.held_by.is_none());
             let expected: Vec<&NodeStatus> = statuses.map(|status| &**status).filter(expected).collect();
-            last_heard(&expected, now)
+            last_heard(&expected)
         });
         let seal = Arc::new(Seal::new(ca.secret()));
         Self {
@@ -290,6 +290,11 @@ impl Hub {
             if round % beat_every == 0 {
                 self.beat(now);
             }
+            if round % LONE_BEAT_EVERY == 0
+                && let Err(refusal) = self.control.time_to_issue()
+            {
+                tracing::error!(%refusal, "this machine's clock is behind");
+            }
         }
     }
 
@@ -370,7 +375,7 @@ impl Hub {
                 .iter()
                 .filter(|(by, status)| *by == replica && !here.contains(&status.node));
             let lost: Vec<&NodeStatus> = lost.map(|(_, status)| &**status).collect();
-            for (node, last_contact) in last_heard(&lost, now) {
+            for (node, last_contact) in last_heard(&lost) {
                 tracing::warn!(%node, "the replica that held the node's stream does not live any more");
                 self.reports.add(NodeReport {
                     online: Some((false, last_contact)),

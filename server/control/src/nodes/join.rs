@@ -1,7 +1,6 @@
 //! A host with a join token becomes a node.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use portolan_core::command::{Command, Request};
 use portolan_core::model::{Micros, Node, Revision};
@@ -13,14 +12,10 @@ use portolan_wire::agent::{self, JoinReply, JoinRequest, Joined, Refused, Role, 
 use portolan_wire::{OLDEST_PROTOCOL, field};
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
-use tokio::time::timeout;
 
 use super::hub::Hub;
 use super::pki::Requested;
-use super::socket::{Incoming, Socket, SocketError};
-
-/// How long a host may take to say what it wants.
-const PATIENCE: Duration = Duration::from_secs(10);
+use super::socket::{Socket, SocketError};
 
 /// How long after a join its token answers the host that was let in by it, whose answer may have been lost: 10 minutes, in
 /// microseconds.
@@ -28,16 +23,7 @@ const ANSWERED_AGAIN: u64 = 600_000_000;
 
 /// Answers one request to join, and closes.
 pub(super) async fn run(hub: &Hub, mut socket: Socket) -> Result<(), SocketError> {
-    let frame = async {
-        loop {
-            if let Incoming::Frame(frame) = socket.next().await? {
-                return Ok::<_, SocketError>(frame);
-            }
-        }
-    };
-    let frame = timeout(PATIENCE, frame)
-        .await
-        .map_err(|_| SocketError::Slow("join"))??;
+    let frame = socket.first().await?;
     let reply = match JoinRequest::decode(frame) {
         Ok(request) => match join(hub, &request).await {
             Ok(joined) => Reply::Joined(joined),
@@ -72,6 +58,7 @@ async fn join(hub: &Hub, request: &JoinRequest) -> Result<Joined, Refused> {
     hub.control.current().await.map_err(|refusal| refused(&refusal))?;
     // Taken before the gate is asked: what it says counts in this history alone.
     let within = hub.control.read(|view| view.point(view.head()));
+    let now = hub.control.time_to_issue().map_err(|refusal| refused(&refusal))?;
     let address = hub
         .control
         .read(|view| choose(view, token, &key_hash, &addresses))
@@ -96,7 +83,7 @@ async fn join(hub: &Hub, request: &JoinRequest) -> Result<Joined, Refused> {
         // The answer to the first request was lost on its way: the same key may ask again, for a while.
         Err(Refusal::TokenSpent {}) => hub
             .control
-            .read(|view| joined_before(view, token, &secret_hash, &key_hash, hub.control.now()))
+            .read(|view| joined_before(view, token, &secret_hash, &key_hash, now))
             .ok_or_else(|| refused(&Refusal::TokenSpent {}))?,
         Err(refusal @ Refusal::NoFreeBlock { .. }) => {
             if let Some(cluster) = hub
@@ -115,7 +102,7 @@ async fn join(hub: &Hub, request: &JoinRequest) -> Result<Joined, Refused> {
     };
     let certificate = hub
         .ca
-        .sign_agent(&requested, node, cluster, Role::Node, hub.control.now())
+        .sign_agent(&requested, node, cluster, Role::Node, now)
         .map_err(|error| malformed(&error.to_string()))?;
     tracing::info!(%node, %cluster, host = request.node_name, "a host has joined");
     Ok(Joined {

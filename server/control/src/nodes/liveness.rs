@@ -19,11 +19,12 @@ pub(super) const START_GRACE: Micros = 10_000_000;
 pub(super) const DEAD: Micros = 30_000_000;
 
 /// When nodes were last heard whose stream a process held that is gone: each at the newest beat of that process, or when
-/// it came online, if that was later; but not after `now`.
-pub(super) fn last_heard(statuses: &[&NodeStatus], now: Micros) -> Vec<(NodeId, Micros)> {
+/// it came online, if that was later. By a clock that is behind, that may be in the future; what it says now is nobody's
+/// last word.
+pub(super) fn last_heard(statuses: &[&NodeStatus]) -> Vec<(NodeId, Micros)> {
     let beats = statuses.iter().map(|status| status.beat);
     let newest = beats.max().unwrap_or_default();
-    let heard = |status: &&NodeStatus| (status.node, status.since.max(newest).min(now));
+    let heard = |status: &&NodeStatus| (status.node, status.since.max(newest));
     statuses.iter().map(heard).collect()
 }
 
@@ -45,7 +46,8 @@ impl Holders {
         self.seen.retain(|replica, _| beats.contains_key(replica));
         let dead = beats.iter().filter(|(replica, beat)| {
             let (last, at) = self.seen.entry(**replica).or_insert((**beat, now));
-            if last != *beat {
+            // Watched anew also when the clock was set back: else it would live until then.
+            if last != *beat || now < *at {
                 (*last, *at) = (**beat, now);
             }
             now - *at >= DEAD
@@ -57,8 +59,12 @@ impl Holders {
 enum Presence {
     /// Connected by the stream of this number.
     Connected(u64),
-    /// Not connected; silent from `until` on if it does not come back.
-    Away { until: Micros, last_contact: Micros },
+    /// Not connected; silent after `since..until` if it does not come back.
+    Away {
+        since: Micros,
+        until: Micros,
+        last_contact: Micros,
+    },
 }
 
 /// Nodes that are connected or may come back.
@@ -74,6 +80,7 @@ impl Liveness {
             (
                 node,
                 Presence::Away {
+                    since: now,
                     until: now + START_GRACE,
                     last_contact,
                 },
@@ -95,6 +102,7 @@ impl Liveness {
             && matches!(presence, Presence::Connected(current) if *current == stream)
         {
             *presence = Presence::Away {
+                since: now,
                 until: now + GRACE,
                 last_contact,
             };
@@ -105,7 +113,12 @@ impl Liveness {
     pub(super) fn silent(&mut self, now: Micros) -> Vec<(NodeId, Micros)> {
         let mut silent = Vec::new();
         self.nodes.retain(|node, presence| match presence {
-            Presence::Away { until, last_contact } if *until <= now => {
+            // A clock that was set back must not keep it online.
+            Presence::Away {
+                since,
+                until,
+                last_contact,
+            } if !(*since..*until).contains(&now) => {
                 silent.push((*node, *last_contact));
                 false
             }
@@ -168,6 +181,19 @@ mod tests {
         assert_eq!(liveness.silent(13 * S), [(NODE, 9 * S)]);
         assert_eq!(liveness.silent(14 * S), []);
         assert_eq!(liveness.online().count(), 0);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_keeps_nobody_online_or_alive() {
+        let mut liveness = Liveness::default();
+        liveness.connected(NODE, 1);
+        liveness.lost(NODE, 1, 99 * S, 100 * S);
+        assert_eq!(liveness.silent(10 * S), [(NODE, 99 * S)]);
+        let mut holders = Holders::default();
+        let beats = HashMap::from([([1; 16], 5)]);
+        assert!(holders.dead(&beats, 1000 * S).is_empty());
+        assert!(holders.dead(&beats, 10 * S).is_empty(), "watched anew");
+        assert_eq!(holders.dead(&beats, 10 * S + DEAD).len(), 1);
     }
 
     #[test]

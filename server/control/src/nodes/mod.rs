@@ -2,7 +2,7 @@
 //!
 //! [`Endpoint::open`] reads or makes the CA and opens the listener; [`Endpoint::tokens`] makes join
 //! tokens for the API; [`Endpoint::serve`] answers agents until told to end. Inside: [`pki`] (the CA
-//! and certificates), `join` (a host becomes a node), `stream` (desired state out, reports in),
+//! and certificates), `join` (a host becomes a node), `renew` (its certificate goes on), `stream` (desired state out, reports in),
 //! `state` (what a cluster's agents are sent, encoded once), `liveness` (who is online, pure),
 //! `report` (what nodes say, written together), `hub` (what all streams share).
 //!
@@ -15,6 +15,7 @@ mod join;
 mod listen;
 mod liveness;
 pub mod pki;
+mod renew;
 mod report;
 mod reports_in;
 mod seal;
@@ -34,8 +35,7 @@ use std::time::Duration;
 use portolan_sources::{ByteStream, PeerListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, interval, sleep, timeout_at};
-use tokio_rustls::TlsAcceptor;
+use tokio::time::{Instant, sleep, timeout_at};
 
 pub use listen::Listen;
 pub use tls::TlsError;
@@ -58,9 +58,6 @@ const WAITING: usize = 8192;
 /// Connections from one address that have said nothing yet; more are closed at once. An agent sends its first byte at
 /// once and is then no longer counted.
 const SILENT_FROM_ONE: usize = WAITING / 4;
-
-/// How often the endpoint's own certificate is made again.
-const CERTIFICATE_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long streams may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -152,13 +149,13 @@ impl Endpoint {
     /// # Errors
     /// If TLS cannot be used at all.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), EndpointError> {
-        let Self { hub, listener, tls, .. } = self;
-        let mut acceptor = TlsAcceptor::from(Arc::new(tls.make()?));
+        let Self {
+            hub, listener, mut tls, ..
+        } = self;
+        tls.acceptor()?;
         let (end, ended) = watch::channel(false);
         let (waiting, room) = (Arc::new(Semaphore::new(WAITING)), Arc::new(Semaphore::new(HANDSHAKES)));
         let peers = Places::default();
-        let mut certificate = interval(CERTIFICATE_EVERY);
-        certificate.tick().await;
         let mut streams = JoinSet::new();
         let background = {
             let hub = Arc::clone(&hub);
@@ -170,15 +167,18 @@ impl Endpoint {
                 biased;
                 () = &mut shutdown => break,
                 _ = &mut background => {}
-                _ = certificate.tick() => match tls.make() {
-                    Ok(config) => acceptor = TlsAcceptor::from(Arc::new(config)),
-                    Err(error) => tracing::error!(%error, "cannot make the agent endpoint's certificate again"),
-                },
                 Some(_) = streams.join_next(), if !streams.is_empty() => {}
                 accepted = accept(&*listener, &waiting) => {
                     let (stream, peer, waits) = accepted;
                     let Ok(place) = peers.take([(peer.ip(), SILENT_FROM_ONE)]) else { continue };
-                    let (hub, acceptor, ended) = (Arc::clone(&hub), acceptor.clone(), ended.clone());
+                    let acceptor = match tls.acceptor() {
+                        Ok(acceptor) => acceptor,
+                        Err(error) => {
+                            tracing::error!(%error, "cannot make the agent endpoint's certificate again");
+                            continue;
+                        }
+                    };
+                    let (hub, ended) = (Arc::clone(&hub), ended.clone());
                     let room = Arc::clone(&room);
                     streams.spawn(async move {
                         let stream = match Talking::heard(stream).await {
@@ -195,6 +195,11 @@ impl Endpoint {
                             Ok((socket, Asked::Stream(identity))) => stream::run(&hub, socket, identity, ended).await,
                             Ok((socket, Asked::Join)) => {
                                 if let Err(error) = join::run(&hub, socket).await {
+                                    log_failed(&error);
+                                }
+                            }
+                            Ok((socket, Asked::Renewal(identity))) => {
+                                if let Err(error) = renew::run(&hub, socket, identity).await {
                                     log_failed(&error);
                                 }
                             }

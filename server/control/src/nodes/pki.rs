@@ -27,6 +27,9 @@ const DAY: Micros = 86_400_000_000;
 /// How long an agent's certificate is valid; it is renewed on the stream long before.
 pub const CLIENT_LIFETIME: Micros = 7 * DAY;
 
+/// How long after its end an agent's certificate still opens its renewal.
+pub const RENEWABLE: Micros = 90 * DAY;
+
 /// How long the endpoint's own certificate is valid; it is made again every day.
 const SERVER_LIFETIME: Micros = 30 * DAY;
 
@@ -90,8 +93,18 @@ pub struct Identity {
     pub role: Role,
     /// SHA-256 of the public key.
     pub key_hash: [u8; 32],
+    /// When the certificate begins to be valid; microseconds, UTC.
+    pub not_before: Micros,
     /// When the certificate ends; microseconds, UTC.
     pub not_after: Micros,
+}
+
+impl Identity {
+    /// Whether the certificate is valid at `now`. One that is not opens its renewal alone: it has ended, or it was made
+    /// while the clock of the control plane was ahead.
+    pub fn is_valid(&self, now: Micros) -> bool {
+        (self.not_before..self.not_after).contains(&now)
+    }
 }
 
 /// A key that a certificate is requested for; the request is signed with it, so the requester holds it.
@@ -212,7 +225,7 @@ impl Ca {
         Ok(params.signed_by(&requested.key, &self.issuer)?.der().clone())
     }
 
-    /// A new key and certificate for the endpoint at `host`, a name or an address.
+    /// A new key and certificate for the endpoint at `host`, a name or an address. It is valid for 30 days.
     ///
     /// # Errors
     /// If `host` is neither, or it cannot be signed.
@@ -244,8 +257,8 @@ impl Ca {
     }
 }
 
-/// Whom a certificate names; `None` if it is not an agent's. The TLS handshake has checked that the CA signed it. The
-/// caller checks that it has not expired, also on a resumed session.
+/// Whom a certificate names; `None` if it is not an agent's. The TLS handshake has checked that the CA signed it, and the
+/// caller checks that it is valid now.
 pub fn identity(certificate: &CertificateDer<'_>) -> Option<Identity> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
     let names = parsed.subject_alternative_name().ok()??;
@@ -265,8 +278,15 @@ pub fn identity(certificate: &CertificateDer<'_>) -> Option<Identity> {
             .into_iter()
             .find(|known| role_name(*known) == role)?,
         key_hash: Sha256::digest(&parsed.public_key().subject_public_key.data).into(),
+        not_before: parsed.validity().not_before.timestamp() * 1_000_000,
         not_after: parsed.validity().not_after.timestamp() * 1_000_000,
     })
+}
+
+/// When a certificate ends, in seconds since the epoch.
+pub(super) fn end_of(certificate: &CertificateDer<'_>) -> Option<u64> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    u64::try_from(parsed.validity().not_after.timestamp()).ok()
 }
 
 fn role_name(role: Role) -> &'static str {
@@ -438,9 +458,21 @@ mod tests {
             cluster,
             role: Role::Node,
             key_hash: requested.key_hash(),
+            not_before: NOW - SKEW,
             not_after: NOW + CLIENT_LIFETIME,
         };
+        let times = [
+            NOW - SKEW - 1,
+            NOW - SKEW,
+            NOW + CLIENT_LIFETIME - 1,
+            NOW + CLIENT_LIFETIME,
+        ];
+        assert_eq!(times.map(|now| expected.is_valid(now)), [false, true, true, false]);
         assert_eq!(identity(&certificate), Some(expected));
+        assert_eq!(
+            end_of(&certificate),
+            u64::try_from((NOW + CLIENT_LIFETIME) / 1_000_000).ok()
+        );
         assert_eq!(identity(ca.certificate()), None);
         assert_eq!(identity(&ca.make_server("198.18.0.1", NOW).unwrap().chain[0]), None);
     }

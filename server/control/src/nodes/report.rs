@@ -74,7 +74,8 @@ impl Reports {
                 .write(Request::system(Command::ReportNodes(batch.clone())))
                 .await
             {
-                tracing::warn!(%refusal, nodes = batch.len(), "cannot record how nodes are doing; trying again");
+                // The writer says that the store fails, once a minute.
+                tracing::debug!(%refusal, nodes = batch.len(), "cannot record how nodes are doing; trying again");
                 {
                     let mut waiting = self.waiting.lock();
                     batch.into_iter().for_each(|report| put_back(&mut waiting, report));

@@ -9,7 +9,7 @@ use portolan_core::model::{Block, Exception, Loss, LossKind, NodeStatus, Pod};
 use portolan_core::view::View;
 use portolan_shared::ids::{BlockId, NodeId, PortId};
 use portolan_shared::mac::MacAddress;
-use portolan_shared::refusal::Refusal;
+use portolan_shared::refusal::{Class, Refusal};
 use portolan_wire::agent::{self, BlockRefused, PodAck, to_agent::Message as Out};
 use portolan_wire::field::{self, BadField};
 use tokio_tungstenite::tungstenite::Bytes;
@@ -195,7 +195,7 @@ pub(super) async fn record_pods(hub: &Hub, node: NodeId, within: Point, report: 
             })))
         }
         Err(refusal) => {
-            tracing::warn!(%node, %refusal, "cannot record a node's pods");
+            not_done(node, &refusal, "cannot record a node's pods");
             None
         }
     }
@@ -228,7 +228,7 @@ pub(super) async fn let_go(hub: &Hub, identity: &Identity, blocks: Vec<BlockId>)
 pub(super) async fn give_back(hub: &Hub, node: NodeId, within: Point, blocks: Vec<BlockId>) -> Option<Bytes> {
     let command = Command::ReturnBlocks { node, blocks };
     if let Err(refusal) = hub.control.write(Request::agent(node, command).within(within)).await {
-        tracing::warn!(%node, %refusal, "cannot take blocks back");
+        not_done(node, &refusal, "cannot take blocks back");
     }
     None
 }
@@ -257,8 +257,16 @@ pub(super) async fn lease_block(hub: &Hub, node: NodeId, within: Point, have: u3
     }
 }
 
+/// Says why something was not done for a node. That the store takes nothing is said by the writer, once a minute for all.
+fn not_done(node: NodeId, refusal: &Refusal, what: &str) {
+    match refusal.class() {
+        Class::Unavailable => tracing::debug!(%node, %refusal, "{what}"),
+        _ => tracing::warn!(%node, %refusal, "{what}"),
+    }
+}
+
 fn no_block(node: NodeId, refusal: &Refusal) -> Bytes {
-    tracing::warn!(%node, %refusal, "cannot lease a block");
+    not_done(node, refusal, "cannot lease a block");
     let (code, sentence) = (refusal.code().to_owned(), refusal.to_string());
     frame(Out::BlockRefused(BlockRefused { code, sentence }))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use portolan_sources::ByteStream;
-use portolan_wire::{JOIN_PATH, MAX_AGENT_FRAME, MAX_JOIN_FRAME, STREAM_PATH};
+use portolan_wire::{JOIN_PATH, MAX_AGENT_FRAME, MAX_JOIN_FRAME, RENEW_PATH, STREAM_PATH};
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::time::timeout;
@@ -23,6 +23,9 @@ pub(super) const FIRST_WORD: Duration = Duration::from_secs(3);
 
 /// How long the handshakes of TLS and WebSocket may take together.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How long a peer may take to say what it has come for.
+const FIRST_FRAME: Duration = Duration::from_secs(10);
 
 /// How long a write may take before the peer is given up.
 pub(super) const WRITE: Duration = Duration::from_secs(15);
@@ -62,6 +65,8 @@ pub(super) enum Asked {
     Join,
     /// To hold the stream of the node its certificate names.
     Stream(Identity),
+    /// For another certificate in the place of the one it shows.
+    Renewal(Identity),
 }
 
 /// What a socket brings.
@@ -115,7 +120,8 @@ impl Socket {
                 asked = match (request.uri().path(), identity.take()) {
                     (JOIN_PATH, _) => Some(Asked::Join),
                     (STREAM_PATH, Some(identity)) => Some(Asked::Stream(identity)),
-                    (STREAM_PATH, None) => return Err(refusal(StatusCode::UNAUTHORIZED)),
+                    (RENEW_PATH, Some(identity)) => Some(Asked::Renewal(identity)),
+                    (STREAM_PATH | RENEW_PATH, None) => return Err(refusal(StatusCode::UNAUTHORIZED)),
                     _ => return Err(refusal(StatusCode::NOT_FOUND)),
                 };
                 Ok(response)
@@ -129,6 +135,20 @@ impl Socket {
         timeout(HANDSHAKE, handshakes)
             .await
             .map_err(|_| SocketError::Slow("handshake"))?
+    }
+
+    /// The first frame, which comes soon or never.
+    pub(super) async fn first(&mut self) -> Result<Bytes, SocketError> {
+        let first = async {
+            loop {
+                if let Incoming::Frame(frame) = self.next().await? {
+                    return Ok::<_, SocketError>(frame);
+                }
+            }
+        };
+        timeout(FIRST_FRAME, first)
+            .await
+            .map_err(|_| SocketError::Slow("first frame"))?
     }
 
     /// What comes next. Safe to cancel.

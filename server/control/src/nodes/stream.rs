@@ -24,7 +24,8 @@ use super::claims::Claiming;
 use super::hello::{Has, expired, greet, is_node, parted};
 use super::hub::{Hub, Place};
 use super::join::{at_most, malformed};
-use super::pki::{Identity, Requested};
+use super::pki::Identity;
+use super::renew;
 use super::reports_in;
 use super::socket::{Incoming, Socket, SocketError};
 use super::state::{Dialect, frame};
@@ -376,8 +377,8 @@ impl<'a> Stream<'a> {
     }
 
     async fn tick(&mut self, feed: &Subscription) -> Result<(), Ended> {
-        if self.identity.not_after <= self.hub.control.now() {
-            return Err(expired().into());
+        if !self.identity.is_valid(self.hub.control.now()) {
+            return Err(expired(&self.identity).into());
         }
         let mark = self.progress(feed)?;
         self.send(vec![mark, Message::Ping(Bytes::new())]).await
@@ -440,32 +441,23 @@ impl<'a> Stream<'a> {
                 Ok(())
             }
             In::Renew(request) => {
-                let certificate = self.renew(&request.csr)?;
+                let renewed = renew::renewed(self.hub, &mut self.identity, &request.csr);
+                let certificate = match renewed {
+                    Ok(certificate) => certificate,
+                    // It asks again.
+                    Err(refused) if refused.retry => {
+                        let (node, reason) = (self.node, refused.sentence);
+                        tracing::warn!(%node, reason, "cannot renew a node's certificate now");
+                        return Ok(());
+                    }
+                    Err(refused) => return Err(refused.into()),
+                };
                 self.send(vec![Message::Binary(super::state::frame(Out::Renewed(Renewed {
                     certificate,
                 })))])
                 .await
             }
         }
-    }
-
-    /// A new certificate for the key that the node has; another key needs another join.
-    fn renew(&mut self, csr: &[u8]) -> Result<Vec<u8>, Ended> {
-        let requested = Requested::parse(csr).map_err(|error| malformed(&error.to_string()))?;
-        if requested.key_hash() != self.identity.key_hash {
-            return Err(malformed("a certificate is renewed for the key it has").into());
-        }
-        let Identity {
-            node, cluster, role, ..
-        } = self.identity;
-        let now = self.hub.control.now();
-        let certificate = self.hub.ca.sign_agent(&requested, node, cluster, role, now);
-        let certificate = certificate.map_err(|error| malformed(&error.to_string()))?;
-        if let Some(renewed) = super::pki::identity(&certificate) {
-            self.identity = renewed;
-        }
-        tracing::info!(%node, "renewed a node's certificate");
-        Ok(certificate.to_vec())
     }
 
     /// Spreads the streams over the period, so that ten thousand do not tick at once.

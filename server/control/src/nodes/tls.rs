@@ -4,15 +4,22 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portolan_core::model::Micros;
 use portolan_sources::Clock;
-use rustls::RootCertStore;
+use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, GetRandomFailed, aws_lc_rs};
-use rustls::pki_types::{PrivateKeyDer, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ProducesTickets, ServerConfig, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::ticketer::TicketRotator;
 use rustls::time_provider::TimeProvider;
+use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
+use tokio_rustls::TlsAcceptor;
 
-use super::pki::{Ca, PkiError};
+use super::pki::{self, Ca, PkiError};
+
+/// How often the endpoint's own certificate is made again, by the clock: every day, in microseconds.
+const CERTIFICATE_EVERY: Micros = 24 * 3_600_000_000;
 
 /// For how long a ticket resumes a session, in seconds: long enough for all agents to come back
 /// after a failure, short because a resumed session shows no certificate anew.
@@ -34,6 +41,8 @@ pub enum TlsError {
 
 /// Makes configurations of the endpoint; tickets outlive them.
 pub(super) struct TlsMaker {
+    /// What it made last, and when, by the clock.
+    made: Option<(Micros, TlsAcceptor)>,
     ca: Arc<Ca>,
     host: String,
     clock: Arc<dyn Clock>,
@@ -49,6 +58,7 @@ impl TlsMaker {
     pub(super) fn new(ca: Arc<Ca>, host: String, clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
         let ticketer = Arc::new(TicketRotator::new(TICKET_SECONDS, short_ticketer)?);
         Ok(Self {
+            made: None,
             ca,
             host,
             clock,
@@ -57,12 +67,26 @@ impl TlsMaker {
         })
     }
 
-    /// A configuration with a new certificate. Clients may come without one, to join.
+    /// The acceptor of now. By the clock, not by a timer: a machine that was suspended for a month, or whose clock was set,
+    /// must not show a certificate of another time.
     ///
     /// # Errors
     /// If the certificate cannot be made.
-    pub(super) fn make(&self) -> Result<ServerConfig, TlsError> {
-        let server = self.ca.make_server(&self.host, self.clock.now())?;
+    pub(super) fn acceptor(&mut self) -> Result<TlsAcceptor, TlsError> {
+        let now = self.clock.now();
+        if let Some((at, acceptor)) = &self.made
+            && (*at..*at + CERTIFICATE_EVERY).contains(&now)
+        {
+            return Ok(acceptor.clone());
+        }
+        let acceptor = TlsAcceptor::from(Arc::new(self.make(now)?));
+        self.made = Some((now, acceptor.clone()));
+        Ok(acceptor)
+    }
+
+    /// A configuration with a new certificate. Clients may come without one, to join.
+    fn make(&self, now: Micros) -> Result<ServerConfig, TlsError> {
+        let server = self.ca.make_server(&self.host, now)?;
         let mut roots = RootCertStore::empty();
         roots.add(self.ca.certificate().clone())?;
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
@@ -71,7 +95,7 @@ impl TlsMaker {
         let time = Arc::new(Time(Arc::clone(&self.clock)));
         let mut config = ServerConfig::builder_with_details(Arc::clone(&self.provider), time)
             .with_protocol_versions(&[&rustls::version::TLS13])?
-            .with_client_cert_verifier(verifier)
+            .with_client_cert_verifier(Arc::new(AtAnyTime(verifier)))
             .with_single_cert(server.chain, PrivateKeyDer::Pkcs8(server.key))?;
         config.ticketer = Arc::clone(&self.ticketer);
         config.send_tls13_tickets = 1;
@@ -88,6 +112,53 @@ fn provider() -> CryptoProvider {
         ],
         kx_groups: vec![aws_lc_rs::kx_group::SECP256R1],
         ..aws_lc_rs::default_provider()
+    }
+}
+
+/// Verifies everything about an agent's certificate but its time. That is looked at afterwards, at every handshake and
+/// resumption, since a certificate that is not valid now opens its renewal.
+#[derive(Debug)]
+struct AtAnyTime(Arc<dyn ClientCertVerifier>);
+
+impl ClientCertVerifier for AtAnyTime {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.0.root_hint_subjects()
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.0.client_auth_mandatory()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        let end = pki::end_of(end_entity).map(|end| UnixTime::since_unix_epoch(Duration::from_secs(end)));
+        self.0.verify_client_cert(end_entity, intermediates, end.unwrap_or(now))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
     }
 }
 

@@ -13,6 +13,7 @@
 //! [`Writer::step`] does all of this, as a plain function; [`WriterLoop`] calls it, with the queue that requests wait
 //! in.
 
+mod health;
 mod housekeeping;
 mod others;
 mod queue;
@@ -39,6 +40,7 @@ use portolan_store::{MAX_CHANGES, Store, StoreError};
 
 use crate::feed::Feed;
 
+pub(crate) use health::Health;
 pub use housekeeping::Retention;
 pub(crate) use queue::Queue;
 pub use run::WriterLoop;
@@ -61,6 +63,7 @@ pub struct Writer {
     pub(crate) histories: Arc<AtomicU64>,
     pub(crate) quotas: Quotas,
     pub(crate) retention: Retention,
+    pub(crate) health: Arc<Health>,
     pub(crate) pools: Pools,
     pub(crate) cleaned_at: Micros,
     /// When everything was loaded anew because the backstop had fired.
@@ -121,10 +124,33 @@ impl Writer {
                 // After a reconnect the store has not been followed yet: try again.
                 Err(error) => {
                     if let Some(refusal) = self.after_error(error, attempts) {
+                        self.health.fails(refusal.clone());
                         return Err(refusal);
                     }
                 }
             }
+        }
+    }
+
+    /// Whether a store that failed takes something again, by writing what is there already.
+    pub(super) fn probe(&mut self) {
+        if self.health.why_not().is_none() {
+            return;
+        }
+        let probed = match self.store.probe() {
+            // It may be the connection that fails.
+            Err(StoreError::Lost(_)) => self.store.recover().and_then(|()| self.store.probe()),
+            other => other,
+        };
+        match probed {
+            Ok(()) => self.works_again(),
+            Err(error) => self.health.fails(refused(&error)),
+        }
+    }
+
+    fn works_again(&self) {
+        if self.health.works() {
+            tracing::info!("the store takes what is written again");
         }
     }
 
@@ -152,6 +178,7 @@ impl Writer {
             return Err(error);
         }
         self.run.begun = true;
+        self.works_again();
         {
             let mut view = self.view.write();
             view.set_history(self.store.history());
@@ -214,7 +241,9 @@ impl Writer {
                 true
             }
             StoreError::Lost(_) => {
-                tracing::warn!(%error, attempts, "connecting again");
+                if let Some(unsaid) = self.health.says(self.clock.now()) {
+                    tracing::warn!(%error, attempts, unsaid, "connecting again");
+                }
                 true
             }
             StoreError::Compacted(_) | StoreError::OtherHistory(_) => {
@@ -226,17 +255,20 @@ impl Writer {
                 true
             }
             _ => {
-                tracing::error!(%error, "the store failed");
+                if let Some(unsaid) = self.health.says(self.clock.now()) {
+                    tracing::error!(%error, unsaid, "the store failed");
+                }
                 false
             }
         };
         let reload = match &error {
-            StoreError::Retry(_) | StoreError::Lost(_) | StoreError::Failed(_) => false,
+            StoreError::Retry(_) | StoreError::Lost(_) | StoreError::Failed(_) | StoreError::Full(_) => false,
             StoreError::Backstop(_) => again,
             _ => true,
         };
         let mended = match &error {
-            StoreError::Retry(_) => Ok(()),
+            // The connection is as good as before.
+            StoreError::Retry(_) | StoreError::Full(_) => Ok(()),
             _ => {
                 self.run.anew();
                 self.store
@@ -244,20 +276,15 @@ impl Writer {
                     .and_then(|()| if reload { self.reload() } else { Ok(()) })
             }
         };
-        if let Err(error) = &mended {
-            tracing::error!(%error, "the store did not recover");
+        if let Err(error) = &mended
+            && let Some(unsaid) = self.health.says(self.clock.now())
+        {
+            tracing::error!(%error, unsaid, "the store did not recover");
         }
         if again && mended.is_ok() && attempts < ATTEMPTS {
             return None;
         }
-        Some(match &error {
-            StoreError::Unknown(cause) => Refusal::StoreUnknown {
-                reason: format!("the store's answer to the commit was lost: {cause}"),
-            },
-            other => Refusal::StoreUnavailable {
-                reason: other.to_string(),
-            },
-        })
+        Some(refused(&error))
     }
 
     /// Whether to reload now: true if the last reload is long enough ago, and then this one is noted.
@@ -293,6 +320,19 @@ impl Writer {
         self.pools = pools;
         self.feed.reset(head, other_history);
         Ok(())
+    }
+}
+
+/// What clients are told of an error of the store's.
+fn refused(error: &StoreError) -> Refusal {
+    match error {
+        StoreError::Unknown(cause) => Refusal::StoreUnknown {
+            reason: format!("the store's answer to the commit was lost: {cause}"),
+        },
+        StoreError::Full(_) => Refusal::StoreFull {},
+        other => Refusal::StoreUnavailable {
+            reason: other.to_string(),
+        },
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Writer;
+use super::health::PROBED_EVERY;
 use super::queue::{Queue, Running, Work};
 
 /// How long the writer sleeps when nothing waits and nobody else writes to the store.
@@ -29,7 +30,9 @@ impl WriterLoop {
     /// Works until it is told to close; then says so.
     pub fn run(mut self) {
         let patience = if self.writer.store.shared() { FOLLOW } else { IDLE };
-        while self.turn(patience) {}
+        // One that fails is neither left alone for long nor asked all the time.
+        let wait = |writer: &Writer| writer.health.why_not().map_or(patience, |_| PROBED_EVERY);
+        while self.turn(wait(&self.writer)) {}
     }
 
     /// Does what waits, at most a batch of it; if nothing does, it waits for something for at most
@@ -65,6 +68,9 @@ impl WriterLoop {
                     }
                 }
             }
+        }
+        if requests.is_empty() {
+            writer.probe();
         }
         if closing {
             writer.feed.close();

@@ -276,6 +276,7 @@ const CASES: &[(&str, &str, &str, Other)] = &[
 pub(crate) const OPEN: &[(&str, &str)] = &[
     ("GET", "/"),
     ("GET", "/healthz"),
+    ("GET", "/readyz"),
     ("GET", "/metrics"),
     ("GET", "/v2.0"),
     ("GET", "/v2.0/"),

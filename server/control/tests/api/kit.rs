@@ -1,5 +1,6 @@
 //! A server in process, people with roles, and requests in short words.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -21,6 +22,8 @@ use portolan_sources::{Clock, SystemClock};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::ServiceExt;
+
+use super::full_disk::SmallDisk;
 
 /// How long a test waits for what must happen, on a machine as busy as may be.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -66,7 +69,22 @@ pub(crate) struct Server {
     pub(crate) control: Control,
     pub(crate) clock: Arc<Later>,
     pub(crate) end: watch::Sender<bool>,
-    _folder: tempfile::TempDir,
+    pub(crate) disk: Disk,
+}
+
+/// Where a server's database is.
+pub(crate) enum Disk {
+    Folder(tempfile::TempDir),
+    Small(SmallDisk),
+}
+
+impl Disk {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Folder(folder) => folder.path(),
+            Self::Small(small) => small.path(),
+        }
+    }
 }
 
 /// An answer.
@@ -111,13 +129,18 @@ impl Server {
     }
 
     pub(crate) async fn with(with: With) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::on(Disk::Folder(tempfile::tempdir().unwrap()), with).await
+    }
+
+    /// A server whose database is on this disk.
+    pub(crate) async fn on(disk: Disk, with: With) -> Self {
+        let folder = disk.path();
         let clock = Arc::new(Later::default());
         let sources = Sources {
             clock: Arc::new(Shifted(Arc::clone(&clock))),
             ..Sources::system()
         };
-        let database = format!("sqlite:{}", folder.path().join("p.db").display());
+        let database = format!("sqlite:{}", folder.join("p.db").display());
         let mut options = OpenOptions::new(database, sources.clone());
         options.quotas = with.quotas.unwrap_or(Quotas::NONE);
         let control = Control::open(options).unwrap();
@@ -142,7 +165,7 @@ impl Server {
             control,
             clock,
             end,
-            _folder: folder,
+            disk,
         }
     }
 

@@ -13,6 +13,7 @@ mod clusters_by_choice;
 mod conform;
 mod events;
 mod external;
+mod full_disk;
 mod histories;
 mod identity;
 mod inputs;

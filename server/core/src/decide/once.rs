@@ -9,11 +9,8 @@ use portolan_shared::refusal::Refusal;
 use super::{check_quota, not_found};
 use crate::command::{Outcome, Repetition, Request};
 use crate::draft::Draft;
-use crate::model::{Idempotency, KeptAnswer, Key, Micros, Object};
+use crate::model::{Idempotency, KeptAnswer, Key, Object};
 use crate::quotas::Counted;
-
-/// How long the outcome of a create with an idempotency key is kept: 24 h, in microseconds.
-const LIFE: Micros = 24 * 3600 * 1_000_000;
 
 /// Records what a request with a key has made. A project whose keys are used up is refused: were the
 /// oldest forgotten instead, a late repetition would make what it asks for twice, which is what keys
@@ -26,7 +23,7 @@ pub(super) fn record(draft: &mut Draft<'_>, request: &Request, made: &[Object]) 
     if let Some(project) = request.scope.project.and_then(|id| draft.project(id)) {
         check_quota(draft, &project, Counted::Keys, 1)?;
     }
-    let expires_at = draft.now.saturating_add(LIFE);
+    let expires_at = draft.now.saturating_add(Idempotency::LIFETIME);
     draft.put(Idempotency {
         hash,
         digest,

@@ -118,6 +118,25 @@ pub struct Session {
     pub expires_at: Micros,
 }
 
+/// By how much the clocks of replicas may differ: a minute, in microseconds.
+pub(crate) const SKEW: Micros = 60_000_000;
+
+impl Session {
+    /// The longest that one works: 12 h, in microseconds.
+    pub const LIFETIME: Micros = 12 * 3_600_000_000;
+
+    /// Whether it lets nobody in any more. One that has longer to go than any that begins now was begun while the clock was
+    /// ahead, and ends with that: else it would work until then.
+    pub fn has_ended(&self, now: Micros) -> bool {
+        self.expires_at <= now || self.expires_at > now.saturating_add(Self::LIFETIME + SKEW)
+    }
+}
+
+impl Idempotency {
+    /// How long the outcome of a create is kept: 24 h, in microseconds.
+    pub const LIFETIME: Micros = 24 * 3_600_000_000;
+}
+
 /// The outcome of a create with an idempotency key, kept for 24 h.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Idempotency {

@@ -21,7 +21,7 @@ use crate::history::{History, Point};
 use crate::kinds::quarantined_blocks::QuarantinedBlock;
 use crate::model::{
     Assignment, Block, Cluster, Idempotency, JoinToken, Key, Network, Node, NodeStatus, Object, Port, Project, Purpose,
-    Revision, Role, Session, Stored, Subnet, Tables, User, display_name,
+    Revision, Role, SKEW, Session, Stored, Subnet, Tables, User, display_name,
 };
 use crate::quotas::Counted;
 use crate::tables::{Keep, Parent, Ports, Sorted, Table};
@@ -232,23 +232,14 @@ impl View {
         self.counted(project, Counted::Keys)
     }
 
-    /// Sessions, idempotency records and records of removed nodes that ended before `now`, at most `limit` of each.
+    /// Sessions, idempotency records and records of removed nodes that ended before `now`, at most `limit` of each; and
+    /// those of a time when the clock was ahead.
     pub fn expired(&self, now: i64, limit: usize) -> Vec<Key> {
-        let ended = |ends: &Sorted<(i64, [u8; 32])>| -> Vec<[u8; 32]> {
-            ends.0
-                .range(..(now, [0; 32]))
-                .take(limit)
-                .map(|(_, hash)| *hash)
-                .collect()
-        };
-        let sessions = ended(&self.table::<Session, _>().indexes.ends);
-        let keys = ended(&self.table::<Idempotency, _>().indexes.ends);
-        sessions
-            .into_iter()
-            .map(Key::Session)
-            .chain(keys.into_iter().map(Key::Idempotency))
-            .chain(self.outlived_removals(now, limit))
-            .collect()
+        let sessions = ended(&self.table::<Session, _>().indexes.ends, Session::LIFETIME, now);
+        let keys = ended(&self.table::<Idempotency, _>().indexes.ends, Idempotency::LIFETIME, now);
+        let sessions = sessions.take(limit).map(Key::Session);
+        let keys = keys.take(limit).map(Key::Idempotency);
+        sessions.chain(keys).chain(self.outlived_removals(now, limit)).collect()
     }
 
     /// How many sessions and tokens a user has.
@@ -501,4 +492,11 @@ impl View {
     pub fn join_tokens_of(&self, cluster: ClusterId) -> impl Iterator<Item = &Arc<JoinToken>> {
         self.of::<JoinToken>(cluster)
     }
+}
+
+/// Of what ends at times: what has ended by `now`, and what has longer to go than anything that begins now.
+fn ended(ends: &Sorted<(i64, [u8; 32])>, lifetime: i64, now: i64) -> impl Iterator<Item = [u8; 32]> + '_ {
+    let over = ends.0.range(..(now, [0; 32]));
+    let ahead = ends.0.range((now.saturating_add(lifetime + SKEW + 1), [0; 32])..);
+    over.chain(ahead).map(|(_, hash)| *hash)
 }

@@ -118,7 +118,9 @@ pub async fn delete(call: Call, path: Segments) -> Result<Response, Failure> {
     Ok(reply::nothing())
 }
 
-/// Makes join tokens; without an agent endpoint nothing can join.
+/// Makes join tokens; without an agent endpoint nothing can join, and by a wrong clock nothing is issued.
 pub(super) fn tokens(call: &Call) -> Result<&crate::nodes::Tokens, Refusal> {
-    call.caller.api.tokens.as_ref().ok_or(Refusal::NoAgentEndpoint {})
+    let tokens = call.caller.api.tokens.as_ref().ok_or(Refusal::NoAgentEndpoint {})?;
+    call.control().time_to_issue()?;
+    Ok(tokens)
 }

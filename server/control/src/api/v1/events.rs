@@ -33,6 +33,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use crate::api::Api;
 use crate::api::context::{Caller, alive};
 use crate::api::error::Failure;
+use crate::control::Control;
 use crate::feed::{Next, Subscription};
 use crate::identity::rights::{overall, rights};
 use crate::places::{Full, Place, Places};
@@ -98,8 +99,14 @@ impl Drop for Reader {
 }
 
 /// What a reader may learn of now; `None`: of nothing any more.
-fn allowed(view: &View, session: &Session, project: Option<ProjectId>, now: i64) -> Option<Audience> {
-    if view.session(&session.hash).is_none() || !alive(view, session, now) {
+fn allowed(
+    control: &Control,
+    view: &View,
+    session: &Session,
+    project: Option<ProjectId>,
+    now: i64,
+) -> Option<Audience> {
+    if control.session(view, &session.hash).is_none() || !alive(view, session, now) {
         return None;
     }
     let rights = match project {
@@ -127,7 +134,8 @@ pub async fn stream(caller: Caller, headers: HeaderMap, OriginalUri(uri): Origin
     };
     let Caller { api, session, now, .. } = caller;
     if let Some(id) = project {
-        let seen = |view: &View| view.project(id).is_some() && allowed(view, &session, project, now).is_some();
+        let seen =
+            |view: &View| view.project(id).is_some() && allowed(&api.control, view, &session, project, now).is_some();
         if !api.control.read(seen) {
             return Err(Failure::not_found("project", &id.to_string()));
         }
@@ -215,7 +223,7 @@ impl Reader {
         let now = self.api.control.now();
         self.api
             .control
-            .read(|view| allowed(view, &self.session, self.project, now))
+            .read(|view| allowed(&self.api.control, view, &self.session, self.project, now))
     }
 
     /// Writes what the reader may see of it; false at the end of the stream.

@@ -20,7 +20,7 @@ use crate::api::context::{COOKIE, Caller, Peer};
 use crate::api::error::{Answer, Failure};
 use crate::api::fields::Body;
 use crate::api::reply;
-use crate::identity::login::{Kind, SESSION_LIFETIME, begin, by_password};
+use crate::identity::login::{Kind, begin, by_password};
 use crate::identity::rights::everywhere;
 
 /// Projects of a user, by name: those with a role, and all for who sees all.
@@ -100,7 +100,8 @@ pub async fn create(State(api): State<Arc<Api>>, peer: Peer, headers: HeaderMap,
     let proof = Proof::Password(user.password_hash.clone());
     let begun = begin(&api.control, &user, Kind::Console, proof).await?;
     let mut response = reply::ok(&answer(&api, &user, &begun.session)?)?;
-    set_cookie(&api, &mut response, &begun.secret, SESSION_LIFETIME / 1_000_000)?;
+    let lasts = begun.session.expires_at - begun.session.issued_at;
+    set_cookie(&api, &mut response, &begun.secret, lasts / 1_000_000)?;
     Ok(response)
 }
 
@@ -138,7 +139,9 @@ pub async fn delete(caller: Caller) -> Result<Response, Failure> {
     if caller.session.csrf.is_none() {
         return Err(Refusal::AuthRequired {}.into());
     }
-    caller.write(Command::DeleteSession(caller.session.hash)).await?;
+    if !caller.api.control.unwritten().end(&caller.session.hash) {
+        caller.write(Command::DeleteSession(caller.session.hash)).await?;
+    }
     let mut response = reply::nothing();
     set_cookie(&caller.api, &mut response, "", 0)?;
     Ok(response)

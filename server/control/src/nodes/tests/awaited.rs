@@ -4,6 +4,31 @@ use super::client::Agent;
 use super::world::{World, eventually};
 
 #[tokio::test]
+async fn by_a_clock_that_is_behind_the_last_contact_is_still_the_one_of_before() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let node = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let stream = node.fresh(&world).await;
+    let came = eventually("online", || world.status(node.id).filter(|status| status.online)).await;
+    world.clock.advance(-2 * 24 * 3600);
+    let world = world.restart().await;
+    drop(stream);
+    let started = world.control.now();
+    assert!(started < came.since);
+    let awaited = Some(Awaited {
+        since: started,
+        heard: came.since,
+    });
+    eventually("waited for", || {
+        (world.status(node.id).unwrap().awaited == awaited).then_some(())
+    })
+    .await;
+    world.clock.advance(10);
+    let silent = eventually("silent", || world.status(node.id).filter(|status| !status.online)).await;
+    assert_eq!(silent.since, came.since, "and not when the server started");
+}
+
+#[tokio::test]
 async fn after_a_restart_a_node_is_waited_for_and_its_last_contact_is_the_one_of_before() {
     let world = World::new().await;
     let cluster = world.cluster("shop").await;

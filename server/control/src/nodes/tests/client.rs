@@ -3,21 +3,25 @@
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use portolan_shared::ids::NodeId;
+use portolan_sources::Clock as _;
 use portolan_wire::agent::{
-    Block, Change, Cluster, FromAgent, Hello, Item, JoinReply, JoinRequest, Joined, Node, Refused, Snapshot, ToAgent,
-    Welcome, from_agent, join_reply::Outcome, to_agent::Message as In,
+    Block, Change, Cluster, FromAgent, Hello, Item, JoinReply, JoinRequest, Joined, Node, Refused, RenewReply,
+    RenewRequest, Snapshot, ToAgent, Welcome, from_agent, join_reply::Outcome, renew_reply::Outcome as Renewal,
+    to_agent::Message as In,
 };
 use portolan_wire::digest::Digest;
 use portolan_wire::field::address_bytes;
 use portolan_wire::item::{Items, read};
 use portolan_wire::token::JoinToken;
-use portolan_wire::{JOIN_PATH, PROTOCOL, STREAM_PATH, older};
+use portolan_wire::{JOIN_PATH, PROTOCOL, RENEW_PATH, STREAM_PATH, older};
 use prost::Message as _;
 use rcgen::{CertificateParams, KeyPair};
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -26,7 +30,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use super::world::{PATIENCE, World};
+use super::world::{Hands, PATIENCE, World};
 
 pub(super) type Socket = WebSocketStream<TlsStream<TcpStream>>;
 
@@ -77,7 +81,7 @@ pub(super) async fn join_with(world: &World, request: JoinRequest) -> Result<Joi
 }
 
 pub(super) async fn join_frame(world: &World, frame: Vec<u8>) -> Result<Joined, Refused> {
-    let config = config(&world.ca_certificate(), None, &rustls::version::TLS13);
+    let config = config(world, None, &rustls::version::TLS13);
     let mut socket = connect(world.address, JOIN_PATH, config).await.unwrap();
     socket.send(Message::Binary(frame.into())).await.unwrap();
     let reply = timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap();
@@ -88,18 +92,18 @@ pub(super) async fn join_frame(world: &World, frame: Vec<u8>) -> Result<Joined, 
 }
 
 pub(super) fn config(
-    ca: &[u8],
+    world: &World,
     identity: Option<(&[u8], &KeyPair)>,
     version: &'static SupportedProtocolVersion,
 ) -> ClientConfig {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from(ca.to_vec())).unwrap();
+    roots.add(CertificateDer::from(world.ca_certificate())).unwrap();
     // As agents do: with another group first, each handshake would take a round trip more.
     let provider = Arc::new(rustls::crypto::CryptoProvider {
         kx_groups: vec![rustls::crypto::aws_lc_rs::kx_group::SECP256R1],
         ..rustls::crypto::aws_lc_rs::default_provider()
     });
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_details(provider, Arc::new(ByClock(Arc::clone(&world.clock))))
         .with_protocol_versions(&[version])
         .unwrap()
         .with_root_certificates(roots);
@@ -111,6 +115,17 @@ pub(super) fn config(
                 .with_client_auth_cert(vec![certificate.to_vec().into()], key.into())
                 .unwrap()
         }
+    }
+}
+
+/// The time of hosts, which is the control plane's.
+#[derive(Debug)]
+struct ByClock(Arc<Hands>);
+
+impl TimeProvider for ByClock {
+    fn current_time(&self) -> Option<UnixTime> {
+        let micros = u64::try_from(self.0.now()).ok()?;
+        Some(UnixTime::since_unix_epoch(Duration::from_micros(micros)))
     }
 }
 
@@ -161,7 +176,7 @@ impl Agent {
     pub(super) fn of(world: &World, host: Host, joined: &Joined) -> Self {
         let id = NodeId::from_bytes(joined.node_id.as_slice().try_into().unwrap());
         let identity = Some((&joined.certificate[..], &host.key));
-        let tls = Arc::new(config(&world.ca_certificate(), identity, &rustls::version::TLS13));
+        let tls = Arc::new(config(world, identity, &rustls::version::TLS13));
         Self {
             id,
             host,
@@ -172,6 +187,30 @@ impl Agent {
 
     pub(super) async fn connect(&self, world: &World) -> Result<Socket, tungstenite::Error> {
         connect_with(world.address, STREAM_PATH, Arc::clone(&self.tls)).await
+    }
+
+    /// Asks for another certificate, for this key, by the one it has.
+    pub(super) async fn renew(&self, world: &World, csr: Vec<u8>) -> Result<Vec<u8>, Refused> {
+        let connected = connect_with(world.address, RENEW_PATH, Arc::clone(&self.tls)).await;
+        let mut socket = connected.unwrap();
+        let request = RenewRequest { csr }.encode_to_vec();
+        socket.send(Message::Binary(request.into())).await.unwrap();
+        let reply = timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap();
+        match RenewReply::decode(reply.into_data()).unwrap().outcome.unwrap() {
+            Renewal::Renewed(renewed) => Ok(renewed.certificate),
+            Renewal::Refused(refused) => Err(refused),
+        }
+    }
+
+    /// The same node, with another certificate.
+    pub(super) fn certified(self, world: &World, certificate: Vec<u8>) -> Self {
+        let identity = Some((&certificate[..], &self.host.key));
+        let tls = Arc::new(config(world, identity, &rustls::version::TLS13));
+        Self {
+            certificate,
+            tls,
+            ..self
+        }
     }
 
     /// A connection that takes few bytes which nobody reads: 4 KiB here, and, since segments are

@@ -4,6 +4,7 @@
 
 mod awaited;
 mod blocks;
+mod certificates;
 mod client;
 mod disputes;
 mod histories;

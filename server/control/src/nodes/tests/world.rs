@@ -10,6 +10,7 @@ use portolan_core::model::{Block, Key, Micros, Node, NodeStatus, Object, Revisio
 use portolan_shared::check::{self, SubnetInput};
 use portolan_shared::ids::{ClusterId, NodeId, ProjectId};
 use portolan_shared::v1::CreateCluster;
+use portolan_sources::testing::SetClock;
 use portolan_sources::{Clock, SystemClock};
 use portolan_wire::token::JoinToken;
 use tempfile::TempDir;
@@ -26,6 +27,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A clock that stands, from when it was made on, but for its hands: how long a busy machine takes is no part of what a
 /// test sees.
+#[derive(Debug)]
 pub(super) struct Hands(AtomicI64);
 
 impl Default for Hands {
@@ -49,6 +51,8 @@ impl Clock for Hands {
 pub(super) struct World {
     pub(super) control: Control,
     pub(super) clock: Arc<Hands>,
+    /// What spans are measured by. It stands.
+    pub(super) watch: SetClock,
     pub(super) tokens: Tokens,
     pub(super) address: std::net::SocketAddr,
     pub(super) folder: Arc<TempDir>,
@@ -64,8 +68,10 @@ impl World {
 
     fn on(folder: Arc<TempDir>, clock: Arc<Hands>) -> Self {
         let database = folder.path().join("portolan.db");
+        let watch = SetClock::default();
         let sources = Sources {
             clock: Arc::<Hands>::clone(&clock),
+            stopwatch: Arc::new(watch.clone()),
             ..Sources::system()
         };
         let options = OpenOptions::new(format!("sqlite:{}", database.display()), sources.clone());
@@ -86,6 +92,7 @@ impl World {
         Self {
             control,
             clock,
+            watch,
             tokens,
             address,
             folder,
@@ -240,6 +247,11 @@ impl World {
 
     pub(super) fn blocks(&self, id: NodeId) -> Vec<Arc<Block>> {
         self.control.read(|view| view.blocks_of_node(id).cloned().collect())
+    }
+
+    /// What the clock says, in whole seconds as certificates do; microseconds.
+    pub(super) fn clock_seconds(&self) -> Micros {
+        self.clock.now().div_euclid(1_000_000) * 1_000_000
     }
 
     pub(super) fn head(&self) -> Revision {
