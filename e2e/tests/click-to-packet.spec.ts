@@ -39,7 +39,9 @@ test("a pod made by CNI appears without a reload, and goes with its DEL", async 
   await app.openSubnetOf(lab.status().pods[0].address);
   await app.openTab("Ports");
   await app.unfold();
-  const before = await app.rows("port").count();
+  const { cluster, pods } = lab.status();
+  const before = pods.filter((pod) => pod.cluster === cluster!.id).length;
+  await expect(app.rows("port")).toHaveCount(before);
   // Lost when the page is loaded anew.
   await app.page.evaluate(() => Object.assign(window, { untouched: true }));
 

@@ -51,6 +51,15 @@ pub(super) struct Signals {
     pub(super) blocks_wanted: Notify,
 }
 
+/// A node's stream, as the hub holds it.
+struct Held {
+    /// Its number.
+    number: u64,
+    /// The ticket that it was given; 0: none, as version 1 knows none.
+    ticket: u64,
+    signals: Arc<Signals>,
+}
+
 /// Tickets given here, newer than what is stored: that is written later.
 #[derive(Default)]
 struct Given {
@@ -75,7 +84,7 @@ pub(super) struct Hub {
     /// The nodes that were online when the control plane before this one ended, each with its last contact.
     awaited: Vec<(NodeId, Micros)>,
     liveness: Mutex<Liveness>,
-    places: Mutex<HashMap<NodeId, (u64, Arc<Signals>)>>,
+    places: Mutex<HashMap<NodeId, Held>>,
     numbers: AtomicU64,
 }
 
@@ -162,8 +171,8 @@ impl Hub {
             others.map(|node| node.id).collect()
         });
         let places = self.places.lock();
-        for (_, signals) in others.iter().filter_map(|node| places.get(node)) {
-            signals.blocks_wanted.notify_one();
+        for held in others.iter().filter_map(|node| places.get(node)) {
+            held.signals.blocks_wanted.notify_one();
         }
     }
 
@@ -215,12 +224,17 @@ impl Hub {
         }
     }
 
-    /// A node has opened a stream; its earlier one, if any, is told to end.
-    pub(super) fn connected(&self, node: NodeId, agent_version: &str) -> Place {
+    /// A node has opened a stream, for which it was given this ticket; its earlier one, if any, is told to end.
+    pub(super) fn connected(&self, node: NodeId, ticket: u64, agent_version: &str) -> Place {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let signals = Arc::new(Signals::default());
-        if let Some((_, before)) = self.places.lock().insert(node, (number, Arc::clone(&signals))) {
-            before.replaced.notify_one();
+        let held = Held {
+            number,
+            ticket,
+            signals: Arc::clone(&signals),
+        };
+        if let Some(before) = self.places.lock().insert(node, held) {
+            before.signals.replaced.notify_one();
         }
         self.liveness.lock().connected(node, number);
         let (online, same_version) = self.control.read(|view| {
@@ -244,7 +258,7 @@ impl Hub {
     /// A stream is over.
     pub(super) fn lost(&self, node: NodeId, place: &Place, last_contact: Micros) {
         let mut places = self.places.lock();
-        if places.get(&node).is_some_and(|(number, _)| *number == place.number) {
+        if places.get(&node).is_some_and(|held| held.number == place.number) {
             places.remove(&node);
         }
         drop(places);
@@ -285,6 +299,7 @@ impl Hub {
             self.look(now);
             if round % COMPARE_EVERY == 0 {
                 self.compare(now);
+                self.end_replaced();
                 self.look_at_others(now);
             }
             if round % beat_every == 0 {
@@ -349,6 +364,20 @@ impl Hub {
                 ..self.report(node)
             });
         }
+    }
+
+    /// Ends streams of nodes that have opened another at another replica: their reports do not count beside those of that
+    /// one. So an agent learns that its machine was copied, and reports all of its pods again.
+    fn end_replaced(&self) {
+        let places = self.places.lock();
+        self.control.read(|view| {
+            for (node, held) in places.iter().filter(|(_, held)| held.ticket > 0) {
+                let newest = view.node_status(*node).map_or(0, |status| status.tickets.given);
+                if newest > held.ticket {
+                    held.signals.replaced.notify_one();
+                }
+            }
+        });
     }
 
     /// Reports nodes as silent whose replica is dead and that have not connected here.

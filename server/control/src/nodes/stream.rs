@@ -86,7 +86,7 @@ pub(super) async fn run(hub: &Arc<Hub>, mut socket: Socket, identity: Identity, 
     let ended = match greet(hub, &mut socket, &identity).await {
         Err(ended) => ended,
         Ok((hello, ticket)) => {
-            let place = hub.connected(node, &reports_in::shortened(&hello.agent_version, 64));
+            let place = hub.connected(node, ticket, &reports_in::shortened(&hello.agent_version, 64));
             let mut stream = Stream::new(hub, &mut socket, identity);
             let Err(ended) = stream.serve(&hello, ticket, &place, end).await;
             let heard = stream.heard;

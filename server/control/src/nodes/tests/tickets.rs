@@ -1,6 +1,7 @@
 //! Two machines with one identity: a disk that was copied, or put back.
 
-use portolan_core::command::{Command, Delete};
+use portolan_core::command::{Command, Delete, NodeReport};
+use portolan_core::model::Tickets;
 use portolan_wire::agent::{BlockRequest, Hello, Ticket, from_agent, to_agent::Message as In};
 
 use super::client::{Agent, Host, Stream, hello};
@@ -54,6 +55,35 @@ async fn a_copy_of_a_machine_is_refused_and_its_node_is_leased_nothing() {
     let refused = agent.stream(&world, with(copy)).await.refused().await.unwrap();
     assert_eq!(refused.code, "node.copied");
     eventually("it is written down again", copied).await;
+}
+
+#[tokio::test]
+async fn a_stream_ends_once_another_replica_has_given_a_newer_ticket() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let mut ticket = None;
+    let mut stream = comes(&agent, &world, &mut ticket).await;
+    let shown = ticket.unwrap().number;
+    let machine = world.node(agent.id).unwrap().key_hash.unwrap();
+    let tickets = Tickets {
+        given: shown + 1,
+        open: false,
+        shown,
+    };
+    let given = NodeReport {
+        node: agent.id,
+        online: Some((true, world.control.now())),
+        applied: None,
+        losses: None,
+        agent_version: None,
+        by: Some([2; 16]),
+        beat: None,
+        tickets: Some((machine, tickets)),
+        copied: None,
+    };
+    world.write(Command::ReportNodes(vec![given])).await;
+    assert_eq!(stream.refused().await.unwrap().code, "node.replaced");
 }
 
 #[tokio::test]
