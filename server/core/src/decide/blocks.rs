@@ -79,6 +79,10 @@ pub(super) fn has_room(draft: &Draft<'_>, node: &Node) -> bool {
 /// Takes blocks back from a node.
 pub(super) fn return_blocks(draft: &mut Draft<'_>, node: NodeId, blocks: &[BlockId]) -> Result<Vec<Object>, Refusal> {
     let node = draft.node(node).ok_or(Refusal::NodeRemoved {})?;
+    // One of the two machines does not need them; the other may.
+    if is_copied(draft, node.id) {
+        return Ok(Vec::new());
+    }
     let ports = draft.ports(PortScope::Node(node.id));
     let mut returned = Vec::new();
     for id in blocks {
@@ -94,6 +98,11 @@ pub(super) fn return_blocks(draft: &mut Draft<'_>, node: NodeId, blocks: &[Block
         }
     }
     Ok(returned)
+}
+
+/// Whether two machines have shown the node's identity, and nobody has said which of them it is.
+fn is_copied(draft: &Draft<'_>, node: NodeId) -> bool {
+    draft.node_status(node).is_some_and(|status| status.copied.is_some())
 }
 
 /// Addresses of a node's blocks that none of its pods has, as far as it has said.
@@ -153,10 +162,11 @@ pub(super) fn lease_again(draft: &mut Draft<'_>, node: &Node, machine: [u8; 32])
 /// blocks are nobody else's until it has let go of them.
 pub(super) fn part_from_machine(draft: &mut Draft<'_>, node: &Node) {
     let machine = node.machine();
+    let copied = is_copied(draft, node.id);
     for block in draft.of::<Block>(node.id) {
         draft.delete(Key::Block(block.id));
         if let Some(machine) = machine {
-            draft.put(QuarantinedBlock::of(&block, node, machine, draft.now));
+            draft.put(QuarantinedBlock::of(&block, node, machine, copied, draft.now));
         }
     }
     if let Some(machine) = machine {

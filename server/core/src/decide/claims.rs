@@ -248,6 +248,7 @@ fn quarantine(draft: &mut Draft<'_>, claim: &Claim, block: &ClaimedBlock, cluste
         node: block.node,
         node_name: name(draft, claim, block.node),
         machine: block.machine,
+        copied: false,
         since: draft.now,
     });
     None
@@ -305,7 +306,7 @@ pub(super) fn let_go(draft: &mut Draft<'_>, node: NodeId, machine: &[u8; 32], bl
     let mut gone = Vec::new();
     for id in blocks {
         let held = draft.get::<QuarantinedBlock>(*id);
-        if let Some(block) = held.filter(|block| block.node == node && block.machine == *machine) {
+        if let Some(block) = held.filter(|block| block.node == node && block.machine == *machine && !block.copied) {
             draft.delete(Key::QuarantinedBlock(*id));
             settle(draft, block.cluster, block.cidr);
             gone.push(Object::QuarantinedBlock(block));

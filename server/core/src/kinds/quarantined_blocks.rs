@@ -38,13 +38,15 @@ pub struct QuarantinedBlock {
     pub node_name: String,
     /// SHA-256 of the public key of the machine that holds it.
     pub machine: [u8; 32],
+    /// Whether two machines have shown the node's identity: that one of them lets go says nothing of the other.
+    pub copied: bool,
     /// Since when.
     pub since: Micros,
 }
 
 impl QuarantinedBlock {
     /// A block that its holder may still give addresses of.
-    pub fn of(block: &Block, node: &Node, machine: [u8; 32], since: Micros) -> Self {
+    pub fn of(block: &Block, node: &Node, machine: [u8; 32], copied: bool, since: Micros) -> Self {
         Self {
             id: block.id,
             project: block.meta.project,
@@ -54,6 +56,7 @@ impl QuarantinedBlock {
             node: node.id,
             node_name: node.name.clone(),
             machine,
+            copied,
             since,
         }
     }
@@ -115,7 +118,8 @@ impl Kind for QuarantinedBlock {
             "id": "04040404-0404-0404-0404-040404040404", "project": "01010101010101010101010101010101",
             "cluster": "05050505-0505-0505-0505-050505050505", "subnet": "06060606-0606-0606-0606-060606060606",
             "cidr": "10.1.0.0/26", "node": "07070707-0707-0707-0707-070707070707", "node_name": "node-1",
-            "machine": [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1], "since": 5
+            "machine": [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1], "copied": false,
+            "since": 5
         }"#,
     });
 

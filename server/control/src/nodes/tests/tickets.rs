@@ -1,8 +1,9 @@
 //! Two machines with one identity: a disk that was copied, or put back.
 
 use portolan_core::command::{Command, Delete, NodeReport};
+use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
 use portolan_core::model::Tickets;
-use portolan_wire::agent::{BlockRequest, Hello, Ticket, from_agent, to_agent::Message as In};
+use portolan_wire::agent::{BlockRequest, Hello, LetGo, Ticket, from_agent, to_agent::Message as In};
 
 use super::client::{Agent, Host, Stream, hello};
 use super::world::{World, eventually};
@@ -84,6 +85,42 @@ async fn a_stream_ends_once_another_replica_has_given_a_newer_ticket() {
     };
     world.write(Command::ReportNodes(vec![given])).await;
     assert_eq!(stream.refused().await.unwrap().code, "node.replaced");
+}
+
+#[tokio::test]
+async fn of_a_removed_node_that_was_copied_neither_machine_lets_go_for_the_other() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let mut ticket = None;
+    drop(comes(&agent, &world, &mut ticket).await);
+    let mut copy = ticket.clone();
+    drop(comes(&agent, &world, &mut ticket).await);
+    let mut stream = comes(&agent, &world, &mut copy).await;
+    agent.stream(&world, with(ticket)).await.refused().await.unwrap();
+    let copied = || world.status(agent.id).and_then(|status| status.copied);
+    eventually("it is written down", copied).await;
+    let [block] = &world.blocks(agent.id)[..] else { panic!() };
+    let let_go = || {
+        let blocks = vec![block.id.as_bytes().to_vec()];
+        from_agent::Message::LetGo(LetGo { blocks })
+    };
+    stream.send(let_go()).await;
+    stream.send(from_agent::Message::Blocks(BlockRequest { have: 1 })).await;
+    assert!(
+        matches!(stream.news().await, Some(In::BlockRefused(_))),
+        "both were heard"
+    );
+    assert_eq!(world.blocks(agent.id).len(), 1, "the other may use it");
+
+    world.write(Delete::Node(agent.id).into()).await;
+    let mut stream = Stream(agent.connect(&world).await.unwrap());
+    stream.send(let_go()).await;
+    assert_eq!(stream.refused().await.unwrap().code, "node.removed");
+    let held = || world.control.read(|view| view.all::<QuarantinedBlock>().count());
+    assert_eq!(held(), 1);
+    world.write(Command::ReleaseBlock(block.id)).await;
+    assert_eq!(held(), 0);
 }
 
 #[tokio::test]
