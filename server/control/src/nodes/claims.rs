@@ -1,7 +1,6 @@
 //! Claims: what an agent holds of a history that was lost, checked lease by lease and handed to the writer.
 
-use portolan_core::command::{Claim, ClaimedNode, Command, Request};
-use portolan_core::history::Point;
+use portolan_core::command::{Claim, ClaimedNode, Command};
 use portolan_core::protocol::leases::{Lease, Shown};
 use portolan_shared::check;
 use portolan_shared::ids::{BlockId, NodeId};
@@ -13,6 +12,7 @@ use tokio_tungstenite::tungstenite::Bytes;
 use super::hello::Has;
 use super::hub::Hub;
 use super::pki::Identity;
+use super::reports_in;
 use super::state::frame;
 
 /// Most items of a claim: more than a cluster has nodes and blocks.
@@ -90,7 +90,7 @@ impl Claiming {
 
     /// Records the claim; the answer says up to which revision it is decided. `None` if the store cannot write: the agent
     /// must then claim again.
-    pub(super) async fn record(self, hub: &Hub, identity: &Identity, within: Point) -> Option<Bytes> {
+    pub(super) async fn record(self, hub: &Hub, identity: &Identity, by: reports_in::By) -> Option<Bytes> {
         let node = identity.node;
         let revision = match self.command(hub, identity) {
             None => {
@@ -99,8 +99,7 @@ impl Claiming {
             }
             Some(claim) => {
                 let (blocks, shown) = (claim.blocks.len(), claim.shown);
-                let request = Request::agent(node, Command::Claim(claim)).within(within);
-                match hub.control.write(request).await {
+                match hub.control.write(by.asks(Command::Claim(claim))).await {
                     Ok(outcome) => {
                         let found = outcome.objects.len();
                         tracing::warn!(%node, shown, blocks, found, "a node has shown that the store had another history");

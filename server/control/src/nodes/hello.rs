@@ -1,7 +1,7 @@
 //! How a stream begins: who says hello, and what an agent needs that has what it says.
 
 use portolan_core::history::{Incarnation, Point, Span};
-use portolan_core::model::Revision;
+use portolan_core::model::{Revision, Tickets};
 use portolan_core::protocol::resume::{self, Resume};
 use portolan_core::protocol::standing::Standing;
 use portolan_shared::refusal::Refusal;
@@ -20,8 +20,8 @@ use super::socket::Socket;
 use super::state::Dialect;
 use super::stream::Ended;
 
-/// The hello, and the number of the ticket that its sender is given: whether it is a node, and the one machine that is it.
-pub(super) async fn greet(hub: &Hub, socket: &mut Socket, identity: &Identity) -> Result<(Hello, u64), Ended> {
+/// The hello, and the ticket that its sender is given: whether it is a node, and the one machine that is it.
+pub(super) async fn greet(hub: &Hub, socket: &mut Socket, identity: &Identity) -> Result<(Hello, Tickets), Ended> {
     let first = socket.first().await?;
     let hello = match FromAgent::decode(first) {
         Ok(FromAgent {
@@ -60,9 +60,9 @@ pub(super) async fn greet(hub: &Hub, socket: &mut Socket, identity: &Identity) -
 }
 
 /// The next ticket of a machine that shows its newest one. Version 1 knows none.
-fn ticket(hub: &Hub, identity: &Identity, hello: &Hello) -> Result<u64, Refused> {
+fn ticket(hub: &Hub, identity: &Identity, hello: &Hello) -> Result<Tickets, Refused> {
     if Dialect::of(hello.protocol) == Dialect::Older {
-        return Ok(0);
+        return Ok(Tickets::default());
     }
     let shown = match &hello.ticket {
         None => 0,

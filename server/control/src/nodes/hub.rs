@@ -187,7 +187,7 @@ impl Hub {
 
     /// Looks at the ticket that a node's machine shows (0: none), and gives it the next one. `None`: it is a copy of the
     /// machine, or was put back to an older state.
-    pub(super) fn next_ticket(&self, node: NodeId, machine: [u8; 32], shown: u64) -> Option<u64> {
+    pub(super) fn next_ticket(&self, node: NodeId, machine: [u8; 32], shown: u64) -> Option<Tickets> {
         let (stored, histories) = self.control.read(|view| {
             let stored = view.node_status(node).map(|status| status.tickets);
             (stored, self.control.histories())
@@ -210,7 +210,7 @@ impl Hub {
                     tickets: Some((machine, tickets)),
                     ..self.report(node)
                 });
-                Some(tickets.given)
+                Some(tickets)
             }
             Shown::Copy => {
                 drop(given);

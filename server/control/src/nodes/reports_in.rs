@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use portolan_core::command::{Command, PodAllocation, Request};
 use portolan_core::history::Point;
 use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
-use portolan_core::model::{Block, Exception, Loss, LossKind, NodeStatus, Pod};
+use portolan_core::model::{Block, Exception, Loss, LossKind, NodeStatus, Pod, Tickets};
 use portolan_core::view::View;
 use portolan_shared::ids::{BlockId, NodeId, PortId};
 use portolan_shared::mac::MacAddress;
@@ -170,15 +170,36 @@ pub(super) fn pods(report: agent::PodReport) -> Result<Pods, BadField> {
     })
 }
 
+/// The stream that something is asked by.
+#[derive(Clone, Copy)]
+pub(super) struct By {
+    pub(super) node: NodeId,
+    /// A point of the history that its agent was told.
+    pub(super) within: Point,
+    /// SHA-256 of its machine's public key.
+    pub(super) machine: [u8; 32],
+    /// The ticket that it was given.
+    pub(super) tickets: Tickets,
+}
+
+impl By {
+    /// What its agent asks: decided in that history, while no newer ticket counts, or not at all.
+    pub(super) fn asks(self, command: Command) -> Request {
+        let request = Request::agent(self.node, command).within(self.within);
+        request.shown(self.machine, self.tickets)
+    }
+}
+
 /// Records a report; the answer tells the agent what is durable, or nothing if the store cannot
 /// write: the agent then reports again.
-pub(super) async fn record_pods(hub: &Hub, node: NodeId, within: Point, report: Pods) -> Option<Bytes> {
+pub(super) async fn record_pods(hub: &Hub, by: By, report: Pods) -> Option<Bytes> {
     let Pods {
         full,
         seq,
         allocations,
         releases,
     } = report;
+    let node = by.node;
     let command = Command::ReportPods {
         node,
         full,
@@ -186,7 +207,7 @@ pub(super) async fn record_pods(hub: &Hub, node: NodeId, within: Point, report: 
         allocations,
         releases,
     };
-    match hub.control.write(Request::agent(node, command).within(within)).await {
+    match hub.control.write(by.asks(command)).await {
         Ok(outcome) => {
             let refused = outcome.declined.iter().map(|(id, because)| refused_pod(*id, because));
             Some(frame(Out::PodAck(PodAck {
@@ -225,9 +246,9 @@ pub(super) async fn let_go(hub: &Hub, identity: &Identity, blocks: Vec<BlockId>)
 }
 
 /// A node gives these blocks back. They are gone from it once the change comes.
-pub(super) async fn give_back(hub: &Hub, node: NodeId, within: Point, blocks: Vec<BlockId>) -> Option<Bytes> {
-    let command = Command::ReturnBlocks { node, blocks };
-    if let Err(refusal) = hub.control.write(Request::agent(node, command).within(within)).await {
+pub(super) async fn give_back(hub: &Hub, by: By, blocks: Vec<BlockId>) -> Option<Bytes> {
+    let node = by.node;
+    if let Err(refusal) = hub.control.write(by.asks(Command::ReturnBlocks { node, blocks })).await {
         not_done(node, &refusal, "cannot take blocks back");
     }
     None
@@ -236,18 +257,15 @@ pub(super) async fn give_back(hub: &Hub, node: NodeId, within: Point, blocks: Ve
 /// Leases a block; the block itself comes as a change. Nothing is said while the cluster's nodes have not all shown what
 /// they hold: the agent asks again. If none is free, the node's status says so from then on, and others are asked to
 /// give back what they do not need.
-pub(super) async fn lease_block(hub: &Hub, node: NodeId, within: Point, have: u32) -> Option<Bytes> {
+pub(super) async fn lease_block(hub: &Hub, by: By, have: u32) -> Option<Bytes> {
+    let node = by.node;
     let cluster = hub.control.read(|view| view.node(node).map(|node| node.cluster))?;
     let waits = hub.lease_waits_for(cluster, Some(node));
     if let Some(first) = waits.first() {
         tracing::info!(%node, %cluster, nodes = waits.len(), %first, "a lease waits for nodes to show what they hold");
         return None;
     }
-    match hub
-        .control
-        .write(Request::agent(node, Command::LeaseBlock { node, have }).within(within))
-        .await
-    {
+    match hub.control.write(by.asks(Command::LeaseBlock { node, have })).await {
         Ok(outcome) => {
             outcome.made::<NodeStatus>()?;
             hub.want_blocks(cluster, Some(node));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portolan_core::change::{Commit, Op};
-use portolan_core::model::{Key, Micros, Revision};
+use portolan_core::model::{Key, Micros, Revision, Tickets};
 use portolan_core::protocol::resume::Resume;
 use portolan_shared::ids::{ClusterId, NodeId};
 use portolan_wire::agent::{self, FromAgent, Hello, Progress, Refused, Renewed, WantBlocks, Welcome};
@@ -85,10 +85,10 @@ pub(super) async fn run(hub: &Arc<Hub>, mut socket: Socket, identity: Identity, 
     let node = identity.node;
     let ended = match greet(hub, &mut socket, &identity).await {
         Err(ended) => ended,
-        Ok((hello, ticket)) => {
-            let place = hub.connected(node, ticket, &reports_in::shortened(&hello.agent_version, 64));
-            let mut stream = Stream::new(hub, &mut socket, identity);
-            let Err(ended) = stream.serve(&hello, ticket, &place, end).await;
+        Ok((hello, tickets)) => {
+            let place = hub.connected(node, tickets.given, &reports_in::shortened(&hello.agent_version, 64));
+            let mut stream = Stream::new(hub, &mut socket, identity, tickets);
+            let Err(ended) = stream.serve(&hello, &place, end).await;
             let heard = stream.heard;
             hub.lost(node, &place, heard);
             ended
@@ -110,6 +110,8 @@ struct Stream<'a> {
     hub: &'a Arc<Hub>,
     socket: &'a mut Socket,
     identity: Identity,
+    /// The ticket that it was given.
+    tickets: Tickets,
     node: NodeId,
     cluster: ClusterId,
     /// When the peer was last heard.
@@ -130,12 +132,13 @@ struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    fn new(hub: &'a Arc<Hub>, socket: &'a mut Socket, identity: Identity) -> Self {
+    fn new(hub: &'a Arc<Hub>, socket: &'a mut Socket, identity: Identity, tickets: Tickets) -> Self {
         let (node, cluster, heard) = (identity.node, identity.cluster, hub.control.now());
         Self {
             hub,
             socket,
             identity,
+            tickets,
             node,
             cluster,
             heard,
@@ -153,11 +156,10 @@ impl<'a> Stream<'a> {
     async fn serve(
         &mut self,
         hello: &Hello,
-        ticket: u64,
         place: &Place,
         mut end: watch::Receiver<bool>,
     ) -> Result<std::convert::Infallible, Ended> {
-        let mut feed = self.welcome(hello, ticket).await?;
+        let mut feed = self.welcome(hello).await?;
         let period = Duration::from_secs(PING_SECONDS);
         let mut ticks = interval_at(Instant::now() + self.offset(period), period);
         loop {
@@ -201,7 +203,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Sends the welcome, what the agent lacks, and a mark that it has everything now.
-    async fn welcome(&mut self, hello: &Hello, ticket: u64) -> Result<Subscription, Ended> {
+    async fn welcome(&mut self, hello: &Hello) -> Result<Subscription, Ended> {
         let has = Has::of(self.hub, hello).map_err(|error| malformed(&error.to_string()))?;
         self.dialect = has.dialect;
         // Following begins before the state is read, so nothing is missed. What is committed in between comes twice;
@@ -263,8 +265,8 @@ impl<'a> Stream<'a> {
             history: history.into_iter().map(span).collect(),
             other_history: self.claiming.is_some(),
             ticket: (self.dialect == Dialect::Newest).then(|| agent::Ticket {
-                number: ticket,
-                proof: self.hub.seal.ticket(&self.identity.key_hash, ticket),
+                number: self.tickets.given,
+                proof: self.hub.seal.ticket(&self.identity.key_hash, self.tickets.given),
             }),
         };
         frames.insert(0, Message::Binary(frame(Out::Welcome(welcome))));
@@ -389,7 +391,12 @@ impl<'a> Stream<'a> {
             return Err(malformed("the frame is no message of an agent's").into());
         };
         // What is asked here is decided in the history that the agent was told, or not at all.
-        let within = self.hub.within(self.histories).ok_or(Ended::OtherHistory)?;
+        let by = reports_in::By {
+            node: self.node,
+            within: self.hub.within(self.histories).ok_or(Ended::OtherHistory)?,
+            machine: self.identity.key_hash,
+            tickets: self.tickets,
+        };
         match message {
             In::Hello(_) => Err(malformed("a stream has one Hello").into()),
             In::Applied(applied) => {
@@ -405,16 +412,14 @@ impl<'a> Stream<'a> {
                 let whole = self.parts.take(part).map_err(|error| malformed(&error.to_string()))?;
                 let Some(report) = whole else { return Ok(()) };
                 let report = reports_in::pods(report).map_err(|error| malformed(&error.to_string()))?;
-                let (hub, node) = (Arc::clone(self.hub), self.node);
-                self.pending = Some(Box::pin(async move {
-                    reports_in::record_pods(&hub, node, within, report).await
-                }));
+                let hub = Arc::clone(self.hub);
+                self.pending = Some(Box::pin(async move { reports_in::record_pods(&hub, by, report).await }));
                 Ok(())
             }
             In::Blocks(request) => {
-                let (hub, node) = (Arc::clone(self.hub), self.node);
+                let hub = Arc::clone(self.hub);
                 self.pending = Some(Box::pin(async move {
-                    reports_in::lease_block(&hub, node, within, request.have).await
+                    reports_in::lease_block(&hub, by, request.have).await
                 }));
                 Ok(())
             }
@@ -428,16 +433,14 @@ impl<'a> Stream<'a> {
                 if let Some(claiming) = self.claiming.take() {
                     self.claimed = true;
                     let (hub, identity) = (Arc::clone(self.hub), self.identity.clone());
-                    self.pending = Some(Box::pin(async move { claiming.record(&hub, &identity, within).await }));
+                    self.pending = Some(Box::pin(async move { claiming.record(&hub, &identity, by).await }));
                 }
                 Ok(())
             }
             In::LetGo(let_go) => {
                 let blocks = reports_in::blocks(&let_go).map_err(|error| malformed(&error.to_string()))?;
-                let (hub, node) = (Arc::clone(self.hub), self.node);
-                self.pending = Some(Box::pin(async move {
-                    reports_in::give_back(&hub, node, within, blocks).await
-                }));
+                let hub = Arc::clone(self.hub);
+                self.pending = Some(Box::pin(async move { reports_in::give_back(&hub, by, blocks).await }));
                 Ok(())
             }
             In::Renew(request) => {

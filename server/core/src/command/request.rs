@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::Command;
 use crate::access::Scope;
 use crate::history::Point;
-use crate::model::{Object, Revision, Stored};
+use crate::model::{Object, Revision, Stored, Tickets};
 
 /// Who asks, for the change table and for rights that depend on objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,9 @@ pub struct Request {
     /// A point of the history in which it is asked: in a history that does not hold it, nothing is decided. `None`: whatever
     /// the history.
     pub within: Option<Point>,
+    /// The machine that asks (SHA-256 of its public key), and the ticket that it was given: once a newer one counts, nothing
+    /// is decided. `None`: it has none.
+    pub ticket: Option<([u8; 32], Tickets)>,
     /// What the writer is asked to do.
     pub command: Command,
 }
@@ -75,6 +78,7 @@ impl Request {
             if_match: None,
             idempotency: None,
             within: None,
+            ticket: None,
             command,
         }
     }
@@ -88,6 +92,14 @@ impl Request {
     pub fn within(self, point: Point) -> Self {
         Self {
             within: Some(point),
+            ..self
+        }
+    }
+
+    /// The same, asked by the machine that was given this ticket.
+    pub fn shown(self, machine: [u8; 32], tickets: Tickets) -> Self {
+        Self {
+            ticket: (tickets.given > 0).then_some((machine, tickets)),
             ..self
         }
     }

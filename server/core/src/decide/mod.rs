@@ -18,6 +18,7 @@ mod removal;
 mod requests;
 mod shadow;
 mod subnets;
+mod tickets;
 
 pub use removal::{Goes, Removal};
 
@@ -46,6 +47,7 @@ pub fn decide(draft: &mut Draft<'_>, request: &Request) -> Result<Outcome, Refus
             reason: "the store was put back, or lost the newest, while this was asked".to_owned(),
         });
     }
+    tickets::counts(draft, request)?;
     if let Some(replayed) = once::replay(draft, request)? {
         return Ok(replayed);
     }

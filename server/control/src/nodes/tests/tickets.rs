@@ -84,7 +84,10 @@ async fn a_stream_ends_once_another_replica_has_given_a_newer_ticket() {
         copied: None,
     };
     world.write(Command::ReportNodes(vec![given])).await;
+    // What it asks meanwhile is decided no more.
+    stream.send(from_agent::Message::Blocks(BlockRequest { have: 1 })).await;
     assert_eq!(stream.refused().await.unwrap().code, "node.replaced");
+    assert_eq!(world.blocks(agent.id).len(), 1);
 }
 
 #[tokio::test]
