@@ -204,6 +204,8 @@ impl Unit {
 
 struct Entry {
     unit: Unit,
+    /// Whether it gives blocks. Ports in such a subnet have addresses of a block, and take nothing of it.
+    blocks: bool,
     pool: Pool,
     /// The cursor as it is stored.
     stored: Option<u128>,
@@ -246,7 +248,13 @@ impl Pools {
         let stored = subnet.cursor.map(|a| unit.number(a));
         let cursor = before.as_ref().map_or(stored, |entry| entry.pool.cursor);
         let pool = Pool::new(ranges, used.into_iter().map(|a| unit.number(a)), cursor);
-        self.entries.insert(subnet.id, Entry { unit, pool, stored });
+        let entry = Entry {
+            unit,
+            blocks: pods,
+            pool,
+            stored,
+        };
+        self.entries.insert(subnet.id, entry);
         self.log.push(match before {
             Some(entry) => Logged::Was(subnet.id, Box::new(entry)),
             None => Logged::Added(subnet.id),
@@ -306,11 +314,16 @@ impl Pools {
                     _ => Vec::new(),
                 };
                 let (from, to) = (ips(from), ips(to));
+                let gives_blocks = |pools: &Self, subnet| pools.entries.get(&subnet).is_some_and(|entry| entry.blocks);
                 for ip in from.iter().filter(|ip| !to.contains(ip)) {
-                    self.free(ip.subnet, ip.address);
+                    if !gives_blocks(self, ip.subnet) {
+                        self.free(ip.subnet, ip.address);
+                    }
                 }
                 for ip in to.iter().filter(|ip| !from.contains(ip)) {
-                    self.take(ip.subnet, ip.address);
+                    if !gives_blocks(self, ip.subnet) {
+                        self.take(ip.subnet, ip.address);
+                    }
                 }
             }
             (None, Some(Object::Block(block))) => self.take(block.subnet, block.cidr.first()),

@@ -155,12 +155,30 @@ fn routes(world: &World) -> Result<(), String> {
                 };
                 if !well {
                     let (name, holder) = (host.name(), world.hosts[pod.0].name());
-                    return Err(format!("{name} leads {address} of {holder} to {led:?}"));
+                    let leased = leased(world, *address);
+                    return Err(format!(
+                        "{name} leads {address} of {holder} to {led:?}; leased are {leased:?}"
+                    ));
                 }
             }
         }
     }
     Ok(())
+}
+
+/// The blocks that have an address, each with its node.
+fn leased(world: &World, address: IpAddr) -> Vec<String> {
+    let Some(control) = world.control() else {
+        return Vec::new();
+    };
+    control.read(|view| {
+        let nodes = view.nodes_of(world.cluster);
+        let blocks = nodes.flat_map(|node| view.blocks_of_node(node.id).map(move |block| (node, block)));
+        let of_it = blocks.filter(|(_, block)| block.cidr.contains(address));
+        of_it
+            .map(|(node, block)| format!("{} to {} {:?}", block.cidr, node.name, node.addresses))
+            .collect()
+    })
 }
 
 /// Where a host's kernel sends packets to an address.

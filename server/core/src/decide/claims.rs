@@ -170,8 +170,13 @@ fn take_back(
         return Err(DisputeCause::Leased(holder));
     }
     let in_quarantine = draft.of::<QuarantinedBlock>(subnet.id);
-    if let Some(block) = in_quarantine.into_iter().find(|b| b.cidr.first() == first) {
-        return Err(DisputeCause::Leased(block.node_name.clone()));
+    if let Some(held) = in_quarantine.into_iter().find(|b| b.cidr.first() == first) {
+        // What both histories had leased to its holder was leased to another in that one: it had let go there.
+        let let_go = claim.fork.is_some_and(|fork| held.leased_at <= fork);
+        if !let_go {
+            return Err(DisputeCause::Leased(held.node_name.clone()));
+        }
+        draft.delete(Key::QuarantinedBlock(held.id));
     }
     let node = match draft.node(claimed.node).filter(|node| node.cluster == cluster.id) {
         Some(node) => node,
@@ -249,6 +254,7 @@ fn quarantine(draft: &mut Draft<'_>, claim: &Claim, block: &ClaimedBlock, cluste
         node_name: name(draft, claim, block.node),
         machine: block.machine,
         copied: false,
+        leased_at: block.leased_at,
         since: draft.now,
     });
     None

@@ -124,7 +124,7 @@ impl Kind for Epoch {
         body: r#"{
             "id": "04040404-0404-0404-0404-040404040404", "began_at": 5, "fork": 26, "lost_to": 90,
             "shown_by": "node-1", "blocks_found": 2, "nodes_found": ["05050505-0505-0505-0505-050505050505"],
-            "disputes": [{"cidr": "10.1.0.0/26", "node": "node-3", "cause": {"leased": "node-4"}}]
+            "disputes": [{"cidr": "10.1.0.0/26", "node": "node-3", "cause": {"leased": "node-4"}, "lease": null}]
         }"#,
     });
 

@@ -40,6 +40,8 @@ pub struct QuarantinedBlock {
     pub machine: [u8; 32],
     /// Whether two machines have shown the node's identity: that one of them lets go says nothing of the other.
     pub copied: bool,
+    /// The revision at which it was leased.
+    pub leased_at: Revision,
     /// Since when.
     pub since: Micros,
 }
@@ -57,6 +59,7 @@ impl QuarantinedBlock {
             node_name: node.name.clone(),
             machine,
             copied,
+            leased_at: block.meta.revision,
             since,
         }
     }
@@ -119,7 +122,7 @@ impl Kind for QuarantinedBlock {
             "cluster": "05050505-0505-0505-0505-050505050505", "subnet": "06060606-0606-0606-0606-060606060606",
             "cidr": "10.1.0.0/26", "node": "07070707-0707-0707-0707-070707070707", "node_name": "node-1",
             "machine": [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1], "copied": false,
-            "since": 5
+            "leased_at": 4, "since": 5
         }"#,
     });
 

@@ -5,7 +5,7 @@ use portolan_wire::agent::from_agent::Message as Out;
 use portolan_wire::agent::{BlockRequest, PodAllocation, PodRelease, PodReport, to_agent::Message as In};
 use portolan_wire::field::address_bytes;
 
-use super::client::{Agent, Stream};
+use super::client::{Agent, Host, Stream};
 use super::world::World;
 
 async fn report(stream: &mut Stream, report: PodReport) {
@@ -72,4 +72,8 @@ async fn a_node_that_asks_in_vain_is_told_and_remembered() {
     };
     report(&mut stream, released).await;
     assert_eq!(wants(), None);
+
+    // The block that it had an address of is leased all the same.
+    let (host, token) = (Host::new("node-2", [10, 3, 0, 12]), world.token(cluster, None).await);
+    assert_eq!(host.join(&world, &token).await.unwrap_err().code, "node.no_free_block");
 }
