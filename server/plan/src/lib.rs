@@ -8,6 +8,8 @@
 //! Others write to the kernel too. [`Signals`] says which of their doings call for a round, [`Healing`]
 //! what was lost and how often it may be put back, [`Losses`] what is told of it.
 //!
+//! [`probes`] is how a node finds out whether packets arrive: when the kernel is as wanted, that is still only belief.
+//!
 //! What is observed is Portolan's own only (see [`ROUTE_PROTOCOL`] and [`is_pod_link`]), so no step
 //! can change a stranger's object; what is [`Foreign`] makes reasons, never steps.
 //!
@@ -24,6 +26,7 @@ mod losses;
 mod observed;
 mod owned;
 mod pod;
+pub mod probes;
 mod rooms;
 mod routes;
 mod signals;

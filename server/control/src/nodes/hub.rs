@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use portolan_core::command::{Command, NodeReport, Request};
-use portolan_core::model::{Exception, Loss, Micros, NodeStatus, Revision, Tickets};
+use portolan_core::model::{Exception, Loss, Micros, NodeStatus, Paths, Revision, Tickets};
 use portolan_core::view::View;
 use portolan_shared::ids::{ClusterId, NodeId};
 use tokio::sync::Notify;
@@ -122,6 +122,7 @@ impl Hub {
             online: None,
             applied: None,
             losses: None,
+            paths: None,
             agent_version: None,
             by: self.replica,
             beat: None,
@@ -258,6 +259,20 @@ impl Hub {
             self.reports.add(NodeReport {
                 applied: Some((revision, exceptions)),
                 losses: Some(losses),
+                ..self.report(node)
+            });
+        }
+    }
+
+    /// What a node's probes say. Written only when it is something else than before.
+    pub(super) fn paths(&self, node: NodeId, paths: Paths) {
+        let known = self.control.read(|view| {
+            view.node_status(node)
+                .is_some_and(|status| status.paths.as_ref() == Some(&paths))
+        });
+        if !known || self.reports.waits(node) {
+            self.reports.add(NodeReport {
+                paths: Some(paths),
                 ..self.report(node)
             });
         }

@@ -390,6 +390,11 @@ impl<'a> Stream<'a> {
                 self.hub.applied(self.node, revision, exceptions, losses);
                 Ok(())
             }
+            In::Paths(paths) => {
+                let paths = reports_in::paths(paths).map_err(|error| malformed(&error.to_string()))?;
+                self.hub.paths(self.node, paths);
+                Ok(())
+            }
             In::Pods(part) => {
                 let whole = self.parts.take(part).map_err(|error| malformed(&error.to_string()))?;
                 let Some(report) = whole else { return Ok(()) };

@@ -18,7 +18,7 @@ use portolan_shared::ids::ProjectId;
 use serde::{Deserialize, Serialize};
 
 pub use crate::kinds::{Key, Object, ObjectKind, Tables};
-pub use clusters::{Awaited, Block, Cluster, Exception, ExternalIp, Loss, LossKind, Node, NodeStatus, Tickets};
+pub use clusters::{Awaited, Block, Cluster, Exception, ExternalIp, Loss, LossKind, Node, NodeStatus, Paths, Tickets};
 pub use identity::{Assignment, Idempotency, KeptAnswer, PROVIDER_PROJECT, Project, Role, Session, User};
 pub use join_tokens::JoinToken;
 pub use kind::{Born, Clusters, Column, Id, Kind, Type, Value, address_bytes};

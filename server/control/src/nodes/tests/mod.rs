@@ -8,6 +8,7 @@ mod client;
 mod histories;
 mod join;
 mod moves;
+mod paths;
 mod reports;
 mod stream;
 mod tickets;
