@@ -6,7 +6,8 @@ use std::fmt::Write;
 use portolan_shared::kinds::quarantined_blocks::{Former, HeldBlock, HeldBlocks};
 use portolan_shared::stages::{Because, ClusterFacts, NodeFacts as ClusterNode};
 use portolan_shared::status::{
-    Beside, Cause, Fault, Found, NoBlock, NoRoute, NodeFacts, NotProven, PathTrouble, PortFacts, PortStatus, Reason, chain, derive, node,
+    Beside, Cause, Fault, Found, NoBlock, NoRoute, NodeFacts, NotProven, PathTrouble, PortFacts, PortStatus, Reason,
+    chain, derive, node,
 };
 use portolan_shared::v1::{ClusterState, NodeState, NodesFrom};
 
@@ -333,7 +334,9 @@ fn situations() -> Vec<Situation> {
             "Its agent cannot send probes",
             well(),
             Beside {
-                not_proven: Some(NotProven::CannotProbe("UDP port 7157 is taken: Address already in use".into())),
+                not_proven: Some(NotProven::CannotProbe(
+                    "UDP port 7157 is taken: Address already in use".into(),
+                )),
                 ..none()
             },
             CNI_WELL,

@@ -26,6 +26,7 @@ use crate::kernel::KernelError;
 use crate::machine::{Machine, MachineError};
 use crate::options::Run;
 use crate::pods::Pods;
+use crate::probes::Prober;
 use crate::stream::{self, SessionContext};
 
 /// The environment variable that a join token may be in, if it is not in a file.
@@ -165,10 +166,23 @@ impl Agent {
         let rounds = Rounds::new(Arc::new(host), own, file, kept, workers, clock);
         let standing = rounds.standing();
         let rounds = rounds.run(desired.subscribe());
+        let prober = self.machine.probes.as_ref().map(|net| {
+            let (random, workers) = (Arc::clone(&sources.random), sources.workers.clone());
+            Prober::new(own, Arc::clone(net), Arc::clone(&self.pods), random, workers)
+        });
+        let paths = prober.as_ref().map(Prober::told);
+        let state = desired.subscribe();
+        let probing = async move {
+            match prober {
+                Some(prober) => prober.run(state).await,
+                None => std::future::pending().await,
+            }
+        };
         let context = SessionContext {
             own,
             desired,
             standing,
+            paths,
             pods: Arc::clone(&self.pods),
             kernel_release: self.machine.kernel_release.clone(),
             sources: sources.clone(),
@@ -190,7 +204,7 @@ impl Agent {
                 self.pods.set_removed(true);
             }
         };
-        let keeping = async { tokio::join!(rounds, sandboxes(&self.pods, &sources.workers)) };
+        let keeping = async { tokio::join!(rounds, sandboxes(&self.pods, &sources.workers), probing) };
         tokio::select! {
             biased;
             _ = keeping => Ok(()),

@@ -64,17 +64,33 @@ pub fn stand(said: &BTreeMap<NodeId, &Paths>) -> BTreeMap<NodeId, Standing> {
         words.entry(path.1).or_default().push(*path);
     }
     for (node, words) in &words {
-        let of_pods: Vec<_> = words.iter().filter(|(_, _, fault)| fault.concerns_pods()).copied().collect();
+        let of_pods: Vec<_> = words
+            .iter()
+            .filter(|(_, _, fault)| fault.concerns_pods())
+            .copied()
+            .collect();
         let standing = standings.entry(*node).or_default();
         if of_pods.len() > 1 {
             standing.cut_off = standing.cut_off.or(Trouble::of(&of_pods));
         }
     }
-    let cut_off: Vec<NodeId> = standings.iter().filter(|(_, s)| s.cut_off.is_some()).map(|(node, _)| *node).collect();
+    let cut_off: Vec<NodeId> = standings
+        .iter()
+        .filter(|(_, s)| s.cut_off.is_some())
+        .map(|(node, _)| *node)
+        .collect();
     let is_cut_off = |node: &NodeId| cut_off.binary_search(node).is_ok();
     for (node, standing) in &mut standings {
-        let own = paths.get(node).into_iter().flatten().filter(|(_, to, _)| !is_cut_off(to));
-        let towards = words.get(node).into_iter().flatten().filter(|(from, _, _)| !is_cut_off(from));
+        let own = paths
+            .get(node)
+            .into_iter()
+            .flatten()
+            .filter(|(_, to, _)| !is_cut_off(to));
+        let towards = words
+            .get(node)
+            .into_iter()
+            .flatten()
+            .filter(|(from, _, _)| !is_cut_off(from));
         let own: Vec<_> = own.copied().collect();
         // Of a pair that both name, it is the own word that is told.
         let towards = towards.filter(|(from, _, _)| own.iter().all(|(_, to, _)| to != from));
@@ -144,22 +160,55 @@ mod tests {
         assert_eq!(said(&cluster(3, &[])), (vec![], vec![]));
         let pair = cluster(3, &[(1, 2, FullSize), (2, 1, FullSize)]);
         assert_eq!(said(&pair), (vec![], vec![1, 2]));
-        assert_eq!(standing(&pair)[&id(2)].pair.map(|t| (t.from, t.to, t.more)), Some((id(2), id(1), 0)));
+        assert_eq!(
+            standing(&pair)[&id(2)].pair.map(|t| (t.from, t.to, t.more)),
+            Some((id(2), id(1), 0))
+        );
         let one_way = cluster(4, &[(1, 2, FullSize)]);
         assert_eq!(said(&one_way), (vec![], vec![1, 2]));
-        assert_eq!(standing(&one_way)[&id(2)].pair.map(|t| (t.from, t.to)), Some((id(1), id(2))));
-        let node = cluster(4, &[(1, 2, Pods), (3, 2, Pods), (4, 2, Pods), (2, 1, Pods), (2, 3, Nothing), (2, 4, Pods)]);
+        assert_eq!(
+            standing(&one_way)[&id(2)].pair.map(|t| (t.from, t.to)),
+            Some((id(1), id(2)))
+        );
+        let node = cluster(
+            4,
+            &[
+                (1, 2, Pods),
+                (3, 2, Pods),
+                (4, 2, Pods),
+                (2, 1, Pods),
+                (2, 3, Nothing),
+                (2, 4, Pods),
+            ],
+        );
         assert_eq!(said(&node), (vec![2], vec![]), "the others are not to blame");
-        assert_eq!(standing(&node)[&id(2)].cut_off.map(|t| (t.fault, t.more)), Some((Nothing, 2)));
+        assert_eq!(
+            standing(&node)[&id(2)].cut_off.map(|t| (t.fault, t.more)),
+            Some((Nothing, 2))
+        );
         // Two others say so, and it does not see it.
         assert_eq!(said(&cluster(5, &[(1, 2, Pods), (3, 2, Pods)])), (vec![2], vec![]));
         let two = cluster(2, &[(1, 2, Pods), (2, 1, Pods)]);
-        assert_eq!(said(&two), (vec![1, 2], vec![]), "no packet of either's pods has arrived");
+        assert_eq!(
+            said(&two),
+            (vec![1, 2], vec![]),
+            "no packet of either's pods has arrived"
+        );
     }
 
     #[test]
     fn who_is_cut_off_is_no_witness() {
-        let all = cluster(6, &[(1, 2, Pods), (1, 3, Pods), (1, 4, Pods), (1, 5, Pods), (2, 3, Pods), (3, 1, Pods)]);
+        let all = cluster(
+            6,
+            &[
+                (1, 2, Pods),
+                (1, 3, Pods),
+                (1, 4, Pods),
+                (1, 5, Pods),
+                (2, 3, Pods),
+                (3, 1, Pods),
+            ],
+        );
         assert_eq!(said(&all).0, [1]);
     }
 

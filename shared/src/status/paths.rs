@@ -165,6 +165,11 @@ mod tests {
             trouble(0).reason(PathTrouble::PAIR).sentence,
             "node-1 → node-2: pods' full-size packets do not arrive; small ones do: a smaller MTU on the path."
         );
-        assert!(trouble(2).reason(PathTrouble::PAIR).sentence.starts_with("node-1 → node-2 (+2): "));
+        assert!(
+            trouble(2)
+                .reason(PathTrouble::PAIR)
+                .sentence
+                .starts_with("node-1 → node-2 (+2): ")
+        );
     }
 }

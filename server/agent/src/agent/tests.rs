@@ -94,12 +94,14 @@ impl Rig {
         let machine = Machine {
             sources,
             kernel: self.kernel.clone(),
+            probes: None,
             host_name: "node-1".to_owned(),
             kernel_release: "6.1".to_owned(),
         };
         let options = Run {
             state_dir: "/state".into(),
             cni_socket: self.home.path().join("cni.sock"),
+            probe_netns: "/run/netns/probes".into(),
             join_token_file,
             name: None,
             address: vec![[10, 0, 0, 11].into()],

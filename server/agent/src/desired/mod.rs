@@ -6,6 +6,7 @@
 //! not before the control plane has answered what it lacks of this one ([`Arriving`]).
 
 mod arriving;
+pub mod neighbours;
 pub mod disk;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use portolan_plan::{Foreign, Link, News, Observed, RouteKey, Sysctl, Target, pod
 use portolan_shared::addr::Cidr;
 use tokio::sync::mpsc;
 
-use super::{AttachError, Attachment, Kernel, KernelError, NamespaceError, RouteChange, Told, Watch, Wiring};
+use super::{AttachError, Attachment, Kernel, KernelError, NamespaceError, ProbeEnd, RouteChange, Told, Watch, Wiring};
 
 /// What the fake kernel holds: what is observed, and strangers' routes beside it.
 #[derive(Debug, Default, Clone)]
@@ -142,6 +142,22 @@ impl Kernel for FakeKernel {
             let link = state.seen.links.get_mut(name).ok_or(libc::ENODEV)?;
             link.up = true;
             link.gateway |= gateway;
+            Ok(())
+        })
+    }
+
+    fn put_probe_end(&self, end: &ProbeEnd<'_>) -> Result<(), KernelError> {
+        self.call(end.link, |state| {
+            let index = state.seen.links.values().map(|link| link.index).max().unwrap_or(0) + 1;
+            let link = Link {
+                index,
+                mtu: end.how.mtu,
+                pod: false,
+                up: true,
+                gateway: end.addresses.iter().any(IpAddr::is_ipv6),
+            };
+            state.seen.links.insert(end.link.to_owned(), link);
+            state.seen.routes.extend(pod(end.link, end.addresses, &end.node).routes);
             Ok(())
         })
     }

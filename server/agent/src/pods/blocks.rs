@@ -2,10 +2,12 @@
 
 use std::io;
 
+use portolan_plan::{PodRoute, ProbeLink, probe_link_name};
 use portolan_shared::addr::Family;
 use portolan_shared::ids::BlockId;
 use tokio::sync::watch;
 
+use super::record::pod_mac;
 use super::{PodNetwork, Pods, Usage};
 
 impl Pods {
@@ -50,6 +52,31 @@ impl Pods {
         state.set_blocks(&network);
         blocks.extend(again);
         Ok(blocks)
+    }
+
+    /// The node's end of probes: wired as a pod is, with an address of the node's first block. `None` while there is no
+    /// such block, and once the node was removed.
+    pub(crate) fn probe_end(&self) -> Option<PodRoute> {
+        let state = self.state.lock();
+        let network = state.network.as_ref().filter(|_| !state.closed)?;
+        let addresses = vec![state.ledger.pool.reserved()?];
+        let how = ProbeLink {
+            mac: pod_mac(&addresses),
+            mtu: network.mtu,
+        };
+        Some(PodRoute {
+            id: None,
+            link: probe_link_name(&addresses, how.mtu),
+            addresses,
+            settled: true,
+            probes: Some(how),
+        })
+    }
+
+    /// A pod without a record has this address.
+    #[cfg(test)]
+    pub(crate) fn take_for_test(&self, address: std::net::IpAddr) {
+        self.state.lock().ledger.pool.mark(address);
     }
 
     /// Changes when pods are given something else, such as another block.

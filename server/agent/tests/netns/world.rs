@@ -139,6 +139,8 @@ pub(crate) struct Node {
     pub(crate) pods: Arc<Pods>,
     pub(crate) host: Arc<Host>,
     pub(crate) namespace: Namespace,
+    /// Its end of probes, which the agent makes.
+    pub(crate) probes: Namespace,
     folder: tempfile::TempDir,
     runtime: Option<tokio::runtime::Runtime>,
 }
@@ -224,7 +226,8 @@ impl Cluster {
         ip(&format!("-n {host} addr add {}/24 dev eth0", node_v4(number)));
         ip(&format!("-n {host} addr add {}/64 dev eth0 nodad", node_v6(number)));
         ip(&format!("-n {host} link set eth0 up"));
-        Node::start(number, namespace, tempfile::tempdir().unwrap())
+        let probes = Namespace(format!("{}-probes", namespace.0));
+        Node::start(number, namespace, probes, tempfile::tempdir().unwrap())
     }
 
     /// What the control plane would want of a host.
@@ -417,11 +420,10 @@ impl Sandbox {
 }
 
 impl Node {
-    fn start(number: u8, namespace: Namespace, folder: tempfile::TempDir) -> Self {
-        let kernel = Arc::new(Netlink::open_at(
-            PodNamespace::open(&path_of(&namespace.0)).unwrap(),
-            Arc::new(SystemStopwatch::default()),
-        ));
+    fn start(number: u8, namespace: Namespace, probes: Namespace, folder: tempfile::TempDir) -> Self {
+        let host = PodNamespace::open(&path_of(&namespace.0)).unwrap();
+        let kernel = Netlink::open_at(host, Arc::new(SystemStopwatch::default()));
+        let kernel = Arc::new(kernel.with_probes_at(&path_of(&probes.0)));
         let sources = Sources::system().unwrap();
         let log = folder.path().join("pods.log");
         let pods = Pods::open(
@@ -454,6 +456,7 @@ impl Node {
             pods,
             host,
             namespace,
+            probes,
             folder,
             runtime: Some(runtime),
         }
@@ -469,6 +472,7 @@ impl Node {
         let Self {
             number,
             namespace,
+            probes,
             folder,
             runtime,
             host,
@@ -484,7 +488,7 @@ impl Node {
         let mut log = std::fs::read(&path).unwrap();
         change(&mut log);
         std::fs::write(&path, log).unwrap();
-        Self::start(number, namespace, folder)
+        Self::start(number, namespace, probes, folder)
     }
 
     pub(crate) fn socket(&self) -> PathBuf {

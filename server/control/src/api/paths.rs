@@ -43,7 +43,8 @@ impl Standings {
             .filter_map(|status| Some((status.node, status.paths.as_ref()?)))
             .collect();
         let standings = stand(&said).into_iter();
-        self.0.extend(standings.filter(|(_, standing)| *standing != Standing::default()));
+        self.0
+            .extend(standings.filter(|(_, standing)| *standing != Standing::default()));
     }
 
     /// What is said of a node of these clusters.

@@ -255,6 +255,7 @@ impl<'a> Stream<'a> {
             resumed,
             pod_seq,
             pod_report_part: POD_REPORT_PART,
+            takes_paths: true,
             history: history.into_iter().map(span).collect(),
             other_history: self.claiming.is_some(),
             ticket: (self.dialect == Dialect::Newest).then(|| agent::Ticket {

@@ -47,6 +47,10 @@ mod tests {
         let given = |allowance: &mut Allowance, now| (0..5_000).filter(|_| allowance.take(now)).count();
         assert_eq!(given(&mut allowance, Duration::ZERO), 1_000);
         assert_eq!(given(&mut allowance, Duration::from_millis(10)), 10);
-        assert_eq!(given(&mut allowance, Duration::from_secs(100)), 1_000, "no more is saved up");
+        assert_eq!(
+            given(&mut allowance, Duration::from_secs(100)),
+            1_000,
+            "no more is saved up"
+        );
     }
 }

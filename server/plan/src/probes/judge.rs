@@ -62,7 +62,13 @@ impl Report {
     pub fn differs(&self, before: &Self) -> bool {
         let all = |report: &Self| report.proven == report.peers;
         (&self.named, &self.trouble, self.peers, self.most_fail(), all(self))
-            != (&before.named, &before.trouble, before.peers, before.most_fail(), all(before))
+            != (
+                &before.named,
+                &before.trouble,
+                before.peers,
+                before.most_fail(),
+                all(before),
+            )
     }
 }
 
@@ -157,11 +163,39 @@ mod tests {
             proven: 5,
             ..Report::default()
         };
-        assert!(!Report { proven: 6, ..well.clone() }.differs(&well), "on its way");
-        assert!(Report { proven: 9, ..well.clone() }.differs(&well), "all are proven");
-        assert!(Report { failing: 6, ..well.clone() }.differs(&well), "most fail");
+        assert!(
+            !Report {
+                proven: 6,
+                ..well.clone()
+            }
+            .differs(&well),
+            "on its way"
+        );
+        assert!(
+            Report {
+                proven: 9,
+                ..well.clone()
+            }
+            .differs(&well),
+            "all are proven"
+        );
+        assert!(
+            Report {
+                failing: 6,
+                ..well.clone()
+            }
+            .differs(&well),
+            "most fail"
+        );
         let named = vec![(NodeId::from_bytes([1; 16]), Fault::Tcp)];
-        assert!(Report { named, failing: 1, ..well.clone() }.differs(&well));
+        assert!(
+            Report {
+                named,
+                failing: 1,
+                ..well.clone()
+            }
+            .differs(&well)
+        );
     }
 
     proptest! {

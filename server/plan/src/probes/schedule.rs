@@ -45,7 +45,9 @@ impl Ring {
         let turn = usize::try_from(second % turns).unwrap_or(0);
         let mut due = fixed.to_vec();
         due.extend(rest.chunks(TURNS).nth(turn).unwrap_or_default());
-        let again = rest.iter().filter(|node| failing.contains(*node) && !due.contains(*node));
+        let again = rest
+            .iter()
+            .filter(|node| failing.contains(*node) && !due.contains(*node));
         let mut again: Vec<NodeId> = again.copied().collect();
         let from = (usize::try_from(second).unwrap_or(0) * AGAIN) % again.len().max(1);
         again.rotate_left(from);
@@ -75,7 +77,9 @@ mod tests {
     use super::*;
 
     fn nodes(n: usize) -> Vec<NodeId> {
-        (1..=n as u128).map(|n| NodeId::from_bytes((n << 64 | n).to_be_bytes())).collect()
+        (1..=n as u128)
+            .map(|n| NodeId::from_bytes((n << 64 | n).to_be_bytes()))
+            .collect()
     }
 
     proptest! {
@@ -125,7 +129,10 @@ mod tests {
         let before = |own: &NodeId| Ring::new(*own, all[..100].iter().copied());
         let after = |own: &NodeId| Ring::new(*own, all.iter().copied());
         let fixed = |ring: Ring| ring.others()[..FIXED].to_vec();
-        let changed = all[..100].iter().filter(|own| fixed(before(own)) != fixed(after(own))).count();
+        let changed = all[..100]
+            .iter()
+            .filter(|own| fixed(before(own)) != fixed(after(own)))
+            .count();
         assert_eq!(changed, FIXED);
     }
 }

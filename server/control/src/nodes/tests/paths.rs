@@ -65,7 +65,9 @@ async fn a_node_whose_packets_do_not_arrive_is_not_ready_and_the_others_are() {
     becomes([ready; 3]).await;
 
     // One that says nothing answers no probes: it is an older agent, and nothing is said of it.
-    streams[0].send(says(&[(ids[1], Fault::Pods), (ids[2], Fault::Nothing)])).await;
+    streams[0]
+        .send(says(&[(ids[1], Fault::Pods), (ids[2], Fault::Nothing)]))
+        .await;
     streams[1].send(says(&[(ids[0], Fault::Pods)])).await;
     let pair = (Word::Ready, "node.pair_fails");
     let alone = (Word::NoPath, "port.path_fails");
@@ -73,7 +75,9 @@ async fn a_node_whose_packets_do_not_arrive_is_not_ready_and_the_others_are() {
 
     streams[2].send(says(&[(ids[1], Fault::Pods)])).await;
     streams[0].send(says(&[(ids[1], Fault::Pods)])).await;
-    streams[1].send(says(&[(ids[0], Fault::Pods), (ids[2], Fault::Pods)])).await;
+    streams[1]
+        .send(says(&[(ids[0], Fault::Pods), (ids[2], Fault::Pods)]))
+        .await;
     becomes([ready, alone, ready]).await;
 
     streams[2].send(says(&[])).await;

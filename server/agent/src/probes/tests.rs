@@ -1,0 +1,410 @@
+//! Nodes that probe each other over a network in memory, in which a test says what arrives.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use portolan_plan::probes::PROBE_PORT;
+use portolan_shared::status::Fault;
+use portolan_sources::testing::{OnTheSpot, SeededRandom};
+use portolan_sources::{ByteStream, Opening, PeerListener};
+use portolan_wire::agent::{Block, Cluster, Node, Prefix, Snapshot};
+use portolan_wire::item::Body as _;
+use tokio::io::duplex;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::net::{Datagrams, Received, Sent, Side};
+use super::*;
+use crate::pods::tests::Rig;
+
+/// What is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Packet {
+    Udp(usize),
+    Tcp,
+}
+
+type Passes = dyn Fn(IpAddr, IpAddr, Packet) -> bool + Send;
+
+/// A network: who has which socket, and what arrives.
+#[derive(Clone)]
+struct Wires(Arc<Mutex<Inner>>);
+
+struct Inner {
+    udp: HashMap<SocketAddr, mpsc::UnboundedSender<(Vec<u8>, SocketAddr)>>,
+    tcp: HashMap<SocketAddr, mpsc::UnboundedSender<Box<dyn ByteStream>>>,
+    passes: Box<Passes>,
+    next: u16,
+    /// Packets sent.
+    sent: usize,
+}
+
+impl Wires {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            udp: HashMap::new(),
+            tcp: HashMap::new(),
+            passes: Box::new(|_, _, _| true),
+            next: 40_000,
+            sent: 0,
+        })))
+    }
+
+    /// From now on only this arrives.
+    fn pass(&self, passes: impl Fn(IpAddr, IpAddr, Packet) -> bool + Send + 'static) {
+        self.0.lock().passes = Box::new(passes);
+    }
+
+    /// Packets sent since this was asked last.
+    fn sent(&self) -> usize {
+        std::mem::take(&mut self.0.lock().sent)
+    }
+}
+
+struct Socket {
+    wires: Wires,
+    at: SocketAddr,
+    coming: tokio::sync::Mutex<mpsc::UnboundedReceiver<(Vec<u8>, SocketAddr)>>,
+}
+
+impl Datagrams for Socket {
+    fn receive<'a>(&'a self, into: &'a mut [u8]) -> Received<'a> {
+        Box::pin(async move {
+            let next = self.coming.lock().await.recv().await;
+            let (datagram, from) = next.ok_or(io::ErrorKind::NotConnected)?;
+            let length = datagram.len().min(into.len());
+            into[..length].copy_from_slice(&datagram[..length]);
+            Ok((length, from))
+        })
+    }
+
+    fn send<'a>(&'a self, datagram: &'a [u8], to: SocketAddr) -> Sent<'a> {
+        Box::pin(async move {
+            let mut wires = self.wires.0.lock();
+            wires.sent += 1;
+            if (wires.passes)(self.at.ip(), to.ip(), Packet::Udp(datagram.len()))
+                && let Some(socket) = wires.udp.get(&to)
+            {
+                let _ = socket.send((datagram.to_vec(), self.at));
+            }
+            Ok(())
+        })
+    }
+}
+
+struct Listening(SocketAddr, tokio::sync::Mutex<mpsc::UnboundedReceiver<Box<dyn ByteStream>>>);
+
+impl PeerListener for Listening {
+    fn accept(&self) -> Opening<'_, (Box<dyn ByteStream>, SocketAddr)> {
+        Box::pin(async {
+            let next = self.1.lock().await.recv().await;
+            Ok((next.ok_or(io::ErrorKind::NotConnected)?, self.0))
+        })
+    }
+
+    fn address(&self) -> io::Result<SocketAddr> {
+        Ok(self.0)
+    }
+}
+
+impl ProbeNet for Wires {
+    fn pod_end(&self) -> Option<u64> {
+        Some(1)
+    }
+
+    fn datagrams(&self, _: Side, mut at: SocketAddr) -> io::Result<Arc<dyn Datagrams>> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let mut wires = self.0.lock();
+        if at.port() == 0 {
+            wires.next = wires.next.checked_add(1).unwrap_or(40_000);
+            at.set_port(wires.next);
+        } else if wires.udp.get(&at).is_some_and(|socket| !socket.is_closed()) {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        wires.udp.insert(at, sender);
+        Ok(Arc::new(Socket {
+            wires: self.clone(),
+            at,
+            coming: tokio::sync::Mutex::new(receiver),
+        }))
+    }
+
+    fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn PeerListener>> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.0.lock().tcp.insert(at, sender);
+        Ok(Box::new(Listening(at, tokio::sync::Mutex::new(receiver))))
+    }
+
+    fn connect(&self, from: IpAddr, to: Vec<SocketAddr>) -> io::Result<Vec<Opening<'static>>> {
+        let one = |to: SocketAddr| -> Opening<'static> {
+            let wires = self.clone();
+            Box::pin(async move {
+                let near = {
+                    let mut wires = wires.0.lock();
+                    wires.sent += 1;
+                    let arrives = (wires.passes)(from, to.ip(), Packet::Tcp);
+                    let listener = wires.tcp.get(&to).filter(|_| arrives);
+                    listener.map(|listener| {
+                        let (near, far) = duplex(1024);
+                        let _ = listener.send(Box::new(far));
+                        near
+                    })
+                };
+                match near {
+                    Some(near) => Ok(Box::new(near) as Box<dyn ByteStream>),
+                    // A lost SYN gets no answer.
+                    None => std::future::pending().await,
+                }
+            })
+        };
+        Ok(to.into_iter().map(one).collect())
+    }
+}
+
+fn id(n: u16) -> NodeId {
+    NodeId::from_bytes((u128::from(n) << 64 | 7).to_be_bytes())
+}
+
+fn host(n: u16) -> IpAddr {
+    let [high, low] = n.to_be_bytes();
+    IpAddr::from([10, 0, high, low])
+}
+
+fn pod(n: u16) -> IpAddr {
+    let [high, low] = (n * 64 + 63).to_be_bytes();
+    IpAddr::from([10, 1, high, low])
+}
+
+fn block(n: u16) -> String {
+    let [high, low] = (n * 64).to_be_bytes();
+    format!("10.1.{high}.{low}/26")
+}
+
+/// A cluster with these nodes, each with a block.
+fn state(nodes: u16) -> State {
+    let cluster = Cluster {
+        id: vec![9; 16],
+        pod_ranges: vec![Prefix {
+            address: vec![10, 1, 0, 0],
+            length: 16,
+        }],
+        probe_key: vec![5; 32],
+        ..Cluster::default()
+    };
+    let bytes = |address: IpAddr| match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    };
+    let node = |n: u16| Node {
+        id: id(n).as_bytes().to_vec(),
+        name: format!("node-{n}"),
+        addresses: vec![bytes(host(n))],
+        machine: vec![1; 32],
+    };
+    let of_node = |n: u16| Block {
+        id: id(n).as_bytes().to_vec(),
+        node_id: id(n).as_bytes().to_vec(),
+        prefix: Some(Prefix {
+            address: (n * 64).to_be_bytes().iter().fold(vec![10, 1], |mut all, byte| {
+                all.push(*byte);
+                all
+            }),
+            length: 26,
+        }),
+        ..Block::default()
+    };
+    let nodes = || 1..=nodes;
+    let items = std::iter::once(cluster.item())
+        .chain(nodes().map(|n| node(n).item()))
+        .chain(nodes().map(|n| of_node(n).item()));
+    let snapshot = Snapshot {
+        revision: 1,
+        items: items.collect(),
+        ..Snapshot::default()
+    };
+    State::of_snapshot([7; 16], Vec::new(), snapshot).unwrap()
+}
+
+/// A node that probes.
+struct Probing {
+    told: watch::Receiver<Option<Report>>,
+    pods: Arc<Pods>,
+    _state: watch::Sender<Arc<State>>,
+    work: JoinHandle<()>,
+}
+
+impl Drop for Probing {
+    fn drop(&mut self) {
+        self.work.abort();
+    }
+}
+
+impl Probing {
+    fn new(n: u16, wires: &Wires, state: &State) -> Self {
+        let pods = Arc::new(Rig::new(&[&block(n)]).pods);
+        let prober = Prober::new(
+            id(n),
+            Arc::new(wires.clone()),
+            Arc::clone(&pods),
+            Arc::new(SeededRandom::new(n.into())),
+            Workers::new(OnTheSpot),
+        );
+        let told = prober.told();
+        let (sender, desired) = watch::channel(Arc::new(state.clone()));
+        Self {
+            told,
+            pods,
+            _state: sender,
+            work: tokio::spawn(prober.run(desired)),
+        }
+    }
+
+    /// What it says once that is so.
+    async fn says(&mut self, what: impl Fn(&Report) -> bool) -> Report {
+        let told = self.told.wait_for(|told| told.as_ref().is_some_and(&what)).await;
+        told.unwrap().clone().unwrap()
+    }
+
+    fn failing(&self) -> Vec<(NodeId, Fault)> {
+        self.told.borrow().clone().unwrap_or_default().named
+    }
+}
+
+fn cluster(nodes: u16) -> (Wires, Vec<Probing>) {
+    let (wires, state) = (Wires::new(), state(nodes));
+    let probing = (1..=nodes).map(|n| Probing::new(n, &wires, &state)).collect();
+    (wires, probing)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_calm_cluster_is_proven_and_a_node_alone_is_not() {
+    let (_wires, mut nodes) = cluster(4);
+    for node in &mut nodes {
+        let report = node.says(|report| report.proven == 3).await;
+        assert_eq!((report.peers, report.failing, report.trouble.as_str()), (3, 0, ""));
+    }
+    let (_wires, mut alone) = cluster(1);
+    assert_eq!(alone[0].says(|_| true).await, Report::default());
+}
+
+/// What fails between two of three nodes is said by them within two seconds, and that it is well again too.
+#[tokio::test(start_paused = true)]
+async fn each_fault_is_said_of_its_pair_and_then_no_more() {
+    let (wires, mut nodes) = cluster(3);
+    for node in &mut nodes {
+        node.says(|report| report.proven == 2).await;
+    }
+    let between = |a: IpAddr, b: IpAddr, these: [IpAddr; 2]| these.contains(&a) && these.contains(&b);
+    let hosts = [host(1), host(2)];
+    let pods = [pod(1), pod(2)];
+    let cases: Vec<(Fault, Box<Passes>)> = vec![
+        (Fault::Nothing, Box::new(move |a, b, _| !between(a, b, hosts) && !between(a, b, pods))),
+        (Fault::Pods, Box::new(move |a, b, _| !between(a, b, pods))),
+        (Fault::Address, Box::new(move |a, b, _| !between(a, b, hosts))),
+        (Fault::Tcp, Box::new(move |a, b, packet| packet != Packet::Tcp || !between(a, b, pods))),
+        (Fault::Udp, Box::new(move |a, b, packet| packet == Packet::Tcp || !between(a, b, pods))),
+        // As large as pods' packets may be, with what IP and UDP put before it.
+        (
+            Fault::FullSize,
+            Box::new(move |a, b, packet| packet != Packet::Udp(1500 - 28) || !between(a, b, pods)),
+        ),
+    ];
+    for (fault, passes) in cases {
+        wires.pass(passes);
+        let changed = Instant::now();
+        let first = nodes[0].says(|report| report.failing > 0).await;
+        assert_eq!(first.named, [(id(2), fault)]);
+        let second = nodes[1].says(|report| report.failing > 0).await;
+        assert_eq!(second.named, [(id(1), fault)]);
+        assert!(changed.elapsed() <= EVERY * 2, "{fault:?} after {:?}", changed.elapsed());
+        assert_eq!(nodes[2].failing(), [], "{fault:?}");
+        wires.pass(|_, _, _| true);
+        for node in &mut nodes[..2] {
+            node.says(|report| report.failing == 0).await;
+        }
+        assert!(changed.elapsed() <= EVERY * 4, "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_lost_packet_of_each_is_no_news() {
+    let (wires, mut nodes) = cluster(2);
+    nodes[0].says(|report| report.proven == 1).await;
+    let seen = Mutex::new(HashMap::<_, u32>::new());
+    // Of what goes from one address to another every other packet is lost.
+    wires.pass(move |a, b, packet| {
+        let mut seen = seen.lock();
+        let times = seen.entry((a, b, packet == Packet::Tcp)).or_default();
+        *times += 1;
+        *times % 2 == 0
+    });
+    for _ in 0..20 {
+        tokio::time::sleep(EVERY).await;
+        assert_eq!(nodes[0].failing(), []);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_end_that_is_elsewhere_is_found_by_what_its_node_says() {
+    let (wires, state) = (Wires::new(), state(2));
+    let mut first = Probing::new(1, &wires, &state);
+    // Its pod has the address that others look at first.
+    let second = Probing::new(2, &wires, &state);
+    let taken = second.pods.probe_end().unwrap().addresses[0];
+    assert_eq!(taken, pod(2));
+    second.pods.take_for_test(taken);
+    assert_ne!(second.pods.probe_end().unwrap().addresses[0], taken);
+    first.says(|report| report.proven == 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_removed_falls_silent() {
+    let (_wires, mut nodes) = cluster(3);
+    nodes[0].says(|report| report.proven == 2).await;
+    nodes[2].pods.set_removed(true);
+    let report = nodes[0].says(|report| report.failing > 0).await;
+    assert_eq!(report.named, [(id(3), Fault::Nothing)]);
+    let report = nodes[2].says(|report| !report.trouble.is_empty()).await;
+    assert_eq!((report.proven, report.failing), (0, 0));
+}
+
+/// Nobody hears anything who does not know the key.
+#[tokio::test(start_paused = true)]
+async fn strangers_hear_nothing() {
+    let (wires, mut nodes) = cluster(2);
+    nodes[0].says(|report| report.proven == 1).await;
+    let stranger = wires.datagrams(Side::Host, "10.0.9.9:0".parse().unwrap()).unwrap();
+    let probe = portolan_plan::probes::Probe {
+        nonce: [1; 16],
+        from: id(9),
+        to: id(1),
+    };
+    let mut buffer = [0; 200];
+    for (key, to, answered) in [([6; 32], id(1), false), ([5; 32], id(2), false), ([5; 32], id(1), true)] {
+        let seal = ProbeSeal::new(&ProbeKey::new(key));
+        let question = seal.question(&portolan_plan::probes::Probe { to, ..probe }, 0);
+        stranger.send(&question, SocketAddr::new(host(1), PROBE_PORT)).await.unwrap();
+        let heard = tokio::time::timeout(EVERY * 3, stranger.receive(&mut buffer)).await;
+        assert_eq!(heard.is_ok(), answered, "{to}");
+    }
+}
+
+/// A node sends as many packets a second in a large cluster as in one of seventeen.
+#[tokio::test(start_paused = true)]
+async fn a_node_costs_the_same_in_any_cluster() {
+    let mut costs = Vec::new();
+    for nodes in [17, 60] {
+        let (wires, mut all) = cluster(nodes);
+        for node in &mut all {
+            node.says(|report| report.proven == report.peers).await;
+        }
+        wires.sent();
+        tokio::time::sleep(EVERY * 10).await;
+        costs.push(wires.sent() / 10 / usize::from(nodes));
+    }
+    // Three questions with answers, and a connection, to each of 16.
+    assert_eq!(costs, [16 * 7, 16 * 7]);
+}
