@@ -141,7 +141,7 @@ fn kept() -> (Arc<FakeKernel>, Host) {
     let first = host.converge(&desired()).unwrap();
     assert_eq!(
         (first.writes, first.exceptions, first.losses),
-        (6, vec![], BTreeMap::new())
+        (7, vec![], BTreeMap::new())
     );
     (kernel, host)
 }

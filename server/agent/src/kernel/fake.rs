@@ -34,6 +34,9 @@ pub struct State {
     pub foreign: Foreign,
 }
 
+/// The number of the link of an end of probes.
+const PROBES: u32 = 9_000;
+
 /// A fake kernel.
 #[derive(Default)]
 pub struct FakeKernel {
@@ -148,9 +151,8 @@ impl Kernel for FakeKernel {
 
     fn put_probe_end(&self, end: &ProbeEnd<'_>) -> Result<(), KernelError> {
         self.call(end.link, |state| {
-            let index = state.seen.links.values().map(|link| link.index).max().unwrap_or(0) + 1;
             let link = Link {
-                index,
+                index: PROBES,
                 mtu: end.how.mtu,
                 pod: false,
                 up: true,

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use portolan_shared::addr::{Cidr, Family, from_bits, to_bits};
 
 /// A first block with fewer addresses than this leaves them all to pods.
-const SMALL: u64 = 8;
+const SMALL: u64 = 12;
 
 /// A leased block and how far it has been walked.
 #[derive(Debug, Clone, Copy)]

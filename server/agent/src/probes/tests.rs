@@ -330,17 +330,12 @@ async fn each_fault_is_said_of_its_pair_and_then_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_lost_packet_of_each_is_no_news() {
+async fn a_burst_of_loss_is_no_news() {
     let (wires, mut nodes) = cluster(2);
     nodes[0].says(|report| report.proven == 1).await;
-    let seen = Mutex::new(HashMap::<_, u32>::new());
-    // Of what goes from one address to another every other packet is lost.
-    wires.pass(move |a, b, packet| {
-        let mut seen = seen.lock();
-        let times = seen.entry((a, b, packet == Packet::Tcp)).or_default();
-        *times += 1;
-        *times % 2 == 0
-    });
+    let begin = Instant::now();
+    // Each second begins with one, just when both ask.
+    wires.pass(move |_, _, _| begin.elapsed().subsec_millis() >= 200);
     for _ in 0..20 {
         tokio::time::sleep(EVERY).await;
         assert_eq!(nodes[0].failing(), []);
@@ -405,6 +400,7 @@ async fn a_node_costs_the_same_in_any_cluster() {
         tokio::time::sleep(EVERY * 10).await;
         costs.push(wires.sent() / 10 / usize::from(nodes));
     }
-    // Three questions with answers, and a connection, to each of 16.
-    assert_eq!(costs, [16 * 7, 16 * 7]);
+    // Three questions with answers, and a connection, to each of 16; the last turn is of fewer.
+    assert_eq!(costs[0], 16 * 7);
+    assert!(costs[1] <= costs[0], "{costs:?}");
 }

@@ -17,7 +17,7 @@ use portolan_agent::host::Host;
 use portolan_agent::kernel::{Netlink, PodNamespace};
 use portolan_agent::machine::Sources;
 use portolan_agent::pods::Pods;
-use portolan_plan::{Desired, Loss, LossKind, NodeAddresses, OwnBlock, RemoteBlock};
+use portolan_plan::{Desired, Loss, LossKind, NodeAddresses, OwnBlock, RemoteBlock, is_probe_link};
 use portolan_shared::addr::Family;
 use portolan_shared::ids::{BlockId, NodeId};
 use portolan_sources::SystemStopwatch;
@@ -64,11 +64,12 @@ pub(crate) fn ip(line: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The names of a namespace's links, in the order of their numbers.
+/// The names of a namespace's links, in the order of their numbers; but that of a host's end of probes.
 pub(crate) fn links(namespace: &str) -> Vec<String> {
     let shown = ip(&format!("-n {namespace} -o link show"));
     let name = |line: &str| line.split([':', '@']).nth(1).unwrap().trim().to_owned();
-    shown.lines().map(name).collect()
+    let probes = |name: &String| is_probe_link(name);
+    shown.lines().map(name).filter(|name| !probes(name)).collect()
 }
 
 /// Runs `work` on a thread inside the named namespace.
@@ -287,6 +288,7 @@ impl Cluster {
             cluster: Some(wire::Cluster {
                 id: vec![9; 16],
                 mtu: desired.mtu,
+                probe_key: vec![5; 32],
                 pod_ranges: desired.pod_ranges.iter().copied().map(prefix_message).collect(),
                 ..wire::Cluster::default()
             }),
@@ -307,7 +309,7 @@ impl Cluster {
         let rounds = Rounds::new(node.host.clone(), node_id(number), file, None, workers, clock);
         let standing = rounds.standing();
         let (desired, receiver) = watch::channel(Arc::new(state));
-        node.runtime.as_ref().unwrap().spawn(rounds.run(receiver));
+        node.runtime().spawn(rounds.run(receiver));
         let kept = Kept {
             standing,
             _desired: desired,
@@ -460,6 +462,11 @@ impl Node {
             folder,
             runtime: Some(runtime),
         }
+    }
+
+    /// Where its agent's tasks run.
+    pub(crate) fn runtime(&self) -> &tokio::runtime::Runtime {
+        self.runtime.as_ref().unwrap()
     }
 
     /// The agent dies, as by kill -9, and another starts with what it finds on disk.
