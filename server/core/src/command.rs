@@ -223,8 +223,8 @@ pub struct NodeReport {
     pub applied: Option<(Revision, Vec<Exception>)>,
     /// What others took away from its kernel, all of it.
     pub losses: Option<Vec<Loss>>,
-    /// What its probes say.
-    pub paths: Option<Paths>,
+    /// What its probes say; `Some(None)`: its stream has ended, and nothing is known of them.
+    pub paths: Option<Option<Paths>>,
     /// Version of its agent.
     pub agent_version: Option<String>,
     /// Which of several replicas of the control plane says so.

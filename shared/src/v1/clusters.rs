@@ -313,7 +313,7 @@ pub struct Probes {
     pub peers: u32,
     /// Of these, to how many everything arrived.
     pub proven: u32,
-    /// Of these, to how many something did not.
+    /// Of these, to how many something did not; also those whose agents are too old to answer.
     pub failing: u32,
     /// Some of them, with the reason (`node.pair_fails`).
     pub pairs: Vec<Reason>,

@@ -6,8 +6,8 @@
 //! not before the control plane has answered what it lacks of this one ([`Arriving`]).
 
 mod arriving;
-pub mod neighbours;
 pub mod disk;
+pub mod neighbours;
 #[cfg(test)]
 mod tests;
 

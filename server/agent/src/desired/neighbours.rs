@@ -41,7 +41,10 @@ impl State {
         let family = ranges.first()?.family();
         let mut first: BTreeMap<Id, Cidr> = BTreeMap::new();
         for block in self.items.all::<Block>() {
-            let prefix = block.prefix.as_ref().and_then(|prefix| field::prefix("prefix", prefix).ok());
+            let prefix = block
+                .prefix
+                .as_ref()
+                .and_then(|prefix| field::prefix("prefix", prefix).ok());
             if let (Some(prefix), Ok(node)) = (prefix, Id::try_from(&block.node_id[..]))
                 && prefix.family() == family
             {

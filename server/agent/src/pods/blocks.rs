@@ -73,12 +73,6 @@ impl Pods {
         })
     }
 
-    /// A pod without a record has this address.
-    #[cfg(test)]
-    pub(crate) fn take_for_test(&self, address: std::net::IpAddr) {
-        self.state.lock().ledger.pool.mark(address);
-    }
-
     /// Changes when pods are given something else, such as another block.
     pub fn configured(&self) -> watch::Receiver<()> {
         self.configured.subscribe()

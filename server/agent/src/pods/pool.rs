@@ -108,15 +108,20 @@ impl Pool {
                 && (block.first..=block.last).contains(&to_bits(address))
                 && !self.used.contains(&address)
         };
-        let kept = self.reserved.filter(|address| first.is_some_and(|block| suits(&block, *address)));
+        let kept = self
+            .reserved
+            .filter(|address| first.is_some_and(|block| suits(&block, *address)));
         let chosen = kept.or_else(|| {
             let block = first?;
-            let last_first = (block.first..=block.last).rev().map(|bits| from_bits(block.prefix.family(), bits));
+            let last_first = (block.first..=block.last)
+                .rev()
+                .map(|bits| from_bits(block.prefix.family(), bits));
             last_first.into_iter().find(|address| suits(&block, *address))
         });
         let before = std::mem::replace(&mut self.reserved, chosen);
         // The walk has passed it by, perhaps.
-        let given_up = before.filter(|before| Some(*before) != chosen && !self.used.contains(before) && self.allows(*before));
+        let given_up =
+            before.filter(|before| Some(*before) != chosen && !self.used.contains(before) && self.allows(*before));
         if let Some(address) = given_up
             && self.freed_set.insert(address)
         {
@@ -153,10 +158,11 @@ impl Pool {
     /// Whether an address may be given: in a block, no network or broadcast address, and not that of probes.
     fn allows(&self, address: IpAddr) -> bool {
         let bits = to_bits(address);
-        self.reserved != Some(address) && self
-            .blocks
-            .iter()
-            .any(|b| b.prefix.contains(address) && (b.first..=b.last).contains(&bits))
+        self.reserved != Some(address)
+            && self
+                .blocks
+                .iter()
+                .any(|b| b.prefix.contains(address) && (b.first..=b.last).contains(&bits))
     }
 
     /// Whether nobody has the address.
@@ -285,7 +291,10 @@ mod tests {
         let mut pool = Pool::default();
         pool.set_blocks(&blocks, &range);
         assert_eq!(text(pool.reserved()), "10.1.0.15");
-        assert!(!pool.none_used_in(&blocks[0]) && pool.none_used_in(&blocks[1]), "its block is not given back");
+        assert!(
+            !pool.none_used_in(&blocks[0]) && pool.none_used_in(&blocks[1]),
+            "its block is not given back"
+        );
         let all: Vec<_> = std::iter::from_fn(|| take(&mut pool, Family::V4)).collect();
         assert_eq!(all.len(), 15 - 1 + 16);
         assert!(!all.contains(&pool.reserved().unwrap()));

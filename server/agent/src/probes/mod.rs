@@ -7,6 +7,8 @@
 mod answer;
 pub mod net;
 mod round;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +34,10 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// How long a start may take before it is said that nothing can be sent.
 const START: u64 = 10;
+
+/// Rounds before the first report. That it comes says that this node answers, and others who found it silent have asked it
+/// anew by then.
+const FIRST: u64 = 3;
 
 /// How often numbers on their way are told.
 const TELL_EVERY: Duration = Duration::from_secs(10);
@@ -86,7 +92,11 @@ impl Known {
         if neighbours == self.neighbours {
             return;
         }
-        let peers = || neighbours.iter().flat_map(|neighbours| neighbours.peers.keys().copied());
+        let peers = || {
+            neighbours
+                .iter()
+                .flat_map(|neighbours| neighbours.peers.keys().copied())
+        };
         self.ring = Ring::new(own, peers());
         self.verdicts.set_peers(peers());
         let still = |node: &NodeId| {
@@ -148,6 +158,7 @@ impl Prober {
         trouble: &watch::Sender<Option<String>>,
     ) {
         let mut known = Known::default();
+        let mut rounds = 0;
         desired.mark_changed();
         let mut ticks = interval(EVERY);
         // A host that stood still has no rounds to make up for.
@@ -169,9 +180,9 @@ impl Prober {
             });
             let outcome = match &here {
                 Some(here) => self.round(&mut known, here, second).await,
-                None if known.neighbours.is_some() && second >= START => {
-                    Err("this node has no end of probes yet: no block, one of very few addresses, or no namespace".into())
-                }
+                None if known.neighbours.is_some() && second >= START => Err(
+                    "this node has no end of probes yet: no block, one of very few addresses, or no namespace".into(),
+                ),
                 None => continue,
             };
             let answering = trouble.borrow().clone();
@@ -179,7 +190,10 @@ impl Prober {
             if words.is_some() {
                 known.verdicts.forget();
             }
-            self.tell(&mut known, words.unwrap_or_default());
+            rounds += 1;
+            if rounds >= FIRST {
+                self.tell(&mut known, words.unwrap_or_default());
+            }
         }
     }
 
@@ -228,7 +242,10 @@ impl Prober {
             };
             if news {
                 known.told_at = Some(now);
-                if told.as_ref().is_none_or(|told| (&told.named, &told.trouble) != (&report.named, &report.trouble)) {
+                if told
+                    .as_ref()
+                    .is_none_or(|told| (&told.named, &told.trouble) != (&report.named, &report.trouble))
+                {
                     tracing::info!(?report, "what the probes say");
                 }
                 *told = Some(report.clone());

@@ -139,7 +139,10 @@ impl Round<'_> {
                 }
                 // What the kernel does not take does not arrive either.
                 let _ = match way {
-                    Way::Host => host.send(datagram, SocketAddr::new(asked.target.host, PROBE_PORT)).await,
+                    Way::Host => {
+                        host.send(datagram, SocketAddr::new(asked.target.host, PROBE_PORT))
+                            .await
+                    }
                     Way::Small | Way::Full => pod.send(datagram, asked.pod()).await,
                 };
             }
@@ -163,8 +166,12 @@ impl Round<'_> {
                     received = pod.receive(&mut from_pod) => read(seal, received, &from_pod),
                     () = sleep_until(begin + until) => break,
                 };
-                let Some(Heard::Answer(probe, pod_end)) = heard else { continue };
-                let Some((at, way)) = questions.get(&probe.nonce) else { continue };
+                let Some(Heard::Answer(probe, pod_end)) = heard else {
+                    continue;
+                };
+                let Some((at, way)) = questions.get(&probe.nonce) else {
+                    continue;
+                };
                 let asked = &mut asked[*at];
                 asked.pod_end = pod_end.or(asked.pod_end);
                 match way {

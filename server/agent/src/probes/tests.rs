@@ -1,168 +1,19 @@
 //! Nodes that probe each other over a network in memory, in which a test says what arrives.
 
-use std::collections::HashMap;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::SocketAddr;
 
-use parking_lot::Mutex;
+use portolan_plan::NodeAddresses;
 use portolan_plan::probes::PROBE_PORT;
 use portolan_shared::status::Fault;
 use portolan_sources::testing::{OnTheSpot, SeededRandom};
-use portolan_sources::{ByteStream, Opening, PeerListener};
 use portolan_wire::agent::{Block, Cluster, Node, Prefix, Snapshot};
 use portolan_wire::item::Body as _;
-use tokio::io::duplex;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::net::{Datagrams, Received, Sent, Side};
+use super::net::Side;
+use super::testing::{Packet, Passes, Wires};
 use super::*;
 use crate::pods::tests::Rig;
-
-/// What is on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Packet {
-    Udp(usize),
-    Tcp,
-}
-
-type Passes = dyn Fn(IpAddr, IpAddr, Packet) -> bool + Send;
-
-/// A network: who has which socket, and what arrives.
-#[derive(Clone)]
-struct Wires(Arc<Mutex<Inner>>);
-
-struct Inner {
-    udp: HashMap<SocketAddr, mpsc::UnboundedSender<(Vec<u8>, SocketAddr)>>,
-    tcp: HashMap<SocketAddr, mpsc::UnboundedSender<Box<dyn ByteStream>>>,
-    passes: Box<Passes>,
-    next: u16,
-    /// Packets sent.
-    sent: usize,
-}
-
-impl Wires {
-    fn new() -> Self {
-        Self(Arc::new(Mutex::new(Inner {
-            udp: HashMap::new(),
-            tcp: HashMap::new(),
-            passes: Box::new(|_, _, _| true),
-            next: 40_000,
-            sent: 0,
-        })))
-    }
-
-    /// From now on only this arrives.
-    fn pass(&self, passes: impl Fn(IpAddr, IpAddr, Packet) -> bool + Send + 'static) {
-        self.0.lock().passes = Box::new(passes);
-    }
-
-    /// Packets sent since this was asked last.
-    fn sent(&self) -> usize {
-        std::mem::take(&mut self.0.lock().sent)
-    }
-}
-
-struct Socket {
-    wires: Wires,
-    at: SocketAddr,
-    coming: tokio::sync::Mutex<mpsc::UnboundedReceiver<(Vec<u8>, SocketAddr)>>,
-}
-
-impl Datagrams for Socket {
-    fn receive<'a>(&'a self, into: &'a mut [u8]) -> Received<'a> {
-        Box::pin(async move {
-            let next = self.coming.lock().await.recv().await;
-            let (datagram, from) = next.ok_or(io::ErrorKind::NotConnected)?;
-            let length = datagram.len().min(into.len());
-            into[..length].copy_from_slice(&datagram[..length]);
-            Ok((length, from))
-        })
-    }
-
-    fn send<'a>(&'a self, datagram: &'a [u8], to: SocketAddr) -> Sent<'a> {
-        Box::pin(async move {
-            let mut wires = self.wires.0.lock();
-            wires.sent += 1;
-            if (wires.passes)(self.at.ip(), to.ip(), Packet::Udp(datagram.len()))
-                && let Some(socket) = wires.udp.get(&to)
-            {
-                let _ = socket.send((datagram.to_vec(), self.at));
-            }
-            Ok(())
-        })
-    }
-}
-
-struct Listening(SocketAddr, tokio::sync::Mutex<mpsc::UnboundedReceiver<Box<dyn ByteStream>>>);
-
-impl PeerListener for Listening {
-    fn accept(&self) -> Opening<'_, (Box<dyn ByteStream>, SocketAddr)> {
-        Box::pin(async {
-            let next = self.1.lock().await.recv().await;
-            Ok((next.ok_or(io::ErrorKind::NotConnected)?, self.0))
-        })
-    }
-
-    fn address(&self) -> io::Result<SocketAddr> {
-        Ok(self.0)
-    }
-}
-
-impl ProbeNet for Wires {
-    fn pod_end(&self) -> Option<u64> {
-        Some(1)
-    }
-
-    fn datagrams(&self, _: Side, mut at: SocketAddr) -> io::Result<Arc<dyn Datagrams>> {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        let mut wires = self.0.lock();
-        if at.port() == 0 {
-            wires.next = wires.next.checked_add(1).unwrap_or(40_000);
-            at.set_port(wires.next);
-        } else if wires.udp.get(&at).is_some_and(|socket| !socket.is_closed()) {
-            return Err(io::ErrorKind::AddrInUse.into());
-        }
-        wires.udp.insert(at, sender);
-        Ok(Arc::new(Socket {
-            wires: self.clone(),
-            at,
-            coming: tokio::sync::Mutex::new(receiver),
-        }))
-    }
-
-    fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn PeerListener>> {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        self.0.lock().tcp.insert(at, sender);
-        Ok(Box::new(Listening(at, tokio::sync::Mutex::new(receiver))))
-    }
-
-    fn connect(&self, from: IpAddr, to: Vec<SocketAddr>) -> io::Result<Vec<Opening<'static>>> {
-        let one = |to: SocketAddr| -> Opening<'static> {
-            let wires = self.clone();
-            Box::pin(async move {
-                let near = {
-                    let mut wires = wires.0.lock();
-                    wires.sent += 1;
-                    let arrives = (wires.passes)(from, to.ip(), Packet::Tcp);
-                    let listener = wires.tcp.get(&to).filter(|_| arrives);
-                    listener.map(|listener| {
-                        let (near, far) = duplex(1024);
-                        let _ = listener.send(Box::new(far));
-                        near
-                    })
-                };
-                match near {
-                    Some(near) => Ok(Box::new(near) as Box<dyn ByteStream>),
-                    // A lost SYN gets no answer.
-                    None => std::future::pending().await,
-                }
-            })
-        };
-        Ok(to.into_iter().map(one).collect())
-    }
-}
 
 fn id(n: u16) -> NodeId {
     NodeId::from_bytes((u128::from(n) << 64 | 7).to_be_bytes())
@@ -274,7 +125,7 @@ impl Probing {
 }
 
 fn cluster(nodes: u16) -> (Wires, Vec<Probing>) {
-    let (wires, state) = (Wires::new(), state(nodes));
+    let (wires, state) = (Wires::default(), state(nodes));
     let probing = (1..=nodes).map(|n| Probing::new(n, &wires, &state)).collect();
     (wires, probing)
 }
@@ -301,11 +152,20 @@ async fn each_fault_is_said_of_its_pair_and_then_no_more() {
     let hosts = [host(1), host(2)];
     let pods = [pod(1), pod(2)];
     let cases: Vec<(Fault, Box<Passes>)> = vec![
-        (Fault::Nothing, Box::new(move |a, b, _| !between(a, b, hosts) && !between(a, b, pods))),
+        (
+            Fault::Nothing,
+            Box::new(move |a, b, _| !between(a, b, hosts) && !between(a, b, pods)),
+        ),
         (Fault::Pods, Box::new(move |a, b, _| !between(a, b, pods))),
         (Fault::Address, Box::new(move |a, b, _| !between(a, b, hosts))),
-        (Fault::Tcp, Box::new(move |a, b, packet| packet != Packet::Tcp || !between(a, b, pods))),
-        (Fault::Udp, Box::new(move |a, b, packet| packet == Packet::Tcp || !between(a, b, pods))),
+        (
+            Fault::Tcp,
+            Box::new(move |a, b, packet| packet != Packet::Tcp || !between(a, b, pods)),
+        ),
+        (
+            Fault::Udp,
+            Box::new(move |a, b, packet| packet == Packet::Tcp || !between(a, b, pods)),
+        ),
         // As large as pods' packets may be, with what IP and UDP put before it.
         (
             Fault::FullSize,
@@ -319,7 +179,11 @@ async fn each_fault_is_said_of_its_pair_and_then_no_more() {
         assert_eq!(first.named, [(id(2), fault)]);
         let second = nodes[1].says(|report| report.failing > 0).await;
         assert_eq!(second.named, [(id(1), fault)]);
-        assert!(changed.elapsed() <= EVERY * 2, "{fault:?} after {:?}", changed.elapsed());
+        assert!(
+            changed.elapsed() <= EVERY * 2,
+            "{fault:?} after {:?}",
+            changed.elapsed()
+        );
         assert_eq!(nodes[2].failing(), [], "{fault:?}");
         wires.pass(|_, _, _| true);
         for node in &mut nodes[..2] {
@@ -344,13 +208,18 @@ async fn a_burst_of_loss_is_no_news() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pod_end_that_is_elsewhere_is_found_by_what_its_node_says() {
-    let (wires, state) = (Wires::new(), state(2));
+    let (wires, state) = (Wires::default(), state(2));
     let mut first = Probing::new(1, &wires, &state);
     // Its pod has the address that others look at first.
     let second = Probing::new(2, &wires, &state);
     let taken = second.pods.probe_end().unwrap().addresses[0];
     assert_eq!(taken, pod(2));
-    second.pods.take_for_test(taken);
+    let mut seen = portolan_plan::testing::host();
+    let link = portolan_plan::testing::link_name(1);
+    seen.links.insert(link.clone(), portolan_plan::testing::pod_link(9));
+    let slots = portolan_plan::pod(&link, &[taken], &NodeAddresses::default());
+    seen.routes.extend(slots.routes);
+    second.pods.hold(&seen);
     assert_ne!(second.pods.probe_end().unwrap().addresses[0], taken);
     first.says(|report| report.proven == 1).await;
 }
@@ -381,7 +250,10 @@ async fn strangers_hear_nothing() {
     for (key, to, answered) in [([6; 32], id(1), false), ([5; 32], id(2), false), ([5; 32], id(1), true)] {
         let seal = ProbeSeal::new(&ProbeKey::new(key));
         let question = seal.question(&portolan_plan::probes::Probe { to, ..probe }, 0);
-        stranger.send(&question, SocketAddr::new(host(1), PROBE_PORT)).await.unwrap();
+        stranger
+            .send(&question, SocketAddr::new(host(1), PROBE_PORT))
+            .await
+            .unwrap();
         let heard = tokio::time::timeout(EVERY * 3, stranger.receive(&mut buffer)).await;
         assert_eq!(heard.is_ok(), answered, "{to}");
     }

@@ -55,8 +55,16 @@ impl Probing {
                     told.named == wanted && told.proven + told.failing == told.peers && told.trouble.is_empty()
                 })
             });
-            let said = self.cluster.node(n).runtime().block_on(async { timeout(PATIENCE, says).await.map(drop) });
-            assert!(said.is_ok(), "{what}: node {n} never says {wanted:?}, but {:?}", told.borrow());
+            let said = self
+                .cluster
+                .node(n)
+                .runtime()
+                .block_on(async { timeout(PATIENCE, says).await.map(drop) });
+            assert!(
+                said.is_ok(),
+                "{what}: node {n} never says {wanted:?}, but {:?}",
+                told.borrow()
+            );
         }
     }
 
@@ -90,7 +98,9 @@ fn what_does_not_arrive_is_said_with_the_hop_and_then_no_more() {
 
     // Towards node 2 alone, node 1 passes no packet on that is larger than 1400 bytes.
     let host = nodes.host(1).to_owned();
-    ip(&format!("-n {host} route add table 77 10.77.2.0/26 via 192.168.77.2 mtu lock 1400"));
+    ip(&format!(
+        "-n {host} route add table 77 10.77.2.0/26 via 192.168.77.2 mtu lock 1400"
+    ));
     ip(&format!("-n {host} rule add pref 77 to 10.77.2.0/26 lookup 77"));
     nodes.until("a smaller MTU on a path", &[&[(2, Fault::FullSize)], &[], &[]]);
     ip(&format!("-n {host} rule del pref 77"));
@@ -107,13 +117,18 @@ fn what_does_not_arrive_is_said_with_the_hop_and_then_no_more() {
     nodes.until("no chain drops", &WELL);
 
     let host = nodes.host(3).to_owned();
-    ip(&format!("-n {host} rule add pref 77 to 10.77.1.0/26 ipproto tcp blackhole"));
+    ip(&format!(
+        "-n {host} rule add pref 77 to 10.77.1.0/26 ipproto tcp blackhole"
+    ));
     nodes.until("a filter of TCP", &[&[(3, Fault::Tcp)], &[], &[(1, Fault::Tcp)]]);
     ip(&format!("-n {host} rule del pref 77"));
     nodes.until("no filter", &WELL);
 
     // A node whose pod end is taken away makes it anew.
-    let (probes, link) = (nodes.cluster.node(2).probes.0.clone(), probe_link(nodes.cluster.node(2)));
+    let (probes, link) = (
+        nodes.cluster.node(2).probes.0.clone(),
+        probe_link(nodes.cluster.node(2)),
+    );
     let before = inode_of(&probes);
     ip(&format!("netns del {probes}"));
     soon("the pod end is made anew", || {

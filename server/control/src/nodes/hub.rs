@@ -235,10 +235,14 @@ impl Hub {
     /// A stream is over.
     pub(super) fn lost(&self, node: NodeId, place: &Place, last_contact: Micros) {
         let mut places = self.places.lock();
-        if places.get(&node).is_some_and(|(number, _)| *number == place.number) {
+        let newest = places.get(&node).is_some_and(|(number, _)| *number == place.number);
+        if newest {
             places.remove(&node);
         }
         drop(places);
+        if newest {
+            self.forget_paths(node);
+        }
         self.liveness
             .lock()
             .lost(node, place.number, last_contact, self.control.now());
@@ -272,7 +276,19 @@ impl Hub {
         });
         if !known || self.reports.waits(node) {
             self.reports.add(NodeReport {
-                paths: Some(paths),
+                paths: Some(Some(paths)),
+                ..self.report(node)
+            });
+        }
+    }
+
+    /// The stream of a node has ended: perhaps its agent has, and then it answers no probes. Others may not be taken to say
+    /// more of it than that.
+    fn forget_paths(&self, node: NodeId) {
+        let known = |view: &View| view.node_status(node).is_some_and(|status| status.paths.is_some());
+        if self.control.read(known) {
+            self.reports.add(NodeReport {
+                paths: Some(None),
                 ..self.report(node)
             });
         }

@@ -443,7 +443,7 @@ pub(super) fn report(draft: &mut Draft<'_>, reports: &[NodeReport]) -> Vec<Objec
             new.losses.clone_from(losses);
         }
         if let Some(paths) = &report.paths {
-            new.paths = Some(paths.clone());
+            new.paths.clone_from(paths);
         }
         if let Some(version) = &report.agent_version {
             new.agent_version.clone_from(version);
