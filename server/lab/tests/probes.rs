@@ -71,13 +71,13 @@ impl Seen {
 
     /// Statuses of the ports of a node's pods, as the Networking API says them.
     fn pods_of(&self, node: &NodeRow) -> Vec<String> {
-        let ports: Value = self
-            .api
-            .read("/v2.0/ports?device_owner=portolan:pod", &self.token)
-            .unwrap();
-        let ports = ports["ports"].as_array().unwrap().iter();
-        let here = ports.filter(|port| port["binding:host_id"].as_str() == Some(&*node.name));
-        here.map(|port| port["status"].as_str().unwrap().to_owned()).collect()
+        let ports: Value = self.api.read("/v2.0/ports", &self.token).unwrap();
+        let on_node = |port: &&Value| {
+            let address = port["fixed_ips"][0]["ip_address"].as_str().unwrap().parse().unwrap();
+            node.blocks.iter().any(|block| block.cidr.contains(address))
+        };
+        let ports = ports["ports"].as_array().unwrap().iter().filter(on_node);
+        ports.map(|port| port["status"].as_str().unwrap().to_owned()).collect()
     }
 }
 

@@ -99,3 +99,22 @@ async fn a_node_whose_packets_do_not_arrive_is_not_ready_and_the_others_are() {
     .await;
     becomes([ready; 3]).await;
 }
+
+#[tokio::test]
+async fn each_cluster_has_a_key_of_its_own_also_after_a_restart() {
+    let world = World::new().await;
+    let mut keys = Vec::new();
+    let mut agents = Vec::new();
+    for (cluster, host) in [("shop", 11), ("bank", 12)] {
+        let id = world.cluster(cluster).await;
+        let agent = Agent::joined(&world, id, "node-1", [10, 0, 0, host]).await;
+        let (_stream, welcome, snapshot) = agent.fresh(&world).await;
+        assert!(welcome.takes_paths);
+        keys.push(snapshot.cluster.unwrap().probe_key);
+        agents.push(agent);
+    }
+    assert!(keys[0].len() == 32 && keys[0] != keys[1]);
+    let world = world.restart().await;
+    let (_stream, _, snapshot) = agents[0].fresh(&world).await;
+    assert_eq!(snapshot.cluster.unwrap().probe_key, keys[0]);
+}
