@@ -179,17 +179,16 @@ async fn each_fault_is_said_of_its_pair_and_then_no_more() {
         assert_eq!(first.named, [(id(2), fault)]);
         let second = nodes[1].says(|report| report.failing > 0).await;
         assert_eq!(second.named, [(id(1), fault)]);
-        assert!(
-            changed.elapsed() <= EVERY * 2,
-            "{fault:?} after {:?}",
-            changed.elapsed()
-        );
+        // The clock is the test's: it stands while there is work.
+        let after = changed.elapsed();
+        assert!(after <= EVERY * 2, "{fault:?} after {after:?}");
         assert_eq!(nodes[2].failing(), [], "{fault:?}");
         wires.pass(|_, _, _| true);
         for node in &mut nodes[..2] {
             node.says(|report| report.failing == 0).await;
         }
-        assert!(changed.elapsed() <= EVERY * 4, "{fault:?}");
+        let after = changed.elapsed();
+        assert!(after <= EVERY * 4, "{fault:?} is over after {after:?}");
     }
 }
 
@@ -268,6 +267,8 @@ async fn a_node_costs_the_same_in_any_cluster() {
         for node in &mut all {
             node.says(|report| report.proven == report.peers).await;
         }
+        // Between two rounds.
+        tokio::time::sleep(EVERY / 2).await;
         wires.sent();
         tokio::time::sleep(EVERY * 10).await;
         costs.push(wires.sent() / 10 / usize::from(nodes));

@@ -4,12 +4,11 @@ use std::net::IpAddr;
 
 use portolan_shared::addr::Cidr;
 use portolan_shared::ids::{BlockId, ClusterId, NetworkId, NodeId, PortId, ProjectId, SubnetId};
-use portolan_shared::status::Fault;
 use portolan_shared::v1::{self, AuditKind, NodesFrom, PathKind};
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Born, Clusters, Column, Kind, Type, Value, address_bytes};
-use super::{Meta, Micros, Revision};
+use super::{Meta, Micros, Paths, Revision};
 use crate::audience::Audience;
 use crate::change::Op;
 use crate::event::Event;
@@ -220,21 +219,6 @@ pub struct NodeStatus {
     pub losses: Vec<Loss>,
     /// What its probes say; `None` while its agent has said nothing of them since it came.
     pub paths: Option<Paths>,
-}
-
-/// What a node's probes of the others say.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Paths {
-    /// Other nodes that it probes.
-    pub peers: u32,
-    /// Of these, to how many everything arrived.
-    pub proven: u32,
-    /// Of these, to how many something did not.
-    pub failing: u32,
-    /// Some of the failing ones, by id.
-    pub named: Vec<(NodeId, Fault)>,
-    /// Why it cannot probe, as a sentence.
-    pub trouble: Option<String>,
 }
 
 indexes! {

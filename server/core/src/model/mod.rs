@@ -10,6 +10,7 @@ mod join_tokens;
 pub(crate) mod kind;
 mod networks;
 pub(crate) mod object;
+mod paths;
 mod ports;
 mod requests;
 mod words;
@@ -18,12 +19,13 @@ use portolan_shared::ids::ProjectId;
 use serde::{Deserialize, Serialize};
 
 pub use crate::kinds::{Key, Object, ObjectKind, Tables};
-pub use clusters::{Awaited, Block, Cluster, Exception, ExternalIp, Loss, LossKind, Node, NodeStatus, Paths, Tickets};
+pub use clusters::{Awaited, Block, Cluster, Exception, ExternalIp, Loss, LossKind, Node, NodeStatus, Tickets};
 pub use identity::{Assignment, Idempotency, KeptAnswer, PROVIDER_PROJECT, Project, Role, Session, User};
 pub use join_tokens::JoinToken;
 pub use kind::{Born, Clusters, Column, Id, Kind, Type, Value, address_bytes};
 pub use networks::{Network, Purpose, Subnet};
 pub use object::Stored;
+pub use paths::Paths;
 pub use ports::{FixedIp, Pod, Port, customers_kind, hidden, owner, port_kind};
 pub use requests::{Decided, Person, RequestMessage, ShadowRequest, grant_among};
 
