@@ -115,7 +115,8 @@ impl Probing {
 
     /// What it says once that is so.
     async fn says(&mut self, what: impl Fn(&Report) -> bool) -> Report {
-        let told = self.told.wait_for(|told| told.as_ref().is_some_and(&what)).await;
+        let told = self.told.wait_for(|told| told.as_ref().is_some_and(&what));
+        let told = tokio::time::timeout(EVERY * 60, told).await.expect("it never says so");
         told.unwrap().clone().unwrap()
     }
 
