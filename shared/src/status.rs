@@ -478,7 +478,10 @@ pub fn node(facts: NodeFacts, beside: &Beside) -> (NodeState, Option<Cause>) {
             let pair = || beside.pair.clone().map(Cause::PairFails);
             let pods = || beside.pods.clone().map(|(n, words)| Cause::PodsInTrouble(n, words));
             let not_proven = || beside.not_proven.clone().map(Cause::NotProven);
-            (NodeState::Ready, no_route.or_else(pair).or_else(pods).or_else(not_proven))
+            (
+                NodeState::Ready,
+                no_route.or_else(pair).or_else(pods).or_else(not_proven),
+            )
         }
     }
 }

@@ -33,7 +33,10 @@ pub async fn run(options: Run) -> Result<(), RunError> {
 /// # Errors
 /// If an agent uses the state directory, or the disk does not do it.
 pub fn rejoin(options: &Rejoin) -> Result<(), RunError> {
-    forget(&Sources::system().map_err(MachineError::Thread)?.files, &options.state_dir)?;
+    forget(
+        &Sources::system().map_err(MachineError::Thread)?.files,
+        &options.state_dir,
+    )?;
     tracing::info!("this host is no node any more; start the agent with a join token");
     Ok(())
 }

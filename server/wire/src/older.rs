@@ -191,7 +191,11 @@ mod tests {
         let (put, dropped) = items_of_change(older.clone()).unwrap();
         assert_eq!(
             put,
-            [cluster(new_cluster()).item(), node(new_node()).item(), block(new_block()).item()]
+            [
+                cluster(new_cluster()).item(),
+                node(new_node()).item(),
+                block(new_block()).item()
+            ]
         );
         assert_eq!(dropped.len(), 2);
         let mut snapshot = Snapshot {

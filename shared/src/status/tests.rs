@@ -292,13 +292,23 @@ fn a_node_whose_packets_arrive_nowhere_is_not_ready_and_a_pair_is_said_as_a_pair
         path: Some(trouble()),
         ..node()
     };
-    assert_eq!(said(cut_off.clone(), &Beside::default()), (NodeState::NoPath, "port.path_fails"));
-    assert_eq!(code(&port(Some(cut_off.clone()))), (PortStatus::Degraded, "port.path_fails"));
+    assert_eq!(
+        said(cut_off.clone(), &Beside::default()),
+        (NodeState::NoPath, "port.path_fails")
+    );
+    assert_eq!(
+        code(&port(Some(cut_off.clone()))),
+        (PortStatus::Degraded, "port.path_fails")
+    );
     let refused = NodeFacts {
         exception: Some(("File exists".into(), 4)),
         ..cut_off
     };
-    assert_eq!(said(refused, &Beside::default()).0, NodeState::Error, "what is known to be the cause comes first");
+    assert_eq!(
+        said(refused, &Beside::default()).0,
+        NodeState::Error,
+        "what is known to be the cause comes first"
+    );
     let pair = Beside {
         pair: Some(trouble()),
         not_proven: Some(NotProven::NoOtherNode),

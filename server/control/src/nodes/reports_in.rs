@@ -350,7 +350,12 @@ mod tests {
             peers: 40,
             proven: 50,
             failing: 3,
-            named: vec![named(9, "tcp"), named(2, "pods"), named(3, "of_a_newer_agent"), named(9, "udp")],
+            named: vec![
+                named(9, "tcp"),
+                named(2, "pods"),
+                named(3, "of_a_newer_agent"),
+                named(9, "udp"),
+            ],
             trouble: "x".repeat(600),
         };
         let read = paths(told.clone()).unwrap();

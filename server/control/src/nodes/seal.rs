@@ -77,7 +77,10 @@ impl Seal {
 
     /// What the nodes of a cluster know each other by in probes.
     pub(super) fn probe_key(&self, cluster: ClusterId) -> Vec<u8> {
-        self.of(b"probes", &[cluster.as_bytes()]).finalize().into_bytes().to_vec()
+        self.of(b"probes", &[cluster.as_bytes()])
+            .finalize()
+            .into_bytes()
+            .to_vec()
     }
 
     fn lease_of(&self, lease: &Lease) -> Hmac<Sha256> {

@@ -110,7 +110,11 @@ impl States {
                     && view.holds(cached.head)
                     && view.cluster(id).is_some()
             });
-            let parts = if stands.is_none() { Parts::read(&self.seal, view, id) } else { None };
+            let parts = if stands.is_none() {
+                Parts::read(&self.seal, view, id)
+            } else {
+                None
+            };
             (stands, parts, revision, view.point(view.head()))
         });
         if let Some(encoded) = stands {

@@ -183,7 +183,11 @@ fn what_version_1_lacks_is_filled_in_and_what_it_has_stays() {
 /// What came with each later version: the version before, the kind's place in the list, and the fields.
 const LATER: &[(i64, usize, &[&str])] = &[
     (2, 8, &["found"]),
-    (2, 11, &["wants_block", "awaited", "tickets", "copied", "losses", "paths"]),
+    (
+        2,
+        11,
+        &["wants_block", "awaited", "tickets", "copied", "losses", "paths"],
+    ),
 ];
 
 #[test]

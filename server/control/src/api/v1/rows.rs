@@ -143,7 +143,10 @@ impl NetworkFacts {
                         None | Some(Cause::NotAttached) => {}
                         Some(cause) => {
                             count += 1;
-                            if matches!(cause, Cause::KernelRefused(..) | Cause::NotReached(_) | Cause::PathFails(_)) {
+                            if matches!(
+                                cause,
+                                Cause::KernelRefused(..) | Cause::NotReached(_) | Cause::PathFails(_)
+                            ) {
                                 error.get_or_insert(cause);
                             }
                         }
