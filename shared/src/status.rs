@@ -5,8 +5,10 @@
 //! is the reason. [`derive()`] is the word and the reason of a port's row, [`node()`] those of a node's.
 
 mod blocks;
+mod paths;
 
 pub use blocks::{Found, NoBlock, NoRoute};
+pub use paths::{Fault, NotProven, PathTrouble};
 
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +67,8 @@ pub struct NodeFacts {
     pub wanted_revision: u64,
     /// The kernel's reason, when it refused this port's objects, and how often it was tried.
     pub exception: Option<(String, u32)>,
+    /// That packets of its pods do not arrive at most others, or those of two others at them.
+    pub path: Option<PathTrouble>,
 }
 
 /// What has trouble on a node without the node itself having any.
@@ -78,6 +82,10 @@ pub struct Beside {
     pub no_block: Option<NoBlock>,
     /// Since when two machines are known to have its identity; microseconds, UTC.
     pub copied: Option<i64>,
+    /// A single path from it, or to it, that something does not arrive on.
+    pub pair: Option<PathTrouble>,
+    /// Why no packet proves its paths.
+    pub not_proven: Option<NotProven>,
 }
 
 /// What a port's status depends on.
@@ -126,7 +134,7 @@ pub enum Step {
     Received,
     /// The kernel accepted everything of it.
     Applied,
-    /// All other nodes have a route to it.
+    /// All other nodes have a route to it, and packets arrive.
     Reached,
 }
 
@@ -175,6 +183,12 @@ pub enum Cause {
     NoRoute(NoRoute),
     /// Of a node: how many of its pods have trouble, and the first one's reason.
     PodsInTrouble(u64, String),
+    /// Packets between a node's pods and most others do not arrive.
+    PathFails(PathTrouble),
+    /// Of a node: those on a single path do not.
+    PairFails(PathTrouble),
+    /// Of a node: no packet proves its paths.
+    NotProven(NotProven),
     /// Of a node: two machines have its identity; since when that is known, in microseconds UTC.
     NodeCopied(String, i64),
 }
@@ -197,6 +211,9 @@ impl Cause {
             Self::NoRoute(_) => "node.no_route",
             Self::PodsInTrouble(..) => "node.pods_in_trouble",
             Self::NodeCopied(..) => "node.copied",
+            Self::PathFails(_) => PathTrouble::CODE,
+            Self::PairFails(_) => PathTrouble::PAIR,
+            Self::NotProven(not_proven) => not_proven.code(),
         }
     }
 
@@ -211,6 +228,7 @@ impl Cause {
         "port.node_behind",
         "port.kernel_refused",
         "port.not_reached",
+        PathTrouble::CODE,
     ];
 
     /// All codes that only nodes have, for the tests that every language has a sentence for each.
@@ -220,6 +238,9 @@ impl Cause {
         "node.no_route",
         "node.pods_in_trouble",
         "node.copied",
+        PathTrouble::PAIR,
+        "node.no_other_node",
+        "node.cannot_probe",
     ];
 
     /// As a row shows it; `at` writes a time of microseconds UTC as RFC 3339.
@@ -274,6 +295,8 @@ impl Cause {
                 (route.params(), sentence, None)
             }
             Self::NoBlock(no_block) => return no_block.reason(),
+            Self::PathFails(trouble) | Self::PairFails(trouble) => return trouble.reason(self.code()),
+            Self::NotProven(not_proven) => return not_proven.reason(),
             Self::NoRoute(route) => {
                 let NoRoute {
                     node,
@@ -371,7 +394,9 @@ pub fn chain(facts: &PortFacts) -> Vec<(Step, StepState, Option<Cause>)> {
             facts
                 .not_reached
                 .clone()
-                .map(|route| (StepState::Failed, Cause::NotReached(route))),
+                .map(Cause::NotReached)
+                .or_else(|| node?.path.clone().map(Cause::PathFails))
+                .map(|cause| (StepState::Failed, cause)),
         ),
     ];
     let mut broken = false;
@@ -407,7 +432,10 @@ pub fn derive(facts: &PortFacts) -> (PortStatus, Option<Cause>) {
             | Cause::NoRoute(_)
             | Cause::NoBlock(_)
             | Cause::NodeAwaited(..)
-            | Cause::NodeCopied(..),
+            | Cause::NodeCopied(..)
+            | Cause::PathFails(_)
+            | Cause::PairFails(_)
+            | Cause::NotProven(_),
         ) => PortStatus::Degraded,
         Some(
             Cause::NoAddress
@@ -439,6 +467,7 @@ pub fn node(facts: NodeFacts, beside: &Beside) -> (NodeState, Option<Cause>) {
         Some(cause @ Cause::NodeSilent(..)) => (NodeState::Silent, Some(cause)),
         Some(cause @ Cause::NodeAwaited(..)) => (NodeState::Awaited, Some(cause)),
         Some(cause @ Cause::KernelRefused(..)) => (NodeState::Error, Some(cause)),
+        Some(cause @ Cause::PathFails(_)) => (NodeState::NoPath, Some(cause)),
         // It gets no block for that, whether one is free or not.
         _ if copied.is_some() => (NodeState::Copied, copied),
         // It does its work, and that others changed something is no news of that.
@@ -446,8 +475,13 @@ pub fn node(facts: NodeFacts, beside: &Beside) -> (NodeState, Option<Cause>) {
         Some(cause) => (NodeState::Behind, Some(cause)),
         None => {
             let no_route = beside.no_route.clone().map(Cause::NoRoute);
+            let pair = || beside.pair.clone().map(Cause::PairFails);
             let pods = || beside.pods.clone().map(|(n, words)| Cause::PodsInTrouble(n, words));
-            (NodeState::Ready, no_route.or_else(pods))
+            let not_proven = || beside.not_proven.clone().map(Cause::NotProven);
+            (
+                NodeState::Ready,
+                no_route.or_else(pair).or_else(pods).or_else(not_proven),
+            )
         }
     }
 }

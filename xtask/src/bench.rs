@@ -95,6 +95,15 @@ const BENCHES: &[Bench] = &[
         small: &["3", "20", "2", "1"],
     },
     Bench {
+        name: "probes",
+        what: "what a node's probes cost it in clusters of several sizes",
+        package: "portolan-sim",
+        example: "probes",
+        namespaces: false,
+        arguments: &[],
+        small: &["5", "10"],
+    },
+    Bench {
         name: "route",
         what: "from a request to the route in another node's kernel",
         package: "portolan-lab",
@@ -218,7 +227,9 @@ mod tests {
 
     #[test]
     fn every_example_is_a_benchmark_that_is_run() {
-        let packages = ["control", "agent", "cni", "lab", "core", "store", "sources", "wire"];
+        let packages = [
+            "control", "agent", "cni", "lab", "core", "store", "sources", "wire", "sim",
+        ];
         let folders = packages.map(|package| root().join("server").join(package).join("examples"));
         let files = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
         let examples: BTreeSet<String> = files

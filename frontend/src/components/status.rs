@@ -83,7 +83,7 @@ pub fn reason_text(reason: &Reason, now: i64, zone: i64) -> String {
 mod tests {
     use portolan_shared::kinds::epochs::EpochRow;
     use portolan_shared::kinds::quarantined_blocks::{Former, HeldBlocks};
-    use portolan_shared::status::{Cause, Found, NoBlock, NoRoute};
+    use portolan_shared::status::{Cause, Fault, Found, NoBlock, NoRoute, NotProven, PathTrouble};
     use portolan_shared::v1::NodeRow;
 
     use super::*;
@@ -107,6 +107,12 @@ mod tests {
             empty: vec![],
             held: HeldBlocks::default(),
         };
+        let path = || PathTrouble {
+            from: "node-1".into(),
+            to: node(),
+            fault: Fault::Tcp,
+            more: 2,
+        };
         let causes = [
             Cause::Disabled,
             Cause::NoAddress,
@@ -117,11 +123,15 @@ mod tests {
             Cause::NodeBehind(node()),
             Cause::KernelRefused(node(), "File exists".into(), 4),
             Cause::NotReached(no_route()),
+            Cause::PathFails(path()),
             Cause::NodeAwaited(node(), 0, 0),
             Cause::NoBlock(no_block),
             Cause::NoRoute(no_route()),
             Cause::PodsInTrouble(2, "File exists".into()),
             Cause::NodeCopied(node(), 0),
+            Cause::PairFails(path()),
+            Cause::NotProven(NotProven::NoOtherNode),
+            Cause::NotProven(NotProven::CannotProbe("the port is taken".into())),
         ];
         let codes: Vec<&str> = causes.iter().map(Cause::code).collect();
         assert_eq!(codes, [Cause::CODES, Cause::NODE_CODES].concat());
@@ -196,6 +206,21 @@ mod tests {
             text,
             format!("node-2 not heard since the server started {length} ago; last contact {day}")
         );
+    }
+
+    #[test]
+    fn each_fault_of_a_path_is_said_in_words() {
+        for fault in Fault::ALL {
+            let trouble = PathTrouble {
+                from: "node-1".into(),
+                to: "node-2".into(),
+                fault,
+                more: 0,
+            };
+            let text = reason_text(&Cause::PairFails(trouble).reason(|_| String::new()), NOON, 0);
+            let words = text.strip_prefix("node-1 → node-2: ").unwrap();
+            assert!(words.contains(' ') && words != fault.word(), "{text}");
+        }
     }
 
     #[test]

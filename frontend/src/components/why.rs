@@ -35,6 +35,7 @@ pub fn advice(code: &str) -> Option<Key> {
         "port.node_behind" => Key::AdviceNodeBehind,
         "port.kernel_refused" => Key::AdviceKernelRefused,
         "port.not_reached" => Key::AdviceNotReached,
+        "port.path_fails" => Key::AdvicePathFails,
         _ => return None,
     })
 }

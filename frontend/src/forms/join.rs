@@ -49,6 +49,7 @@ mod tests {
             last_contact: None,
             agent_version: String::new(),
             losses: vec![],
+            probes: None,
             created_at: String::new(),
         });
         JoinToken {

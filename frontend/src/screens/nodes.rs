@@ -211,7 +211,7 @@ mod tests {
             serde_json::from_value(serde_json::json!({
                 "id": id, "name": "node-3", "state": state, "reason": null, "addresses": [], "port": id, "blocks": [],
                 "pods": 0, "applied_revision": 0, "wanted_revision": 0, "last_contact": null, "agent_version": "",
-                "losses": [], "created_at": "2026-11-21T12:04:31Z",
+                "losses": [], "probes": null, "created_at": "2026-11-21T12:04:31Z",
             }))
             .unwrap()
         };

@@ -6,7 +6,8 @@ use std::fmt::Write;
 use portolan_shared::kinds::quarantined_blocks::{Former, HeldBlock, HeldBlocks};
 use portolan_shared::stages::{Because, ClusterFacts, NodeFacts as ClusterNode};
 use portolan_shared::status::{
-    Beside, Cause, Found, NoBlock, NoRoute, NodeFacts, PortFacts, PortStatus, Reason, chain, derive, node,
+    Beside, Cause, Fault, Found, NoBlock, NoRoute, NodeFacts, NotProven, PathTrouble, PortFacts, PortStatus, Reason,
+    chain, derive, node,
 };
 use portolan_shared::v1::{ClusterState, NodeState, NodesFrom};
 
@@ -46,12 +47,29 @@ fn well() -> NodeFacts {
         applied_revision: 7,
         wanted_revision: 7,
         exception: None,
+        path: None,
     }
 }
 
 fn refused(words: &str) -> NodeFacts {
     NodeFacts {
         exception: Some((words.into(), 4)),
+        ..well()
+    }
+}
+
+fn path(fault: Fault, more: u64) -> PathTrouble {
+    PathTrouble {
+        from: "node-2".into(),
+        to: "node-1".into(),
+        fault,
+        more,
+    }
+}
+
+fn cut_off() -> NodeFacts {
+    NodeFacts {
+        path: Some(path(Fault::Pods, 2)),
         ..well()
     }
 }
@@ -175,6 +193,10 @@ fn ports() -> Vec<(&'static str, PortFacts)> {
                 ..on(well())
             },
         ),
+        (
+            "Packets between its node's pods and most other nodes do not arrive (pods' ports only)",
+            on(cut_off()),
+        ),
     ]
 }
 
@@ -276,6 +298,45 @@ fn situations() -> Vec<Situation> {
             well(),
             Beside {
                 no_route: Some(no_route("node-1")),
+                ..none()
+            },
+            CNI_WELL,
+            "",
+        ),
+        case(
+            "Packets between its pods and most other nodes do not arrive",
+            cut_off(),
+            none(),
+            CNI_WELL,
+            "",
+        ),
+        case(
+            "Packets on a single path do not arrive",
+            well(),
+            Beside {
+                pair: Some(path(Fault::FullSize, 0)),
+                ..none()
+            },
+            CNI_WELL,
+            "",
+        ),
+        case(
+            "There is no other node, so no packet proves a path",
+            well(),
+            Beside {
+                not_proven: Some(NotProven::NoOtherNode),
+                ..none()
+            },
+            CNI_WELL,
+            "",
+        ),
+        case(
+            "Its agent cannot send probes",
+            well(),
+            Beside {
+                not_proven: Some(NotProven::CannotProbe(
+                    "UDP port 7157 is taken: Address already in use".into(),
+                )),
                 ..none()
             },
             CNI_WELL,
@@ -463,9 +524,12 @@ fn the_file_has_every_word_and_code() {
         }
     });
     let nodes = {
-        use NodeState::{Awaited, Behind, Copied, Error, Expected, Found, NoBlock, Ready, Silent};
-        [Expected, Ready, Awaited, Behind, Error, NoBlock, Silent, Found, Copied].map(|state| match state {
-            Expected | Ready | Awaited | Behind | Error | NoBlock | Silent | Found | Copied => json(state),
+        use NodeState::{Awaited, Behind, Copied, Error, Expected, Found, NoBlock, NoPath, Ready, Silent};
+        [
+            Expected, Ready, Awaited, Behind, Error, NoBlock, Silent, Found, Copied, NoPath,
+        ]
+        .map(|state| match state {
+            Expected | Ready | Awaited | Behind | Error | NoBlock | Silent | Found | Copied | NoPath => json(state),
         })
     };
     let clusters = {

@@ -59,6 +59,7 @@ pub fn node_state(state: NodeState) -> (Tone, Key) {
         NodeState::Silent => (Tone::Down, Key::NodeSilent),
         NodeState::Found => (Tone::Down, Key::NodeFound),
         NodeState::Copied => (Tone::Error, Key::NodeCopied),
+        NodeState::NoPath => (Tone::Error, Key::NodeNoPath),
     }
 }
 

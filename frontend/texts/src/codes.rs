@@ -133,6 +133,10 @@ pub const REASONS: &[(&str, Key)] = &[
     ("node.lost", Key::ReasonLost),
     ("node.lost_open", Key::ReasonLostOpen),
     ("node.contested", Key::ReasonContested),
+    ("port.path_fails", Key::ReasonPathFails),
+    ("node.pair_fails", Key::ReasonPathFails),
+    ("node.no_other_node", Key::ReasonNoOtherNode),
+    ("node.cannot_probe", Key::ReasonCannotProbe),
     ("block.node_removed", Key::ReasonBlockRemoved),
     ("block.other_machine", Key::ReasonBlockReplaced),
     ("epoch.began", Key::EpochLine),
@@ -151,7 +155,7 @@ pub const REASONS: &[(&str, Key)] = &[
 ];
 
 /// Params whose values are words of [`WORDS`]; those of others are names, numbers and the like.
-pub const WORD_PARAMS: &[&str] = &["kind", "resource", "state", "reason", "by"];
+pub const WORD_PARAMS: &[&str] = &["kind", "resource", "state", "reason", "by", "fault"];
 
 /// Params whose values name holders: a line each, in the words of [`HOLDERS`] and [`COUNTS`].
 pub const HOLDER_PARAMS: &[&str] = &["holder", "holders", "owner", "used_by", "what"];
@@ -226,4 +230,10 @@ pub const WORDS: &[(&str, Key)] = &[
     ("loopback", Key::UnusableLoopback),
     ("reserved", Key::UnusableReserved),
     ("link_local", Key::UnusableLinkLocal),
+    ("nothing", Key::FaultNothing),
+    ("pods", Key::FaultPods),
+    ("udp", Key::FaultUdp),
+    ("tcp", Key::FaultTcp),
+    ("full_size", Key::FaultFullSize),
+    ("address", Key::FaultAddress),
 ];

@@ -27,6 +27,7 @@ use portolan_agent::pods::Pods;
 use portolan_plan::{Desired, OwnBlock};
 use portolan_shared::ids::BlockId;
 use portolan_sources::SystemStopwatch;
+use rustix::mount::UnmountFlags;
 use rustix::thread::UnshareFlags;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -46,13 +47,15 @@ fn main() -> Result<(), Failure> {
     let folder = PathBuf::from(format!("cni-latency-{}", std::process::id()));
     std::fs::create_dir(&folder)?;
     let measured = measure(&folder, count, &widths);
+    rustix::mount::unmount(folder.join("probes"), UnmountFlags::DETACH)?;
     std::fs::remove_dir_all(&folder)?;
     measured
 }
 
 fn measure(folder: &Path, count: usize, widths: &str) -> Result<(), Failure> {
     let sources = Sources::system()?;
-    let kernel = Arc::new(Netlink::open(Arc::new(SystemStopwatch::default()))?);
+    let kernel = Netlink::open(Arc::new(SystemStopwatch::default()))?;
+    let kernel = Arc::new(kernel.with_probes_at(&folder.join("probes")));
     let pods = Arc::new(Pods::open(
         &*sources.files,
         &folder.join("pods.log"),

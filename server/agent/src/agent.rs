@@ -26,6 +26,7 @@ use crate::kernel::KernelError;
 use crate::machine::{Machine, MachineError};
 use crate::options::Run;
 use crate::pods::Pods;
+use crate::probes::Prober;
 use crate::stream::{self, Left, SessionContext};
 use joining::Renewals;
 
@@ -173,10 +174,23 @@ impl Agent {
         let rounds = Rounds::new(Arc::new(host), own, file, kept, workers, clock);
         let standing = rounds.standing();
         let rounds = rounds.run(desired.subscribe());
+        let prober = self.machine.probes.as_ref().map(|net| {
+            let (random, workers) = (Arc::clone(&sources.random), sources.workers.clone());
+            Prober::new(own, Arc::clone(net), Arc::clone(&self.pods), random, workers)
+        });
+        let paths = prober.as_ref().map(Prober::told);
+        let state = desired.subscribe();
+        let probing = async move {
+            match prober {
+                Some(prober) => prober.run(state).await,
+                None => std::future::pending().await,
+            }
+        };
         let context = SessionContext {
             own,
             desired,
             standing,
+            paths,
             pods: Arc::clone(&self.pods),
             kernel_release: self.machine.kernel_release.clone(),
             sources: sources.clone(),
@@ -202,7 +216,7 @@ impl Agent {
                 }
             }
         };
-        let keeping = async { tokio::join!(rounds, sandboxes(&self.pods, &sources.workers)) };
+        let keeping = async { tokio::join!(rounds, sandboxes(&self.pods, &sources.workers), probing) };
         tokio::select! {
             biased;
             _ = keeping => Ok(()),

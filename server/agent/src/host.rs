@@ -14,7 +14,7 @@ use portolan_shared::addr::Cidr;
 use portolan_wire::error_chain;
 use tokio::time::Instant;
 
-use crate::kernel::{Kernel, KernelError, RouteChange, Watch};
+use crate::kernel::{Kernel, KernelError, ProbeEnd, RouteChange, Watch};
 use crate::pods::{PodNetwork, Pods};
 
 /// An MTU that every link carries (RFC 8200), for a host whose links are not known.
@@ -199,6 +199,17 @@ fn carry_out(kernel: &dyn Kernel, plan: &Plan) -> Vec<Result<(), KernelError>> {
             Change::TurnOn(sysctl) => results.push(kernel.turn_on(*sysctl)),
             Change::PutGateway => results.push(kernel.put_gateway()),
             Change::MendLink { name, gateway } => results.push(kernel.mend_link(name, *gateway)),
+            Change::PutProbeEnd {
+                link,
+                addresses,
+                how,
+                node,
+            } => results.push(kernel.put_probe_end(&ProbeEnd {
+                link,
+                addresses,
+                how: *how,
+                node: *node,
+            })),
             Change::DropLink(name) => results.push(kernel.drop_link(name)),
             Change::PutRoute { .. } | Change::DropRoute { .. } => results.extend(kernel.change_routes(&routes)),
         }

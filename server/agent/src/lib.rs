@@ -10,7 +10,8 @@
 //! [`cni`] (the socket the plugin talks to), [`kernel`] (netlink, the only door to the kernel).
 //! Towards the control plane: [`agent`] (the agent's life), [`identity`] (key, certificate, join),
 //! [`desired`] (the state as last received, kept on disk), [`stream`] (the connection, what comes
-//! and what is reported), [`mod@converge`] (rounds of the host, by news, failures and the clock).
+//! and what is reported), [`mod@converge`] (rounds of the host, by news, failures and the clock), [`probes`] (whether
+//! packets arrive).
 
 #![forbid(unsafe_code)]
 
@@ -24,5 +25,6 @@ pub mod kernel;
 pub mod machine;
 pub mod options;
 pub mod pods;
+pub mod probes;
 pub mod run;
 pub mod stream;

@@ -11,6 +11,7 @@ use portolan_sources::{
 };
 
 use crate::kernel::{HostKernel, KernelError, Netlink};
+use crate::probes::net::ProbeNet;
 
 /// Where time, randomness, files, connections and blocking work come from.
 #[derive(Clone)]
@@ -73,6 +74,8 @@ pub struct Machine {
     pub sources: Sources,
     /// The host's kernel.
     pub kernel: Arc<dyn HostKernel>,
+    /// What probes are sent by; absent where there is no network to prove anything of.
+    pub probes: Option<Arc<dyn ProbeNet>>,
     /// The name the host gives itself.
     pub host_name: String,
     /// The kernel's release, reported for people who look at the node.
@@ -80,17 +83,20 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// The host that this process runs on, in the network namespace it was started in.
+    /// The host that this process runs on, in the network namespace it was started in; its end of probes is in the one at
+    /// `probes`.
     ///
     /// # Errors
     /// If the kernel cannot be talked to, or gives no thread.
-    pub fn this() -> Result<Self, MachineError> {
+    pub fn this(probes: &Path) -> Result<Self, MachineError> {
         let sources = Sources::system().map_err(MachineError::Thread)?;
-        let kernel = Arc::new(Netlink::open(Arc::new(SystemStopwatch::default()))?);
+        let kernel = Netlink::open(Arc::new(SystemStopwatch::default()))?.with_probes_at(probes);
+        let kernel = Arc::new(kernel);
         let line = |path: &str| first_line(&*sources.files, Path::new(path));
         Ok(Self {
             host_name: line("/proc/sys/kernel/hostname").unwrap_or_else(|| "node".to_owned()),
             kernel_release: line("/proc/sys/kernel/osrelease").unwrap_or_default(),
+            probes: Some(Arc::new(kernel.probe_net())),
             kernel,
             sources,
         })

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use portolan_cni_protocol::DEFAULT_SOCKET;
 
+use crate::kernel::PROBE_NAMESPACE;
+
 /// Keeps this host's network as the control plane wants it, and answers CNI calls.
 #[derive(Debug, Parser)]
 #[command(name = "portolan-agent", version)]
@@ -43,6 +45,11 @@ pub struct Run {
     /// The socket that the CNI plugin talks to.
     #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
     pub cni_socket: PathBuf,
+
+    /// The network namespace from which this node probes others as its pods would, and answers them: the agent makes it, and
+    /// keeps it when it ends.
+    #[arg(long, value_name = "PATH", default_value = PROBE_NAMESPACE)]
+    pub probe_netns: PathBuf,
 
     /// A file with the join token, for a host that has not joined yet, or was off for longer than its
     /// certificate lasts (7 days). The environment variable

@@ -3,7 +3,7 @@
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::agent::{Agent, RunError, TOKEN_VARIABLE, forget};
-use crate::machine::Machine;
+use crate::machine::{Machine, MachineError, Sources};
 use crate::options::{Rejoin, Run};
 
 /// Runs until SIGTERM or SIGINT. The kernel is left as it is.
@@ -24,7 +24,7 @@ pub async fn run(options: Run) -> Result<(), RunError> {
         reason = "the program starts here and reads its environment"
     )]
     let token = std::env::var(TOKEN_VARIABLE).ok();
-    let agent = Agent::open(Machine::this()?, options, token)?;
+    let agent = Agent::open(Machine::this(&options.probe_netns)?, options, token)?;
     agent.run(shutdown).await
 }
 
@@ -33,7 +33,10 @@ pub async fn run(options: Run) -> Result<(), RunError> {
 /// # Errors
 /// If an agent uses the state directory, or the disk does not do it.
 pub fn rejoin(options: &Rejoin) -> Result<(), RunError> {
-    forget(&Machine::this()?.sources.files, &options.state_dir)?;
+    forget(
+        &Sources::system().map_err(MachineError::Thread)?.files,
+        &options.state_dir,
+    )?;
     tracing::info!("this host is no node any more; start the agent with a join token");
     Ok(())
 }

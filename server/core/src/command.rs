@@ -18,7 +18,7 @@ use portolan_shared::mac::MacAddress;
 use portolan_shared::v1::Side;
 
 use crate::kinds::KindCommand;
-use crate::model::{Assignment, Exception, KeptAnswer, Loss, Micros, Pod, Revision, Session, Tickets, User};
+use crate::model::{Assignment, Exception, KeptAnswer, Loss, Micros, Paths, Pod, Revision, Session, Tickets, User};
 
 pub use claim::{Claim, ClaimedBlock, ClaimedNode};
 pub use request::{Actor, Outcome, Repetition, Request, Via};
@@ -223,6 +223,8 @@ pub struct NodeReport {
     pub applied: Option<(Revision, Vec<Exception>)>,
     /// What others took away from its kernel, all of it.
     pub losses: Option<Vec<Loss>>,
+    /// What its probes say; `Some(None)`: its stream has ended, and nothing is known of them.
+    pub paths: Option<Option<Paths>>,
     /// Version of its agent.
     pub agent_version: Option<String>,
     /// Which of several replicas of the control plane says so.

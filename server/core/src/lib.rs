@@ -21,6 +21,7 @@ pub mod fields;
 pub mod history;
 pub mod kinds;
 pub mod model;
+pub mod paths;
 pub mod protocol;
 pub mod quotas;
 pub mod tables;

@@ -64,6 +64,11 @@ impl LabId {
         self.namespace(&format!("host-{number}.{cluster}.{name}"))
     }
 
+    /// The namespace of a host's end of probes; its agent makes it.
+    pub fn probes(&self, number: usize) -> Namespace {
+        self.namespace(&format!("probes-{number}"))
+    }
+
     /// The namespace of a pod.
     pub fn pod(&self, name: &str) -> Namespace {
         self.namespace(&format!("pod-{name}"))

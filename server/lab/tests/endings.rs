@@ -25,8 +25,8 @@ fn ends_by(signal: Signal) {
     let processes = lab.processes();
     // Lab, janitor, control plane, two agents, two pods' programs.
     assert_eq!(processes.len(), 7, "{processes:?}");
-    // Switch, provider, two hosts, two pods.
-    assert_eq!(netns::list(&lab.prefix()).unwrap().len(), 6);
+    // Switch, provider, two hosts with their ends of probes, two pods.
+    assert_eq!(netns::list(&lab.prefix()).unwrap().len(), 8);
 
     lab.signal(signal);
     let mut left = Vec::new();
@@ -72,7 +72,7 @@ fn labs_stand_side_by_side_and_end_alone() {
         name: "late".into(),
     });
     assert_eq!(added.pods.len(), 2);
-    assert_eq!(netns::list(&stays.prefix()).unwrap().len(), 5);
+    assert_eq!(netns::list(&stays.prefix()).unwrap().len(), 6);
 }
 
 /// As in a container without privileges: root in name only.

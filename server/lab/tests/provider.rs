@@ -358,6 +358,9 @@ fn a_removed_node_loses_its_host_and_its_agent_is_refused() {
     let mut command = Command::new(beside("portolan-agent"));
     command.arg("run").arg("--state-dir").arg(kept.path().join("disk"));
     command.arg("--cni-socket").arg(kept.path().join("cni.sock"));
+    // The lab clears up what bears its name.
+    let probes = Namespace::named(format!("{}removed", lab.prefix()));
+    command.arg("--probe-netns").arg(probes.path());
     let provider = Namespace::named(format!("{}provider", lab.prefix()));
     let reached = provider.within(|| TcpStream::connect((ENDPOINT, ENDPOINT_PORT)));
     assert!(reached.unwrap().is_ok(), "else it were refused nothing");

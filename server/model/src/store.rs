@@ -366,6 +366,7 @@ fn command(ask: &Ask) -> Command {
             online: None,
             applied: None,
             losses: None,
+            paths: None,
             agent_version: None,
             by: None,
             beat: None,

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use portolan_shared::addr::{Cidr, Family};
 use portolan_shared::ids::{BlockId, PortId};
+use portolan_shared::mac::MacAddress;
 
 use crate::step::Object;
 
@@ -91,6 +92,18 @@ pub struct PodRoute {
     /// Whether its link was made before the kernel was observed. If not, its slots are left alone:
     /// whoever makes the link fills them.
     pub settled: bool,
+    /// Of the node's end of probes, which is wired as a pod is: how a round makes its link. Absent for a pod, whose link an
+    /// ADD makes.
+    pub probes: Option<ProbeLink>,
+}
+
+/// How the link of a node's end of probes is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProbeLink {
+    /// Hardware address inside.
+    pub mac: MacAddress,
+    /// In bytes: that of pods' links.
+    pub mtu: u32,
 }
 
 impl PodRoute {

@@ -8,6 +8,8 @@
 //! Others write to the kernel too. [`Signals`] says which of their doings call for a round, [`Healing`]
 //! what was lost and how often it may be put back, [`Losses`] what is told of it.
 //!
+//! [`probes`] is how a node finds out whether packets arrive: when the kernel is as wanted, that is still only belief.
+//!
 //! What is observed is Portolan's own only (see [`ROUTE_PROTOCOL`] and [`is_pod_link`]), so no step
 //! can change a stranger's object; what is [`Foreign`] makes reasons, never steps.
 //!
@@ -24,6 +26,7 @@ mod losses;
 mod observed;
 mod owned;
 mod pod;
+pub mod probes;
 mod rooms;
 mod routes;
 mod signals;
@@ -33,12 +36,12 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use desired::{Desired, NodeAddresses, OwnBlock, PodRoute, RemoteBlock};
+pub use desired::{Desired, NodeAddresses, OwnBlock, PodRoute, ProbeLink, RemoteBlock};
 pub use healing::{Admitted, Healing};
 pub use host::plan;
 pub use losses::{Loss, LossKind, LossNews, Losses};
 pub use observed::{Foreign, ForeignRoute, ForwardDrop, Link, Observed, Sysctl};
-pub use owned::{LINK_DIGITS, LINK_PREFIX, ROUTE_PROTOCOL, is_pod_link, link_name};
+pub use owned::{LINK_DIGITS, LINK_PREFIX, ROUTE_PROTOCOL, is_pod_link, is_probe_link, link_name, probe_link_name};
 pub use pod::{PodSlots, pod, pod_keys};
 pub use routes::{MAIN_TABLE, POD_GATEWAY_V4, POD_GATEWAY_V6, Route, RouteKey, Target, V6_METRIC};
 pub use signals::{Event, News, Signals};

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use portolan_shared::ids::{BlockId, PortId};
 
+use crate::desired::{NodeAddresses, ProbeLink};
 use crate::observed::Sysctl;
 use crate::routes::{Route, RouteKey};
 
@@ -77,6 +78,17 @@ pub enum Change {
         /// Whether it needs the pods' IPv6 gateway.
         gateway: bool,
     },
+    /// Make the node's end of probes anew: a namespace, its link, and the routes of both, as a pod has them.
+    PutProbeEnd {
+        /// The host's end of the link.
+        link: String,
+        /// Its addresses.
+        addresses: Vec<IpAddr>,
+        /// How the link is made.
+        how: ProbeLink,
+        /// The node's addresses that are on this host.
+        node: NodeAddresses,
+    },
     /// Put a route.
     PutRoute {
         /// Its slot.
@@ -94,7 +106,7 @@ pub enum Change {
         /// What was seen in it.
         route: Route,
     },
-    /// Remove a pod's link of ours that belongs to no pod.
+    /// Remove a pod's link of ours that belongs to no pod, or one of probes that are not sent (its namespace goes with it).
     DropLink(String),
 }
 
@@ -104,7 +116,7 @@ impl Change {
         match self {
             Self::TurnOn(sysctl) => Item::Switch(*sysctl),
             Self::PutGateway => Item::Gateway,
-            Self::MendLink { name, .. } => Item::PodLink(name.clone()),
+            Self::MendLink { name, .. } | Self::PutProbeEnd { link: name, .. } => Item::PodLink(name.clone()),
             Self::PutRoute { key, .. } | Self::DropRoute { key, .. } => Item::Route(*key),
             Self::DropLink(name) => Item::StrayLink(name.clone()),
         }

@@ -9,9 +9,13 @@ use std::net::IpAddr;
 
 use portolan_shared::addr::Cidr;
 use portolan_shared::ids::{BlockId, PortId};
+use portolan_shared::mac::MacAddress;
 use proptest::prelude::*;
 
-use crate::{Change, Desired, Link, Observed, OwnBlock, Plan, PodRoute, RemoteBlock, Route, RouteKey, Sysctl, Target};
+use crate::{
+    Change, Desired, Link, Observed, OwnBlock, Plan, PodRoute, ProbeLink, RemoteBlock, Route, RouteKey, Sysctl, Target,
+    pod, probe_link_name,
+};
 
 /// An address.
 pub fn ip(text: &str) -> IpAddr {
@@ -103,6 +107,21 @@ pub fn carry_out(plan: &Plan, host: &mut Observed) {
                 link.up = true;
                 link.gateway |= *gateway;
             }
+            Change::PutProbeEnd {
+                link,
+                addresses,
+                how,
+                node,
+            } => {
+                let index = host.links.values().map(|link| link.index).max().unwrap_or(0) + 1;
+                let end = Link {
+                    mtu: how.mtu,
+                    pod: false,
+                    ..pod_link(index)
+                };
+                host.links.insert(link.clone(), end);
+                host.routes.extend(pod(link, addresses, node).routes);
+            }
             Change::PutRoute { key, route, .. } => {
                 host.routes.insert(*key, route.clone());
             }
@@ -177,6 +196,7 @@ prop_compose! {
         owners in prop::collection::vec(0u8..6, 4),
         owners6 in prop::collection::vec(0u8..6, 4),
         pods in prop::collection::btree_map(0u8..4, (0u8..4, prop::bool::weighted(0.8)), 0..4),
+        probes in prop::option::of(0u8..3),
         complete in prop::bool::weighted(0.8),
     ) -> (Desired, Vec<PodRoute>) {
         let mut wanted = Desired { complete, own_blocks: vec![], remote_blocks: vec![], ..desired() };
@@ -195,8 +215,13 @@ prop_compose! {
             }
         }
         let pods = pods.into_iter().map(|(n, (link, settled))| PodRoute {
-            id: Some(port_id(n)), link: link_name(link), addresses: vec![IpAddr::from([10, 1, 0, n])], settled,
-        }).collect();
-        (wanted, pods)
+            id: Some(port_id(n)), link: link_name(link), addresses: vec![IpAddr::from([10, 1, 0, n])], settled, probes: None,
+        });
+        let end = probes.map(|n| {
+            let (addresses, mtu) = (vec![IpAddr::from([10, 1, 0, 60 + n])], 1500);
+            let how = ProbeLink { mac: MacAddress::new([2, 0, 0, 0, 0, n]), mtu };
+            PodRoute { id: None, link: probe_link_name(&addresses, mtu), addresses, settled: true, probes: Some(how) }
+        });
+        (wanted, pods.chain(end).collect())
     }
 }

@@ -97,6 +97,7 @@ fn what_cannot_be_is_said_and_does_no_harm() {
         link: link_name(1),
         addresses: vec![ip("10.1.0.1")],
         settled: true,
+        probes: None,
     }];
     let key = RouteKey::ours(cidr("10.1.0.1/32"));
     observed.routes.insert(
@@ -127,6 +128,7 @@ fn without_the_nodes_address_other_nodes_wait_and_pods_here_do_not() {
         link: link_name(7),
         addresses: vec![ip("10.1.0.5"), ip("fd01::5")],
         settled: true,
+        probes: None,
     }];
     let mut seen = host();
     seen.links.insert(link_name(7), pod_link(9));
@@ -209,6 +211,7 @@ fn a_pods_link_is_set_up_with_the_gateway_of_its_families() {
             link: link_name(7),
             addresses,
             settled: true,
+            probes: None,
         };
         let mends = |plan: &Plan| {
             let at = plan
@@ -254,6 +257,7 @@ fn what_others_have_in_the_way_is_named_where_it_hurts() {
         link: link_name(7),
         addresses: vec![ip("10.1.0.5"), ip("fd01::5")],
         settled: true,
+        probes: None,
     }];
     let mut seen = host();
     seen.links.insert(link_name(7), pod_link(9));
@@ -337,7 +341,7 @@ prop_compose! {
     fn arbitrary_pod()(n in 0u8..4, v4 in any::<bool>(), v6 in any::<bool>()) -> PodRoute {
         let v4 = (v4 || !v6).then(|| IpAddr::from([10, 1, 0, n]));
         let v6 = v6.then(|| IpAddr::from([0xfd01, 0, 0, 0, 0, 0, 0, u16::from(n)]));
-        PodRoute { id: Some(port_id(n)), link: link_name(n), addresses: v4.into_iter().chain(v6).collect(), settled: true }
+        PodRoute { id: Some(port_id(n)), link: link_name(n), addresses: v4.into_iter().chain(v6).collect(), settled: true, probes: None }
     }
 }
 

@@ -119,12 +119,14 @@ impl Host {
         let machine = Machine {
             sources,
             kernel: self.kernel.clone(),
+            probes: None,
             host_name: self.name(),
             kernel_release: "6.1".to_owned(),
         };
         let options = Run {
             state_dir: STATE.into(),
             cni_socket: SOCKET.into(),
+            probe_netns: "/run/netns/probes".into(),
             join_token_file: Some(TOKEN.into()),
             name: None,
             address: vec![self.address],

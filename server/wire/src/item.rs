@@ -77,6 +77,9 @@ impl Body for Cluster {
         field::prefixes("pod_ranges", &self.pod_ranges)?;
         field::prefixes("node_ranges", &self.node_ranges)?;
         field::prefixes("service_ranges", &self.service_ranges)?;
+        if !matches!(self.probe_key.len(), 0 | 32) {
+            return Err(BadField::Other("probe_key"));
+        }
         Ok(())
     }
 }

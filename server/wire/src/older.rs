@@ -1,6 +1,6 @@
 //! How a state looks to a peer of protocol version 1, and what such a peer sends as items.
 //!
-//! Version 1 knows three kinds, each in a field of its own, and neither machines nor leases. All of it is here: with
+//! Version 1 knows three kinds, each in a field of its own, and neither machines nor leases nor probes. All of it is here: with
 //! version 3 this file goes.
 
 use crate::agent::{Block, Change, Cluster, Item, ItemKey, ItemKind, Node, Snapshot};
@@ -15,6 +15,13 @@ fn node(node: Node) -> Node {
     Node {
         machine: Vec::new(),
         ..node
+    }
+}
+
+fn cluster(cluster: Cluster) -> Cluster {
+    Cluster {
+        probe_key: Vec::new(),
+        ..cluster
     }
 }
 
@@ -35,7 +42,7 @@ pub fn digest(items: &Items) -> Digest {
 /// A state in version 1's parts, each by id.
 pub fn parts(items: &Items) -> (Option<Cluster>, Vec<Node>, Vec<Block>) {
     (
-        items.all::<Cluster>().next(),
+        items.all::<Cluster>().next().map(cluster),
         items.all::<Node>().map(node).collect(),
         items.all::<Block>().map(block).collect(),
     )
@@ -109,11 +116,12 @@ mod tests {
     use super::*;
     use crate::agent::Prefix;
 
-    fn cluster() -> Cluster {
+    fn new_cluster() -> Cluster {
         Cluster {
             id: vec![9; 16],
             name: "shop".into(),
             mtu: 1500,
+            probe_key: vec![5; 32],
             ..Cluster::default()
         }
     }
@@ -144,14 +152,14 @@ mod tests {
     fn version_1_hears_nothing_that_it_does_not_know() {
         let newer = Change {
             revision: 7,
-            put: vec![cluster().item(), new_node().item(), new_block().item()],
+            put: vec![new_cluster().item(), new_node().item(), new_block().item()],
             drop: vec![key(ItemKind::Node, [2; 16]), key(ItemKind::Block, [4; 16])],
             ..Change::default()
         };
         let older = change(newer.clone());
         let expected = Change {
             revision: 7,
-            cluster: Some(cluster()),
+            cluster: Some(cluster(new_cluster())),
             put_nodes: vec![node(new_node())],
             drop_nodes: vec![vec![2; 16]],
             put_blocks: vec![block(new_block())],
@@ -173,7 +181,7 @@ mod tests {
     fn what_version_1_sends_is_items() {
         let older = Change {
             revision: 7,
-            cluster: Some(cluster()),
+            cluster: Some(cluster(new_cluster())),
             put_nodes: vec![node(new_node())],
             drop_nodes: vec![vec![2; 16]],
             put_blocks: vec![block(new_block())],
@@ -183,7 +191,11 @@ mod tests {
         let (put, dropped) = items_of_change(older.clone()).unwrap();
         assert_eq!(
             put,
-            [cluster().item(), node(new_node()).item(), block(new_block()).item()]
+            [
+                cluster(new_cluster()).item(),
+                node(new_node()).item(),
+                block(new_block()).item()
+            ]
         );
         assert_eq!(dropped.len(), 2);
         let mut snapshot = Snapshot {

@@ -12,6 +12,7 @@ fn node() -> NodeFacts {
         applied_revision: 7,
         wanted_revision: 7,
         exception: None,
+        path: None,
     }
 }
 
@@ -273,6 +274,53 @@ fn a_found_node_waits_and_a_copied_one_works_on_without_a_further_block() {
     };
     assert_eq!(said(silent, &full), (NodeState::Silent, "port.node_silent"));
     assert!(!NodeState::Found.counts_as_ready() && NodeState::Copied.counts_as_ready());
+}
+
+#[test]
+fn a_node_whose_packets_arrive_nowhere_is_not_ready_and_a_pair_is_said_as_a_pair() {
+    let trouble = || PathTrouble {
+        from: "node-2".into(),
+        to: "node-1".into(),
+        fault: Fault::Tcp,
+        more: 1,
+    };
+    let said = |facts, beside: &Beside| {
+        let (state, cause) = super::node(facts, beside);
+        (state, cause.map_or("", |cause| cause.code()))
+    };
+    let cut_off = NodeFacts {
+        path: Some(trouble()),
+        ..node()
+    };
+    assert_eq!(
+        said(cut_off.clone(), &Beside::default()),
+        (NodeState::NoPath, "port.path_fails")
+    );
+    assert_eq!(
+        code(&port(Some(cut_off.clone()))),
+        (PortStatus::Degraded, "port.path_fails")
+    );
+    let refused = NodeFacts {
+        exception: Some(("File exists".into(), 4)),
+        ..cut_off
+    };
+    assert_eq!(
+        said(refused, &Beside::default()).0,
+        NodeState::Error,
+        "what is known to be the cause comes first"
+    );
+    let pair = Beside {
+        pair: Some(trouble()),
+        not_proven: Some(NotProven::NoOtherNode),
+        ..Beside::default()
+    };
+    assert_eq!(said(node(), &pair), (NodeState::Ready, "node.pair_fails"));
+    let alone = Beside {
+        not_proven: Some(NotProven::NoOtherNode),
+        ..Beside::default()
+    };
+    assert_eq!(said(node(), &alone), (NodeState::Ready, "node.no_other_node"));
+    assert!(!NodeState::NoPath.counts_as_ready());
 }
 
 #[test]

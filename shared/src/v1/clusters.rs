@@ -234,6 +234,8 @@ pub enum NodeState {
     Error,
     /// It does its work, asks for a further block of pod addresses, and gets none: soon it takes no more pods.
     NoBlock,
+    /// Its agent reports, and packets between its pods and most other nodes' do not arrive.
+    NoPath,
     /// Its agent does not report.
     Silent,
     /// The control plane was put back to an older state that does not have it. Its pods run on; it waits to be admitted or
@@ -274,7 +276,8 @@ pub struct NodeRow {
     /// Its state.
     pub state: NodeState,
     /// Why, when not ready; of a ready one, what has trouble beside it (`node.no_route`,
-    /// `node.pods_in_trouble`).
+    /// `node.pair_fails`, `node.pods_in_trouble`), or that no packet proves its paths (`node.no_other_node`,
+    /// `node.cannot_probe`).
     pub reason: Option<Reason>,
     /// Addresses in the node subnet.
     pub addresses: Vec<IpAddr>,
@@ -295,6 +298,8 @@ pub struct NodeRow {
     pub agent_version: String,
     /// What others took away from its host, the newest of each kind ([`NodeRow::LOSS_CODES`]).
     pub losses: Vec<Reason>,
+    /// What its probes say; absent while its agent has said nothing of them.
+    pub probes: Option<Probes>,
     /// When it was made.
     #[cfg_attr(feature = "schema", schemars(with = "crate::time::Time"))]
     pub created_at: String,
@@ -303,6 +308,20 @@ pub struct NodeRow {
 impl NodeRow {
     /// The codes of losses: one that was put back, one that was not yet, and one of what is taken again and again.
     pub const LOSS_CODES: [&str; 3] = ["node.lost", "node.lost_open", "node.contested"];
+}
+
+/// What a node's probes say: it sends packets to the other nodes of its cluster, and from a stand-in for its pods to theirs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Probes {
+    /// Other nodes that it probes.
+    pub peers: u32,
+    /// Of these, to how many everything arrived.
+    pub proven: u32,
+    /// Of these, to how many something did not; also those whose agents are too old to answer.
+    pub failing: u32,
+    /// Some of them, with the reason (`node.pair_fails`).
+    pub pairs: Vec<Reason>,
 }
 
 /// Body of `POST …/clusters/{id}/nodes`: a port for a node that will join.

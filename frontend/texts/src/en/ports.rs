@@ -79,4 +79,5 @@ subject! { ports;
     AdviceNodeBehind: "Usually a matter of milliseconds. If it lasts, the node is slow or cut off.",
     AdviceKernelRefused: "The agent tries again by itself. The node's administrator can look at the words above.",
     AdviceNotReached: "It works on its own node. Look at the routes of the node named above.",
+    AdvicePathFails: "Let what is between the nodes, and firewalls on them, pass pods' packets on. The probes go on; it is said at once when they arrive",
 }

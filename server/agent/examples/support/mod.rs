@@ -15,6 +15,7 @@ use portolan_shared::ids::NodeId;
 use portolan_sources::SystemStopwatch;
 use portolan_wire::agent::{Block, Cluster, Node, Snapshot};
 use portolan_wire::field::{address_bytes, prefix_message};
+use rustix::mount::UnmountFlags;
 use rustix::thread::UnshareFlags;
 
 pub(crate) type Failure = Box<dyn std::error::Error>;
@@ -112,7 +113,8 @@ pub(crate) fn state(routes: u32, dual: bool) -> Result<State, Failure> {
 /// The host's kernel and its pods, as an agent that starts opens them.
 pub(crate) fn open(log: &Path) -> Result<(Arc<Netlink>, Arc<Pods>), Failure> {
     let sources = Sources::system()?;
-    let kernel = Arc::new(Netlink::open(Arc::new(SystemStopwatch::default()))?);
+    let kernel = Netlink::open(Arc::new(SystemStopwatch::default()))?;
+    let kernel = Arc::new(kernel.with_probes_at(&log.with_file_name(PROBES)));
     let pods = Pods::open(
         &*sources.files,
         log,
@@ -122,6 +124,9 @@ pub(crate) fn open(log: &Path) -> Result<(Arc<Netlink>, Arc<Pods>), Failure> {
     )?;
     Ok((kernel, Arc::new(pods)))
 }
+
+/// The namespace of the end of probes, in a scratch folder.
+const PROBES: &str = "probes";
 
 /// A folder and pods' namespaces, which are removed when it is dropped.
 pub(crate) struct Scratch {
@@ -173,6 +178,7 @@ impl Drop for Scratch {
                 .stderr(Stdio::null())
                 .status();
         }
+        let _gone = rustix::mount::unmount(self.folder.join(PROBES), UnmountFlags::DETACH);
         let _gone = std::fs::remove_dir_all(&self.folder);
     }
 }

@@ -98,12 +98,14 @@ impl Rig {
         let machine = Machine {
             sources,
             kernel: self.kernel.clone(),
+            probes: None,
             host_name: "node-1".to_owned(),
             kernel_release: "6.1".to_owned(),
         };
         let options = Run {
             state_dir: "/state".into(),
             cni_socket: self.home.path().join("cni.sock"),
+            probe_netns: "/run/netns/probes".into(),
             join_token_file,
             name: None,
             address: vec![[10, 0, 0, 11].into()],
@@ -358,12 +360,13 @@ async fn a_whole_agent_runs_without_a_kernel_or_a_disk_of_its_own() {
         ended = agent.run(pending()) => panic!("it lives on: {ended:?}"),
         done = timeout(PATIENCE, playing) => done.unwrap(),
     };
-    // The kernel in memory has no switches, and says so; the block's own route is there.
+    // The kernel in memory has no switches, and says so; the routes of the block and of the end of probes are
+    // there.
     assert_eq!(exceptions.len(), 1);
     assert_eq!(exceptions[0].kind, "node");
     let seen = rig.kernel.state.lock().seen.clone();
     let routes: Vec<String> = seen.routes.keys().map(|key| key.prefix.to_string()).collect();
-    assert_eq!(routes, ["10.1.0.0/26"]);
+    assert_eq!(routes, ["10.1.0.0/26", "10.1.0.63/32"]);
     // What it has heard is on its disk, and its state directory is its own while it is there.
     let file = DesiredFile::new(rig.disk(), Path::new("/state"));
     assert_eq!(file.load().unwrap().unwrap().revision(), 5);

@@ -7,6 +7,7 @@
 
 mod arriving;
 pub mod disk;
+pub mod neighbours;
 #[cfg(test)]
 mod tests;
 

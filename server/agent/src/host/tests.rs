@@ -33,6 +33,7 @@ fn an_empty_host_gets_everything_and_then_nothing() {
         link: link_name(7),
         addresses: vec![ip("10.1.0.5"), ip("fd01::5")],
         settled: true,
+        probes: None,
     }];
     let first = round(&kernel, &desired(), &pods);
     assert_eq!(first.exceptions, []);
@@ -140,7 +141,7 @@ fn kept() -> (Arc<FakeKernel>, Host) {
     let first = host.converge(&desired()).unwrap();
     assert_eq!(
         (first.writes, first.exceptions, first.losses),
-        (6, vec![], BTreeMap::new())
+        (7, vec![], BTreeMap::new())
     );
     (kernel, host)
 }

@@ -10,7 +10,7 @@ use portolan_plan::{Foreign, Link, News, Observed, RouteKey, Sysctl, Target, pod
 use portolan_shared::addr::Cidr;
 use tokio::sync::mpsc;
 
-use super::{AttachError, Attachment, Kernel, KernelError, NamespaceError, RouteChange, Told, Watch, Wiring};
+use super::{AttachError, Attachment, Kernel, KernelError, NamespaceError, ProbeEnd, RouteChange, Told, Watch, Wiring};
 
 /// What the fake kernel holds: what is observed, and strangers' routes beside it.
 #[derive(Debug, Default, Clone)]
@@ -33,6 +33,9 @@ pub struct State {
     /// What others have.
     pub foreign: Foreign,
 }
+
+/// The number of the link of an end of probes.
+const PROBES: u32 = 9_000;
 
 /// A fake kernel.
 #[derive(Default)]
@@ -142,6 +145,21 @@ impl Kernel for FakeKernel {
             let link = state.seen.links.get_mut(name).ok_or(libc::ENODEV)?;
             link.up = true;
             link.gateway |= gateway;
+            Ok(())
+        })
+    }
+
+    fn put_probe_end(&self, end: &ProbeEnd<'_>) -> Result<(), KernelError> {
+        self.call(end.link, |state| {
+            let link = Link {
+                index: PROBES,
+                mtu: end.how.mtu,
+                pod: false,
+                up: true,
+                gateway: end.addresses.iter().any(IpAddr::is_ipv6),
+            };
+            state.seen.links.insert(end.link.to_owned(), link);
+            state.seen.routes.extend(pod(end.link, end.addresses, &end.node).routes);
             Ok(())
         })
     }

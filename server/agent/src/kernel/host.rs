@@ -5,12 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use netlink_packet_route::address::AddressScope;
 use portolan_plan::{
     Foreign, Link, Observed, POD_GATEWAY_V4, POD_GATEWAY_V6, ROUTE_PROTOCOL, Route, RouteKey, Sysctl, Target,
-    is_pod_link,
+    is_pod_link, is_probe_link,
 };
 use portolan_shared::addr::{Cidr, Family};
 use portolan_sources::Stopwatch;
@@ -24,7 +25,7 @@ use super::reaper::Reaper;
 use super::socket::Request;
 use super::sockets::Sockets;
 use super::watch::{NetlinkWatch, Watch};
-use super::{Kernel, KernelError, PodNamespace, RouteChange, messages};
+use super::{AttachError, Kernel, KernelError, PodNamespace, ProbeEnd, RouteChange, messages};
 
 /// The kernel's number of `lo` in every namespace.
 const LOOPBACK: u32 = 1;
@@ -34,11 +35,17 @@ const SCOPE_LINK: u8 = 253;
 const UNICAST: u8 = 1;
 /// `RTN_UNREACHABLE`.
 const UNREACHABLE: u8 = 7;
+
+/// Where the namespace of a host's end of probes is, unless another path is given.
+pub const PROBE_NAMESPACE: &str = "/run/netns/portolan-probes";
+
 /// The kernel of one host, by netlink and `/proc/sys`.
 pub struct Netlink {
     pub(super) sockets: Arc<Sockets>,
     pub(super) reaper: Reaper,
     pub(super) filter: Filter,
+    /// Where the namespace of the end of probes is.
+    pub(super) probes: PathBuf,
 }
 
 impl Netlink {
@@ -62,6 +69,16 @@ impl Netlink {
             reaper: Reaper::new(Arc::clone(&sockets), stopwatch),
             sockets,
             filter: Filter::default(),
+            probes: PathBuf::from(PROBE_NAMESPACE),
+        }
+    }
+
+    /// The same kernel, with the namespace of the end of probes at another path than [`PROBE_NAMESPACE`].
+    #[must_use]
+    pub fn with_probes_at(self, namespace: &Path) -> Self {
+        Self {
+            probes: namespace.to_owned(),
+            ..self
         }
     }
 
@@ -293,14 +310,28 @@ impl Kernel for Netlink {
         Ok(Box::new(NetlinkWatch::open(&self.sockets)?))
     }
 
-    fn drop_link(&self, name: &str) -> Result<(), KernelError> {
-        match self.find_link(name)? {
-            None => Ok(()),
-            Some(link) => match self.reaper.remove(link.index, name) {
-                Err(error) if error.is_absent() => Ok(()),
-                result => result,
+    fn put_probe_end(&self, end: &ProbeEnd<'_>) -> Result<(), KernelError> {
+        let put = self.make_probe_end(end);
+        put.map_err(|error| match error {
+            AttachError::Kernel(error) => error,
+            error => KernelError::Talk {
+                what: format!("the namespace of probes {}", self.probes.display()),
+                source: io::Error::other(error),
             },
+        })
+    }
+
+    fn drop_link(&self, name: &str) -> Result<(), KernelError> {
+        if let Some(link) = self.find_link(name)? {
+            match self.reaper.remove(link.index, name) {
+                Err(error) if !error.is_absent() => return Err(error),
+                _ => {}
+            }
         }
+        if is_probe_link(name) {
+            self.remove_probe_namespace(name)?;
+        }
+        Ok(())
     }
 }
 

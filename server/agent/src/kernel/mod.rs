@@ -16,6 +16,7 @@ mod host;
 mod messages;
 mod netns;
 mod own;
+mod probes;
 mod reaper;
 mod socket;
 mod sockets;
@@ -23,13 +24,16 @@ mod watch;
 mod wiring;
 
 pub use error::KernelError;
-pub use host::Netlink;
+pub use host::{Netlink, PROBE_NAMESPACE};
 pub use netns::{NamespaceError, PodNamespace};
+pub use probes::NamespaceProbes;
 pub use socket::{Reply, Socket};
 pub use watch::{Told, Watch};
 pub use wiring::{AttachError, Attachment, Sandbox, Wiring};
 
-use portolan_plan::{Foreign, Observed, Route, RouteKey, Sysctl};
+use std::net::IpAddr;
+
+use portolan_plan::{Foreign, NodeAddresses, Observed, ProbeLink, Route, RouteKey, Sysctl};
 use portolan_shared::addr::Cidr;
 
 /// One change of the routing table.
@@ -51,6 +55,19 @@ pub enum RouteChange {
         /// What was seen in it.
         route: Route,
     },
+}
+
+/// A node's end of probes, as it is to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProbeEnd<'a> {
+    /// The host's end of its link.
+    pub link: &'a str,
+    /// Its addresses.
+    pub addresses: &'a [IpAddr],
+    /// How the link is made.
+    pub how: ProbeLink,
+    /// The node's addresses, the source of what the host sends there.
+    pub node: NodeAddresses,
 }
 
 /// What a plan is read from and applied to.
@@ -76,7 +93,10 @@ pub trait Kernel: Send + Sync {
     /// Sets the host's end of a pod's link up; with `gateway`, puts the pods' IPv6 gateway on it.
     fn mend_link(&self, name: &str, gateway: bool) -> Result<(), KernelError>;
 
-    /// Removes a link by name. A link that is not there is no error.
+    /// Makes the node's end of probes anew, in a namespace of its own that outlives this process.
+    fn put_probe_end(&self, end: &ProbeEnd<'_>) -> Result<(), KernelError>;
+
+    /// Removes a link by name; that of an end of probes with its namespace. A link that is not there is no error.
     fn drop_link(&self, name: &str) -> Result<(), KernelError>;
 }
 

@@ -345,7 +345,7 @@ fn all(socket: &mut Socket, requests: &[Request]) -> Result<(), KernelError> {
         .try_for_each(|result| result.map(drop))
 }
 
-fn find(socket: &mut Socket, name: &str) -> Result<Option<RawLink>, KernelError> {
+pub(super) fn find(socket: &mut Socket, name: &str) -> Result<Option<RawLink>, KernelError> {
     match socket.one(messages::get_link(name)) {
         Ok(replies) => Ok(replies.iter().find_map(|reply| decode::link(&reply.payload))),
         Err(error) if error.is_absent() => Ok(None),

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use portolan_plan::OwnBlock;
+use portolan_plan::{OwnBlock, PodRoute, ProbeLink, probe_link_name};
 use portolan_shared::addr::Family;
 use portolan_shared::ids::BlockId;
 use tokio::sync::watch;
 
+use super::record::pod_mac;
 use super::{PodNetwork, Pods, Usage};
 
 impl Pods {
@@ -72,6 +73,25 @@ impl Pods {
         state.give_back(&empty)?;
         state.declined.extend(empty);
         Ok(())
+    }
+
+    /// The node's end of probes: wired as a pod is, with an address of the node's first block. `None` while there is no
+    /// such block, and once the node was removed.
+    pub(crate) fn probe_end(&self) -> Option<PodRoute> {
+        let state = self.state.lock();
+        let network = state.network.as_ref().filter(|_| !state.closed)?;
+        let addresses = vec![state.ledger.pool.reserved()?];
+        let how = ProbeLink {
+            mac: pod_mac(&addresses),
+            mtu: network.mtu,
+        };
+        Some(PodRoute {
+            id: None,
+            link: probe_link_name(&addresses, how.mtu),
+            addresses,
+            settled: true,
+            probes: Some(how),
+        })
     }
 
     /// Changes when pods are given something else, such as another block.

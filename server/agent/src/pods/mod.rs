@@ -223,22 +223,25 @@ impl Pods {
         self.state.lock().settled().iter().map(|a| a.id).collect()
     }
 
-    /// The routes that pods need. `settled` was read before the kernel was observed.
+    /// The routes that pods need, and the node's end of probes. `settled` was read before the kernel was observed.
     pub(crate) fn routes(&self, settled: &BTreeSet<PortId>) -> Vec<PodRoute> {
+        let probe_end = self.probe_end();
         let state = self.state.lock();
         let route = |a: &Arc<Allocation>| PodRoute {
             id: Some(a.id),
             link: a.link.clone(),
             addresses: a.addresses.clone(),
             settled: settled.contains(&a.id),
+            probes: None,
         };
         let held = state.held.iter().map(|(link, addresses)| PodRoute {
             id: None,
             link: link.clone(),
             addresses: addresses.iter().copied().collect(),
             settled: true,
+            probes: None,
         });
-        state.ledger.alive().map(route).chain(held).collect()
+        state.ledger.alive().map(route).chain(held).chain(probe_end).collect()
     }
 
     /// Takes in the observed kernel. The first one counts: what it has of pods whose records are lost is held from then on,

@@ -3,11 +3,17 @@
 //! Addresses never given come first, block by block and in order; after them those given back, the longest free first.
 //! So an address rests as long as any other is free, and the only free address is given at once. Cost of a take or a
 //! free: logarithmic.
+//!
+//! One address of the first block is no pod's: the node's end of probes has it. It is the last one, where other nodes look
+//! for it first; a pod that has it already keeps it.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 use portolan_shared::addr::{Cidr, Family, from_bits, to_bits};
+
+/// A first block with fewer addresses than this leaves them all to pods.
+const SMALL: u64 = 12;
 
 /// A leased block and how far it has been walked.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +73,8 @@ pub(super) struct Pool {
     /// Given back, the longest free first.
     freed: VecDeque<IpAddr>,
     freed_set: BTreeSet<IpAddr>,
+    /// What the node's end of probes has.
+    reserved: Option<IpAddr>,
 }
 
 impl Pool {
@@ -88,6 +96,42 @@ impl Pool {
         self.freed
             .retain(|address| self.blocks.iter().any(|block| block.prefix.contains(*address)));
         self.freed_set = self.freed.iter().copied().collect();
+        self.reserve(ranges.first().map(Cidr::family));
+    }
+
+    /// Chooses what the node's end of probes has: as before, while that is of the first block and no pod's.
+    fn reserve(&mut self, family: Option<Family>) {
+        let first = self.blocks.iter().find(|block| Some(block.prefix.family()) == family);
+        let first = first.filter(|block| block.capacity() >= SMALL).copied();
+        let suits = |block: &Walked, address: IpAddr| {
+            block.prefix.contains(address)
+                && (block.first..=block.last).contains(&to_bits(address))
+                && !self.used.contains(&address)
+        };
+        let kept = self
+            .reserved
+            .filter(|address| first.is_some_and(|block| suits(&block, *address)));
+        let chosen = kept.or_else(|| {
+            let block = first?;
+            let last_first = (block.first..=block.last)
+                .rev()
+                .map(|bits| from_bits(block.prefix.family(), bits));
+            last_first.into_iter().find(|address| suits(&block, *address))
+        });
+        let before = std::mem::replace(&mut self.reserved, chosen);
+        // The walk has passed it by, perhaps.
+        let given_up =
+            before.filter(|before| Some(*before) != chosen && !self.used.contains(before) && self.allows(*before));
+        if let Some(address) = given_up
+            && self.freed_set.insert(address)
+        {
+            self.freed.push_back(address);
+        }
+    }
+
+    /// What the node's end of probes has: no pod is given it.
+    pub(super) fn reserved(&self) -> Option<IpAddr> {
+        self.reserved
     }
 
     /// Whether there is any block of `family`.
@@ -100,7 +144,8 @@ impl Pool {
         for block in self.blocks.iter_mut().filter(|block| block.prefix.family() == family) {
             while block.next <= block.last {
                 let address = from_bits(family, block.next);
-                if !self.used.contains(&address) && !self.freed_set.contains(&address) {
+                let taken = self.used.contains(&address) || self.reserved == Some(address);
+                if !taken && !self.freed_set.contains(&address) {
                     return Some(address);
                 }
                 block.next += 1;
@@ -110,12 +155,14 @@ impl Pool {
         given_back.copied().find(|address| self.allows(*address))
     }
 
-    /// Whether an address may be given: in a block, and no network or broadcast address.
+    /// Whether an address may be given: in a block, no network or broadcast address, and not that of probes.
     fn allows(&self, address: IpAddr) -> bool {
         let bits = to_bits(address);
-        self.blocks
-            .iter()
-            .any(|b| b.prefix.contains(address) && (b.first..=b.last).contains(&bits))
+        self.reserved != Some(address)
+            && self
+                .blocks
+                .iter()
+                .any(|b| b.prefix.contains(address) && (b.first..=b.last).contains(&bits))
     }
 
     /// Whether nobody has the address.
@@ -123,9 +170,10 @@ impl Pool {
         !self.used.contains(&address)
     }
 
-    /// Whether no address of a range is given.
+    /// Whether no address of a range is given, to a pod or for probes.
     pub(super) fn none_used_in(&self, range: &Cidr) -> bool {
-        self.used.range(range.first()..=range.last()).next().is_none()
+        let reserved = self.reserved.is_some_and(|address| range.contains(address));
+        !reserved && self.used.range(range.first()..=range.last()).next().is_none()
     }
 
     /// Counts an address as given. False if it was already.
@@ -133,7 +181,12 @@ impl Pool {
         if self.freed_set.remove(&address) {
             self.freed.retain(|other| *other != address);
         }
-        self.used.insert(address)
+        let new = self.used.insert(address);
+        if self.reserved == Some(address) {
+            // A pod that runs comes first.
+            self.reserve(Some(Family::of(address)));
+        }
+        new
     }
 
     /// Counts an address as given back.
@@ -162,6 +215,8 @@ impl Pool {
     pub(super) fn room(&self, family: Family) -> Room {
         let of_family = self.blocks.iter().filter(|block| block.prefix.family() == family);
         let capacity = of_family.fold(0u64, |sum, block| sum.saturating_add(block.capacity()));
+        let reserved = self.reserved.is_some_and(|address| Family::of(address) == family);
+        let capacity = capacity.saturating_sub(reserved.into());
         let used = self
             .used
             .iter()
@@ -220,13 +275,52 @@ mod tests {
         let mut pool = Pool::default();
         let range = cidr("10.1.0.0/25");
         pool.set_blocks(&[cidr("10.1.0.0/26"), cidr("10.1.0.64/26")], &[range]);
-        assert_eq!(pool.room(Family::V4), Room { capacity: 126, used: 0 });
+        // One of the first block is for probes.
+        assert_eq!(pool.room(Family::V4), Room { capacity: 125, used: 0 });
         let all: Vec<_> = std::iter::from_fn(|| take(&mut pool, Family::V4)).collect();
-        assert_eq!(all.len(), 126);
+        assert_eq!(all.len(), 125);
         assert!(all.iter().all(|a| range.hosts().contains(*a)));
         pool.set_blocks(&[cidr("fd01::/122")], &[cidr("fd01::/64")]);
         assert_eq!(text(take(&mut pool, Family::V6)), "fd01::1");
         assert_eq!(text(take(&mut pool, Family::V4)), "none");
+    }
+
+    #[test]
+    fn the_address_of_probes_is_the_last_of_the_first_block_and_a_pods_own_is_not_taken() {
+        let (blocks, range) = ([cidr("10.1.0.0/28"), cidr("10.1.0.64/28")], [cidr("10.1.0.0/16")]);
+        let mut pool = Pool::default();
+        pool.set_blocks(&blocks, &range);
+        assert_eq!(text(pool.reserved()), "10.1.0.15");
+        assert!(
+            !pool.none_used_in(&blocks[0]) && pool.none_used_in(&blocks[1]),
+            "its block is not given back"
+        );
+        let all: Vec<_> = std::iter::from_fn(|| take(&mut pool, Family::V4)).collect();
+        assert_eq!(all.len(), 15 - 1 + 16);
+        assert!(!all.contains(&pool.reserved().unwrap()));
+
+        // An agent of before has given it to a pod.
+        let mut older = Pool::default();
+        assert!(older.mark("10.1.0.15".parse().unwrap()));
+        older.set_blocks(&blocks, &range);
+        assert_eq!(text(older.reserved()), "10.1.0.14");
+        older.free("10.1.0.15".parse().unwrap());
+        older.set_blocks(&blocks, &range);
+        assert_eq!(text(older.reserved()), "10.1.0.14", "it stays while the agent runs");
+        let all: Vec<_> = std::iter::from_fn(|| take(&mut older, Family::V4)).collect();
+        assert_eq!(all.len(), 15 - 1 + 16);
+
+        // A pod without a record runs with it: it keeps it, and what probes had before is free again.
+        assert!(pool.is_free("10.1.0.15".parse().unwrap()));
+        let given = all[0];
+        pool.free(given);
+        assert!(pool.mark("10.1.0.15".parse().unwrap()));
+        assert_eq!(pool.reserved(), Some(given));
+        pool.free("10.1.0.15".parse().unwrap());
+        pool.set_blocks(&blocks[1..], &range);
+        assert_eq!(pool.reserved(), None, "no address of the first block is left");
+        pool.set_blocks(&[cidr("10.1.0.0/30")], &range);
+        assert_eq!(pool.reserved(), None, "a small block is the pods'");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 pub mod backoff;
 pub mod connect;
 pub mod parting;
+mod paths;
 mod reporter;
 mod session;
 mod shared;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use portolan_plan::probes::Report;
 use portolan_shared::ids::NodeId;
 use portolan_sources::Random;
 use portolan_wire::{CERTIFICATE_EXPIRED, MAX_FRAME, STREAM_PATH, error_chain};
@@ -52,6 +54,8 @@ pub struct SessionContext {
     pub desired: watch::Sender<Arc<State>>,
     /// What the kernel holds.
     pub standing: watch::Receiver<Standing>,
+    /// What the probes say; absent where none are sent.
+    pub paths: Option<watch::Receiver<Option<Report>>>,
     /// The pods.
     pub pods: Arc<Pods>,
     /// The kernel's release, reported for people who look at the node.

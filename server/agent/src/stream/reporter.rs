@@ -23,6 +23,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::SessionContext;
+use super::paths::Paths;
 use super::shared::{Claiming, FromControl, PendingReports, ReportError, SessionEnd, frame};
 use crate::converge::{Exception, Subject};
 use crate::identity::{CERTIFICATE_LIFE, Identity};
@@ -126,6 +127,8 @@ impl<'a> Reporter<'a> {
         let own = *newest.borrow();
         self.catch_up(known, own).await?;
         standing.mark_changed();
+        let takes_paths = self.received.takes_paths.load(Ordering::Relaxed);
+        let mut paths = Paths::new(self.context.paths.clone().filter(|_| takes_paths));
         let mut ticks = interval(LOOK_EVERY);
         loop {
             let mut frames = Vec::new();
@@ -143,6 +146,7 @@ impl<'a> Reporter<'a> {
                     })));
                 }
             }
+            frames.extend(paths.news());
             desired.borrow_and_update();
             let (stored_seq, newest_seq) = (*stored.borrow_and_update(), *newest.borrow_and_update());
             frames.extend(self.pods(stored_seq.unwrap_or(0), newest_seq).await?);
@@ -165,6 +169,7 @@ impl<'a> Reporter<'a> {
                 _ = newest.changed() => {}
                 _ = standing.changed() => standing.mark_changed(),
                 _ = desired.changed() => {}
+                () = paths.changed() => {}
                 _ = refused_blocks.changed() => refused_blocks.mark_changed(),
                 _ = blocks_wanted.changed() => {}
                 () = self.context.pods.starved().notified() => {}

@@ -155,6 +155,7 @@ impl<'a> Session<'a> {
                     );
                     self.received.claiming.send_replace(Claiming::Awaited);
                 }
+                self.received.takes_paths.store(told.takes_paths, Ordering::Relaxed);
                 self.received.report_part.store(told.pod_report_part, Ordering::Relaxed);
                 self.received.stored_pod_seq.send_replace(Some(told.pod_seq));
             }

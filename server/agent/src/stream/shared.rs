@@ -73,6 +73,8 @@ pub(super) struct FromControl {
     pub(super) blocks_wanted: watch::Sender<u32>,
     /// Counts acknowledged reports of pods.
     pub(super) acknowledged_reports: AtomicU64,
+    /// Whether it takes what probes say.
+    pub(super) takes_paths: AtomicBool,
     /// Most pods in a part of a full report; 0: it goes as one.
     pub(super) report_part: AtomicU32,
     /// Whether the state here is of another history, and what of it has to be claimed. Until that is answered nothing else
@@ -101,6 +103,7 @@ impl Default for FromControl {
             refused_blocks: watch::Sender::new(0),
             blocks_wanted: watch::Sender::new(0),
             acknowledged_reports: AtomicU64::new(0),
+            takes_paths: AtomicBool::new(false),
             report_part: AtomicU32::new(0),
             claiming: watch::Sender::default(),
         }

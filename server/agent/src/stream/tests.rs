@@ -84,6 +84,7 @@ impl Rigged {
             own: OWN,
             desired,
             standing,
+            paths: None,
             pods: Arc::clone(&pods),
             kernel_release: "6.1".to_owned(),
             sources,

@@ -49,15 +49,10 @@ fn change(host: &str, messages: &[(u16, Vec<u8>)]) {
     });
 }
 
-#[test]
-fn a_forward_chain_of_others_that_drops_is_said_of_the_node() {
-    if !privileged() {
-        return;
-    }
-    let cluster = Cluster::new(1, false);
-    let kept = cluster.keep(1);
-    let host = &cluster.node(1).namespace.0;
-    let table = attribute(1, b"filter\0");
+/// Another program drops all that is forwarded.
+pub(crate) fn drop_forwarded(host: &str) {
+    let table = attribute(1, b"wall\0");
+    // `NF_INET_FORWARD`, and `NF_DROP` as what is done in the end.
     let hook = [attribute(1, &2u32.to_be_bytes()), attribute(2, &0u32.to_be_bytes())].concat();
     let chain = [
         table.clone(),
@@ -66,15 +61,31 @@ fn a_forward_chain_of_others_that_drops_is_said_of_the_node() {
         attribute(5, &0u32.to_be_bytes()),
         attribute(7, b"filter\0"),
     ];
+    change(host, &[(NEW_TABLE, table), (NEW_CHAIN, chain.concat())]);
+}
+
+/// It does so no more.
+pub(crate) fn stop_dropping(host: &str) {
+    change(host, &[(DEL_TABLE, attribute(1, b"wall\0"))]);
+}
+
+#[test]
+fn a_forward_chain_of_others_that_drops_is_said_of_the_node() {
+    if !privileged() {
+        return;
+    }
+    let cluster = Cluster::new(1, false);
+    let kept = cluster.keep(1);
+    let host = &cluster.node(1).namespace.0;
     // As docker leaves it.
-    change(host, &[(NEW_TABLE, table.clone()), (NEW_CHAIN, chain.concat())]);
-    let standing = kept.until_said(Subject::Node(node_id(1)), "chain FORWARD of table ip filter drops");
+    drop_forwarded(host);
+    let standing = kept.until_said(Subject::Node(node_id(1)), "chain FORWARD of table ip wall drops");
     assert!(
         standing.exceptions[0]
             .reason
             .contains("accept 10.77.0.0/16, from and to"),
         "{standing:?}"
     );
-    change(host, &[(DEL_TABLE, table)]);
+    stop_dropping(host);
     kept.until_well();
 }

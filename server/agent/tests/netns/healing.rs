@@ -35,10 +35,10 @@ fn flushed_routes_come_back() {
     let (here, there) = (cluster.pod(1), cluster.pod(2));
     let (host, kept) = (&cluster.node(1).namespace.0, cluster.keep(1));
     let before = cluster.node(1).our_routes();
-    assert_eq!(before.len(), 6);
+    assert_eq!(before.len(), 7);
     ip(&format!("-n {host} -4 route flush proto 157"));
     let loss = kept.until_healed(LossKind::Routes, 1);
-    assert_eq!((loss.objects, loss.contested), (3, false), "{loss:?}");
+    assert_eq!((loss.objects, loss.contested), (4, false), "{loss:?}");
     ip(&format!("-n {host} -6 route flush proto 157"));
     assert_eq!(kept.until_healed(LossKind::Routes, 2).objects, 3);
     all_back(&cluster, &before);
@@ -188,13 +188,13 @@ fn without_the_nodes_address_the_node_says_so_and_its_pods_go_on() {
         "no longer has 192.168.77.1; it has 192.168.77.55.",
     );
     soon("pods of the node reach each other", || {
-        cluster.node(1).our_routes().len() == 3
+        cluster.node(1).our_routes().len() == 4
     });
     reach(&here, &neighbour);
     ip(&format!("-n {host} addr add {}/24 dev eth0", node_v4(1)));
     kept.until_well();
-    // The address and three routes.
-    assert_eq!(kept.until_healed(LossKind::NodeAddress, 1).objects, 4);
+    // The address and four routes: to the block, the pods, and the end of probes.
+    assert_eq!(kept.until_healed(LossKind::NodeAddress, 1).objects, 5);
     all_back(&cluster, &before);
     reach(&here, &there);
 }

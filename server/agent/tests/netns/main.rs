@@ -10,6 +10,7 @@ mod filter;
 mod healing;
 mod lost;
 mod plugin;
+mod probes;
 mod rounds;
 mod traffic;
 mod world;

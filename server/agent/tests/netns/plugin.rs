@@ -237,8 +237,8 @@ fn pods_that_start_together_get_addresses_of_their_own() {
     });
     assert_eq!(
         node.our_routes().len(),
-        2,
-        "only the blocks' own: {:?}",
+        3,
+        "only the blocks' own, and that to the end of probes: {:?}",
         node.our_routes()
     );
     assert_eq!(links(&node.namespace.0), ["lo", "eth0"]);

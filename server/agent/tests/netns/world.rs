@@ -17,7 +17,7 @@ use portolan_agent::host::Host;
 use portolan_agent::kernel::{Netlink, PodNamespace};
 use portolan_agent::machine::Sources;
 use portolan_agent::pods::Pods;
-use portolan_plan::{Desired, Loss, LossKind, NodeAddresses, OwnBlock, RemoteBlock};
+use portolan_plan::{Desired, Loss, LossKind, NodeAddresses, OwnBlock, RemoteBlock, is_probe_link};
 use portolan_shared::addr::Family;
 use portolan_shared::ids::{BlockId, NodeId};
 use portolan_sources::SystemStopwatch;
@@ -64,11 +64,12 @@ pub(crate) fn ip(line: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The names of a namespace's links, in the order of their numbers.
+/// The names of a namespace's links, in the order of their numbers; but that of a host's end of probes.
 pub(crate) fn links(namespace: &str) -> Vec<String> {
     let shown = ip(&format!("-n {namespace} -o link show"));
     let name = |line: &str| line.split([':', '@']).nth(1).unwrap().trim().to_owned();
-    shown.lines().map(name).collect()
+    let probes = |name: &String| is_probe_link(name);
+    shown.lines().map(name).filter(|name| !probes(name)).collect()
 }
 
 /// Runs `work` on a thread inside the named namespace.
@@ -139,6 +140,8 @@ pub(crate) struct Node {
     pub(crate) pods: Arc<Pods>,
     pub(crate) host: Arc<Host>,
     pub(crate) namespace: Namespace,
+    /// Its end of probes, which the agent makes.
+    pub(crate) probes: Namespace,
     folder: tempfile::TempDir,
     runtime: Option<tokio::runtime::Runtime>,
 }
@@ -224,7 +227,8 @@ impl Cluster {
         ip(&format!("-n {host} addr add {}/24 dev eth0", node_v4(number)));
         ip(&format!("-n {host} addr add {}/64 dev eth0 nodad", node_v6(number)));
         ip(&format!("-n {host} link set eth0 up"));
-        Node::start(number, namespace, tempfile::tempdir().unwrap())
+        let probes = Namespace(format!("{}-probes", namespace.0));
+        Node::start(number, namespace, probes, tempfile::tempdir().unwrap())
     }
 
     /// What the control plane would want of a host.
@@ -284,6 +288,7 @@ impl Cluster {
             cluster: Some(wire::Cluster {
                 id: vec![9; 16],
                 mtu: desired.mtu,
+                probe_key: vec![5; 32],
                 pod_ranges: desired.pod_ranges.iter().copied().map(prefix_message).collect(),
                 ..wire::Cluster::default()
             }),
@@ -304,7 +309,7 @@ impl Cluster {
         let rounds = Rounds::new(node.host.clone(), node_id(number), file, None, workers, clock);
         let standing = rounds.standing();
         let (desired, receiver) = watch::channel(Arc::new(state));
-        node.runtime.as_ref().unwrap().spawn(rounds.run(receiver));
+        node.runtime().spawn(rounds.run(receiver));
         let kept = Kept {
             standing,
             _desired: desired,
@@ -417,11 +422,10 @@ impl Sandbox {
 }
 
 impl Node {
-    fn start(number: u8, namespace: Namespace, folder: tempfile::TempDir) -> Self {
-        let kernel = Arc::new(Netlink::open_at(
-            PodNamespace::open(&path_of(&namespace.0)).unwrap(),
-            Arc::new(SystemStopwatch::default()),
-        ));
+    fn start(number: u8, namespace: Namespace, probes: Namespace, folder: tempfile::TempDir) -> Self {
+        let host = PodNamespace::open(&path_of(&namespace.0)).unwrap();
+        let kernel = Netlink::open_at(host, Arc::new(SystemStopwatch::default()));
+        let kernel = Arc::new(kernel.with_probes_at(&path_of(&probes.0)));
         let sources = Sources::system().unwrap();
         let log = folder.path().join("pods.log");
         let pods = Pods::open(
@@ -454,9 +458,15 @@ impl Node {
             pods,
             host,
             namespace,
+            probes,
             folder,
             runtime: Some(runtime),
         }
+    }
+
+    /// Where its agent's tasks run.
+    pub(crate) fn runtime(&self) -> &tokio::runtime::Runtime {
+        self.runtime.as_ref().unwrap()
     }
 
     /// The agent dies, as by kill -9, and another starts with what it finds on disk.
@@ -469,6 +479,7 @@ impl Node {
         let Self {
             number,
             namespace,
+            probes,
             folder,
             runtime,
             host,
@@ -484,7 +495,7 @@ impl Node {
         let mut log = std::fs::read(&path).unwrap();
         change(&mut log);
         std::fs::write(&path, log).unwrap();
-        Self::start(number, namespace, folder)
+        Self::start(number, namespace, probes, folder)
     }
 
     pub(crate) fn socket(&self) -> PathBuf {

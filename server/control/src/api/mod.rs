@@ -15,6 +15,7 @@ pub mod fields;
 pub mod metrics;
 pub mod once;
 pub mod outer;
+pub mod paths;
 pub mod reply;
 pub mod request_id;
 pub mod resources;

@@ -9,12 +9,14 @@ use std::sync::Arc;
 use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
 use portolan_core::model::{Block, Exception, Node, NodeStatus, Port, Revision, owner};
 use portolan_core::view::View;
-use portolan_shared::ids::{BlockId, ClusterId, NodeId, PortId};
+use portolan_shared::ids::{BlockId, ClusterId, NodeId};
 use portolan_shared::status::{
     Beside, Cause, Found, NoBlock, NoRoute, NodeFacts, PortFacts, PortStatus, Reason, derive, node,
 };
 use portolan_shared::time::Time;
 use portolan_shared::v1::NodeState as NodeWord;
+
+use super::paths::{NodePaths, Standings};
 
 /// Whom something that a node's kernel refused concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,19 +42,21 @@ pub struct NodeState {
     pub cluster_revision: Revision,
     /// A block of another node that its kernel has no route to.
     no_route: Option<NoRoute>,
+    paths: NodePaths,
     /// Whether it wants a block and gets none, or could not join for lack of one.
     pub no_block: bool,
 }
 
 impl NodeState {
-    /// From the view.
-    pub fn of(view: &View, node: &Arc<Node>) -> Self {
+    /// From the view; `standings` are those of its cluster.
+    pub fn of(view: &View, node: &Arc<Node>, standings: &Standings) -> Self {
         let mut state = Self {
             node: Arc::clone(node),
             status: view.node_status(node.id).cloned(),
             blocks: view.blocks_of_node(node.id).cloned().collect(),
             cluster_revision: view.cluster_revision(node.cluster),
             no_route: None,
+            paths: standings.node(view, node),
             no_block: lacks_block(view, node),
         };
         let mut no_routes = state.others_blocks().filter_map(|e| {
@@ -77,7 +81,11 @@ impl NodeState {
 
     /// Facts of the node itself: it should have everything its cluster's agents are sent.
     pub fn facts(&self) -> NodeFacts {
-        self.facts_for(self.cluster_revision, |e| self.concern(e) == Concern::Own)
+        let path = self.paths.cut_off.clone();
+        NodeFacts {
+            path,
+            ..self.facts_for(self.cluster_revision, |e| self.concern(e) == Concern::Own)
+        }
     }
 
     /// Its state, and why; `no_block` is its cluster's.
@@ -109,6 +117,8 @@ impl NodeState {
             no_route: self.no_route.clone(),
             no_block: None,
             copied: self.status.as_ref().and_then(|status| status.copied),
+            pair: self.paths.pair.clone(),
+            not_proven: self.paths.not_proven.clone(),
         }
     }
 
@@ -141,6 +151,7 @@ impl NodeState {
             applied_revision: status.map_or(0, |s| s.applied_revision),
             wanted_revision,
             exception: exception.map(|e| (e.reason.clone(), e.attempts)),
+            path: None,
         }
     }
 
@@ -156,13 +167,16 @@ impl NodeState {
         let block = self.block_of(port);
         let wanted = block.map_or(self.node.meta.revision, |block| block.meta.revision);
         let block: Option<BlockId> = block.map(|block| block.id);
-        let (node, port): (NodeId, PortId) = (self.node.id, port.id);
-        self.facts_for(wanted, |e| match &*e.kind {
-            "port" => e.id == *port.as_bytes(),
+        let node: NodeId = self.node.id;
+        let facts = self.facts_for(wanted, |e| match &*e.kind {
+            "port" => e.id == *port.id.as_bytes(),
             "block" => block.is_some_and(|block| e.id == *block.as_bytes()),
             "node" => e.id == *node.as_bytes(),
             _ => false,
-        })
+        });
+        // The probes say it of pods.
+        let path = self.paths.cut_off.clone().filter(|_| is_pods(port));
+        NodeFacts { path, ..facts }
     }
 }
 
@@ -248,7 +262,7 @@ impl NotReached {
                 .is_some_and(|status| status.online && status.exceptions.iter().any(|e| e.kind == "block"))
         };
         for node in view.nodes_of(cluster).filter(|node| reports(node.id)) {
-            let state = NodeState::of(view, node);
+            let state = NodeState::of(view, node, &Standings::default());
             for exception in state.others_blocks() {
                 let Some(block) = view.block(BlockId::from_bytes(exception.id)) else {
                     continue;
@@ -282,12 +296,15 @@ impl Nodes {
     /// Takes out of the view what the status of these ports depends on.
     pub fn of<'a>(view: &View, ports: impl IntoIterator<Item = &'a Arc<Port>>) -> Self {
         let (mut found, mut clusters) = (Self::default(), HashSet::new());
+        let mut standings: HashMap<ClusterId, Standings> = HashMap::new();
         for port in ports {
             let Some(id) = port.node else { continue };
             if let std::collections::hash_map::Entry::Vacant(place) = found.nodes.entry(id)
                 && let Some(node) = view.node(id)
             {
-                place.insert(NodeState::of(view, node));
+                let of_cluster = standings.entry(node.cluster);
+                let of_cluster = of_cluster.or_insert_with(|| Standings::of(view, node.cluster));
+                place.insert(NodeState::of(view, node, of_cluster));
             }
             // Only pods have addresses of blocks, and a node is of one cluster.
             if is_pods(port)

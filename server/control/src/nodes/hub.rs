@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use portolan_core::command::{Command, NodeReport, Request};
 use portolan_core::history::Point;
-use portolan_core::model::{Exception, Loss, Micros, NodeStatus, Revision, Tickets};
+use portolan_core::model::{Exception, Loss, Micros, NodeStatus, Paths, Revision, Tickets};
 use portolan_core::protocol::gate::Gate;
 use portolan_core::protocol::tickets::{self, Shown};
 use portolan_core::view::View;
@@ -132,6 +132,7 @@ impl Hub {
             online: None,
             applied: None,
             losses: None,
+            paths: None,
             agent_version: None,
             by: self.replica,
             beat: None,
@@ -258,10 +259,14 @@ impl Hub {
     /// A stream is over.
     pub(super) fn lost(&self, node: NodeId, place: &Place, last_contact: Micros) {
         let mut places = self.places.lock();
-        if places.get(&node).is_some_and(|held| held.number == place.number) {
+        let newest = places.get(&node).is_some_and(|held| held.number == place.number);
+        if newest {
             places.remove(&node);
         }
         drop(places);
+        if newest {
+            self.forget_paths(node);
+        }
         self.liveness
             .lock()
             .lost(node, place.number, last_contact, self.control.now());
@@ -282,6 +287,32 @@ impl Hub {
             self.reports.add(NodeReport {
                 applied: Some((revision, exceptions)),
                 losses: Some(losses),
+                ..self.report(node)
+            });
+        }
+    }
+
+    /// What a node's probes say. Written only when it is something else than before.
+    pub(super) fn paths(&self, node: NodeId, paths: Paths) {
+        let known = self.control.read(|view| {
+            view.node_status(node)
+                .is_some_and(|status| status.paths.as_ref() == Some(&paths))
+        });
+        if !known || self.reports.waits(node) {
+            self.reports.add(NodeReport {
+                paths: Some(Some(paths)),
+                ..self.report(node)
+            });
+        }
+    }
+
+    /// The stream of a node has ended: perhaps its agent has, and then it answers no probes. Others may not be taken to say
+    /// more of it than that.
+    fn forget_paths(&self, node: NodeId) {
+        let known = |view: &View| view.node_status(node).is_some_and(|status| status.paths.is_some());
+        if self.control.read(known) {
+            self.reports.add(NodeReport {
+                paths: Some(None),
                 ..self.report(node)
             });
         }

@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use portolan_core::command::{Command, PodAllocation, Request};
 use portolan_core::history::Point;
 use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
-use portolan_core::model::{Block, Exception, Loss, LossKind, NodeStatus, Pod, Tickets};
+use portolan_core::model::{Block, Exception, Loss, LossKind, NodeStatus, Paths, Pod, Tickets};
 use portolan_core::view::View;
 use portolan_shared::ids::{BlockId, NodeId, PortId};
 use portolan_shared::mac::MacAddress;
 use portolan_shared::refusal::{Class, Refusal};
+use portolan_shared::status::Fault;
 use portolan_wire::agent::{self, BlockRefused, PodAck, to_agent::Message as Out};
 use portolan_wire::field::{self, BadField};
 use tokio_tungstenite::tungstenite::Bytes;
@@ -26,6 +27,9 @@ const MOST_REASON: usize = 200;
 
 /// Most characters of what names a pod.
 const MOST_TEXT: usize = 500;
+
+/// Most failing paths kept of a node.
+const MOST_PATHS: usize = 16;
 
 /// Most pods that a full report may name: more than a node's blocks have addresses.
 const MOST_PODS: usize = 8192;
@@ -129,6 +133,25 @@ pub(super) fn losses(all: Vec<agent::Loss>) -> Vec<Loss> {
     losses.sort_by_key(|loss| loss.kind);
     losses.dedup_by_key(|loss| loss.kind);
     losses
+}
+
+/// What a node's probes say, as it is stored. Faults that only a newer agent knows are left out.
+pub(super) fn paths(paths: agent::Paths) -> Result<Paths, BadField> {
+    let read = |named: agent::PathFault| {
+        let node = NodeId::from_bytes(field::id("node_id", &named.node_id)?);
+        Ok(Fault::of_word(&named.fault).map(|fault| (node, fault)))
+    };
+    let named = paths.named.into_iter().take(MOST_PATHS).map(read);
+    let mut named: Vec<(NodeId, Fault)> = named.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+    named.sort_unstable();
+    named.dedup_by_key(|(node, _)| *node);
+    Ok(Paths {
+        peers: paths.peers,
+        proven: paths.proven.min(paths.peers),
+        failing: paths.failing.min(paths.peers),
+        named,
+        trouble: Some(shortened(&paths.trouble, MOST_REASON)).filter(|words| !words.is_empty()),
+    })
 }
 
 /// Parses a report of pods. Whether its addresses are the node's is decided by the writer.
@@ -342,6 +365,35 @@ mod tests {
             "node",
             "some of its own are not listed"
         );
+    }
+
+    #[test]
+    fn what_probes_say_is_ordered_and_bounded() {
+        let named = |n: u8, fault: &str| agent::PathFault {
+            node_id: vec![n; 16],
+            fault: fault.to_owned(),
+        };
+        let mut told = agent::Paths {
+            peers: 40,
+            proven: 50,
+            failing: 3,
+            named: vec![
+                named(9, "tcp"),
+                named(2, "pods"),
+                named(3, "of_a_newer_agent"),
+                named(9, "udp"),
+            ],
+            trouble: "x".repeat(600),
+        };
+        let read = paths(told.clone()).unwrap();
+        let id = |n: u8| NodeId::from_bytes([n; 16]);
+        assert_eq!(read.named, [(id(2), Fault::Pods), (id(9), Fault::Udp)]);
+        assert_eq!((read.peers, read.proven, read.failing), (40, 40, 3));
+        assert_eq!(read.trouble.map(|words| words.len()), Some(MOST_REASON));
+        told.named = (0..40).map(|n| named(n, "tcp")).collect();
+        assert_eq!(paths(told.clone()).unwrap().named.len(), MOST_PATHS);
+        told.named = vec![agent::PathFault::default()];
+        assert!(paths(told).is_err());
     }
 
     #[test]

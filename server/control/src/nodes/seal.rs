@@ -1,11 +1,13 @@
-//! Keyed hashes by which the control plane knows again what it has told: positions of its history, leases.
+//! Keyed hashes by which the control plane knows again what it has told: positions of its history, leases. One is told as
+//! it is: the key by which a cluster's nodes know each other in probes.
 //!
 //! The key is made of the CA's, so all replicas have the same, and a store that is put back has it still. Agents keep the
-//! hashes and show them; they cannot make them.
+//! hashes and show them; they cannot make them, nor the key of another cluster.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use portolan_core::history::Point;
 use portolan_core::protocol::leases::Lease;
+use portolan_shared::ids::ClusterId;
 use portolan_wire::field::address_bytes;
 use sha2::Sha256;
 
@@ -57,6 +59,14 @@ impl Seal {
     /// Whether a ticket was given.
     pub(super) fn gave(&self, machine: &[u8; 32], number: u64, proof: &[u8]) -> bool {
         self.ticket_of(machine, number).verify_slice(proof).is_ok()
+    }
+
+    /// What the nodes of a cluster know each other by in probes.
+    pub(super) fn probe_key(&self, cluster: ClusterId) -> Vec<u8> {
+        self.of(b"probes", &[cluster.as_bytes()])
+            .finalize()
+            .into_bytes()
+            .to_vec()
     }
 
     fn lease_of(&self, lease: &Lease) -> Hmac<Sha256> {

@@ -111,7 +111,11 @@ impl States {
                     && view.holds(cached.head)
                     && view.cluster(id).is_some()
             });
-            let parts = if stands.is_none() { Parts::read(view, id) } else { None };
+            let parts = if stands.is_none() {
+                Parts::read(&self.seal, view, id)
+            } else {
+                None
+            };
             (stands, parts, revision, view.point(view.head()))
         });
         if let Some(encoded) = stands {
@@ -181,7 +185,7 @@ impl States {
             let gone = change.op == Op::Delete;
             match &change.object {
                 Object::Cluster(_) | Object::Network(_) => {
-                    let cluster = self.control.read(|view| cluster_message(view, id));
+                    let cluster = self.control.read(|view| cluster_message(&self.seal, view, id));
                     message.put.extend(cluster.map(|cluster| cluster.item()));
                 }
                 Object::Node(node) if gone => message.drop.push(older::key(ItemKind::Node, *node.id.as_bytes())),
@@ -206,10 +210,10 @@ struct Parts {
 }
 
 impl Parts {
-    fn read(view: &View, id: ClusterId) -> Option<Self> {
+    fn read(seal: &Seal, view: &View, id: ClusterId) -> Option<Self> {
         let with_machine = |block: &Arc<Block>| (Arc::clone(block), machine(view, block));
         Some(Self {
-            cluster: cluster_message(view, id)?,
+            cluster: cluster_message(seal, view, id)?,
             nodes: view.nodes_of(id).cloned().collect(),
             blocks: view.blocks_of(id).map(with_machine).collect(),
         })
@@ -293,7 +297,7 @@ pub(super) fn frame(message: Out) -> Bytes {
     ToAgent { message: Some(message) }.encode_to_vec().into()
 }
 
-fn cluster_message(view: &View, id: ClusterId) -> Option<agent::Cluster> {
+fn cluster_message(seal: &Seal, view: &View, id: ClusterId) -> Option<agent::Cluster> {
     let cluster = view.cluster(id)?;
     let range = |subnet| view.subnet(subnet).map(|subnet| prefix_message(subnet.cidr));
     let path = match cluster.path {
@@ -309,6 +313,7 @@ fn cluster_message(view: &View, id: ClusterId) -> Option<agent::Cluster> {
         service_ranges: vec![prefix_message(cluster.service_range)],
         path: path.into(),
         mtu: view.network(cluster.network).map_or(0, |network| network.mtu),
+        probe_key: seal.probe_key(id),
     })
 }
 

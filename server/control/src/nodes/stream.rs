@@ -262,6 +262,7 @@ impl<'a> Stream<'a> {
             resumed,
             pod_seq,
             pod_report_part: POD_REPORT_PART,
+            takes_paths: true,
             history: history.into_iter().map(span).collect(),
             other_history: self.claiming.is_some(),
             ticket: (self.dialect == Dialect::Newest).then(|| agent::Ticket {
@@ -406,6 +407,11 @@ impl<'a> Stream<'a> {
                     .map_err(|error| malformed(&error.to_string()))?;
                 let losses = reports_in::losses(applied.losses);
                 self.hub.applied(self.node, revision, exceptions, losses);
+                Ok(())
+            }
+            In::Paths(paths) => {
+                let paths = reports_in::paths(paths).map_err(|error| malformed(&error.to_string()))?;
+                self.hub.paths(self.node, paths);
                 Ok(())
             }
             In::Pods(part) => {

@@ -385,6 +385,7 @@ pub(super) fn new_status(draft: &Draft<'_>, node: &Node) -> NodeStatus {
         tickets: Tickets::default(),
         copied: None,
         losses: Vec::new(),
+        paths: None,
     }
 }
 
@@ -419,6 +420,8 @@ pub(super) fn report(draft: &mut Draft<'_>, reports: &[NodeReport]) -> Vec<Objec
             let others = new.held_by.is_some() && report.by.is_some() && new.held_by != report.by;
             if (online || !others) && (online != new.online || old.is_none()) {
                 (new.online, new.since) = (online, since);
+                // An agent that comes back says anew what its probes say, if it sends any.
+                new.paths = None;
             }
             if online {
                 new.held_by = report.by;
@@ -438,6 +441,9 @@ pub(super) fn report(draft: &mut Draft<'_>, reports: &[NodeReport]) -> Vec<Objec
         }
         if let Some(losses) = &report.losses {
             new.losses.clone_from(losses);
+        }
+        if let Some(paths) = &report.paths {
+            new.paths.clone_from(paths);
         }
         if let Some(version) = &report.agent_version {
             new.agent_version.clone_from(version);

@@ -8,7 +8,7 @@ use portolan_shared::v1::{self, AuditKind, NodesFrom, PathKind};
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Born, Clusters, Column, Kind, Type, Value, address_bytes};
-use super::{Meta, Micros, Revision};
+use super::{Meta, Micros, Paths, Revision};
 use crate::audience::Audience;
 use crate::change::Op;
 use crate::event::Event;
@@ -217,6 +217,8 @@ pub struct NodeStatus {
     pub copied: Option<Micros>,
     /// What others took away from its kernel: at most one of a kind.
     pub losses: Vec<Loss>,
+    /// What its probes say; `None` while its agent has said nothing of them since it came.
+    pub paths: Option<Paths>,
 }
 
 indexes! {

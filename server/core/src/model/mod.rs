@@ -10,6 +10,7 @@ mod join_tokens;
 pub(crate) mod kind;
 mod networks;
 pub(crate) mod object;
+mod paths;
 mod ports;
 mod requests;
 mod words;
@@ -25,6 +26,7 @@ pub use join_tokens::JoinToken;
 pub use kind::{Born, Clusters, Column, Id, Kind, Type, Value, address_bytes};
 pub use networks::{Network, Purpose, Subnet};
 pub use object::Stored;
+pub use paths::Paths;
 pub use ports::{FixedIp, Pod, Port, customers_kind, hidden, owner, port_kind};
 pub use requests::{Decided, Person, RequestMessage, ShadowRequest, grant_among};
 

@@ -168,7 +168,10 @@ impl Hosts {
         kill_all_in(&host.namespace).map_err(at(host.namespace.name()))?;
         let switch = self.lab.switch();
         ip::undo(&switch, &topology::no_cables(host.number))?;
-        host.namespace.remove().map_err(at(host.namespace.name()))?;
+        let probes = self.lab.probes(host.number);
+        for namespace in [&probes, &host.namespace] {
+            namespace.remove().map_err(at(namespace.name()))?;
+        }
         match fs::remove_file(&host.socket) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(at(host.socket.display().to_string())(error));
@@ -195,6 +198,8 @@ impl Hosts {
             .arg(&host.disk)
             .arg("--cni-socket")
             .arg(&host.socket)
+            .arg("--probe-netns")
+            .arg(self.lab.probes(host.number).path())
             .args(["--name", &host.key.name, "--address", &host.address.to_string()])
             .arg("--join-token-file")
             .arg(token);

@@ -36,6 +36,7 @@ impl Kept {
             link: link_name(7),
             addresses: vec![ip("10.1.0.5"), ip("fd01::5")],
             settled: true,
+            probes: None,
         }];
         let mut host = host();
         host.links.insert(link_name(7), pod_link(9));

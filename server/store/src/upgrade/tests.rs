@@ -105,7 +105,7 @@ fn first() -> Vec<(ObjectKind, Value, &'static [&'static str])> {
                 "node": id, "cluster": cluster, "project": project, "revision": 3, "online": true, "since": 5,
                 "applied_revision": 3, "exceptions": [], "agent_version": "0.1.0", "pod_seq": 4, "held_by": null,
                 "beat": 0, "wants_block": null, "awaited": null, "tickets": {"given": 0, "open": false, "shown": 0},
-                "copied": null, "losses": [],
+                "copied": null, "losses": [], "paths": null,
             }),
             &[
                 "held_by",
@@ -115,6 +115,7 @@ fn first() -> Vec<(ObjectKind, Value, &'static [&'static str])> {
                 "tickets",
                 "copied",
                 "losses",
+                "paths",
             ],
         ),
         (
@@ -182,7 +183,11 @@ fn what_version_1_lacks_is_filled_in_and_what_it_has_stays() {
 /// What came with each later version: the version before, the kind's place in the list, and the fields.
 const LATER: &[(i64, usize, &[&str])] = &[
     (2, 8, &["found"]),
-    (2, 11, &["wants_block", "awaited", "tickets", "copied", "losses"]),
+    (
+        2,
+        11,
+        &["wants_block", "awaited", "tickets", "copied", "losses", "paths"],
+    ),
 ];
 
 #[test]

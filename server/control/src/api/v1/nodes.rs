@@ -17,6 +17,7 @@ use super::rows::NodeFacts;
 use crate::api::context::{Call, Segments};
 use crate::api::error::{Answer, Failure};
 use crate::api::fields::Body;
+use crate::api::paths::Standings;
 use crate::api::reply;
 use crate::api::status::no_block;
 
@@ -24,9 +25,10 @@ use crate::api::status::no_block;
 pub async fn list(call: Call, path: Segments) -> Answer {
     let (revision, facts, no_block) = call.control().read(|view| {
         let cluster = find::cluster(&call, view, &path)?;
+        let standings = Standings::of(view, cluster.id);
         let facts: Vec<_> = view
             .nodes_of(cluster.id)
-            .map(|node| NodeFacts::of(view, node))
+            .map(|node| NodeFacts::of(view, node, &standings))
             .collect();
         let no_block = no_block(view, view.nodes_of(cluster.id));
         Ok::<_, Failure>((view.head(), facts, no_block))
@@ -50,7 +52,7 @@ async fn issue(call: &Call, cluster: &Arc<Cluster>, node: Option<NodeId>) -> Ans
     let made = outcome.made::<model::JoinToken>().ok_or(Failure::Internal)?;
     let (facts, prefix, mtu) = call.control().read(|view| {
         let facts = node.and_then(|id| view.node(id)).map(|node| {
-            let facts = NodeFacts::of(view, node);
+            let facts = NodeFacts::of(view, node, &Standings::of(view, node.cluster));
             let no_block = no_block(view, [node]);
             (facts, no_block)
         });

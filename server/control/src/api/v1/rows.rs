@@ -20,6 +20,7 @@ use portolan_shared::v1::{
 
 pub use clusters::{ClusterFacts, NodeFacts};
 
+use crate::api::paths::Standings;
 use crate::api::status::{NodeState, Nodes, NotReached, no_block, reason};
 use crate::identity::rights::Rights;
 
@@ -106,7 +107,12 @@ impl NetworkFacts {
                 blocks.map(|block| used_of(view, block)).sum()
             }
         };
-        let of_node = |node: &Arc<Node>| (NodeState::of(view, node), view.port_count(PortScope::Node(node.id)));
+        let mut standings = Standings::default();
+        clusters().for_each(|cluster| standings.add(view, cluster.id));
+        let of_node = |node: &Arc<Node>| {
+            let state = NodeState::of(view, node, &standings);
+            (state, view.port_count(PortScope::Node(node.id)))
+        };
         Self {
             network: Arc::clone(network),
             subnets,
@@ -137,7 +143,10 @@ impl NetworkFacts {
                         None | Some(Cause::NotAttached) => {}
                         Some(cause) => {
                             count += 1;
-                            if matches!(cause, Cause::KernelRefused(..) | Cause::NotReached(_)) {
+                            if matches!(
+                                cause,
+                                Cause::KernelRefused(..) | Cause::NotReached(_) | Cause::PathFails(_)
+                            ) {
                                 error.get_or_insert(cause);
                             }
                         }
@@ -152,11 +161,17 @@ impl NetworkFacts {
                     let (word, cause) = node.word(None);
                     count += match (word, &cause) {
                         (NodeWord::Expected | NodeWord::Found | NodeWord::Silent | NodeWord::Error, _) => *ports,
+                        // Its own port is not a pod's.
+                        (NodeWord::NoPath, _) => ports.saturating_sub(1),
                         (_, Some(Cause::PodsInTrouble(pods, _))) => *pods,
                         _ => 0,
                     };
-                    if let Some(cause @ (Cause::KernelRefused(..) | Cause::PodsInTrouble(..) | Cause::NoRoute(_))) =
-                        cause
+                    if let Some(
+                        cause @ (Cause::KernelRefused(..)
+                        | Cause::PodsInTrouble(..)
+                        | Cause::NoRoute(_)
+                        | Cause::PathFails(_)),
+                    ) = cause
                     {
                         error.get_or_insert(cause);
                     }

@@ -10,6 +10,7 @@ mod disputes;
 mod histories;
 mod join;
 mod moves;
+mod paths;
 mod reports;
 mod stream;
 mod tickets;

@@ -80,6 +80,7 @@ async fn a_node_that_somebody_calls_silent_while_it_is_connected_is_online_again
         tickets: None,
         copied: None,
         losses: None,
+        paths: None,
     };
     world.write(Command::ReportNodes(vec![said])).await;
     assert!(!world.status(agent.id).unwrap().online);
@@ -102,6 +103,7 @@ async fn a_replica_that_starts_leaves_the_others_nodes_alone_while_they_live() {
         tickets: None,
         copied: None,
         losses: None,
+        paths: None,
     };
     let online = |by| says(by, Some((true, 1)), Some(1));
     world.write(Command::ReportNodes(vec![online(FIRST)])).await;

@@ -8,9 +8,10 @@ use portolan_core::view::{PortScope, View};
 use portolan_shared::cluster::blocks;
 use portolan_shared::stages;
 use portolan_shared::status::{NoBlock, Reason};
-use portolan_shared::v1::{BlockRow, ClusterRow, ExternalIp, NodeRow, NodeState as NodeWord, Ref};
+use portolan_shared::v1::{BlockRow, ClusterRow, ExternalIp, NodeRow, NodeState as NodeWord, Probes, Ref};
 
 use super::{subnet_ref, used_of};
+use crate::api::paths::{Standings, probes};
 use crate::api::status::{NodeState, found, no_block, reason};
 
 /// What a cluster's row is made of.
@@ -27,6 +28,7 @@ pub struct ClusterFacts {
 impl ClusterFacts {
     /// From the view.
     pub fn of(view: &View, cluster: &Arc<Cluster>) -> Self {
+        let standings = Standings::of(view, cluster.id);
         Self {
             cluster: Arc::clone(cluster),
             network: view.network(cluster.network).cloned(),
@@ -37,7 +39,7 @@ impl ClusterFacts {
             no_block: no_block(view, view.nodes_of(cluster.id)),
             nodes: view
                 .nodes_of(cluster.id)
-                .map(|node| NodeState::of(view, node))
+                .map(|node| NodeState::of(view, node, &standings))
                 .collect(),
             pods: view.pod_count(PortScope::Cluster(cluster.id)),
             blocks: view.count_of::<Block>(cluster.id),
@@ -119,12 +121,13 @@ pub struct NodeFacts {
     state: NodeState,
     blocks: Vec<(Arc<Block>, u64)>,
     pods: u64,
+    probes: Option<Probes>,
 }
 
 impl NodeFacts {
-    /// From the view.
-    pub fn of(view: &View, node: &Arc<Node>) -> Self {
-        let state = NodeState::of(view, node);
+    /// From the view; `standings` are those of its cluster.
+    pub fn of(view: &View, node: &Arc<Node>, standings: &Standings) -> Self {
+        let state = NodeState::of(view, node, standings);
         let blocks = state
             .blocks
             .iter()
@@ -134,6 +137,7 @@ impl NodeFacts {
             state,
             blocks,
             pods: view.pod_count(PortScope::Node(node.id)),
+            probes: probes(view, node),
         }
     }
 
@@ -178,6 +182,7 @@ impl NodeFacts {
                 .map(|s| s.agent_version.clone())
                 .unwrap_or_default(),
             losses: self.losses(),
+            probes: self.probes.clone(),
             created_at: moment(node.meta.created_at),
         }
     }
