@@ -24,13 +24,14 @@ use std::path::{Path, PathBuf};
 /// program without the parts that come later.
 pub const GOAL: usize = 200_000;
 
-/// What a first visit may download today. It only ever comes down, until it is [`GOAL`].
-pub const BUDGET: usize = 261_000;
+/// What a first visit may download today. It only ever comes down, until it is [`GOAL`]; it went up once, by half a
+/// kilobyte of sentences that say what fails between nodes and what was taken away from one.
+pub const BUDGET: usize = 261_500;
 
 /// What all of it may weigh together in one language, compressed: parts are not where weight may hide. It grew once,
 /// by a third group of parts, each of which compresses by itself: 38 KB less at first for 22 KB more in all. It grows by what
 /// a new page weighs: some 2.4 KB for a list.
-pub const ALTOGETHER: usize = 527_500;
+pub const ALTOGETHER: usize = 528_500;
 
 /// How much care the build takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

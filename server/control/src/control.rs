@@ -274,7 +274,7 @@ impl Control {
     /// The time, where something is issued that ends by it.
     ///
     /// # Errors
-    /// While the clock is behind what was written: see [`crate::issuing`].
+    /// While the clock is behind what was written.
     pub fn time_to_issue(&self) -> Result<Micros, Refusal> {
         let (now, latest) = (self.now(), self.feed().latest());
         let elapsed = self.shared.stopwatch.elapsed();
