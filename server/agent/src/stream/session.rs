@@ -9,7 +9,7 @@ use futures_util::stream::SplitStream;
 use futures_util::{SinkExt as _, StreamExt as _};
 use parking_lot::Mutex;
 use portolan_sources::ByteStream;
-use portolan_wire::agent::{Hello, ToAgent, from_agent, to_agent::Message as In};
+use portolan_wire::agent::{Hello, Ticket, ToAgent, from_agent, to_agent::Message as In};
 use portolan_wire::{DEAD_SECONDS, PROTOCOL, error_chain};
 use prost::Message as _;
 use tokio::time::timeout;
@@ -128,6 +128,19 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Keeps the ticket that was given for this stream. If it does not follow the one that was shown, another stream had one
+    /// in between: what the control plane knows of the pods may be a copy's word.
+    fn ticket(&self, given: &Ticket) {
+        let identity = self.identity.lock();
+        let shown = identity.ticket().ok().flatten().map_or(0, |ticket| ticket.number);
+        if shown.checked_add(1) != Some(given.number) {
+            self.pending.set_full(true);
+        }
+        if let Err(error) = identity.keep_ticket(given) {
+            tracing::error!(error = %error_chain(&error), "cannot keep the ticket of this machine");
+        }
+    }
+
     fn take(&self, reading: &mut Reading, frame: Bytes) -> Result<(), SessionEnd> {
         let Ok(ToAgent { message: Some(message) }) = ToAgent::decode(frame) else {
             // An unknown message of a newer control plane: this version does not need it.
@@ -140,10 +153,8 @@ impl<'a> Session<'a> {
             In::Welcome(told) => {
                 // Kept before anything comes of this connection: else a copy of this machine could not be told from it. On a
                 // disk that takes nothing the one before stands in; to stay away would help nobody.
-                if let Some(ticket) = &told.ticket
-                    && let Err(error) = self.identity.lock().keep_ticket(ticket)
-                {
-                    tracing::error!(error = %error_chain(&error), "cannot keep the ticket of this machine");
+                if let Some(ticket) = &told.ticket {
+                    self.ticket(ticket);
                 }
                 reading.arriving = Arriving::new(&told)?;
                 let (resumed, head) = (told.resumed, told.head);

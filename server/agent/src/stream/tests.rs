@@ -10,8 +10,8 @@ use portolan_plan::{Desired, Signals};
 use portolan_sources::{Clock as _, Files, SystemClock, SystemFiles};
 use portolan_wire::PROTOCOL;
 use portolan_wire::agent::{
-    Block, Change, Cluster, FromAgent, Hello, PodAck, PodReport, Prefix, Progress, Refused, Renewed, Snapshot, ToAgent,
-    Welcome, from_agent::Message as In, to_agent::Message as Out,
+    Block, Change, Cluster, FromAgent, Hello, PodAck, PodReport, Prefix, Progress, Refused, Renewed, Snapshot, Ticket,
+    ToAgent, Welcome, from_agent::Message as In, to_agent::Message as Out,
 };
 use prost::Message as _;
 use tempfile::TempDir;
@@ -467,6 +467,30 @@ async fn the_first_report_is_of_everything_until_it_is_acknowledged() {
             other => panic!("nothing else is owed: {other:?}"),
         }
     }
+    drop(peer);
+
+    // A ticket that does not follow the one that was shown: another stream had one in between, perhaps a copy's.
+    let with = |number| Welcome {
+        ticket: Some(Ticket {
+            number,
+            proof: Vec::new(),
+        }),
+        ..welcome(true, 3)
+    };
+    let (mut peer, _) = rig.connection().await;
+    peer.send(Out::Welcome(with(1))).await;
+    assert!(matches!(peer.next().await, In::Applied(_)), "it goes on where it was");
+    drop(peer);
+    let (mut peer, _) = rig.connection().await;
+    peer.send(Out::Welcome(with(3))).await;
+    let report = loop {
+        match peer.next().await {
+            In::Pods(report) => break report,
+            In::Applied(_) => {}
+            other => panic!("a report is owed: {other:?}"),
+        }
+    };
+    assert!(report.full);
 }
 
 #[tokio::test]
