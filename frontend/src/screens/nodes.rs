@@ -29,7 +29,7 @@ pub(crate) const AUDITED: Audited = Audited {
 
 const COLUMNS: &[Column] = &[
     Column::new("status", Key::Status, Align::Start),
-    Column::new("name", Key::Name, Align::Name),
+    Column::new("name", Key::Name, Align::Start),
     Column::new("ip", Key::IpAddresses, Align::Tight),
     Column::new("blocks", Key::Blocks, Align::Tight),
     Column::new("pods", Key::Pods, Align::End),

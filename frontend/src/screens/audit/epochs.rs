@@ -21,7 +21,7 @@ pub(super) fn epochs() -> AnyView {
         let list = read.data.get()?;
         let line = |epoch: Told| {
             let said = reason_view("", epoch.reason, use_clock());
-            view! { <p class="notice">{icon(Icon::Warning)} {said}</p> }.into_any()
+            view! { <p class="notice notice--apart">{icon(Icon::Warning)} {said}</p> }.into_any()
         };
         let lines: Vec<AnyView> = list.items.into_iter().take(MOST).map(line).collect();
         Some(lines.into_any())
