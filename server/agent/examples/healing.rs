@@ -190,7 +190,8 @@ impl Bench<'_> {
 
     fn routes(&self) -> usize {
         let desired = self.state.desired(OWN);
-        desired.own_blocks.len()
+        // And one to this node's end of probes.
+        1 + desired.own_blocks.len()
             + desired.remote_blocks.len()
             + self.pods.list().map_or(0, |all| 2 * all.allocations.len())
     }
