@@ -106,7 +106,8 @@ pub enum Change {
         /// What was seen in it.
         route: Route,
     },
-    /// Remove a pod's link of ours that belongs to no pod, or one of probes that are not sent (its namespace goes with it).
+    /// Remove a pod's link of ours that belongs to no pod, or the link of an end of probes that is not wanted, which takes
+    /// the end's namespace with it.
     DropLink(String),
 }
 

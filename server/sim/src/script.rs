@@ -157,7 +157,7 @@ impl Script {
         for host in &world.hosts {
             world.network.set_reachable(host.address, true);
             heal_disk(host);
-            // Whoever turned it off has been found.
+            // The administrator has found the program that turned it off.
             host.kernel.state.lock().seen.sysctls.insert(Sysctl::ForwardV4, true);
         }
         sleep(Duration::from_secs(1)).await;

@@ -98,7 +98,7 @@ pub async fn run(context: &SessionContext, identity: Identity) -> (Identity, Lef
                 return (identity.into_inner(), Left::Expired);
             }
             SessionEnd::Refused(refused) => {
-                // Whoever reads the log reads it once; the console says for how long.
+                // The log says each refusal once, however often it comes.
                 if refused_by != refused.code {
                     tracing::error!(
                         code = refused.code,

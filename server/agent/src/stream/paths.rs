@@ -27,7 +27,7 @@ impl Paths {
 
     /// Waits for news.
     pub(super) async fn changed(&mut self) {
-        // Whoever sends probes lives as long as the agent.
+        // The prober holds the other end for as long as the agent runs.
         if let Some(report) = &mut self.0
             && report.changed().await.is_ok()
         {

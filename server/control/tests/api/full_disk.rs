@@ -51,7 +51,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Whoever still has a file open on it keeps it until then.
+        // The mount goes once no file on it is open any more.
         let _ = Command::new("umount").arg("-l").arg(self.path()).status();
     }
 }

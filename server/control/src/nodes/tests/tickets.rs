@@ -20,17 +20,23 @@ async fn comes(agent: &Agent, world: &World, ticket: &mut Option<Ticket>) -> Str
     stream
 }
 
+/// A machine whose disk is copied: its ticket, the copy's, and the copy's stream. Both go on, the copy second, which could be
+/// an answer that was lost.
+async fn copied(agent: &Agent, world: &World) -> (Option<Ticket>, Option<Ticket>, Stream) {
+    let mut ticket = None;
+    drop(comes(agent, world, &mut ticket).await);
+    let mut copy = ticket.clone();
+    drop(comes(agent, world, &mut ticket).await);
+    let stream = comes(agent, world, &mut copy).await;
+    (ticket, copy, stream)
+}
+
 #[tokio::test]
 async fn a_copy_of_a_machine_is_refused_and_its_node_is_leased_nothing() {
     let world = World::new().await;
     let cluster = world.cluster("shop").await;
     let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
-    let mut ticket = None;
-    drop(comes(&agent, &world, &mut ticket).await);
-    // Its disk is copied now. Both go on, the copy second: that could be an answer that was lost.
-    let mut copy = ticket.clone();
-    drop(comes(&agent, &world, &mut ticket).await);
-    let mut stream = comes(&agent, &world, &mut copy).await;
+    let (mut ticket, copy, mut stream) = copied(&agent, &world).await;
     let refused = agent
         .stream(&world, with(ticket.clone()))
         .await
@@ -96,11 +102,7 @@ async fn of_a_removed_node_that_was_copied_neither_machine_lets_go_for_the_other
     let world = World::new().await;
     let cluster = world.cluster("shop").await;
     let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
-    let mut ticket = None;
-    drop(comes(&agent, &world, &mut ticket).await);
-    let mut copy = ticket.clone();
-    drop(comes(&agent, &world, &mut ticket).await);
-    let mut stream = comes(&agent, &world, &mut copy).await;
+    let (ticket, _, mut stream) = copied(&agent, &world).await;
     agent.stream(&world, with(ticket)).await.refused().await.unwrap();
     let copied = || world.status(agent.id).and_then(|status| status.copied);
     eventually("it is written down", copied).await;
