@@ -5,11 +5,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use portolan_control::control::Control;
-use portolan_core::model::{Loss, LossKind, Node, NodeStatus, owner};
+use portolan_core::model::{Loss, LossKind, Node, NodeStatus, Paths, owner};
+use portolan_core::paths::{Standing, stand};
 use portolan_core::tables::PortScope;
 use portolan_plan::{Sysctl, Target};
 
 use crate::host::Host;
+use crate::paths::leads;
 use crate::runtime::{PodId, container, netns};
 use crate::world::World;
 
@@ -51,6 +53,9 @@ pub fn calm(world: &World) -> Result<(), String> {
     for server in world.servers.iter().flatten() {
         let nodes = nodes(world, &server.control)?;
         ports(world, &server.control, &nodes)?;
+        if world.paths.is_some() {
+            proven(world, &server.control)?;
+        }
     }
     if world.servers.iter().any(Option::is_none) {
         return Err("a control plane is down".to_owned());
@@ -142,12 +147,78 @@ fn ports(world: &World, control: &Control, nodes: &Nodes) -> Result<(), String> 
     })
 }
 
+/// What packets prove, as a control plane has it: every host that can probe has reached all others that can.
+fn proven(world: &World, control: &Control) -> Result<(), String> {
+    let said = said(world, control);
+    let can = |paths: &&Paths| paths.trouble.is_none();
+    for (name, paths) in said.iter().filter(|(_, paths)| can(paths)) {
+        if paths.failing > 0 || paths.proven != paths.peers {
+            return Err(format!("{name} has not proven its paths: {paths:?}"));
+        }
+    }
+    if said.values().filter(can).count() < 2 {
+        return Err(format!("nobody can probe: {said:?}"));
+    }
+    Ok(())
+}
+
+fn said(world: &World, control: &Control) -> BTreeMap<String, Paths> {
+    control.read(|view| {
+        let nodes = view.nodes_of(world.cluster);
+        let said = nodes.filter_map(|node| Some((node.name.clone(), view.node_status(node.id)?.paths.clone()?)));
+        said.collect()
+    })
+}
+
+/// Hosts whose probes say something, by number.
+pub fn probing(world: &World) -> Vec<usize> {
+    let Some(control) = world.control() else {
+        return Vec::new();
+    };
+    let said = said(world, control);
+    let probes = |host: &&Host| said.get(&host.name()).is_some_and(|paths| paths.trouble.is_none());
+    world.hosts.iter().filter(probes).map(|host| host.number).collect()
+}
+
+/// Whether every control plane says that nothing passes between two hosts, and nothing else: of them as a pair, or of both
+/// as cut off where there are no others to prove that they are not.
+///
+/// # Errors
+/// What is said.
+pub fn only_a_pair_is_said(world: &World, pair: [usize; 2]) -> Result<(), String> {
+    let names = pair.map(|host| world.hosts[host].name());
+    for server in world.servers.iter().flatten() {
+        let standings: BTreeMap<String, Standing> = server.control.read(|view| {
+            let statuses = view
+                .nodes_of(world.cluster)
+                .filter_map(|node| view.node_status(node.id));
+            let said = statuses.filter_map(|status| Some((status.node, status.paths.as_ref()?)));
+            let named = |(node, standing)| Some((view.node(node)?.name.clone(), standing));
+            stand(&said.collect()).into_iter().filter_map(named).collect()
+        });
+        let others = probing(world).len() > 2;
+        for (name, standing) in &standings {
+            let wanted = (names.contains(name), names.contains(name) && !others);
+            let said = (
+                standing.pair.is_some() || standing.cut_off.is_some(),
+                standing.cut_off.is_some(),
+            );
+            if said != wanted {
+                return Err(format!(
+                    "of {name} is said {standing:?} while {names:?} do not reach each other"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Every host's kernel leads to every pod.
 fn routes(world: &World) -> Result<(), String> {
     for (pod, addresses) in world.pods.live() {
         for host in &world.hosts {
             for address in &addresses {
-                let led = leads(host, *address);
+                let led = leads(&host.kernel.state.lock(), *address);
                 let well = match &led {
                     Some(Target::Via(via)) => *via == world.hosts[pod.0].address,
                     Some(Target::Link(_)) => pod.0 == host.number,
@@ -179,12 +250,4 @@ fn leased(world: &World, address: IpAddr) -> Vec<String> {
             .map(|(node, block)| format!("{} to {} {:?}", block.cidr, node.name, node.addresses))
             .collect()
     })
-}
-
-/// Where a host's kernel sends packets to an address.
-fn leads(host: &Host, address: IpAddr) -> Option<Target> {
-    let state = host.kernel.state.lock();
-    let routes = state.seen.routes.iter().filter(|(key, _)| key.prefix.contains(address));
-    let most = routes.max_by_key(|(key, _)| key.prefix.prefix())?;
-    Some(most.1.target.clone())
 }

@@ -1,7 +1,7 @@
 //! A host: its disk, its kernel, its agent and its pods.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use portolan_agent::identity::Identity;
 use portolan_agent::kernel::fake::{FakeKernel, State};
 use portolan_agent::machine::{Machine, Sources};
 use portolan_agent::options::Run;
+use portolan_agent::probes::net::ProbeNet;
 use portolan_plan::testing::host as bare_host;
 use portolan_shared::ids::NodeId;
 use portolan_sources::testing::{MemoryFiles, OnTheSpot};
@@ -20,6 +21,7 @@ use tracing::Instrument as _;
 
 use crate::dice::Dice;
 use crate::network::{HostNet, Network};
+use crate::paths::Paths;
 use crate::runtime::{PodId, Pods, Runtime, SOCKET};
 use crate::time::MachineClock;
 
@@ -40,6 +42,8 @@ pub struct Host {
     /// Its clock.
     pub clock: MachineClock,
     net: Arc<HostNet>,
+    paths: Option<Paths>,
+    probes: Option<Arc<dyn ProbeNet>>,
     network: Network,
     dice: Dice,
     pods: Pods,
@@ -49,9 +53,17 @@ pub struct Host {
 }
 
 impl Host {
-    /// A host that is up, without an agent.
-    pub fn new(number: usize, network: &Network, clock: MachineClock, dice: &Dice, pods: &Pods) -> Self {
-        let address = IpAddr::from([10, 0, 0, 11 + u8::try_from(number).unwrap_or(0)]);
+    /// A host that is up, without an agent; with `paths`, its agent will prove some.
+    pub fn new(
+        number: usize,
+        network: &Network,
+        paths: Option<&Paths>,
+        clock: MachineClock,
+        dice: &Dice,
+        pods: &Pods,
+    ) -> Self {
+        let address = address(number, false);
+        let kernel = Arc::new(FakeKernel::new(booted(address)));
         let files = MemoryFiles::default();
         // A disk in memory makes any folder.
         let _ = files.make_folder(Path::new(STATE));
@@ -59,9 +71,11 @@ impl Host {
             number,
             address,
             files,
-            kernel: Arc::new(FakeKernel::new(booted(address))),
             clock,
             net: Arc::new(HostNet::new(network.clone(), address)),
+            paths: paths.cloned(),
+            probes: paths.map(|paths| paths.add(address, &kernel)),
+            kernel,
             network: network.clone(),
             dice: dice.clone(),
             pods: pods.clone(),
@@ -119,7 +133,7 @@ impl Host {
         let machine = Machine {
             sources,
             kernel: self.kernel.clone(),
-            probes: None,
+            probes: self.probes.clone(),
             host_name: self.name(),
             kernel_release: "6.1".to_owned(),
         };
@@ -176,6 +190,17 @@ impl Host {
         self.files = disk;
     }
 
+    /// It is up again with another address: its second one, or its first again.
+    pub async fn change_address(&mut self, extra: usize) {
+        self.cut_power(extra).await;
+        self.address = address(self.number, self.address == address(self.number, false));
+        self.net = Arc::new(HostNet::new(self.network.clone(), self.address));
+        *self.kernel.state.lock() = booted(self.address);
+        if let Some(paths) = &self.paths {
+            paths.moved(self.number, self.address);
+        }
+    }
+
     /// Its administrator makes it forget which node it was.
     ///
     /// # Errors
@@ -212,6 +237,12 @@ impl Host {
             end.send_replace(true);
         }
     }
+}
+
+/// The first or second address of the host with this number in the node subnet.
+fn address(number: usize, second: bool) -> IpAddr {
+    let first = u32::from(Ipv4Addr::new(10, 0, u8::from(second) * 2, 11));
+    Ipv4Addr::from(first + u32::try_from(number).unwrap_or(0)).into()
 }
 
 /// A kernel right after a boot.

@@ -15,6 +15,7 @@ pub mod database;
 pub mod dice;
 pub mod host;
 pub mod network;
+pub mod paths;
 pub mod run;
 pub mod runtime;
 pub mod script;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::check;
+use crate::paths::Paths;
 use crate::script::Script;
 use crate::world::{Size, World};
 
@@ -17,10 +18,18 @@ pub const SMALL: Size = Size {
     servers: 2,
     hosts: 5,
     steps: 60,
+    node_range: "10.0.0.0/22",
+    pod_ranges: ["10.1.0.0/21", "10.1.0.0/22", "10.1.0.0/23"],
 };
 
 /// How long it may take until all is calm once nothing goes wrong any more.
 const CALM_AFTER: Duration = Duration::from_secs(15 * 60);
+
+/// How long it may take until a host has room for a pod, where others have blocks that they do not need.
+const POD_AFTER: Duration = Duration::from_secs(3 * 60);
+
+/// How long it may take until it is said of a path that nothing passes, or that all does again.
+const SAID_AFTER: Duration = Duration::from_secs(10);
 
 /// How often the administrator looks.
 const LOOK: Duration = Duration::from_secs(5);
@@ -30,6 +39,8 @@ pub const LARGE: Size = Size {
     servers: 3,
     hosts: 300,
     steps: 200,
+    node_range: "10.0.0.0/22",
+    pod_ranges: ["10.16.0.0/15", "10.16.0.0/16", "10.16.0.0/17"],
 };
 
 /// What a seed that held did.
@@ -115,26 +126,68 @@ pub fn elapsed() -> Duration {
 async fn played(seed: u64, size: Size, script: &mut Script) -> Result<Done, String> {
     let begun = Instant::now();
     BEGUN.set(Some(begun));
-    let ranges = ["10.1.0.0/21", "10.1.0.0/22", "10.1.0.0/23"];
-    let range = usize::try_from(seed % 3).unwrap_or(0);
-    let mut world = World::new(seed, size, ranges[range]).await?;
+    let mut world = World::new(seed, size).await?;
     script.play(&mut world, size.steps).await?;
     script.end(&mut world).await;
     let calm = Instant::now();
-    loop {
-        world.look_after().await;
-        sleep(LOOK).await;
-        check::at_once(&mut world).await?;
-        match check::calm(&world) {
-            Ok(()) => break,
-            Err(why) if calm.elapsed() > CALM_AFTER => return Err(format!("not calm after {CALM_AFTER:?}: {why}")),
-            Err(_) => {}
-        }
+    be_calm(&mut world).await?;
+    let calm_after = calm.elapsed();
+    everybody_gets_a_pod(&mut world).await?;
+    if let Some(paths) = world.paths.clone() {
+        lose_a_path(&mut world, &paths).await?;
     }
     Ok(Done {
         pods: world.pods.added(),
         head: world.cloud.database.head(),
         lasted: begun.elapsed(),
-        calm_after: calm.elapsed(),
+        calm_after,
     })
+}
+
+/// The administrator looks after all until all is calm.
+async fn be_calm(world: &mut World) -> Result<(), String> {
+    let begun = Instant::now();
+    loop {
+        world.look_after().await;
+        sleep(LOOK).await;
+        check::at_once(world).await?;
+        match check::calm(world) {
+            Ok(()) => return Ok(()),
+            Err(why) if begun.elapsed() > CALM_AFTER => return Err(format!("not calm after {CALM_AFTER:?}: {why}")),
+            Err(_) => {}
+        }
+    }
+}
+
+/// A pod is started on every host, as often as it takes.
+async fn everybody_gets_a_pod(world: &mut World) -> Result<(), String> {
+    let begun = Instant::now();
+    let running = |world: &World, host| world.pods.live().iter().filter(|(pod, _)| pod.0 == host).count();
+    let before: Vec<usize> = (0..world.hosts.len()).map(|host| running(world, host)).collect();
+    loop {
+        let without: Vec<usize> = (0..before.len())
+            .filter(|host| running(world, *host) == before[*host])
+            .collect();
+        if without.is_empty() {
+            return be_calm(world).await;
+        }
+        if begun.elapsed() > POD_AFTER {
+            return Err(format!("hosts {without:?} get no pod to run after {POD_AFTER:?}"));
+        }
+        without.iter().for_each(|host| world.hosts[*host].add_pod());
+        sleep(LOOK).await;
+    }
+}
+
+/// Nothing passes any more between two hosts: it is said, of nobody else, and no longer than it is so.
+async fn lose_a_path(world: &mut World, paths: &Paths) -> Result<(), String> {
+    let mut hosts = check::probing(world);
+    let one = hosts.swap_remove(world.dice.below(hosts.len()));
+    let other = *world.dice.pick(&hosts).ok_or("one host alone probes")?;
+    paths.set_cut(one, other, true);
+    sleep(SAID_AFTER).await;
+    check::only_a_pair_is_said(world, [one, other])?;
+    paths.set_cut(one, other, false);
+    sleep(SAID_AFTER).await;
+    check::calm(world)
 }

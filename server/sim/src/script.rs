@@ -51,9 +51,10 @@ enum Action {
     ForwardingOff,
     CopyDisk,
     Admit,
+    ChangeAddress,
 }
 
-const WEIGHTS: [(Action, usize); 19] = [
+const WEIGHTS: [(Action, usize); 20] = [
     (Action::AddPod, 24),
     (Action::AddPods, 4),
     (Action::EndPod, 16),
@@ -73,6 +74,7 @@ const WEIGHTS: [(Action, usize); 19] = [
     (Action::ForwardingOff, 1),
     (Action::CopyDisk, 1),
     (Action::Admit, 3),
+    (Action::ChangeAddress, 2),
 ];
 
 /// What goes on in a script.
@@ -217,6 +219,13 @@ impl Script {
                 world.hosts[host].cut_power(extra).await;
                 self.later(world, Return::Agent(host));
                 format!("of host {host}, {extra} bytes more arrived")
+            }
+            Action::ChangeAddress => {
+                let host = self.host(world)?;
+                let extra = world.dice.below(200);
+                world.hosts[host].change_address(extra).await;
+                self.later(world, Return::Agent(host));
+                format!("host {host} is at {} now", world.hosts[host].address)
             }
             Action::CutOff => {
                 let host = self.host(world)?;

@@ -15,6 +15,7 @@ use crate::database::Copy;
 use crate::dice::Dice;
 use crate::host::Host;
 use crate::network::Network;
+use crate::paths::Paths;
 use crate::runtime::Pods;
 use crate::server::{Cloud, Server};
 use crate::time::MachineClock;
@@ -31,6 +32,10 @@ pub struct Size {
     pub hosts: usize,
     /// Things that happen.
     pub steps: usize,
+    /// Addresses of nodes.
+    pub node_range: &'static str,
+    /// Addresses of pods: a seed has one of these.
+    pub pod_ranges: [&'static str; 3],
 }
 
 /// Everything there is.
@@ -45,6 +50,8 @@ pub struct World {
     pub hosts: Vec<Host>,
     /// The way between them.
     pub network: Network,
+    /// The paths that agents prove by packets, if they do.
+    pub paths: Option<Paths>,
     /// What runs on the hosts.
     pub pods: Pods,
     /// The cluster of all hosts.
@@ -56,11 +63,12 @@ pub struct World {
 }
 
 impl World {
-    /// A world with its control planes up, and hosts that have not joined.
+    /// A world with its control planes up, and hosts that have not joined. In one seed of ten agents prove paths by
+    /// packets, which costs more than all the rest.
     ///
     /// # Errors
     /// If it cannot be set up.
-    pub async fn new(seed: u64, size: Size, pod_range: &str) -> Result<Self, String> {
+    pub async fn new(seed: u64, size: Size) -> Result<Self, String> {
         let dice = Dice::new(seed);
         let begun = Instant::now();
         let network = Network::new(dice.clone());
@@ -70,7 +78,9 @@ impl World {
             servers.push(Some(Server::start(number, &cloud)?));
         }
         let pods = Pods::default();
-        let host = |number| Host::new(number, &network, MachineClock::right(begun), &dice, &pods);
+        let paths = seed.is_multiple_of(10).then(|| Paths::new(network.clone()));
+        let clock = || MachineClock::right(begun);
+        let host = |number| Host::new(number, &network, paths.as_ref(), clock(), &dice, &pods);
         let hosts = (0..size.hosts).map(host).collect();
         let mut world = Self {
             dice: dice.clone(),
@@ -78,12 +88,14 @@ impl World {
             servers,
             hosts,
             network,
+            paths,
             pods,
             cluster: ClusterId::from_bytes([0; 16]),
             copies: Vec::new(),
             copied: Vec::new(),
         };
-        let set_up = world.set_up(pod_range).await;
+        let range = usize::try_from(seed % 3).unwrap_or(0);
+        let set_up = world.set_up(size.node_range, size.pod_ranges[range]).await;
         world.cluster = set_up.ok_or("the cluster could not be made")?;
         Ok(world)
     }
@@ -119,7 +131,7 @@ impl World {
         Some(self.made::<Project>(project).await?.id)
     }
 
-    async fn set_up(&self, pod_range: &str) -> Option<ClusterId> {
+    async fn set_up(&self, node_range: &str, pod_range: &str) -> Option<ClusterId> {
         let provider = self.project("admin").await?;
         let network = NewNetwork {
             project: provider,
@@ -149,7 +161,7 @@ impl World {
         self.ask(Command::CreateSubnets(vec![subnet])).await?;
         let asked = CreateCluster {
             name: "shop".to_owned(),
-            node_range: Some("10.0.0.0/24".to_owned()),
+            node_range: Some(node_range.to_owned()),
             pod_range: Some(pod_range.to_owned()),
             service_range: Some("10.2.0.0/20".to_owned()),
             ..CreateCluster::default()
@@ -211,6 +223,7 @@ impl World {
         }
         self.decide_about_copies().await;
         self.decide_about_nodes().await;
+        self.say_where_hosts_are().await;
         for number in 0..self.hosts.len() {
             if let Err(error) = self.hosts[number].start() {
                 tracing::info!(number, error, "an agent does not start");
@@ -247,6 +260,19 @@ impl World {
                 tracing::info!(copy, error, "a copy does not forget what it was");
             }
             tracing::info!(copy, original, "a copy is one no more");
+        }
+    }
+
+    /// A node whose host has another address gets it.
+    async fn say_where_hosts_are(&self) {
+        for host in &self.hosts {
+            let known = |node: NodeId| self.control()?.read(|view| Some(view.node(node)?.addresses.clone()));
+            if let Some(node) = host.node()
+                && known(node).is_some_and(|addresses| !addresses.contains(&host.address))
+            {
+                let address = host.address;
+                self.ask(Command::RelocateNode { node, address }).await;
+            }
         }
     }
 

@@ -23,6 +23,8 @@ const SIZE: Size = Size {
     servers: 2,
     hosts: 5,
     steps: 0,
+    node_range: "10.0.0.0/22",
+    pod_ranges: ["10.1.0.0/21"; 3],
 };
 /// Seconds of a day.
 const DAY: i64 = 24 * 3600;
@@ -74,7 +76,7 @@ struct Year {
 
 impl Year {
     async fn begin(said: Said) -> Self {
-        let mut world = World::new(1, SIZE, "10.1.0.0/21").await.unwrap();
+        let mut world = World::new(1, SIZE).await.unwrap();
         for host in 0..SIZE.hosts {
             world.give_token(host, None).await;
             world.hosts[host].start().unwrap();

@@ -22,17 +22,23 @@ pub enum Packet {
     Tcp,
 }
 
-/// Whether a packet arrives, by the addresses it is from and to.
-pub type Passes = dyn Fn(IpAddr, IpAddr, Packet) -> bool + Send;
+/// At which host a packet arrives, by the host that sends it and the addresses it is from and to; `None`: nowhere.
+pub type Leads = dyn Fn(usize, IpAddr, IpAddr, Packet) -> Option<usize> + Send;
 
-/// A network: who has which socket, and what arrives. Clones are the same one.
+/// A network as one host of it has it: who has which socket, and what arrives where. Clones are the same host's.
 #[derive(Clone)]
-pub struct Wires(Arc<Mutex<Inner>>);
+pub struct Wires {
+    all: Arc<Mutex<Inner>>,
+    host: usize,
+}
+
+/// A socket's place: a host and an address there.
+type At = (usize, SocketAddr);
 
 struct Inner {
-    udp: HashMap<SocketAddr, mpsc::UnboundedSender<(Vec<u8>, SocketAddr)>>,
-    tcp: HashMap<SocketAddr, mpsc::UnboundedSender<Box<dyn ByteStream>>>,
-    passes: Box<Passes>,
+    udp: HashMap<At, mpsc::UnboundedSender<(Vec<u8>, SocketAddr)>>,
+    tcp: HashMap<At, mpsc::UnboundedSender<Box<dyn ByteStream>>>,
+    leads: Box<Leads>,
     /// Answers for all addresses that nobody has.
     everybody: Option<ProbeSeal>,
     next: u16,
@@ -42,31 +48,49 @@ struct Inner {
 
 impl Default for Wires {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Inner {
+        let inner = Inner {
             udp: HashMap::new(),
             tcp: HashMap::new(),
-            passes: Box::new(|_, _, _| true),
+            leads: Box::new(|_, _, _, _| Some(0)),
             everybody: None,
             next: 40_000,
             sent: 0,
-        })))
+        };
+        Self {
+            all: Arc::new(Mutex::new(inner)),
+            host: 0,
+        }
     }
 }
 
 impl Wires {
     /// Everybody who is asked answers, whether there is a node or not.
     pub fn everybody_answers(&self, seal: ProbeSeal) {
-        self.0.lock().everybody = Some(seal);
+        self.all.lock().everybody = Some(seal);
     }
 
-    /// From now on only this arrives.
+    /// From now on only this arrives; all sockets are host 0's.
     pub fn pass(&self, passes: impl Fn(IpAddr, IpAddr, Packet) -> bool + Send + 'static) {
-        self.0.lock().passes = Box::new(passes);
+        self.lead(move |_, from, to, packet| passes(from, to, packet).then_some(0));
+    }
+
+    /// From now on packets arrive where this says.
+    pub fn lead(&self, leads: impl Fn(usize, IpAddr, IpAddr, Packet) -> Option<usize> + Send + 'static) {
+        self.all.lock().leads = Box::new(leads);
+    }
+
+    /// The same network as another host has it.
+    #[must_use]
+    pub fn of_host(&self, host: usize) -> Self {
+        Self {
+            all: Arc::clone(&self.all),
+            host,
+        }
     }
 
     /// Packets sent since this was asked last.
     pub fn sent(&self) -> usize {
-        std::mem::take(&mut self.0.lock().sent)
+        std::mem::take(&mut self.all.lock().sent)
     }
 }
 
@@ -89,16 +113,17 @@ impl Datagrams for Socket {
 
     fn send<'a>(&'a self, datagram: &'a [u8], to: SocketAddr) -> Sent<'a> {
         Box::pin(async move {
-            let mut wires = self.wires.0.lock();
+            let host = self.wires.host;
+            let mut wires = self.wires.all.lock();
             wires.sent += 1;
-            if !(wires.passes)(self.at.ip(), to.ip(), Packet::Udp(datagram.len())) {
+            let Some(there) = (wires.leads)(host, self.at.ip(), to.ip(), Packet::Udp(datagram.len())) else {
                 return Ok(());
-            }
+            };
             // Who has no socket any more hears nothing.
-            if let Some(socket) = wires.udp.get(&to) {
+            if let Some(socket) = wires.udp.get(&(there, to)) {
                 let _ = socket.send((datagram.to_vec(), self.at));
             } else if let Some(answer) = wires.everybody.as_ref().and_then(|seal| answered(seal, datagram))
-                && let Some(own) = wires.udp.get(&self.at)
+                && let Some(own) = wires.udp.get(&(host, self.at))
             {
                 let _ = own.send((answer.to_vec(), to));
             }
@@ -146,14 +171,18 @@ impl ProbeNet for Wires {
 
     fn datagrams(&self, _: Side, mut at: SocketAddr) -> io::Result<Arc<dyn Datagrams>> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let mut wires = self.0.lock();
+        let mut wires = self.all.lock();
         if at.port() == 0 {
             wires.next = wires.next.checked_add(1).unwrap_or(40_000);
             at.set_port(wires.next);
-        } else if wires.udp.get(&at).is_some_and(|socket| !socket.is_closed()) {
+        } else if wires
+            .udp
+            .get(&(self.host, at))
+            .is_some_and(|socket| !socket.is_closed())
+        {
             return Err(io::ErrorKind::AddrInUse.into());
         }
-        wires.udp.insert(at, sender);
+        wires.udp.insert((self.host, at), sender);
         Ok(Arc::new(Socket {
             wires: self.clone(),
             at,
@@ -163,7 +192,7 @@ impl ProbeNet for Wires {
 
     fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn PeerListener>> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        self.0.lock().tcp.insert(at, sender);
+        self.all.lock().tcp.insert((self.host, at), sender);
         Ok(Box::new(Listening(at, tokio::sync::Mutex::new(receiver))))
     }
 
@@ -172,11 +201,15 @@ impl ProbeNet for Wires {
             let wires = self.clone();
             Box::pin(async move {
                 let near = {
-                    let mut wires = wires.0.lock();
+                    let host = wires.host;
+                    let mut wires = wires.all.lock();
                     wires.sent += 1;
-                    if (wires.passes)(from, to.ip(), Packet::Tcp) {
+                    let there = (wires.leads)(host, from, to.ip(), Packet::Tcp);
+                    // What answers a SYN has a way of its own.
+                    let both = there.filter(|there| (wires.leads)(*there, to.ip(), from, Packet::Tcp) == Some(host));
+                    if let Some(there) = both {
                         let (near, far) = duplex(1024);
-                        match (wires.tcp.get(&to), &wires.everybody) {
+                        match (wires.tcp.get(&(there, to)), &wires.everybody) {
                             (Some(listener), _) => listener.send(Box::new(far)).ok().map(|()| near),
                             (None, Some(seal)) => {
                                 tokio::spawn(answer_over_tcp(seal.clone(), far));
