@@ -40,7 +40,8 @@ pub struct Serve {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
 
-    /// Where everything is stored: sqlite:PATH or postgres://USER@HOST/NAME
+    /// Where everything is stored: sqlite:PATH or postgres://USER@HOST/NAME; of several hosts with commas
+    /// between, the one that takes writes
     #[arg(long, value_name = "URL", default_value = "sqlite:portolan.db")]
     pub database: String,
 

@@ -10,11 +10,13 @@ use common::postgres::Postgres;
 use common::{Kit, new_port, options, port, user};
 use portolan_control::control::Control;
 use portolan_control::feed::Next;
+use portolan_core::audience::Audience;
 use portolan_core::command::{Command, Delete, NetworkChange};
-use portolan_core::model::Object;
+use portolan_core::model::{Object, ObjectKind};
 use portolan_core::view::{PortScope, View};
+use portolan_shared::refusal::Refusal;
 use portolan_sources::SystemThreads;
-use portolan_store::PostgresStore;
+use portolan_store::{AuditAsked, PostgresStore};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_writers_never_give_an_address_twice_and_every_reader_is_complete() {
@@ -225,4 +227,87 @@ async fn a_replica_never_goes_on_from_another_history() {
     );
     let point = kit.control.read(|view| view.point(head));
     assert!(still.read(|view| view.holds(point)));
+}
+
+/// How many networks' entries the audit has.
+fn audited(control: &Control) -> Result<usize, Refusal> {
+    let asked = AuditAsked {
+        project: None,
+        audience: Audience::Provider,
+        object: None,
+        kind: Some(ObjectKind::Network),
+        op: None,
+        actor: None,
+        by_provider: None,
+        through: None,
+        before: None,
+        limit: 100,
+    };
+    Ok(tokio::task::block_in_place(|| control.audit(&asked))?.entries.len())
+}
+
+/// The stream is cut, so the standby lacks the newest; the primary ends, and the standby takes over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promoted_standby_is_gone_on_with() {
+    let Some(primary) = Postgres::start() else { return };
+    let standby = tokio::task::block_in_place(|| primary.standby());
+    let database = Postgres::urls(&[&standby, &primary], &primary.database());
+    let kit = Kit::open(options(&database)).await;
+    kit.network().await;
+    tokio::task::block_in_place(|| {
+        primary.is_followed_by(&standby);
+        standby.cut_off();
+    });
+    let lost = kit.network().await;
+    let lost_to = kit.control.read(View::head);
+    assert_eq!(audited(&kit.control), Ok(2));
+
+    tokio::task::block_in_place(|| {
+        primary.kill();
+        standby.promote();
+    });
+    common::eventually("the view is that of the standby", || {
+        kit.control.read(|view| view.network(lost).is_none())
+    })
+    .await;
+    assert_eq!(audited(&kit.control), Ok(1), "by the connection that broke meanwhile");
+    let point = kit.control.read(|view| view.point(lost_to));
+    for _ in 0..3 {
+        kit.network().await;
+    }
+    assert!(kit.control.read(View::head) >= lost_to);
+    let now = kit.control.read(|view| view.point(lost_to));
+    assert_ne!(point, now, "that revision is another history's");
+    assert_eq!(audited(&kit.control), Ok(4));
+}
+
+/// Whoever reconnects while a database is being put back finds an empty one.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_database_is_not_taken_for_the_store() {
+    let Some(postgres) = Postgres::start() else { return };
+    let database = postgres.database();
+    let kit = Kit::open(options(&database)).await;
+    let network = kit.network().await;
+    let dump = tokio::task::block_in_place(|| {
+        let dump = postgres.dump(&database);
+        postgres.take_away(&database);
+        dump
+    });
+    common::eventually("it is said that nothing can be written", || {
+        kit.control.why_not_ready().is_some()
+    })
+    .await;
+    tokio::task::block_in_place(|| postgres.make(&database));
+    common::eventually("why is said", || {
+        let why = kit.control.why_not_ready();
+        why.is_some_and(|why| why.to_string().contains("holds no store now"))
+    })
+    .await;
+    let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+    assert_eq!(postgres.sql(&database, tables), "0", "and none is made");
+
+    tokio::task::block_in_place(|| postgres.fill(&database, &dump));
+    common::eventually("it goes on", || kit.control.why_not_ready().is_none()).await;
+    kit.network().await;
+    assert!(kit.control.read(|view| view.network(network).is_some()));
 }

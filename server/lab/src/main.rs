@@ -73,6 +73,10 @@ struct Up {
     /// Where the database, the agents' states and the logs go.
     #[arg(long)]
     state_dir: PathBuf,
+    /// Where the control plane stores everything, such as postgres://USER@HOST/NAME; by default a file in the state
+    /// directory.
+    #[arg(long)]
+    database: Option<String>,
     /// How many hosts the demo's cluster is made with (at most 16); clusters made later bring theirs. With 0 there is a
     /// control plane alone, which needs no rights.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=i64::from(MAX_HOSTS_OF_CLUSTER)))]
@@ -229,6 +233,7 @@ fn up(up: Up) -> ExitCode {
     let options = Options {
         listen: up.listen,
         state_dir: up.state_dir,
+        database: up.database,
         hosts: up.hosts,
         pods: usize::from(up.pods),
         id: up.name.unwrap_or_else(|| LabId::from_number(std::process::id())),

@@ -18,9 +18,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
-use common::{IN_TIME, Lab, PROGRAM, all_reach_all, free_address, may_run};
+use common::{IN_TIME, Lab, all_reach_all, beside, free_address, may_run};
 use portolan_lab::api::Api;
-use portolan_lab::binaries;
 use portolan_lab::children::Running;
 use portolan_lab::netns::{self, Namespace};
 use portolan_lab::protocol::{Host, Report, Request};
@@ -309,14 +308,6 @@ fn control_alone(state: &TempDir) -> (Running, SocketAddr) {
         api.healthy()
     });
     (running, address)
-}
-
-/// Another program of Portolan's: where the lab finds them.
-fn beside(name: &str) -> PathBuf {
-    let folder = std::env::var_os(binaries::VARIABLE).map(PathBuf::from);
-    folder
-        .unwrap_or_else(|| Path::new(PROGRAM).with_file_name(""))
-        .join(name)
 }
 
 #[test]

@@ -18,6 +18,7 @@ use portolan_core::change::Commit;
 use portolan_core::history::{History, Incarnation};
 use portolan_core::model::{Object, ObjectKind, Revision};
 use portolan_sources::Threads;
+use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls};
@@ -42,6 +43,7 @@ const MIGRATE_ATTEMPTS: usize = 10;
 /// The store.
 pub struct PostgresStore {
     url: String,
+    /// The store's, once it is loaded; until then what identifies a new one.
     store_id: [u8; 16],
     threads: Arc<dyn Threads>,
     runtime: tokio::runtime::Runtime,
@@ -104,6 +106,8 @@ async fn connect(url: &str) -> Result<Client, StoreError> {
     let mut config: tokio_postgres::Config = url.parse().map_err(|e| StoreError::Failed(format!("{e}")))?;
     config.connect_timeout(CONNECT);
     config.tcp_user_timeout(SILENCE);
+    // Of several servers, the one that is no standby: after a failover it is another.
+    config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     if config.get_application_name().is_none() {
         config.application_name("portolan");
     }
@@ -223,6 +227,7 @@ impl Store for PostgresStore {
         };
         let loaded = parse::beside(&*self.threads, each, |parser| self.runtime.block_on(read(parser)))?;
         self.history.clone_from(&loaded.history);
+        self.store_id = loaded.store_id;
         Ok(loaded)
     }
 
@@ -362,11 +367,30 @@ impl Store for PostgresStore {
         } = self;
         self.session = runtime.block_on(async {
             let client = connect(url).await?;
+            is_store(&client, *store_id).await?;
             migrate(&client, *store_id).await?;
             prepare(client).await
         })?;
         Ok(())
     }
+}
+
+/// Whether the database holds the store that was loaded: whoever reconnects while a dump is being put back finds none yet,
+/// and must not make one.
+async fn is_store(client: &Client, store_id: [u8; 16]) -> Result<(), StoreError> {
+    let found = client.query_opt("SELECT store_id FROM head WHERE one = 1", &[]).await;
+    let found: Option<Vec<u8>> = match found {
+        Ok(row) => row.map(|row| row.get(0)),
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => None,
+        Err(error) => return Err(failed(error)),
+    };
+    if found.as_deref() == Some(&store_id) {
+        return Ok(());
+    }
+    let holds = found.map_or("no store", |_| "another store");
+    Err(StoreError::Failed(format!(
+        "the database holds {holds} now: put back the one that this process serves, or start it anew"
+    )))
 }
 
 /// The newest revision that the feed has no longer.

@@ -163,6 +163,11 @@ impl Api {
         self.json(Method::POST, path, Heads::of(token), Some(body))
     }
 
+    /// Posts, with a token, where nothing is to be said and nothing comes back.
+    pub fn act(&self, path: &str, token: &str) -> Result<(), ApiError> {
+        self.call(Method::POST, path, Heads::of(token), None::<&()>).map(drop)
+    }
+
     /// Deletes something with a token.
     pub fn delete(&self, path: &str, token: &str) -> Result<(), ApiError> {
         self.call(Method::DELETE, path, Heads::of(token), None::<&()>).map(drop)

@@ -48,6 +48,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where the database, the agents' states and the logs go.
     pub state_dir: PathBuf,
+    /// What the control plane stores everything in, if that is not a file in `state_dir`.
+    pub database: Option<String>,
     /// How many hosts the demo's cluster is to have when it is made. With none, nothing is made that needs any rights:
     /// there is a control plane, and that is all.
     pub hosts: u8,
@@ -215,8 +217,11 @@ impl Lab {
         command
             .arg("serve")
             .args(["--listen", &self.options.listen.to_string()]);
-        let database = self.options.state_dir.join("portolan.db");
-        command.arg("--database").arg(format!("sqlite:{}", database.display()));
+        let file = self.options.state_dir.join("portolan.db");
+        let database = self.options.database.clone();
+        command
+            .arg("--database")
+            .arg(database.unwrap_or_else(|| format!("sqlite:{}", file.display())));
         command.env("PORTOLAN_ADMIN_PASSWORD", crate::api::ADMIN_PASSWORD);
         if self.options.hosts > 0 {
             let endpoint = SocketAddr::from((topology::ENDPOINT, topology::ENDPOINT_PORT));
@@ -225,6 +230,9 @@ impl Lab {
                 .arg("--agent-listen")
                 .arg(format!("fd:{}", listener.as_raw_fd()));
             command.args(["--agent-advertise", &endpoint.to_string()]);
+            command
+                .arg("--ca-key")
+                .arg(self.options.state_dir.join("portolan.db.ca.key"));
             command.args(["--node-provider", "lab"]);
             inherit(&mut command, listener);
         }

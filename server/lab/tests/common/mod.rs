@@ -11,7 +11,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,7 +20,7 @@ use std::time::Duration;
 use portolan_lab::netns::Namespace;
 use portolan_lab::protocol::{self, Report, Request};
 use portolan_lab::wait::until;
-use portolan_lab::{echo, netns, rights};
+use portolan_lab::{binaries, echo, netns, rights};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -159,6 +159,14 @@ pub const IN_TIME: Duration = Duration::from_secs(60);
 pub fn ask_from(namespace: &str, to: SocketAddr) -> (IpAddr, String) {
     let asked = Namespace::named(namespace).within(|| echo::ask(to, IN_TIME)).unwrap();
     asked.unwrap_or_else(|error| panic!("from {namespace} to {to}: {error}"))
+}
+
+/// Another program of Portolan's: where the lab finds them.
+pub fn beside(name: &str) -> PathBuf {
+    let folder = std::env::var_os(binaries::VARIABLE).map(PathBuf::from);
+    folder
+        .unwrap_or_else(|| Path::new(PROGRAM).with_file_name(""))
+        .join(name)
 }
 
 /// In each cluster everything reaches every pod, and is seen with its own address.

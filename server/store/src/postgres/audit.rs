@@ -15,8 +15,18 @@ pub(super) struct PostgresAudit {
 }
 
 struct Reading {
-    runtime: tokio::runtime::Runtime,
+    /// There until it is dropped.
+    runtime: Option<tokio::runtime::Runtime>,
     client: Client,
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        // Whoever drops it may be in another runtime, where waiting for the end of this one panics.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl PostgresAudit {
@@ -34,16 +44,17 @@ impl PostgresAudit {
                 .build()
                 .map_err(|e| StoreError::Failed(e.to_string()))?;
             let client = runtime.block_on(connect(&self.url))?;
-            self.session = Some(Reading { runtime, client });
+            self.session = Some(Reading {
+                runtime: Some(runtime),
+                client,
+            });
         }
         self.session
             .as_mut()
             .ok_or_else(|| StoreError::Failed("the audit's connection is gone".to_owned()))
     }
-}
 
-impl Audit for PostgresAudit {
-    fn page(&mut self, asked: &Asked) -> Result<Page, StoreError> {
+    fn read(&mut self, asked: &Asked) -> Result<Page, StoreError> {
         let session = self.session()?;
         // One snapshot for the whole page.
         session.run("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
@@ -56,9 +67,30 @@ impl Audit for PostgresAudit {
     }
 }
 
+impl Audit for PostgresAudit {
+    fn page(&mut self, asked: &Asked) -> Result<Page, StoreError> {
+        let used_before = self.session.is_some();
+        match self.read(asked) {
+            // Nobody looks at the connection between two pages: it may have broken long ago.
+            Err(StoreError::Unknown(_)) if used_before => {
+                self.session = None;
+                self.read(asked)
+            }
+            read => read,
+        }
+    }
+}
+
 impl Reading {
     fn run(&mut self, sql: &str) -> Result<(), StoreError> {
-        self.runtime.block_on(self.client.batch_execute(sql)).map_err(failed)
+        self.wait(self.client.batch_execute(sql))
+    }
+
+    fn wait<T>(&self, asked: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, StoreError> {
+        match &self.runtime {
+            Some(runtime) => runtime.block_on(asked).map_err(failed),
+            None => Err(StoreError::Failed("the audit's connection is gone".to_owned())),
+        }
     }
 
     fn all(&mut self, sql: &str, params: &[Value]) -> Result<Vec<tokio_postgres::Row>, StoreError> {
@@ -70,7 +102,7 @@ impl Reading {
                 Value::Text(text) => text,
             })
             .collect();
-        self.runtime.block_on(self.client.query(sql, &params)).map_err(failed)
+        self.wait(self.client.query(sql, &params))
     }
 }
 

@@ -1,56 +1,32 @@
 //! A control plane that is put back to an older copy of its database, while agents and pods run on real kernels.
 
 #![expect(clippy::disallowed_methods, reason = "a test puts a file in another's place")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may")]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod demo;
+mod guest;
+#[path = "../../../control/tests/common/postgres.rs"]
+#[expect(dead_code, unreachable_pub, reason = "the store's tests use the rest of it")]
+mod postgres;
+mod routes;
+mod standby;
+#[path = "../neighbours/traffic.rs"]
+#[expect(dead_code, reason = "the tests beside neighbours use the rest of it")]
+mod traffic;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use common::{IN_TIME, Lab, ask_from, may_run};
-use portolan_lab::api::Api;
+use common::{Lab, ask_from, may_run};
+use demo::{Demo, becomes};
 use portolan_lab::protocol::{Report, Request};
-use portolan_lab::wait::until;
-use portolan_shared::v1::{List, NodeRow, NodeState};
-use serde_json::Value;
+use portolan_shared::v1::NodeState;
 
 /// More pods than a block has addresses for.
 const MANY: usize = 66;
-
-/// What the demo's user reads.
-struct Demo<'a> {
-    api: Api,
-    report: &'a Report,
-}
-
-impl Demo<'_> {
-    /// Reads as somebody who has just logged in: a session of before the restore is none.
-    fn read<T: serde::de::DeserializeOwned>(&self, path: &str) -> Option<T> {
-        let user = self.report.users.iter().find(|user| user.name == "demo")?;
-        let token = self.api.log_in(&user.name, &user.password, &user.project).ok()?;
-        self.api.read(path, &token).ok()
-    }
-
-    fn nodes(&self) -> Option<Vec<NodeRow>> {
-        let cluster = self.report.cluster.as_ref()?;
-        let (project, id) = (&cluster.project_id, &cluster.id);
-        let path = format!("/portolan/v1/projects/{project}/clusters/{id}/nodes");
-        Some(self.read::<List<NodeRow>>(&path)?.items)
-    }
-
-    /// The addresses of pods' ports.
-    fn pods(&self) -> Option<BTreeSet<String>> {
-        let list: Value = self.read("/v2.0/ports?device_owner=portolan:pod")?;
-        let address = |port: &Value| Some(port["fixed_ips"][0]["ip_address"].as_str()?.to_owned());
-        list["ports"].as_array()?.iter().map(address).collect()
-    }
-}
-
-fn becomes(what: &str, mut look: impl FnMut() -> bool) {
-    let seen = until(IN_TIME, || Ok::<_, ()>(look().then_some(())));
-    assert_eq!(seen, Ok(Some(())), "it never is so that {what}");
-}
 
 fn addresses(report: &Report) -> BTreeSet<String> {
     report.pods.iter().map(|pod| pod.address.to_string()).collect()
@@ -69,10 +45,7 @@ fn what_pods_got_after_the_copy_is_theirs_after_it_is_put_back() {
         return;
     }
     let lab = Lab::raise(&["--hosts", "2", "--pods", "2"]);
-    let demo = Demo {
-        api: Api::new(lab.report.url.strip_prefix("http://").unwrap().parse().unwrap()),
-        report: &lab.report,
-    };
+    let demo = Demo::of(&lab.report);
     let copy = lab.state.path().join("copy.db");
     control_again(&lab, |database| {
         // What is in the log beside it belongs to it.
@@ -96,7 +69,7 @@ fn what_pods_got_after_the_copy_is_theirs_after_it_is_put_back() {
     for n in 0..MANY {
         report = add(format!("more-{n}"));
     }
-    let blocks = |demo: &Demo<'_>| {
+    let blocks = |demo: &Demo| {
         let nodes = demo.nodes()?;
         Some(nodes.iter().find(|node| node.name == "node-2")?.blocks.len())
     };
