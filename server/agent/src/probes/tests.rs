@@ -11,7 +11,7 @@ use portolan_wire::item::Body as _;
 use tokio::task::JoinHandle;
 
 use super::net::Side;
-use super::testing::{Packet, Passes, Wires};
+use super::testing::{Packet, Wires};
 use super::*;
 use crate::pods::tests::Rig;
 
@@ -124,6 +124,9 @@ impl Probing {
         self.told.borrow().clone().unwrap_or_default().named
     }
 }
+
+/// Whether a packet arrives, by the addresses it is from and to.
+type Passes = dyn Fn(IpAddr, IpAddr, Packet) -> bool + Send;
 
 fn cluster(nodes: u16) -> (Wires, Vec<Probing>) {
     let (wires, state) = (Wires::default(), state(nodes));

@@ -100,7 +100,10 @@ fn command(draft: &mut Draft<'_>, request: &Request) -> Result<Vec<Object>, Refu
             seq,
             allocations,
             releases,
-        } => pods::report(draft, *node, *full, *seq, allocations, releases),
+        } => {
+            let in_order = request.ticket.is_some();
+            pods::report(draft, *node, *full, in_order, *seq, allocations, releases)
+        }
         Command::ReportNodes(reports) => Ok(nodes::report(draft, reports)),
         Command::AwaitNodes(awaited) => Ok(nodes::wait_for(draft, awaited)),
         Command::FileRequest(new) => requests::file(draft, request, new),

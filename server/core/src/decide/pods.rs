@@ -15,10 +15,13 @@ use crate::model::{Cluster, FixedIp, Key, Node, NodeStatus, Object, Port, Projec
 use crate::quotas::Counted;
 use crate::view::PortScope;
 
+/// What an agent reports. `in_order`: no report of another stream of the node counts any more, so that sequence numbers in
+/// the store which this one has not reached are of a copy of the machine.
 pub(super) fn report(
     draft: &mut Draft<'_>,
     node: NodeId,
     full: bool,
+    in_order: bool,
     seq: u64,
     allocations: &[PodAllocation],
     releases: &[(PortId, u64)],
@@ -33,8 +36,8 @@ pub(super) fn report(
     if full {
         let alive: HashSet<PortId> = allocations.iter().map(|a| a.id).collect();
         for port in draft.ports(PortScope::Node(reporter.node.id)) {
-            let older = port.pod.as_ref().is_some_and(|pod| pod.seq <= seq);
-            if older && !alive.contains(&port.id) {
+            let covered = port.pod.as_ref().is_some_and(|pod| in_order || pod.seq <= seq);
+            if covered && !alive.contains(&port.id) {
                 draft.delete(Key::Port(port.id));
             }
         }
@@ -59,8 +62,12 @@ pub(super) fn report(
         }
     }
     if let Some(status) = draft.node_status(reporter.node.id) {
+        let pod_seq = match full && in_order {
+            true => seq,
+            false => status.pod_seq.max(seq),
+        };
         let new = NodeStatus {
-            pod_seq: status.pod_seq.max(seq),
+            pod_seq,
             ..(*status).clone()
         };
         if status.wants_block.is_some() && blocks::has_room(draft, &reporter.node) {

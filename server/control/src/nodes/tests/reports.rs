@@ -266,6 +266,41 @@ async fn report(stream: &mut Stream, report: PodReport) -> PodAck {
     }
 }
 
+/// Two machines have one identity, and the copy has counted further.
+#[tokio::test]
+async fn a_full_report_takes_away_what_another_machine_has_reported() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let block = world.blocks(agent.id)[0].clone();
+    let all = |seq, pod| PodReport {
+        full: true,
+        seq,
+        allocations: vec![pod],
+        ..PodReport::default()
+    };
+    let (mut copy, ..) = agent.fresh(&world).await;
+    report(&mut copy, all(9, allocation(1, 9, address(&block, 0)))).await;
+    drop(copy);
+    let (mut stream, ..) = agent.fresh(&world).await;
+    report(&mut stream, all(3, allocation(2, 3, address(&block, 1)))).await;
+    let is_port = |id| {
+        world
+            .control
+            .read(|view| view.port(PortId::from_bytes([id; 16])).is_some())
+    };
+    assert_eq!([1, 2].map(is_port), [false, true]);
+
+    // What it reports next is news, although the other has counted further.
+    let next = PodReport {
+        seq: 4,
+        allocations: vec![allocation(3, 4, address(&block, 2))],
+        ..PodReport::default()
+    };
+    report(&mut stream, next).await;
+    assert_eq!([1, 2, 3].map(is_port), [false, true, true]);
+}
+
 #[tokio::test]
 async fn pods_become_ports_of_their_node() {
     let world = World::new().await;
