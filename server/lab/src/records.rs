@@ -17,6 +17,9 @@ const FILE: &str = "host.json";
 /// The join token, for the agent to read.
 const TOKEN: &str = "join.token";
 
+/// What an agent keeps of its join, below its host's folder.
+const IDENTITY: &str = "identity/node.json";
+
 /// What is written down of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -61,6 +64,11 @@ impl Records {
             }
         }
         Ok(all)
+    }
+
+    /// Whether a host's agent has joined, and still has what it joined with.
+    pub fn has_joined(&self, host: &HostKey) -> bool {
+        self.folder(host).join(IDENTITY).is_file()
     }
 
     /// Writes a host down, whole or not at all.

@@ -208,8 +208,9 @@ impl Provider {
         };
         let entry = self.book.entry(key.clone()).or_insert_with(|| Entry::new(asked));
         let joined = cluster.node(&key.name).filter(|node| {
-            // One whose agent does not last may have lost what it joined with.
-            node.joined() && entry.record.node == Some(node.id) && entry.failures == 0
+            // One that has lost what it joined with, as one whose agent does not last may have, needs a new token.
+            let ours = entry.record.node == Some(node.id);
+            node.joined() && ours && entry.failures == 0 && self.records.has_joined(key)
         });
         let node = match joined {
             Some(node) => node.clone(),
