@@ -150,6 +150,10 @@ mod tests {
         records.keep_token(&key("node-1"), "secret").unwrap();
         let expected = BTreeMap::from([(key("node-1"), asked), (key("node-2"), made)]);
         assert_eq!(records.all().unwrap(), expected);
+        assert!(!records.has_joined(&key("node-1")));
+        private_dir(&records.folder(&key("node-1")).join("identity")).unwrap();
+        fs::write(records.folder(&key("node-1")).join(IDENTITY), "{}").unwrap();
+        assert!(records.has_joined(&key("node-1")));
 
         records.forget(&key("node-1")).unwrap();
         records.forget(&key("node-1")).unwrap();

@@ -493,26 +493,3 @@ fn a_host_that_fails_is_tried_again_and_holds_no_other() {
         "{said}"
     );
 }
-
-#[test]
-fn a_host_that_has_lost_what_it_joined_with_joins_anew() {
-    if !may_run() {
-        return;
-    }
-    let options = ["--hosts", "1", "--pods", "0"];
-    let lab = Lab::raise(&options);
-    let shop = lab.report.cluster.as_ref().unwrap().id.parse().unwrap();
-    let node = User::of(&lab, "demo").nodes(shop)[0].id;
-    let state = lab.crash();
-    let disk = state
-        .path()
-        .join("hosts")
-        .join(ClusterId::to_string(&shop))
-        .join("node-1");
-    fs::remove_dir_all(disk.join("identity")).unwrap();
-
-    let lab = Lab::raise_in(state, &options, |_| ());
-    let demo = User::of(&lab, "demo");
-    becomes("it is ready", || demo.ready(shop, 1));
-    assert_eq!(demo.nodes(shop)[0].id, node, "it is the same node");
-}
