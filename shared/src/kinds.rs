@@ -39,6 +39,8 @@ pub enum AuditKind {
     Epoch,
     /// A block of pod addresses in quarantine.
     QuarantinedBlock,
+    /// What others took away from a node's host.
+    Loss,
 }
 
 /// What kind of thing an event is about.

@@ -162,6 +162,7 @@ audited! {
     AddressScope => address_scopes::AUDITED,
     Epoch => kinds::EPOCH,
     QuarantinedBlock => stated::AUDITED,
+    Loss => nodes::AUDITED_LOSS,
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::stated::Statement;
 use crate::api::{Interest, url, use_read};
 use crate::components::{dynamic, maybe};
 use crate::i18n::{Key, format, t, tp};
+use crate::paths;
 use crate::screens::audit::kinds::{Audited, NO_PAGE};
 use crate::session::{use_param, use_project, use_session};
 use crate::table::cell::Align;
@@ -25,6 +26,13 @@ pub(crate) const AUDITED: Audited = Audited {
     word: "node",
     title: Key::ObjectNode,
     page: NO_PAGE,
+};
+
+/// What the audit must know of a loss: its id begins with its node's cluster.
+pub(crate) const AUDITED_LOSS: Audited = Audited {
+    word: "loss",
+    title: Key::ObjectLoss,
+    page: |project, id, _| Some(paths::cluster_nodes(project, id.split('/').next()?)),
 };
 
 const COLUMNS: &[Column] = &[

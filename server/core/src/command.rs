@@ -237,6 +237,24 @@ pub struct NodeReport {
     pub copied: Option<Micros>,
 }
 
+impl NodeReport {
+    /// On this node, that nothing has changed.
+    pub const fn of(node: NodeId) -> Self {
+        Self {
+            node,
+            online: None,
+            applied: None,
+            losses: None,
+            paths: None,
+            agent_version: None,
+            by: None,
+            beat: None,
+            tickets: None,
+            copied: None,
+        }
+    }
+}
+
 /// A new shadowport request; texts are checked.
 #[derive(Debug, Clone)]
 pub struct NewShadowRequest {

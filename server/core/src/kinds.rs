@@ -3,6 +3,7 @@
 
 pub mod address_scopes;
 pub mod epochs;
+pub mod losses;
 pub mod quarantined_blocks;
 pub mod removed_nodes;
 
@@ -23,6 +24,7 @@ use crate::model::{
 };
 use address_scopes::AddressScope;
 use epochs::Epoch;
+use losses::Losses;
 use quarantined_blocks::QuarantinedBlock;
 use removed_nodes::RemovedNode;
 
@@ -71,6 +73,8 @@ objects! {
     RemovedNode removed_nodes;
     /// A block in quarantine.
     QuarantinedBlock quarantined_blocks;
+    /// What others took away from a node, by cause.
+    Losses losses;
 }
 
 macro_rules! commands {

@@ -17,6 +17,9 @@ const FILE: &str = "host.json";
 /// The join token, for the agent to read.
 const TOKEN: &str = "join.token";
 
+/// What an agent keeps of its join, below its host's folder.
+const IDENTITY: &str = "identity/node.json";
+
 /// What is written down of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -61,6 +64,11 @@ impl Records {
             }
         }
         Ok(all)
+    }
+
+    /// Whether a host's agent has joined, and still has what it joined with.
+    pub fn has_joined(&self, host: &HostKey) -> bool {
+        self.folder(host).join(IDENTITY).is_file()
     }
 
     /// Writes a host down, whole or not at all.
@@ -142,6 +150,10 @@ mod tests {
         records.keep_token(&key("node-1"), "secret").unwrap();
         let expected = BTreeMap::from([(key("node-1"), asked), (key("node-2"), made)]);
         assert_eq!(records.all().unwrap(), expected);
+        assert!(!records.has_joined(&key("node-1")));
+        private_dir(&records.folder(&key("node-1")).join("identity")).unwrap();
+        fs::write(records.folder(&key("node-1")).join(IDENTITY), "{}").unwrap();
+        assert!(records.has_joined(&key("node-1")));
 
         records.forget(&key("node-1")).unwrap();
         records.forget(&key("node-1")).unwrap();

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::ProjectId;
 pub use crate::kinds::AuditKind;
+use crate::status::Reason;
+#[cfg(doc)]
+use crate::v1::NodeRow;
 
 /// Through what a change was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -72,6 +75,9 @@ pub struct AuditObject {
     pub name: String,
     /// What happened to it.
     pub op: AuditOp,
+    /// What came of it in a sentence, of kinds that have one: for a loss, [`NodeRow::LOSS_CODES`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<Reason>,
     /// What of it changed; for a create and a delete, all that there is.
     pub fields: Vec<FieldChange>,
 }

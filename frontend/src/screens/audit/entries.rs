@@ -203,6 +203,7 @@ mod tests {
                 id: "n1".into(),
                 name: "shop".into(),
                 op: AuditOp::Update,
+                said: None,
                 fields: vec![FieldChange {
                     field: "name".into(),
                     before: Some("Old-Shop".into()),
@@ -304,6 +305,11 @@ mod tests {
         );
         assert_eq!(page(AuditKind::Network, AuditOp::Delete, false), None);
         assert_eq!(page(AuditKind::User, AuditOp::Create, false), None);
+        let loss = AuditObject {
+            id: "c1/n1/routes".into(),
+            ..object(AuditKind::Loss, AuditOp::Update)
+        };
+        assert_eq!(page_of(&loss, "p", false), Some(crate::paths::cluster_nodes("p", "c1")));
         assert_eq!(
             page(AuditKind::Request, AuditOp::Update, true).as_deref(),
             Some("/support/queue/n1")

@@ -9,7 +9,8 @@ use super::entries::{name, op, page_of, through, who};
 use crate::components::copy::copyable;
 use crate::components::facts::link;
 use crate::components::icon::{Icon, icon};
-use crate::components::time::time;
+use crate::components::status::reason_view;
+use crate::components::time::{time, use_clock};
 use crate::components::{maybe, nothing};
 use crate::i18n::{Key, t, tn, tp};
 use crate::paths;
@@ -161,8 +162,13 @@ fn details(entry: &AuditEntry, project: &str, context: LineContext) -> AnyView {
             let all = (several || !context.one.get_untracked()).then(|| {
                 view! { <p>{link(t(Key::AuditAllOf).to_owned(), paths::audit_of(of, &object.id))}</p> }.into_any()
             });
+            let said = object
+                .said
+                .clone()
+                .map(|reason| view! { <p>{reason_view("", reason, use_clock())}</p> }.into_any());
             view! {
                 {heading}
+                {said}
                 {fields(object)}
                 {all}
             }

@@ -52,4 +52,5 @@ subject! { audit;
     EpochLine: "{since} the database was put back: revision {revision} of {lost}. Shown by {node}; blocks found again: {blocks}; nodes that wait: {nodes}; in dispute: {disputes}.",
     ObjectEpoch: "Epoch",
     ObjectQuarantinedBlock: "Block in quarantine",
+    ObjectLoss: "Loss on node",
 }

@@ -52,4 +52,5 @@ subject! { audit;
     EpochLine: "{since} база возвращена к старой копии: ревизия {revision} из {lost}. Показал {node}; блоков найдено: {blocks}; ждут узлы: {nodes}; спорные: {disputes}.",
     ObjectEpoch: "Эпоха",
     ObjectQuarantinedBlock: "Блок в карантине",
+    ObjectLoss: "Потеря на узле",
 }

@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::liveness::{Holders, Liveness, Replica, last_heard};
+use super::losses::Losses;
 use super::pki::Ca;
 use super::report::Reports;
 use super::seal::Seal;
@@ -76,6 +77,7 @@ pub(super) struct Hub {
     pub(super) seal: Arc<Seal>,
     pub(super) states: States,
     pub(super) reports: Reports,
+    pub(super) losses: Losses,
     gate: Mutex<Gate>,
     given: Mutex<Given>,
     /// Which replica of the control plane this is; `None` if there is only one.
@@ -116,6 +118,7 @@ impl Hub {
             control,
             ca,
             reports: Reports::default(),
+            losses: Losses::default(),
             replica,
             holders: Mutex::default(),
             liveness: Mutex::new(Liveness::at_start(awaited.iter().copied(), now)),
@@ -128,16 +131,8 @@ impl Hub {
     /// An empty report, to be filled in.
     fn report(&self, node: NodeId) -> NodeReport {
         NodeReport {
-            node,
-            online: None,
-            applied: None,
-            losses: None,
-            paths: None,
-            agent_version: None,
             by: self.replica,
-            beat: None,
-            tickets: None,
-            copied: None,
+            ..NodeReport::of(node)
         }
     }
 
@@ -275,20 +270,22 @@ impl Hub {
     /// What a node's kernel holds, and what it refused. Written only when something is new: a node that is up to date
     /// writes nothing when other clusters change.
     pub(super) fn applied(&self, node: NodeId, revision: Revision, exceptions: Vec<Exception>, losses: Vec<Loss>) {
-        let known = self.control.read(|view| {
-            view.node_status(node).is_some_and(|status| {
-                let needed = view.cluster_revision(status.cluster).max(1);
-                status.exceptions == exceptions
-                    && status.losses == losses
-                    && status.applied_revision >= revision.min(needed)
-            })
+        let (known, told) = self.control.read(|view| {
+            let Some(status) = view.node_status(node) else {
+                return (false, losses.is_empty());
+            };
+            let needed = view.cluster_revision(status.cluster).max(1);
+            let known = status.exceptions == exceptions && status.applied_revision >= revision.min(needed);
+            (known, status.losses == losses)
         });
         if !known || self.reports.waits(node) {
             self.reports.add(NodeReport {
                 applied: Some((revision, exceptions)),
-                losses: Some(losses),
                 ..self.report(node)
             });
+        }
+        if !told || self.losses.wait_for(node) {
+            self.losses.add(node, losses);
         }
     }
 

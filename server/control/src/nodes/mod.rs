@@ -4,7 +4,7 @@
 //! tokens for the API; [`Endpoint::serve`] answers agents until told to end. Inside: [`pki`] (the CA
 //! and certificates), `join` (a host becomes a node), `renew` (its certificate goes on), `stream` (desired state out, reports in),
 //! `state` (what a cluster's agents are sent, encoded once), `liveness` (who is online, pure),
-//! `report` (what nodes say, written together), `hub` (what all streams share).
+//! `report` (what nodes say, written together), `losses` (what others took away from them), `hub` (what all streams share).
 //!
 //! Never here: decisions about objects, which are the writer's, and private keys of agents, which stay on their hosts.
 
@@ -14,6 +14,7 @@ mod hub;
 mod join;
 mod listen;
 mod liveness;
+mod losses;
 pub mod pki;
 mod renew;
 mod report;
@@ -159,7 +160,7 @@ impl Endpoint {
         let mut streams = JoinSet::new();
         let background = {
             let hub = Arc::clone(&hub);
-            async move { tokio::join!(hub.reports.run(&hub.control), hub.watch()) }
+            async move { tokio::join!(hub.reports.run(&hub.control), hub.losses.run(&hub.control), hub.watch()) }
         };
         tokio::pin!(background, shutdown);
         loop {

@@ -110,17 +110,8 @@ pub(super) fn exceptions(node: NodeId, all: Vec<agent::Exception>) -> Result<Vec
 /// Losses of a node as they are stored: in order, and one of a kind. Kinds that only a newer agent knows are left out.
 pub(super) fn losses(all: Vec<agent::Loss>) -> Vec<Loss> {
     let read = |loss: agent::Loss| {
-        let kind = match loss.kind.as_str() {
-            "node_address" => LossKind::NodeAddress,
-            "uplink" => LossKind::Uplink,
-            "forwarding" => LossKind::Forwarding,
-            "gateway" => LossKind::Gateway,
-            "pod_link" => LossKind::PodLink,
-            "routes" => LossKind::Routes,
-            _ => return None,
-        };
         Some(Loss {
-            kind,
+            kind: LossKind::of_word(&loss.kind)?,
             objects: loss.objects,
             first_seen: loss.first_seen,
             back_after_ms: loss.back_after_ms,

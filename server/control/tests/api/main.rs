@@ -18,6 +18,7 @@ mod histories;
 mod identity;
 mod inputs;
 mod kit;
+mod losses;
 mod networking;
 mod once;
 mod openapi;

@@ -10,6 +10,7 @@ use portolan_shared::refusal::Refusal;
 use super::{Goes, Removal, addresses, blocks, check_quota, check_revision, not_found, visible};
 use crate::command::{NodeReport, Request};
 use crate::draft::Draft;
+use crate::kinds::losses;
 use crate::kinds::removed_nodes::RemovedNode;
 use crate::model::display_name;
 use crate::model::{
@@ -214,6 +215,7 @@ pub(super) fn take_away(draft: &mut Draft<'_>, node: &Node) {
     if draft.node_status(node.id).is_some() {
         draft.delete(Key::NodeStatus(node.id));
     }
+    losses::node_goes(draft, node.id);
     draft.delete(Key::Node(node.id));
 }
 
@@ -440,6 +442,7 @@ pub(super) fn report(draft: &mut Draft<'_>, reports: &[NodeReport]) -> Vec<Objec
             new.exceptions.clone_from(exceptions);
         }
         if let Some(losses) = &report.losses {
+            losses::record(draft, &node, &new.losses, losses);
             new.losses.clone_from(losses);
         }
         if let Some(paths) = &report.paths {

@@ -151,7 +151,7 @@ pub struct Loss {
 }
 
 /// What of a node's kernel was lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LossKind {
     /// An address of the node.
@@ -166,6 +166,35 @@ pub enum LossKind {
     PodLink,
     /// Routes were removed or replaced.
     Routes,
+}
+
+impl LossKind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::NodeAddress,
+        Self::Uplink,
+        Self::Forwarding,
+        Self::Gateway,
+        Self::PodLink,
+        Self::Routes,
+    ];
+
+    /// As agents and the API write it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::NodeAddress => "node_address",
+            Self::Uplink => "uplink",
+            Self::Forwarding => "forwarding",
+            Self::Gateway => "gateway",
+            Self::PodLink => "pod_link",
+            Self::Routes => "routes",
+        }
+    }
+
+    /// By its word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
 }
 
 /// Which tickets a node's machine was given and has shown. Later ones are greater.

@@ -39,6 +39,12 @@ impl Entry {
             trouble: None,
         }
     }
+
+    /// Whether its agent can go on as that node. One that has lost what it joined with, as one that does not last may have,
+    /// needs a new token: the old one is spent.
+    fn has_joined_as(&self, node: &Node, keeps_identity: bool) -> bool {
+        node.joined() && self.record.node == Some(node.id) && self.failures == 0 && keeps_identity
+    }
 }
 
 /// The lab's part that makes nodes.
@@ -207,10 +213,10 @@ impl Provider {
             node: None,
         };
         let entry = self.book.entry(key.clone()).or_insert_with(|| Entry::new(asked));
-        let joined = cluster.node(&key.name).filter(|node| {
-            // One whose agent does not last may have lost what it joined with.
-            node.joined() && entry.record.node == Some(node.id) && entry.failures == 0
-        });
+        let keeps_identity = self.records.has_joined(key);
+        let joined = cluster
+            .node(&key.name)
+            .filter(|node| entry.has_joined_as(node, keeps_identity));
         let node = match joined {
             Some(node) => node.clone(),
             None => match self.ask_for_node(&cluster, key)? {
@@ -315,4 +321,32 @@ fn new_key() -> String {
         std::process::id(),
         since.unwrap_or_default().as_nanos()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use portolan_shared::ids::NodeId;
+    use portolan_shared::v1::NodeState;
+
+    use super::*;
+
+    #[test]
+    fn a_host_goes_on_as_its_node_only_with_what_it_joined_with() {
+        let node = |state| Node {
+            id: NodeId::from_bytes([1; 16]),
+            name: "node-1".into(),
+            address: Ipv4Addr::LOCALHOST.into(),
+            state,
+        };
+        let entry = |node| Entry::new(Record { key: new_key(), node });
+        let (ready, ours) = (node(NodeState::Ready), entry(Some(NodeId::from_bytes([1; 16]))));
+        assert!(ours.has_joined_as(&ready, true));
+        assert!(!ours.has_joined_as(&ready, false), "its disk is empty");
+        assert!(!ours.has_joined_as(&node(NodeState::Expected), true));
+        assert!(!entry(Some(NodeId::from_bytes([2; 16]))).has_joined_as(&ready, true));
+        let fails = Entry { failures: 1, ..ours };
+        assert!(!fails.has_joined_as(&ready, true), "perhaps for want of it");
+    }
 }

@@ -76,7 +76,13 @@ impl Kept {
         carried.steps.retain(|step| makes(&step.change));
         carry_out(&carried, &mut self.host);
         let steps = carried.steps.len();
+        let excepted = !plan.unmet.is_empty() || !withheld.is_empty() || made.contains(&false);
         let news = self.healing.finish(plan, made, admitted, self.now);
+        let open = news.values().any(|news| news.open > 0);
+        assert!(
+            excepted || !open,
+            "what is not back is an exception, so that its ports say it: {news:?}"
+        );
         let told = self.losses.round(&news, self.now.as_micros() as i64);
         Done {
             steps,

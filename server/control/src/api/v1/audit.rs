@@ -10,7 +10,8 @@ use axum::http::Uri;
 use portolan_core::audience::Audience;
 use portolan_core::command::Actor;
 use portolan_core::fields::moment;
-use portolan_core::model::{Assignment, Key, ObjectKind, Role};
+use portolan_core::kinds::losses::LossesId;
+use portolan_core::model::{Assignment, Key, LossKind, Object, ObjectKind, Role};
 use portolan_core::view::View;
 use portolan_shared::check;
 use portolan_shared::ids::{NodeId, ProjectId, UserId};
@@ -24,6 +25,7 @@ use crate::api::context::{Call, Desk};
 use crate::api::error::{Answer, Failure};
 use crate::api::reply;
 use crate::api::request_id::RequestId;
+use crate::api::v1::rows::lost;
 use crate::control::Control;
 
 /// Entries of a page, if nothing is said.
@@ -236,16 +238,26 @@ fn actor(view: &View, name: &str, reader: Reader) -> Option<By> {
     }
 }
 
-/// An object's key as the store has it: an id, or `project/user/role`.
+/// An object's key as the store has it: an id, `project/user/role`, or `cluster/node/what was lost`.
 fn object_key(text: &str) -> Option<Vec<u8>> {
     if let Ok(id) = text.parse::<NodeId>() {
         return Some(id.as_bytes().to_vec());
     }
     let mut parts = text.split('/');
-    let (project, user, role) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?);
-    let role = Role::ALL.into_iter().find(|known| known.name() == role)?;
-    let assignment = Assignment { user, project, role };
-    parts.next().is_none().then(|| Key::Assignment(assignment).bytes())
+    let (first, second, word) = (parts.next()?, parts.next()?, parts.next()?);
+    let key = match LossKind::of_word(word) {
+        Some(kind) => Key::Losses(LossesId {
+            cluster: first.parse().ok()?,
+            node: second.parse().ok()?,
+            kind,
+        }),
+        None => Key::Assignment(Assignment {
+            user: second.parse().ok()?,
+            project: first.parse().ok()?,
+            role: Role::ALL.into_iter().find(|known| known.name() == word)?,
+        }),
+    };
+    parts.next().is_none().then(|| key.bytes())
 }
 
 /// An entry as its reader may see it; `None` if nothing of it is left.
@@ -259,11 +271,19 @@ fn written(view: &View, entry: &portolan_store::AuditEntry, reader: Reader) -> O
             if change.op == AuditOp::Update && fields.is_empty() {
                 return None;
             }
+            // They go with their node, which is told.
+            if change.op == AuditOp::Delete && matches!(change.object, Object::Losses(_)) {
+                return None;
+            }
             Some(AuditObject {
                 kind: change.object.kind().audit()?,
                 id: change.object.key().text(),
                 name: change.object.label(),
                 op: change.op,
+                said: match &change.object {
+                    Object::Losses(losses) => Some(lost(&losses.newest)),
+                    _ => None,
+                },
                 fields,
             })
         })

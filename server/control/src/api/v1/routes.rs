@@ -409,7 +409,8 @@ fn audited(operation: Operation) -> Operation {
         .asks(
             "object",
             json!({ "type": "string", "maxLength": 256 }),
-            "The history of an object: its id; of a role: project, user and role with `/` between.",
+            "The history of an object: its id; of a role: project, user and role with `/` between; of losses: cluster, node and what \
+             was lost.",
         )
         .asks_for::<AuditKind>("kind", "Objects of this kind.")
         .asks_for::<AuditOp>("op", "What happened to them.")

@@ -18,7 +18,7 @@ use portolan_shared::v1::{
     Attached, FixedIp, NetworkRow, NodeState as NodeWord, PortKind, PortRow, Ref, SubnetPurpose, SubnetRef, SubnetRow,
 };
 
-pub use clusters::{ClusterFacts, NodeFacts};
+pub use clusters::{ClusterFacts, NodeFacts, lost};
 
 use crate::api::paths::Standings;
 use crate::api::status::{NodeState, Nodes, NotReached, no_block, reason};

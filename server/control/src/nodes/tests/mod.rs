@@ -9,6 +9,7 @@ mod client;
 mod disputes;
 mod histories;
 mod join;
+mod losses;
 mod moves;
 mod paths;
 mod reports;

@@ -194,14 +194,14 @@ impl NodeFacts {
 }
 
 /// What others took away from a host, and whether it is back.
-fn lost(loss: &Loss) -> Reason {
-    let (kind, what) = match loss.kind {
-        LossKind::NodeAddress => ("node_address", "addresses of the node"),
-        LossKind::Uplink => ("uplink", "links, set down"),
-        LossKind::Forwarding => ("forwarding", "forwarding"),
-        LossKind::Gateway => ("gateway", "the pods' gateway on lo"),
-        LossKind::PodLink => ("pod_link", "links of pods"),
-        LossKind::Routes => ("routes", "routes"),
+pub fn lost(loss: &Loss) -> Reason {
+    let what = match loss.kind {
+        LossKind::NodeAddress => "addresses of the node",
+        LossKind::Uplink => "links, set down",
+        LossKind::Forwarding => "forwarding",
+        LossKind::Gateway => "the pods' gateway on lo",
+        LossKind::PodLink => "links of pods",
+        LossKind::Routes => "routes",
     };
     let by = loss.by.as_deref().unwrap_or("another program");
     let [back, open, contested] = NodeRow::LOSS_CODES;
@@ -215,7 +215,7 @@ fn lost(loss: &Loss) -> Reason {
     };
     let param = |name: &str, value: String| (name.to_owned(), value);
     let mut params = vec![
-        param("kind", kind.to_owned()),
+        param("kind", loss.kind.word().to_owned()),
         param("n", loss.objects.to_string()),
         param("by", by.to_owned()),
         param("today", loss.today.to_string()),
