@@ -422,6 +422,11 @@ impl Sandbox {
 }
 
 impl Node {
+    /// Where its agent keeps its state.
+    pub(crate) fn state_dir(&self) -> &Path {
+        self.folder.path()
+    }
+
     fn start(number: u8, namespace: Namespace, probes: Namespace, folder: tempfile::TempDir) -> Self {
         let host = PodNamespace::open(&path_of(&namespace.0)).unwrap();
         let kernel = Netlink::open_at(host, Arc::new(SystemStopwatch::default()));
