@@ -25,6 +25,7 @@ pub mod identity;
 pub mod kernel;
 pub mod machine;
 pub mod options;
+pub mod pause;
 pub mod pods;
 pub mod probes;
 pub mod run;

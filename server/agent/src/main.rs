@@ -32,6 +32,8 @@ fn main() -> ExitCode {
     let outcome = match action {
         Action::Run(options) => runs(options).map(|()| ExitCode::SUCCESS),
         Action::Rejoin(options) => run::rejoin(&options).map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        Action::Pause(options) => run::pause(&options).map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        Action::Resume(options) => run::resume(&options).map(|()| ExitCode::SUCCESS).map_err(Into::into),
         Action::Check(options) => checks(&options),
     };
     match outcome {

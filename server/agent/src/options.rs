@@ -26,9 +26,34 @@ pub enum Action {
     /// Forgets which node this host was, so that it joins anew with a token: for a machine that was copied from another, or
     /// put back to an older state. Pods that run are left alone. The agent must not run meanwhile.
     Rejoin(Rejoin),
+    /// Pauses healing: the agent of this state directory, running or started later, changes nothing that others have changed,
+    /// nor anything else but for pods that begin and end, and its node says by whom and since when. Within a second.
+    Pause(Pause),
+    /// Ends that.
+    Resume(Resume),
     /// Says what on this host will hurt once an agent runs on it, and changes nothing. A line each: what, why it hurts, what
     /// may be done. Ends with 0 if nothing hurts, with 1 if something will, with 2 if it could not look at everything.
     Check(Check),
+}
+
+/// Options of `pause`.
+#[derive(Debug, Clone, Args)]
+pub struct Pause {
+    /// Where the agent keeps its state.
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/portolan")]
+    pub state_dir: PathBuf,
+
+    /// Who pauses it, a name for people.
+    #[arg(long, value_name = "NAME", env = "SUDO_USER", default_value = "root")]
+    pub by: String,
+}
+
+/// Options of `resume`.
+#[derive(Debug, Clone, Args)]
+pub struct Resume {
+    /// Where the agent keeps its state.
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/portolan")]
+    pub state_dir: PathBuf,
 }
 
 /// Options of `check`.

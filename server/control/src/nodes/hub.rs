@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use portolan_core::command::{Command, NodeReport, Request};
 use portolan_core::history::Point;
-use portolan_core::model::{Exception, Loss, Micros, NodeStatus, Paths, Revision, Tickets};
+use portolan_core::model::{Exception, Loss, Micros, NodeStatus, Paths, Paused, Revision, Tickets};
 use portolan_core::protocol::gate::Gate;
 use portolan_core::protocol::tickets::{self, Shown};
 use portolan_core::view::View;
@@ -132,6 +132,7 @@ impl Hub {
             online: None,
             applied: None,
             losses: None,
+            paused: None,
             paths: None,
             agent_version: None,
             by: self.replica,
@@ -274,19 +275,35 @@ impl Hub {
 
     /// What a node's kernel holds, and what it refused. Written only when something is new: a node that is up to date
     /// writes nothing when other clusters change.
-    pub(super) fn applied(&self, node: NodeId, revision: Revision, exceptions: Vec<Exception>, losses: Vec<Loss>) {
-        let known = self.control.read(|view| {
-            view.node_status(node).is_some_and(|status| {
-                let needed = view.cluster_revision(status.cluster).max(1);
-                status.exceptions == exceptions
-                    && status.losses == losses
-                    && status.applied_revision >= revision.min(needed)
-            })
+    pub(super) fn applied(
+        &self,
+        node: NodeId,
+        revision: Revision,
+        exceptions: Vec<Exception>,
+        losses: Vec<Loss>,
+        paused: Option<Paused>,
+    ) {
+        let (known, before) = self.control.read(|view| {
+            let Some(status) = view.node_status(node) else {
+                return (false, None);
+            };
+            let needed = view.cluster_revision(status.cluster).max(1);
+            let known = status.exceptions == exceptions
+                && status.losses == losses
+                && status.paused == paused
+                && status.applied_revision >= revision.min(needed);
+            (known, status.paused.clone())
         });
+        match &paused {
+            now if *now == before => {}
+            Some(Paused { by, .. }) => tracing::warn!(%node, by, "healing is paused on a node"),
+            None => tracing::info!(%node, "healing goes on on a node"),
+        }
         if !known || self.reports.waits(node) {
             self.reports.add(NodeReport {
                 applied: Some((revision, exceptions)),
                 losses: Some(losses),
+                paused: Some(paused),
                 ..self.report(node)
             });
         }

@@ -385,6 +385,7 @@ pub(super) fn new_status(draft: &Draft<'_>, node: &Node) -> NodeStatus {
         tickets: Tickets::default(),
         copied: None,
         losses: Vec::new(),
+        paused: None,
         paths: None,
     }
 }
@@ -441,6 +442,9 @@ pub(super) fn report(draft: &mut Draft<'_>, reports: &[NodeReport]) -> Vec<Objec
         }
         if let Some(losses) = &report.losses {
             new.losses.clone_from(losses);
+        }
+        if let Some(paused) = &report.paused {
+            new.paused.clone_from(paused);
         }
         if let Some(paths) = &report.paths {
             new.paths.clone_from(paths);
