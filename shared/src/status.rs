@@ -86,6 +86,8 @@ pub struct Beside {
     pub pair: Option<PathTrouble>,
     /// Why no packet proves its paths.
     pub not_proven: Option<NotProven>,
+    /// Who has paused healing there, and when; microseconds, UTC.
+    pub paused: Option<(String, i64)>,
 }
 
 /// What a port's status depends on.
@@ -191,6 +193,8 @@ pub enum Cause {
     NotProven(NotProven),
     /// Of a node: two machines have its identity; since when that is known, in microseconds UTC.
     NodeCopied(String, i64),
+    /// Of a node: healing is paused there; by whom, and since when, in microseconds UTC.
+    NodePaused(String, String, i64),
 }
 
 impl Cause {
@@ -211,6 +215,7 @@ impl Cause {
             Self::NoRoute(_) => "node.no_route",
             Self::PodsInTrouble(..) => "node.pods_in_trouble",
             Self::NodeCopied(..) => "node.copied",
+            Self::NodePaused(..) => "node.paused",
             Self::PathFails(_) => PathTrouble::CODE,
             Self::PairFails(_) => PathTrouble::PAIR,
             Self::NotProven(not_proven) => not_proven.code(),
@@ -241,6 +246,7 @@ impl Cause {
         PathTrouble::PAIR,
         "node.no_other_node",
         "node.cannot_probe",
+        "node.paused",
     ];
 
     /// As a row shows it; `at` writes a time of microseconds UTC as RFC 3339.
@@ -321,6 +327,16 @@ impl Cause {
                     format!("{have}: {words}."),
                     None,
                 )
+            }
+            Self::NodePaused(name, by, since) => {
+                let since = at(*since);
+                let sentence = format!(
+                    "Healing is paused on {name} by {by} since {since}: nothing is put back that others take away, and no \
+                     news of other nodes is heeded. portolan-agent resume on the node ends that."
+                );
+                let mut params = node(name);
+                params.push(("by".to_owned(), by.clone()));
+                (params, sentence, Some(since))
             }
             Self::NodeCopied(name, since) => {
                 let since = at(*since);
@@ -433,6 +449,7 @@ pub fn derive(facts: &PortFacts) -> (PortStatus, Option<Cause>) {
             | Cause::NoBlock(_)
             | Cause::NodeAwaited(..)
             | Cause::NodeCopied(..)
+            | Cause::NodePaused(..)
             | Cause::PathFails(_)
             | Cause::PairFails(_)
             | Cause::NotProven(_),
@@ -451,6 +468,8 @@ pub fn derive(facts: &PortFacts) -> (PortStatus, Option<Cause>) {
 /// The word for a node's row, and why: of one that is ready, what has trouble beside it.
 pub fn node(facts: NodeFacts, beside: &Beside) -> (NodeState, Option<Cause>) {
     let copied = beside.copied.map(|since| Cause::NodeCopied(facts.name.clone(), since));
+    let paused = beside.paused.clone();
+    let paused = paused.map(|(by, since)| Cause::NodePaused(facts.name.clone(), by, since));
     let own = PortFacts {
         enabled: true,
         has_address: true,
@@ -480,7 +499,7 @@ pub fn node(facts: NodeFacts, beside: &Beside) -> (NodeState, Option<Cause>) {
             let not_proven = || beside.not_proven.clone().map(Cause::NotProven);
             (
                 NodeState::Ready,
-                no_route.or_else(pair).or_else(pods).or_else(not_proven),
+                no_route.or(paused).or_else(pair).or_else(pods).or_else(not_proven),
             )
         }
     }

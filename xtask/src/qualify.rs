@@ -52,7 +52,7 @@ const PARTS: &[Part] = &[
     },
     Part {
         name: "neighbours",
-        what: "networkd, NetworkManager, ufw, firewalld, BIRD and FRR beside an agent",
+        what: "networkd, NetworkManager, ufw, firewalld, Docker, BIRD and FRR beside an agent",
         how: How::Tests {
             package: "portolan-lab",
             which: &["--test", "neighbours"],

@@ -29,10 +29,12 @@ pub enum Tool {
 }
 
 /// The daemons, and what starts them.
-const NEIGHBOURS: [&str; 7] = [
+const NEIGHBOURS: [&str; 9] = [
     "NetworkManager",
     "ufw",
     "firewalld",
+    "dockerd",
+    "iptables",
     "bird",
     "vtysh",
     "dbus-daemon",
@@ -69,7 +71,7 @@ impl Tool {
             Self::Postgres => "PostgreSQL's programs, for the tests of the store on PostgreSQL",
             Self::Python => "Python with venv, for the tests that use programs written in it",
             Self::Curl => "curl, to run what the console shows as code",
-            Self::Neighbours => "networkd, NetworkManager, ufw, firewalld, BIRD and FRR, to run beside agents",
+            Self::Neighbours => "networkd, NetworkManager, ufw, firewalld, Docker, BIRD and FRR, to run beside agents",
         }
     }
 
@@ -90,6 +92,8 @@ impl Tool {
                 "network-manager",
                 "ufw",
                 "firewalld",
+                "docker.io",
+                "iptables",
                 "bird2",
                 "frr",
             ],

@@ -132,6 +132,7 @@ mod tests {
             Cause::PairFails(path()),
             Cause::NotProven(NotProven::NoOtherNode),
             Cause::NotProven(NotProven::CannotProbe("the port is taken".into())),
+            Cause::NodePaused(node(), "anna".into(), 0),
         ];
         let codes: Vec<&str> = causes.iter().map(Cause::code).collect();
         assert_eq!(codes, [Cause::CODES, Cause::NODE_CODES].concat());

@@ -220,6 +220,10 @@ fn situations() -> Vec<Situation> {
         no_block: Some(no_block()),
         ..none()
     };
+    let paused = || Beside {
+        paused: Some(("anna".into(), HEARD)),
+        ..none()
+    };
     let case = |what, facts, beside, cni, log| Situation {
         what,
         facts,
@@ -341,6 +345,23 @@ fn situations() -> Vec<Situation> {
             },
             CNI_WELL,
             "",
+        ),
+        case(
+            "Somebody has paused healing on it",
+            well(),
+            paused(),
+            CNI_WELL,
+            "WARN healing is paused on a node",
+        ),
+        case(
+            "The same, and something of the node is not as it is to be",
+            refused(
+                "net/ipv4/ip_forward is not as it is to be, and is left so: healing is paused by anna since \
+                 2026-11-21T12:01:31Z; portolan-agent resume ends that",
+            ),
+            paused(),
+            CNI_WELL,
+            "WARN healing is paused on a node",
         ),
         case(
             "Its kernel refused something of single pods",

@@ -130,6 +130,7 @@ pub const REASONS: &[(&str, Key)] = &[
     ("node.no_route", Key::ReasonNoRoute),
     ("node.pods_in_trouble", Key::ReasonPodsInTrouble),
     ("node.copied", Key::ReasonNodeCopied),
+    ("node.paused", Key::ReasonNodePaused),
     ("node.lost", Key::ReasonLost),
     ("node.lost_open", Key::ReasonLostOpen),
     ("node.contested", Key::ReasonContested),

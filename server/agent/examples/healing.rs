@@ -21,6 +21,7 @@ use portolan_agent::desired::disk::DesiredFile;
 use portolan_agent::host::Host;
 use portolan_agent::kernel::{Kernel, Netlink};
 use portolan_agent::machine::Sources;
+use portolan_agent::pause::PauseFile;
 use portolan_agent::pods::Pods;
 use portolan_plan::{Foreign, LossKind, plan};
 use tokio::runtime::Runtime;
@@ -131,8 +132,9 @@ impl Bench<'_> {
     fn agent(&self) -> Result<Agent, Failure> {
         let sources = Sources::system()?;
         let host = Arc::new(Host::new(self.kernel.clone(), self.pods.clone()));
+        let pause = PauseFile::new(Arc::clone(&sources.files), self.folder);
         let file = DesiredFile::new(sources.files, self.folder);
-        let rounds = Rounds::new(host, OWN, file, None, sources.workers, sources.clock);
+        let rounds = Rounds::new(host, OWN, file, pause, None, sources.workers, sources.clock);
         let standing = rounds.standing();
         let (desired, receiver) = watch::channel(Arc::new(self.state.clone()));
         let task = self.runtime.spawn(rounds.run(receiver));

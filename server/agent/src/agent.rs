@@ -25,6 +25,7 @@ use crate::identity::{Identity, IdentityError, JoinError};
 use crate::kernel::KernelError;
 use crate::machine::{Machine, MachineError};
 use crate::options::Run;
+use crate::pause::PauseFile;
 use crate::pods::Pods;
 use crate::probes::Prober;
 use crate::stream::{self, Left, SessionContext};
@@ -171,7 +172,8 @@ impl Agent {
         let desired = watch::Sender::new(kept.clone().unwrap_or_default());
         let host = Host::new(self.machine.kernel.clone(), Arc::clone(&self.pods));
         let (workers, clock) = (sources.workers.clone(), Arc::clone(&sources.clock));
-        let rounds = Rounds::new(Arc::new(host), own, file, kept, workers, clock);
+        let pause = PauseFile::new(Arc::clone(&sources.files), &self.options.state_dir);
+        let rounds = Rounds::new(Arc::new(host), own, file, pause, kept, workers, clock);
         let standing = rounds.standing();
         let rounds = rounds.run(desired.subscribe());
         let prober = self.machine.probes.as_ref().map(|net| {

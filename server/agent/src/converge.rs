@@ -25,6 +25,7 @@ use crate::desired::State;
 use crate::desired::disk::DesiredFile;
 use crate::host::{Host, Outcome};
 use crate::kernel::{KernelError, Watch};
+use crate::pause::{PauseFile, Paused};
 
 /// How often the kernel is read when nothing is known to be wrong.
 const RESYNC: Duration = Duration::from_secs(60);
@@ -37,11 +38,18 @@ const LONGEST_REST: Duration = Duration::from_millis(500);
 
 /// What makes a host as it is wanted: the kernel's [`Host`], or a test's.
 pub trait Apply: Send + Sync + 'static {
-    /// One round after `signals`, the first of which was heard at `since`; may block for milliseconds.
+    /// One round after `signals`, the first of which was heard at `since`, that changes nothing while healing is `paused`; may
+    /// block for milliseconds.
     ///
     /// # Errors
     /// If the kernel cannot be read. What cannot be written is in the outcome.
-    fn converge(&self, desired: &Desired, signals: &Signals, since: Option<Instant>) -> Result<Outcome, KernelError>;
+    fn converge(
+        &self,
+        desired: &Desired,
+        signals: &Signals,
+        since: Option<Instant>,
+        paused: Option<&Paused>,
+    ) -> Result<Outcome, KernelError>;
 
     /// Listens to what others do to the kernel.
     ///
@@ -51,8 +59,14 @@ pub trait Apply: Send + Sync + 'static {
 }
 
 impl Apply for Host {
-    fn converge(&self, desired: &Desired, signals: &Signals, since: Option<Instant>) -> Result<Outcome, KernelError> {
-        self.round(desired, signals, since)
+    fn converge(
+        &self,
+        desired: &Desired,
+        signals: &Signals,
+        since: Option<Instant>,
+        paused: Option<&Paused>,
+    ) -> Result<Outcome, KernelError> {
+        self.round(desired, signals, since, paused)
     }
 
     fn watch(&self) -> Result<Box<dyn Watch>, KernelError> {
@@ -104,6 +118,8 @@ pub struct Standing {
     pub exceptions: Vec<Exception>,
     /// The newest loss of each kind: what others took away, and whether it is back.
     pub losses: Vec<Loss>,
+    /// Who has paused healing, if somebody has.
+    pub paused: Option<Paused>,
 }
 
 /// The rounds of one host.
@@ -125,16 +141,22 @@ pub struct Rounds {
     alarm: Alarm,
     failures: Failures,
     losses: Losses,
+    pause: PauseFile,
+    /// As the last round has found it.
+    paused: Option<Paused>,
+    /// When to look for that next.
+    look_at: Instant,
     standing: watch::Sender<Standing>,
 }
 
 impl Rounds {
-    /// Rounds of the node `own`, made by `workers`, which keep the desired state in `file`. `kept` is
-    /// what is there already; losses are told with the time of `clock`.
+    /// Rounds of the node `own`, made by `workers`, which keep the desired state in `file` and change nothing while `pause`
+    /// says so. `kept` is what is there already; losses are told with the time of `clock`.
     pub fn new(
         apply: Arc<dyn Apply>,
         own: NodeId,
         file: DesiredFile,
+        pause: PauseFile,
         kept: Option<Arc<State>>,
         workers: Workers,
         clock: Arc<dyn Clock>,
@@ -153,6 +175,9 @@ impl Rounds {
             alarm: Alarm::default(),
             failures: Failures::default(),
             losses: Losses::default(),
+            pause,
+            paused: None,
+            look_at: Instant::now(),
             standing,
         }
     }
@@ -198,6 +223,7 @@ impl Rounds {
                 biased;
                 changed = desired.changed() => return changed.is_ok(),
                 () = sleep_until(due) => return true,
+                () = self.pause.changed(&self.paused, &self.workers, &mut self.look_at) => return true,
                 news = next(&mut self.watch) => self.alarm.note(news, &self.desired, self.failures.any()),
             }
         }
@@ -232,17 +258,23 @@ impl Rounds {
         let (signals, since) = self.alarm.take();
         let save = self.kept.as_ref().is_none_or(|kept| !kept.is_same(&state));
         let (apply, file, wanted, own) = (Arc::clone(&self.apply), self.file.clone(), Arc::clone(&state), self.own);
+        let (pause, before) = (self.pause.clone(), self.paused.clone());
         // On disk first: a node must not come back with less than it has had in its kernel.
         let work = move || {
             let saved = if save { file.save(&wanted) } else { Ok(()) };
             let desired = wanted.desired(own);
-            let outcome = apply.converge(&desired, &signals, since);
-            (saved, desired, outcome)
+            let paused = pause.read().unwrap_or_else(|error| {
+                tracing::warn!(%error, "cannot read whether healing is paused; it is as it was");
+                before
+            });
+            let outcome = apply.converge(&desired, &signals, since, paused.as_ref());
+            (saved, desired, outcome, paused)
         };
-        let Some((saved, desired, outcome)) = self.work(work).await else {
+        let Some((saved, desired, outcome, paused)) = self.work(work).await else {
             tracing::error!("a round has panicked; trying again");
             return RETRY;
         };
+        self.heed(paused);
         self.desired = Arc::new(desired);
         let unsaved = match saved {
             Ok(()) => {
@@ -283,6 +315,7 @@ impl Rounds {
             incarnation,
             exceptions,
             losses,
+            paused: self.paused.clone(),
         };
         self.standing.send_if_modified(|now| {
             let news = *now != standing;
@@ -291,6 +324,19 @@ impl Rounds {
         });
         let wait = self.failures.wait();
         again.map_or(wait, |again| again.min(wait))
+    }
+
+    /// Says that healing is paused or goes on, once.
+    fn heed(&mut self, paused: Option<Paused>) {
+        match &paused {
+            now if *now == self.paused => {}
+            Some(paused) => tracing::warn!(
+                "healing {}: nothing is put back that others take away; portolan-agent resume ends that",
+                paused.sentence()
+            ),
+            None => tracing::info!("healing goes on"),
+        }
+        self.paused = paused;
     }
 
     /// Does what blocks, and hears meanwhile what the kernel tells: it holds only so much back.

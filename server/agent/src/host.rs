@@ -15,6 +15,7 @@ use portolan_wire::error_chain;
 use tokio::time::Instant;
 
 use crate::kernel::{Kernel, KernelError, ProbeEnd, RouteChange, Watch};
+use crate::pause::Paused;
 use crate::pods::{PodNetwork, Pods};
 
 /// An MTU that every link carries (RFC 8200), for a host whose links are not known.
@@ -95,14 +96,21 @@ impl Host {
     /// # Errors
     /// If the kernel cannot be read; what cannot be written is in the outcome.
     pub fn converge(&self, desired: &Desired) -> Result<Outcome, KernelError> {
-        self.round(desired, &Signals::everything(), None)
+        self.round(desired, &Signals::everything(), None, None)
     }
 
-    /// One round after `signals`, the first of which was heard at `since`.
+    /// One round after `signals`, the first of which was heard at `since`. While healing is `paused` it changes nothing, and
+    /// says of everything that is not as wanted that it is left so.
     ///
     /// # Errors
     /// As [`Self::converge`].
-    pub fn round(&self, desired: &Desired, signals: &Signals, since: Option<Instant>) -> Result<Outcome, KernelError> {
+    pub fn round(
+        &self,
+        desired: &Desired,
+        signals: &Signals,
+        since: Option<Instant>,
+        paused: Option<&Paused>,
+    ) -> Result<Outcome, KernelError> {
         let mut known = self.round.lock();
         // Also if this round fails.
         known.stale |= signals.foreign;
@@ -118,7 +126,8 @@ impl Host {
         let mut plan = plan(desired, &pods, &observed, foreign);
         let now = self.now();
         let since = since.map_or(now, |since| since.saturating_duration_since(self.begin));
-        let admitted = known.healing.admit(&mut plan, signals, since, now);
+        let paused = paused.map(Paused::sentence);
+        let admitted = known.healing.admit(&mut plan, signals, paused.as_deref(), since, now);
         let (mut outcome, made) = apply(self.kernel.as_ref(), &plan, &admitted.withheld);
         outcome.again = admitted.again;
         let of_pods = self.pods.unwritable().into_iter().chain(self.pods.held());

@@ -11,11 +11,12 @@
 //! Towards the control plane: [`agent`] (the agent's life), [`identity`] (key, certificate, join),
 //! [`desired`] (the state as last received, kept on disk), [`stream`] (the connection, what comes
 //! and what is reported), [`mod@converge`] (rounds of the host, by news, failures and the clock), [`probes`] (whether
-//! packets arrive).
+//! packets arrive). Before all that: [`check`] (what on this host will hurt).
 
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod check;
 pub mod cni;
 pub mod converge;
 pub mod desired;
@@ -24,6 +25,7 @@ pub mod identity;
 pub mod kernel;
 pub mod machine;
 pub mod options;
+pub mod pause;
 pub mod pods;
 pub mod probes;
 pub mod run;

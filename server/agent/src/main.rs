@@ -1,11 +1,12 @@
 //! The node agent's program: see the library for what it does.
 
 use std::error::Error;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use portolan_agent::options::{Action, Cli, Run};
+use portolan_agent::check::{check, plan_drop_ins, remove_drop_ins, write_drop_ins};
+use portolan_agent::options::{Action, Check, Cli, Run};
 use portolan_agent::run;
 use portolan_wire::error_chain;
 use tracing_subscriber::EnvFilter;
@@ -29,16 +30,41 @@ fn main() -> ExitCode {
         .with_ansi(ansi)
         .init();
     let outcome = match action {
-        Action::Run(options) => runs(options),
-        Action::Rejoin(options) => run::rejoin(&options).map_err(Into::into),
+        Action::Run(options) => runs(options).map(|()| ExitCode::SUCCESS),
+        Action::Rejoin(options) => run::rejoin(&options).map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        Action::Pause(options) => run::pause(&options).map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        Action::Resume(options) => run::resume(&options).map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        Action::Check(options) => checks(&options),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             tracing::error!("{}", error_chain(&*error));
             ExitCode::FAILURE
         }
     }
+}
+
+fn checks(options: &Check) -> Result<ExitCode, Box<dyn Error>> {
+    let mut out = std::io::stdout().lock();
+    let report = if options.write_drop_ins {
+        let told = plan_drop_ins(options);
+        if !options.json {
+            write!(out, "{told}")?;
+        }
+        write_drop_ins(options, told)
+    } else if options.remove_drop_ins {
+        remove_drop_ins(options)
+    } else {
+        check(options)
+    };
+    if options.json {
+        serde_json::to_writer_pretty(&mut out, &report)?;
+        writeln!(out)?;
+    } else {
+        write!(out, "{report}")?;
+    }
+    Ok(ExitCode::from(report.exit_code()))
 }
 
 fn runs(options: Run) -> Result<(), Box<dyn Error>> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use portolan_cni_protocol::DEFAULT_SOCKET;
+use portolan_shared::addr::Cidr;
 
 use crate::kernel::PROBE_NAMESPACE;
 
@@ -25,6 +26,61 @@ pub enum Action {
     /// Forgets which node this host was, so that it joins anew with a token: for a machine that was copied from another, or
     /// put back to an older state. Pods that run are left alone. The agent must not run meanwhile.
     Rejoin(Rejoin),
+    /// Pauses healing: the agent of this state directory, running or started later, changes nothing that others have changed,
+    /// nor anything else but for pods that begin and end, and its node says by whom and since when. Within a second.
+    Pause(Pause),
+    /// Ends that.
+    Resume(Resume),
+    /// Says what on this host will hurt once an agent runs on it, and changes nothing. A line each: what, why it hurts, what
+    /// may be done. Ends with 0 if nothing hurts, with 1 if something will, with 2 if it could not look at everything.
+    Check(Check),
+}
+
+/// Options of `pause`.
+#[derive(Debug, Clone, Args)]
+pub struct Pause {
+    /// Where the agent keeps its state.
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/portolan")]
+    pub state_dir: PathBuf,
+
+    /// Who pauses it, a name for people.
+    #[arg(long, value_name = "NAME", env = "SUDO_USER", default_value = "root")]
+    pub by: String,
+}
+
+/// Options of `resume`.
+#[derive(Debug, Clone, Args)]
+pub struct Resume {
+    /// Where the agent keeps its state.
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/portolan")]
+    pub state_dir: PathBuf,
+}
+
+/// Options of `check`.
+#[derive(Debug, Clone, Args)]
+pub struct Check {
+    /// Where the agent keeps its state, or will.
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/portolan")]
+    pub state_dir: PathBuf,
+
+    /// The range that the cluster gives its pods addresses from; several times for several ranges. With it, routes of others
+    /// inside of it are found, and what is advised names it.
+    #[arg(long, value_name = "CIDR")]
+    pub range: Vec<Cidr>,
+
+    /// Writes files into the folders of the programs that it finds (systemd-networkd, NetworkManager, firewalld, Docker), by
+    /// which they leave the agent's things alone, and says what is to be run for them to heed it; ufw is told by its own
+    /// commands alone. What is written is printed before. A file that another has written is left alone.
+    #[arg(long, requires = "range")]
+    pub write_drop_ins: bool,
+
+    /// Takes those files away.
+    #[arg(long, conflicts_with = "write_drop_ins")]
+    pub remove_drop_ins: bool,
+
+    /// Says it as JSON, for programs.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `rejoin`.

@@ -1,10 +1,15 @@
 //! The agent as a program: on this host, until a signal comes.
 
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::agent::{Agent, RunError, TOKEN_VARIABLE, forget};
 use crate::machine::{Machine, MachineError, Sources};
-use crate::options::{Rejoin, Run};
+use crate::options::{Pause, Rejoin, Resume, Run};
+use crate::pause::{PauseFile, Paused};
 
 /// Runs until SIGTERM or SIGINT. The kernel is left as it is.
 ///
@@ -26,6 +31,44 @@ pub async fn run(options: Run) -> Result<(), RunError> {
     let token = std::env::var(TOKEN_VARIABLE).ok();
     let agent = Agent::open(Machine::this(&options.probe_netns)?, options, token)?;
     agent.run(shutdown).await
+}
+
+/// Pauses healing by the agent of a state directory.
+///
+/// # Errors
+/// If the disk does not do it.
+pub fn pause(options: &Pause) -> Result<(), RunError> {
+    let sources = Sources::system().map_err(MachineError::Thread)?;
+    let file = PauseFile::new(Arc::clone(&sources.files), &options.state_dir);
+    let asked = Paused {
+        by: options.by.clone(),
+        since: sources.clock.now(),
+    };
+    let paused = file
+        .pause(asked)
+        .map_err(|source| state_error(&options.state_dir, source))?;
+    tracing::info!("healing {}; portolan-agent resume ends that", paused.sentence());
+    Ok(())
+}
+
+/// Ends a pause.
+///
+/// # Errors
+/// If the disk does not do it.
+pub fn resume(options: &Resume) -> Result<(), RunError> {
+    let sources = Sources::system().map_err(MachineError::Thread)?;
+    let file = PauseFile::new(sources.files, &options.state_dir);
+    file.resume()
+        .map_err(|source| state_error(&options.state_dir, source))?;
+    tracing::info!("healing goes on");
+    Ok(())
+}
+
+fn state_error(state_dir: &Path, source: io::Error) -> RunError {
+    RunError::State {
+        path: state_dir.to_owned(),
+        source,
+    }
 }
 
 /// Forgets who this host was.

@@ -245,6 +245,7 @@ async fn a_cluster_feed_wakes_for_its_own_and_nothing_else() {
         tickets: None,
         copied: None,
         losses: None,
+        paused: None,
         paths: None,
     };
     kit.ask(Command::ReportNodes(vec![report])).await.unwrap();

@@ -18,7 +18,9 @@ use portolan_shared::mac::MacAddress;
 use portolan_shared::v1::Side;
 
 use crate::kinds::KindCommand;
-use crate::model::{Assignment, Exception, KeptAnswer, Loss, Micros, Paths, Pod, Revision, Session, Tickets, User};
+use crate::model::{
+    Assignment, Exception, KeptAnswer, Loss, Micros, Paths, Paused, Pod, Revision, Session, Tickets, User,
+};
 
 pub use claim::{Claim, ClaimedBlock, ClaimedNode};
 pub use request::{Actor, Outcome, Repetition, Request, Via};
@@ -223,6 +225,8 @@ pub struct NodeReport {
     pub applied: Option<(Revision, Vec<Exception>)>,
     /// What others took away from its kernel, all of it.
     pub losses: Option<Vec<Loss>>,
+    /// Who has paused healing there; `Some(None)`: nobody has.
+    pub paused: Option<Option<Paused>>,
     /// What its probes say; `Some(None)`: its stream has ended, and nothing is known of them.
     pub paths: Option<Option<Paths>>,
     /// Version of its agent.
@@ -245,6 +249,7 @@ impl NodeReport {
             online: None,
             applied: None,
             losses: None,
+            paused: None,
             paths: None,
             agent_version: None,
             by: None,

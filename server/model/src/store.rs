@@ -366,6 +366,7 @@ fn command(ask: &Ask) -> Command {
             online: None,
             applied: None,
             losses: None,
+            paused: None,
             paths: None,
             agent_version: None,
             by: None,

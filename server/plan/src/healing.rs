@@ -98,8 +98,16 @@ pub struct Admitted {
 impl Healing {
     /// Finds out what was lost, and takes those steps out of the plan that have to wait. `now` is the
     /// time on any clock that only goes forward, `since` the time on it when the first sign of a loss
-    /// was seen; `signals` is what was announced since the last round.
-    pub fn admit(&mut self, plan: &mut Plan, signals: &Signals, since: Duration, now: Duration) -> Admitted {
+    /// was seen; `signals` is what was announced since the last round. `paused` is said of all steps, none of which may be
+    /// made then: by whom healing is paused.
+    pub fn admit(
+        &mut self,
+        plan: &mut Plan,
+        signals: &Signals,
+        paused: Option<&str>,
+        since: Duration,
+        now: Duration,
+    ) -> Admitted {
         let mut admitted = Admitted {
             ended: self.forget(plan, now),
             ..Admitted::default()
@@ -115,14 +123,20 @@ impl Healing {
                 let found = found(&step.change);
                 admitted.newly.extend(self.note_loss(&item, found, &signs, since));
             }
-            let Some(wait) = self.wait(&item, now) else {
-                steps.push(step);
-                continue;
+            let by = |lost: &BTreeMap<Item, Open>| lost.get(&item).and_then(|open| open.by.clone());
+            let words = match (paused, self.wait(&item, now)) {
+                (None, None) => {
+                    steps.push(step);
+                    continue;
+                }
+                (None, Some(wait)) => {
+                    let again = admitted.again.map_or(wait, |again| again.min(wait));
+                    admitted.again = Some(again);
+                    contested(&step, by(&self.lost).as_deref())
+                }
+                (Some(paused), _) => left_as_it_is(&step, paused, by(&self.lost).as_deref()),
             };
-            let again = admitted.again.map_or(wait, |again| again.min(wait));
-            admitted.again = Some(again);
-            let by = self.lost.get(&item).and_then(|open| open.by.as_deref());
-            admitted.withheld.push((step.object, contested(&step, by)));
+            admitted.withheld.push((step.object, words));
             admitted.items.push(item);
         }
         plan.steps = steps;
@@ -307,6 +321,17 @@ fn contested(step: &Step, by: Option<&str>) -> String {
              that ends (ip monitor shows when it happens)"
         ),
     }
+}
+
+/// What is said of a step that is not made because healing is paused.
+fn left_as_it_is(step: &Step, paused: &str, by: Option<&str>) -> String {
+    let item = step.change.item();
+    let is = match (step.change.removes(), by) {
+        (true, _) => "is there and is to go".to_owned(),
+        (false, Some(by)) => format!("is not as it is to be ({by} changed it)"),
+        (false, None) => "is not as it is to be".to_owned(),
+    };
+    format!("{item} {is}, and is left so: healing {paused}; portolan-agent resume ends that")
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub use desired::{Desired, NodeAddresses, OwnBlock, PodRoute, ProbeLink, RemoteB
 pub use healing::{Admitted, Healing};
 pub use host::plan;
 pub use losses::{Loss, LossKind, LossNews, Losses};
-pub use observed::{Foreign, ForeignRoute, ForwardDrop, Link, Observed, Sysctl};
+pub use observed::{DroppingChain, Foreign, ForeignRoute, Link, Observed, Sysctl};
 pub use owned::{LINK_DIGITS, LINK_PREFIX, ROUTE_PROTOCOL, is_pod_link, is_probe_link, link_name, probe_link_name};
 pub use pod::{PodSlots, pod, pod_keys};
 pub use routes::{MAIN_TABLE, POD_GATEWAY_V4, POD_GATEWAY_V6, Route, RouteKey, Target, V6_METRIC};

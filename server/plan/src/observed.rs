@@ -56,9 +56,28 @@ pub struct ForeignRoute {
     pub towards: String,
 }
 
-/// A chain of another program at the forward hook that drops what pods send, or what is sent to them.
+impl ForeignRoute {
+    /// Who makes routes of its protocol number (`rtnetlink.h`, `rt_protos` of iproute2), in words.
+    pub fn maker(&self) -> String {
+        let name = match self.protocol {
+            2 => "the kernel, for an address of the host",
+            3 => "made by hand or by a script, proto boot",
+            4 => "proto static",
+            9 => "proto ra",
+            11 => "zebra",
+            12 => "bird",
+            16 => "dhcp",
+            186 => "bgp",
+            188 => "ospf",
+            other => return format!("proto {other}"),
+        };
+        name.to_owned()
+    }
+}
+
+/// A chain of another program at a hook of the packet filter that drops what ought to pass there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ForwardDrop {
+pub struct DroppingChain {
     /// The family of its table as `nft` says it: `ip`, `ip6` or `inet`.
     pub family: &'static str,
     /// Its table.
@@ -72,8 +91,8 @@ pub struct ForwardDrop {
 pub struct Foreign {
     /// Routes inside of the pod ranges.
     pub routes: Vec<ForeignRoute>,
-    /// Chains that drop.
-    pub drops: Vec<ForwardDrop>,
+    /// Chains at the forward hook that drop what pods send, or what is sent to them.
+    pub drops: Vec<DroppingChain>,
 }
 
 /// The kernel as it is, filtered to what is ours (routes) or needed to decide (the rest).

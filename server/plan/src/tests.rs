@@ -306,7 +306,7 @@ fn a_chain_that_drops_is_the_nodes_reason() {
         ("ip6", "filter", "accept fd01::/64, from and to (ip6tables -I FORWARD"),
         ("inet", "firewall", "accept 10.1.0.0/16 and fd01::/64, from and to"),
     ] {
-        let drop = ForwardDrop {
+        let drop = DroppingChain {
             family,
             table: table.into(),
             chain: "FORWARD".into(),

@@ -39,6 +39,21 @@ pub trait Stopwatch: Send + Sync + 'static {
     fn elapsed(&self) -> Duration;
 }
 
+/// Whether a program keeps the machine's clock right, by the kernel's word (`STA_UNSYNC`).
+///
+/// # Errors
+/// If the kernel does not say it.
+#[expect(unsafe_code, reason = "no crate of ours asks the kernel this")]
+pub fn clock_is_held() -> std::io::Result<bool> {
+    // SAFETY: all bytes zero are a `timex` that changes nothing (`modes` is 0) ...
+    let mut asked: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: ... which the kernel writes into, and keeps no pointer to.
+    match unsafe { libc::adjtimex(&raw mut asked) } {
+        -1 => Err(std::io::Error::last_os_error()),
+        _ => Ok(asked.status & libc::STA_UNSYNC == 0),
+    }
+}
+
 /// Gives random bytes that nobody can guess.
 pub trait Random: Send + Sync + 'static {
     /// Fills `bytes`.

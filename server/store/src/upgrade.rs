@@ -78,10 +78,11 @@ fn fill_in(kind: ObjectKind, body: &mut Map<String, Value>) {
 }
 
 /// Version 2 to 3: ports that agents use could be called switched off in version 2, though their traffic went on; that
-/// a node wants a block, or is waited for, or was found again, was not stored, nor what its probes say.
+/// a node wants a block, or is waited for, or was found again, was not stored, nor what its probes say, nor that healing
+/// is paused there.
 fn to_3(kind: ObjectKind, body: &mut Map<String, Value>) {
     let late: &[&str] = match kind {
-        ObjectKind::NodeStatus => &["wants_block", "awaited", "copied", "paths"],
+        ObjectKind::NodeStatus => &["wants_block", "awaited", "copied", "paused", "paths"],
         ObjectKind::Node => &["found"],
         _ => &[],
     };

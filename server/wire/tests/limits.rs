@@ -85,7 +85,7 @@ proptest! {
 
     #[test]
     fn what_an_agent_sends_comes_back(revision in any::<u64>(), exceptions in vec(exception(), 0..10)) {
-        let message = FromAgent { message: Some(from_agent::Message::Applied(Applied { revision, exceptions, losses: Vec::new() })) };
+        let message = FromAgent { message: Some(from_agent::Message::Applied(Applied { revision, exceptions, ..Applied::default() })) };
         prop_assert_eq!(FromAgent::decode(&message.encode_to_vec()[..]).unwrap(), message);
     }
 

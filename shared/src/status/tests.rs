@@ -320,6 +320,16 @@ fn a_node_whose_packets_arrive_nowhere_is_not_ready_and_a_pair_is_said_as_a_pair
         ..Beside::default()
     };
     assert_eq!(said(node(), &alone), (NodeState::Ready, "node.no_other_node"));
+    let paused = Beside {
+        paused: Some(("anna".into(), 5)),
+        ..pair
+    };
+    assert_eq!(said(node(), &paused), (NodeState::Ready, "node.paused"));
+    let differs = NodeFacts {
+        exception: Some(("the route 10.1.0.64/26 is left so".into(), 1)),
+        ..node()
+    };
+    assert_eq!(said(differs, &paused), (NodeState::Error, "port.kernel_refused"));
     assert!(!NodeState::NoPath.counts_as_ready());
 }
 

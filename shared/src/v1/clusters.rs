@@ -276,8 +276,8 @@ pub struct NodeRow {
     /// Its state.
     pub state: NodeState,
     /// Why, when not ready; of a ready one, what has trouble beside it (`node.no_route`,
-    /// `node.pair_fails`, `node.pods_in_trouble`), or that no packet proves its paths (`node.no_other_node`,
-    /// `node.cannot_probe`).
+    /// `node.pair_fails`, `node.pods_in_trouble`), that somebody has paused healing there (`node.paused`), or that no packet
+    /// proves its paths (`node.no_other_node`, `node.cannot_probe`).
     pub reason: Option<Reason>,
     /// Addresses in the node subnet.
     pub addresses: Vec<IpAddr>,

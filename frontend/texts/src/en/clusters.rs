@@ -51,6 +51,7 @@ subject! { clusters;
     ReasonNoRoute: "No route to block {block} of {node}: {words}",
     ReasonNodeFound: "{node} was found after the database was put back. It waits to be admitted or removed",
     ReasonNodeCopied: "Two machines have the identity of {node} since {since}. No further blocks before one has joined anew, or is off and an administrator has admitted the other",
+    ReasonNodePaused: "Healing is paused on {node} by {by} since {since}. Nothing is put back until portolan-agent resume there",
     ReasonLost: "Taken away ({by}, {since}): {kind} ({n}). Back after {ms} ms",
     ReasonLostOpen: "Taken away ({by}, {since}): {kind} ({n}). Not back yet",
     ReasonContested: "Taken away again and again ({by}, since {since}): {kind} ({n})",

@@ -51,6 +51,7 @@ subject! { clusters;
     ReasonNoRoute: "Нет маршрута к блоку {block} узла {node}: {words}",
     ReasonNodeFound: "{node} найден после возврата базы к старой копии. Ждёт, пока его допустят или исключат",
     ReasonNodeCopied: "С {since} узлом {node} назвались две машины. Новых блоков не будет, пока одна не присоединится заново или не будет выключена, а другую не допустит администратор",
+    ReasonNodePaused: "Восстановление на {node} приостановлено ({by}, с {since}). До portolan-agent resume там ничего не возвращается",
     ReasonLost: "Убрано ({by}, {since}): {kind} ({n}). Вернулось через {ms} мс",
     ReasonLostOpen: "Убрано ({by}, {since}): {kind} ({n}). Ещё не вернулось",
     ReasonContested: "Убирают снова и снова ({by}, с {since}): {kind} ({n})",

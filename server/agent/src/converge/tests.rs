@@ -27,12 +27,21 @@ struct Fake {
     failing: Mutex<Vec<(Object, String)>>,
     losing: Mutex<BTreeMap<LossKind, LossNews>>,
     seen: Mutex<Vec<(Desired, Signals)>>,
+    /// As the last round was told.
+    paused: Mutex<Option<Paused>>,
     /// For those who listen; who does not is told that nothing can be heard.
     kernel: Option<FakeKernel>,
 }
 
 impl Apply for Fake {
-    fn converge(&self, desired: &Desired, signals: &Signals, _: Option<Instant>) -> Result<Outcome, KernelError> {
+    fn converge(
+        &self,
+        desired: &Desired,
+        signals: &Signals,
+        _: Option<Instant>,
+        paused: Option<&Paused>,
+    ) -> Result<Outcome, KernelError> {
+        *self.paused.lock() = paused.cloned();
         self.rounds.fetch_add(1, Ordering::SeqCst);
         self.seen.lock().push((desired.clone(), signals.clone()));
         Ok(Outcome {
@@ -61,7 +70,43 @@ fn file() -> (DesiredFile, MemoryFiles) {
 
 fn rounds(fake: &Arc<Fake>, file: &DesiredFile) -> Rounds {
     let clock = Arc::new(SetClock::at(START));
-    Rounds::new(fake.clone(), OWN, file.clone(), None, Workers::new(OnTheSpot), clock)
+    rounds_heeding(
+        fake,
+        file,
+        PauseFile::new(Arc::new(MemoryFiles::default()), Path::new("/state")),
+        clock,
+    )
+}
+
+fn rounds_heeding(fake: &Arc<Fake>, file: &DesiredFile, pause: PauseFile, clock: Arc<SetClock>) -> Rounds {
+    let workers = Workers::new(OnTheSpot);
+    Rounds::new(fake.clone(), OWN, file.clone(), pause, None, workers, clock)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_is_heeded_and_told_and_ends() {
+    let (file, files) = file();
+    let pause = PauseFile::new(Arc::new(files), Path::new("/state"));
+    let fake = Arc::new(Fake::default());
+    let rounds = rounds_heeding(&fake, &file, pause.clone(), Arc::new(SetClock::at(START)));
+    let mut standing = rounds.standing();
+    let (_desired, receiver) = watch::channel(Arc::new(state(5)));
+    let task = tokio::spawn(rounds.run(receiver));
+    standing.wait_for(|standing| standing.revision == 5).await.unwrap();
+    let paused = Paused {
+        by: "anna".to_owned(),
+        since: START,
+    };
+    pause.pause(paused.clone()).unwrap();
+    // It is not a round of the minute that finds it.
+    let told = timeout(RESYNC / 2, standing.wait_for(|standing| standing.paused.is_some()));
+    assert_eq!(told.await.unwrap().unwrap().paused, Some(paused.clone()));
+    assert_eq!(*fake.paused.lock(), Some(paused));
+    pause.resume().unwrap();
+    let ended = timeout(RESYNC / 2, standing.wait_for(|standing| standing.paused.is_none()));
+    assert_eq!(ended.await.unwrap().unwrap().paused, None);
+    assert_eq!(*fake.paused.lock(), None);
+    task.abort();
 }
 
 fn state(revision: u64) -> State {

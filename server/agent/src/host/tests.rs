@@ -223,7 +223,7 @@ fn what_others_have_is_read_again_once_that_is_announced() {
         protocol: 4,
         towards: "via 192.168.0.9".into(),
     }];
-    let round = |signals: &Signals| host.round(&desired(), signals, None).unwrap().exceptions;
+    let round = |signals: &Signals| host.round(&desired(), signals, None, None).unwrap().exceptions;
     assert_eq!(round(&Signals::default()), [], "it costs a reading of the table");
     let named = round(&Signals::everything());
     assert_eq!(named[0].0, Object::Block(block_id(2)));
@@ -238,7 +238,7 @@ async fn a_loss_is_counted_from_its_first_sign_and_contested_in_the_end() {
         kernel.state.lock().seen.routes.remove(&key).unwrap();
         let since = Instant::now();
         tokio::time::advance(Duration::from_millis(2)).await;
-        let outcome = host.round(&desired(), &Signals::default(), Some(since)).unwrap();
+        let outcome = host.round(&desired(), &Signals::default(), Some(since), None).unwrap();
         let news = &outcome.losses[&LossKind::Routes];
         assert_eq!(news.lost, 1);
         if nth <= 3 {

@@ -27,6 +27,14 @@ const RTA_TABLE: u16 = 15;
 const RTA_VIA: u16 = 18;
 const RTA_ENCAP: u16 = 22;
 const RTA_NH_ID: u16 = 30;
+const FRA_DST: u16 = 1;
+const FRA_SRC: u16 = 2;
+const FRA_PRIORITY: u16 = 6;
+const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
+const FRA_TABLE: u16 = 15;
+const FRA_PROTOCOL: u16 = 21;
+/// `FIB_RULE_INVERT`.
+const INVERTED: u32 = 2;
 const NETCONFA_IFINDEX: u16 = 1;
 const NETCONFA_FORWARDING: u16 = 2;
 /// `NETCONFA_IFINDEX_ALL`: the switch of all links.
@@ -69,6 +77,71 @@ pub(super) struct RawRoute {
     pub(super) metric: u32,
     /// Several next hops, a next hop object, an encapsulation or another family's gateway.
     pub(super) strange: bool,
+}
+
+/// What a rule of routing does with the packets that it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuleAction {
+    /// Looks them up in a table; what the table knows only by routes of prefixes this long or shorter counts as unknown.
+    Lookup {
+        /// The table's number.
+        table: u32,
+        /// `suppress_prefixlength`.
+        suppress: Option<u8>,
+    },
+    /// Refuses them.
+    Refuse,
+    /// Nothing, or goes on elsewhere among the rules.
+    Other,
+}
+
+/// A rule of routing (`struct fib_rule_hdr`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyRule {
+    /// Lower ones count first.
+    pub priority: u32,
+    /// Where packets come from; `None`: from anywhere.
+    pub from: Option<Cidr>,
+    /// Where they are sent; `None`: anywhere.
+    pub to: Option<Cidr>,
+    /// Whether it asks more than that: a mark, a link, a user, a port.
+    pub narrowed: bool,
+    /// What is done with them.
+    pub action: RuleAction,
+}
+
+/// A rule of routing from the bytes after the netlink header; `None` for families that are not ours.
+pub(super) fn policy_rule(payload: &[u8]) -> Option<PolicyRule> {
+    let header = payload.first_chunk::<12>()?;
+    family(header[0])?;
+    let flags = number(&header[8..])?;
+    let (mut table, mut suppress) = (u32::from(header[4]), None);
+    let mut rule = PolicyRule {
+        priority: 0,
+        from: None,
+        to: None,
+        narrowed: header[3] != 0 || flags & INVERTED != 0,
+        action: RuleAction::Other,
+    };
+    for attribute in NlasIterator::new(&payload[12..]).flatten() {
+        let value = attribute.value();
+        match attribute.kind() {
+            FRA_DST => rule.to = Cidr::containing(ip(value)?, header[1]),
+            FRA_SRC => rule.from = Cidr::containing(ip(value)?, header[2]),
+            FRA_PRIORITY => rule.priority = number(value)?,
+            FRA_TABLE => table = number(value)?,
+            FRA_SUPPRESS_PREFIXLEN => suppress = number(value).and_then(|length| u8::try_from(length).ok()),
+            // Who made it.
+            FRA_PROTOCOL => {}
+            _ => rule.narrowed = true,
+        }
+    }
+    rule.action = match header[7] {
+        1 => RuleAction::Lookup { table, suppress },
+        6..=8 => RuleAction::Refuse,
+        _ => RuleAction::Other,
+    };
+    Some(rule)
 }
 
 fn number(bytes: &[u8]) -> Option<u32> {
@@ -234,6 +307,42 @@ mod tests {
         assert_eq!(message(-2, NETCONFA_FORWARDING, 0), None, "of links made later");
         assert_eq!(message(4, NETCONFA_FORWARDING, 0), None);
         assert_eq!(message(-1, 3, 0), None, "reverse path filtering");
+    }
+
+    #[test]
+    fn a_rule_of_routing_by_what_it_asks() {
+        let rule = |action: u8, flags: u32, attributes: &[(u16, &[u8])]| {
+            let mut bytes = vec![2, 0, 16, 0, 0, 0, 0, action];
+            bytes.extend(flags.to_ne_bytes());
+            bytes.extend(attributes.iter().flat_map(|(kind, value)| attribute(*kind, value)));
+            policy_rule(&bytes).unwrap()
+        };
+        let (priority, table) = (100u32.to_ne_bytes(), 1000u32.to_ne_bytes());
+        let (none, any) = ((-1i32).to_ne_bytes(), [3]);
+        let of_all = [
+            (FRA_PRIORITY, &priority[..]),
+            (FRA_TABLE, &table),
+            (FRA_SUPPRESS_PREFIXLEN, &none),
+            (FRA_PROTOCOL, &any),
+        ];
+        let lookup = |suppress| RuleAction::Lookup { table: 1000, suppress };
+        let expected = PolicyRule {
+            priority: 100,
+            from: None,
+            to: None,
+            narrowed: false,
+            action: lookup(None),
+        };
+        assert_eq!(rule(1, 0, &of_all), expected);
+        assert!(rule(1, INVERTED, &of_all).narrowed);
+        let and = |more: (u16, &'static [u8])| [&of_all[..], &[more]].concat();
+        let from = rule(1, 0, &and((FRA_SRC, &[10, 1, 0, 0]))).from;
+        assert_eq!(from.unwrap().to_string(), "10.1.0.0/16");
+        let short = rule(1, 0, &and((FRA_SUPPRESS_PREFIXLEN, &[0, 0, 0, 0])));
+        assert_eq!((short.action, short.narrowed), (lookup(Some(0)), false));
+        assert!(rule(1, 0, &and((10, &[1, 0, 0, 0]))).narrowed, "a mark");
+        assert_eq!(rule(7, 0, &of_all).action, RuleAction::Refuse);
+        assert_eq!(rule(2, 0, &of_all).action, RuleAction::Other, "goes to another rule");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Chains of other programs that drop what is forwarded (`nf_tables`, which iptables writes too).
+//! Chains of other programs that drop what is forwarded, or what is sent to a port of the host (`nf_tables`, which
+//! iptables writes too).
 //!
 //! Numbers and shapes: `linux/netfilter/nf_tables.h`. Numbers in attributes are big-endian.
 
@@ -6,12 +7,13 @@ mod rules;
 
 use netlink_packet_core::NlasIterator;
 use parking_lot::Mutex;
-use portolan_plan::ForwardDrop;
+use portolan_plan::DroppingChain;
 use portolan_shared::addr::{Cidr, Family};
 
 use super::KernelError;
 use super::socket::{Body, Reply, Request, Socket};
 use super::sockets::Sockets;
+use rules::Asked;
 
 /// `NFNL_SUBSYS_NFTABLES`, in the upper half of a message's type.
 const NFTABLES: u16 = 10 << 8;
@@ -27,11 +29,13 @@ const CHAIN_POLICY: u16 = 5;
 const HOOK_NUMBER: u16 = 1;
 const RULE_TABLE: u16 = 1;
 
+/// `NF_INET_LOCAL_IN`.
+const INPUT: u32 = 1;
 /// `NF_INET_FORWARD`.
 const FORWARD: u32 = 2;
 /// `NF_DROP`.
 const DROP: u32 = 0;
-/// `NFPROTO_INET`, `NFPROTO_IPV4`, `NFPROTO_IPV6`: the families whose forward hook pods' packets pass.
+/// `NFPROTO_INET`, `NFPROTO_IPV4`, `NFPROTO_IPV6`: the families whose hooks pods' packets pass.
 const FAMILIES: [(u8, &str); 3] = [(1, "inet"), (2, "ip"), (10, "ip6")];
 
 /// Asks the packet filter, by a socket that is opened when it is needed.
@@ -51,18 +55,32 @@ impl Filter {
     }
 
     /// Base chains at the forward hook that drop what pods of these ranges send, or what is sent to them.
-    pub(super) fn drops(&self, sockets: &Sockets, ranges: &[Cidr]) -> Result<Vec<ForwardDrop>, KernelError> {
+    pub(super) fn drops(&self, sockets: &Sockets, ranges: &[Cidr]) -> Result<Vec<DroppingChain>, KernelError> {
+        self.dropping(sockets, FORWARD, |family| {
+            let wanted = |range: &&Cidr| of(family).is_none_or(|of| of == range.family());
+            ranges.iter().filter(wanted).copied().map(Asked::Pods).collect()
+        })
+    }
+
+    /// Base chains at the input hook that drop what is sent to this UDP port of the host.
+    pub(super) fn closed(&self, sockets: &Sockets, port: u16) -> Result<Vec<DroppingChain>, KernelError> {
+        self.dropping(sockets, INPUT, |_| vec![Asked::Udp(port)])
+    }
+
+    /// Base chains at a hook that drop anything of what is asked of tables of their family.
+    fn dropping(
+        &self,
+        sockets: &Sockets,
+        hook: u32,
+        asked: impl Fn(&str) -> Vec<Asked>,
+    ) -> Result<Vec<DroppingChain>, KernelError> {
         let chains = request(GET_CHAIN, 0, &[], "the chains of the packet filter");
         let replies = unless_missing(self.with(sockets, |socket| socket.dump(&chains)))?;
         let mut drops = Vec::new();
-        for (number, policy, chain) in replies.unwrap_or_default().iter().filter_map(forward_chain) {
-            let wanted = |range: &&Cidr| match chain.family {
-                "ip" => range.family() == Family::V4,
-                "ip6" => range.family() == Family::V6,
-                _ => true,
-            };
-            let concerned: Vec<&Cidr> = ranges.iter().filter(wanted).collect();
-            if concerned.is_empty() {
+        let replies = replies.unwrap_or_default();
+        for (number, policy, chain) in replies.iter().filter_map(|reply| base_chain(reply, hook)) {
+            let asked = asked(chain.family);
+            if asked.is_empty() {
                 continue;
             }
             let mut table = chain.table.clone().into_bytes();
@@ -75,8 +93,8 @@ impl Filter {
             );
             let rules = unless_missing(self.with(sockets, |socket| socket.dump(&rules)))?.unwrap_or_default();
             let payloads = || rules.iter().map(|rule| rule.payload.as_slice());
-            let drops_of = |range: &&Cidr| rules::read(payloads(), range).drops(&chain.chain, policy);
-            if concerned.iter().any(drops_of) {
+            let drops_it = |asked: &Asked| rules::read(payloads(), asked).drops(&chain.chain, policy);
+            if asked.iter().any(drops_it) {
                 drops.push(chain);
             }
         }
@@ -154,20 +172,29 @@ fn text(bytes: Vec<u8>) -> String {
     String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned()
 }
 
-/// A base chain at the forward hook, with the number of its family, and whether it drops what gets to its end.
-fn forward_chain(reply: &Reply) -> Option<(u8, bool, ForwardDrop)> {
+/// The family of addresses that tables of a family are for; `None`: both.
+fn of(family: &str) -> Option<Family> {
+    match family {
+        "ip" => Some(Family::V4),
+        "ip6" => Some(Family::V6),
+        _ => None,
+    }
+}
+
+/// A base chain at this hook, with the number of its family, and whether it drops what gets to its end.
+fn base_chain(reply: &Reply, hook: u32) -> Option<(u8, bool, DroppingChain)> {
     let of = *reply.payload.first()?;
     let (number_of_family, family) = FAMILIES.into_iter().find(|(number, _)| *number == of)?;
     let attributes = reply.payload.get(4..)?;
-    let hook = attribute(attributes, CHAIN_HOOK)?;
-    let at_forward = attribute(&hook, HOOK_NUMBER).and_then(number) == Some(FORWARD);
+    let of_chain = attribute(attributes, CHAIN_HOOK)?;
+    let is_there = attribute(&of_chain, HOOK_NUMBER).and_then(number) == Some(hook);
     let drops = attribute(attributes, CHAIN_POLICY).and_then(number) == Some(DROP);
-    let chain = ForwardDrop {
+    let chain = DroppingChain {
         family,
         table: text(attribute(attributes, CHAIN_TABLE)?),
         chain: text(attribute(attributes, CHAIN_NAME)?),
     };
-    at_forward.then_some((number_of_family, drops, chain))
+    is_there.then_some((number_of_family, drops, chain))
 }
 
 #[cfg(test)]
@@ -188,7 +215,7 @@ mod tests {
                  0100000000{hook}080002000000000008000500000000{policy}0b00070066696c74657200"
             ));
             let (kind, port) = (0, 0);
-            let chain = forward_chain(&Reply { kind, port, payload });
+            let chain = base_chain(&Reply { kind, port, payload }, FORWARD);
             chain.map(|(_, drops, chain)| (chain.family, chain.table, chain.chain, drops))
         };
         let named = |family, drops| Some((family, "filter".to_owned(), "FORWARD".to_owned(), drops));

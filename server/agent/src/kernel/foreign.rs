@@ -36,21 +36,26 @@ impl Netlink {
     }
 
     fn foreign_routes(&self, family: Family, ranges: &[Cidr]) -> Result<Vec<RawRoute>, KernelError> {
+        let inside = |raw: &RawRoute| {
+            let within = |range: &Cidr| range.contains(raw.prefix.first()) && range.prefix() <= raw.prefix.prefix();
+            raw.protocol != ROUTE_PROTOCOL && ranges.iter().any(within)
+        };
+        Ok(self.table(family, MAIN_TABLE)?.into_iter().filter(inside).collect())
+    }
+
+    /// The routes of a table, whosever they are.
+    pub(super) fn table(&self, family: Family, table: u32) -> Result<Vec<RawRoute>, KernelError> {
         let dump = self
             .sockets
-            .with(|socket| socket.dump(&messages::dump_main_table(family)));
+            .with(|socket| socket.dump(&messages::dump_table(family, table)));
         let replies = match dump {
             Ok(replies) => replies,
             // No table yet, or no such family.
             Err(error) if error.is_absent() || no_such_family(&error) => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        let inside = |raw: &RawRoute| {
-            let within = |range: &Cidr| range.contains(raw.prefix.first()) && range.prefix() <= raw.prefix.prefix();
-            raw.protocol != ROUTE_PROTOCOL && raw.table == MAIN_TABLE && ranges.iter().any(within)
-        };
         let routes = replies.iter().filter_map(|reply| decode::route(&reply.payload));
-        Ok(routes.filter(inside).collect())
+        Ok(routes.filter(|raw| raw.table == table).collect())
     }
 }
 

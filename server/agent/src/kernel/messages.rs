@@ -17,7 +17,7 @@ use portolan_plan::{MAIN_TABLE, ROUTE_PROTOCOL, Route, RouteKey, Target};
 use portolan_shared::addr::{Cidr, Family};
 use portolan_shared::mac::MacAddress;
 
-use super::socket::Request;
+use super::socket::{Body, Request};
 
 /// `RTM_NEWLINK`.
 pub(super) const NEW_LINK: u16 = 16;
@@ -312,14 +312,30 @@ pub(super) fn dump_routes(of: Family, protocol: u8) -> Request {
     )
 }
 
-/// All routes of the main table.
-pub(super) fn dump_main_table(of: Family) -> Request {
+/// All routes of a table.
+pub(super) fn dump_table(of: Family, table: u32) -> Request {
     let mut message = RouteMessage::default();
     message.header.address_family = family(of);
-    message.attributes.push(RouteAttribute::Table(MAIN_TABLE));
+    message.attributes.push(RouteAttribute::Table(table));
     Request::new(
         RouteNetlinkMessage::GetRoute(message),
-        format!("the IPv{} routes of the main table", of.number()),
+        format!("the IPv{} routes of the table {table}", of.number()),
+    )
+}
+
+/// `RTM_GETRULE`.
+const GET_RULE: u16 = 34;
+
+/// Bytes of a `struct fib_rule_hdr`.
+const RULE_HEADER: usize = 12;
+
+/// The rules that say which table a packet is looked up in.
+pub(super) fn dump_rules(of: Family) -> Request {
+    let mut header = vec![0; RULE_HEADER];
+    header[0] = u8::from(family(of));
+    Request::of(
+        Body::Raw(GET_RULE, header),
+        format!("the IPv{} rules of routing", of.number()),
     )
 }
 

@@ -20,14 +20,17 @@ mod probes;
 mod reaper;
 mod socket;
 mod sockets;
+mod survey;
 mod watch;
 mod wiring;
 
+pub use decode::{PolicyRule, RuleAction};
 pub use error::KernelError;
 pub use host::{Netlink, PROBE_NAMESPACE};
 pub use netns::{NamespaceError, PodNamespace};
 pub use probes::NamespaceProbes;
 pub use socket::{Reply, Socket};
+pub use survey::try_pods_network;
 pub use watch::{Told, Watch};
 pub use wiring::{AttachError, Attachment, Sandbox, Wiring};
 

@@ -143,6 +143,10 @@ impl<'a> Reporter<'a> {
                         revision,
                         exceptions,
                         losses,
+                        paused: now.paused.as_ref().map(|paused| agent::Paused {
+                            by: paused.by.clone(),
+                            since: paused.since,
+                        }),
                     })));
                 }
             }

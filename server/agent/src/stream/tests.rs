@@ -27,6 +27,7 @@ use crate::host::Outcome;
 use crate::identity::testing::{Authority, Peer as Socket};
 use crate::kernel::fake::FakeKernel;
 use crate::kernel::{Kernel as _, KernelError, Watch};
+use crate::pause::{PauseFile, Paused};
 use crate::pods::tests::Rig;
 
 mod reports;
@@ -47,7 +48,13 @@ fn disk() -> Arc<dyn Files> {
 struct Willing;
 
 impl Apply for Willing {
-    fn converge(&self, _: &Desired, _: &Signals, _: Option<Instant>) -> Result<Outcome, KernelError> {
+    fn converge(
+        &self,
+        _: &Desired,
+        _: &Signals,
+        _: Option<Instant>,
+        _: Option<&Paused>,
+    ) -> Result<Outcome, KernelError> {
         Ok(Outcome::default())
     }
 
@@ -76,10 +83,11 @@ impl Rigged {
     fn with(authority: Authority, home: TempDir, pods: Pods, identity: Identity) -> Self {
         let sources = Sources::system().unwrap();
         let file = DesiredFile::new(Arc::clone(&sources.files), home.path());
+        let pause = PauseFile::new(Arc::clone(&sources.files), home.path());
         let kept = file.load().unwrap().map(Arc::new);
         let desired = watch::Sender::new(kept.clone().unwrap_or_default());
         let (workers, clock) = (sources.workers.clone(), Arc::clone(&sources.clock));
-        let rounds = Rounds::new(Arc::new(Willing), OWN, file, kept, workers, clock);
+        let rounds = Rounds::new(Arc::new(Willing), OWN, file, pause, kept, workers, clock);
         let (pods, seen) = (Arc::new(pods), desired.subscribe());
         let (standing, work) = (rounds.standing(), rounds.run(desired.subscribe()));
         let context = SessionContext {

@@ -247,6 +247,41 @@ fn what_is_taken_away_again_and_again_is_contested_and_the_rest_is_not() {
 }
 
 #[test]
+fn while_healing_is_paused_nothing_is_put_back_and_all_is_said() {
+    if !privileged() {
+        return;
+    }
+    let cluster = Cluster::new(2, false);
+    let (here, there) = (cluster.pod(1), cluster.pod(2));
+    let (node, kept) = (cluster.node(1), cluster.keep(1));
+    let host = &node.namespace.0;
+    let before = node.our_routes();
+    let program = |words: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_portolan-agent"));
+        let done = command.args(words).arg("--state-dir").arg(node.state_dir()).status();
+        assert!(done.unwrap().success());
+    };
+    program(&["pause", "--by", "anna"]);
+    kept.until("the pause", |standing| {
+        standing.paused.as_ref().is_some_and(|paused| paused.by == "anna")
+    });
+    ip(&format!("-n {host} route del 10.77.2.0/26"));
+    let block = Subject::Block(BlockId::from_bytes([4; 16]));
+    kept.until_said(block, "the route 10.77.2.0/26 is not as it is to be");
+    let standing = kept.until_said(block, "is left so: healing is paused by anna");
+    assert_eq!(standing.losses[0].back_after_ms, None);
+    assert_eq!(node.our_routes().len(), before.len() - 1);
+    // Pods begin all the same.
+    let more = cluster.pod(1);
+    reach(&here, &more);
+    program(&["resume"]);
+    kept.until_healed(LossKind::Routes, 1);
+    kept.until("the end of the pause", |standing| standing.paused.is_none());
+    kept.until_well();
+    reach(&here, &there);
+}
+
+#[test]
 fn what_others_have_in_the_way_is_named_and_left_alone() {
     if !privileged() {
         return;

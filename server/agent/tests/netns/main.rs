@@ -6,6 +6,7 @@
 )]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
+mod check;
 mod filter;
 mod healing;
 mod lost;

@@ -16,6 +16,7 @@ use portolan_agent::desired::disk::DesiredFile;
 use portolan_agent::host::Host;
 use portolan_agent::kernel::{Netlink, PodNamespace};
 use portolan_agent::machine::Sources;
+use portolan_agent::pause::PauseFile;
 use portolan_agent::pods::Pods;
 use portolan_plan::{Desired, Loss, LossKind, NodeAddresses, OwnBlock, RemoteBlock, is_probe_link};
 use portolan_shared::addr::Family;
@@ -305,8 +306,9 @@ impl Cluster {
         assert_eq!(state.desired(node_id(number)), self.desired(number));
         let sources = Sources::system().unwrap();
         let file = DesiredFile::new(Arc::clone(&sources.files), node.folder.path());
+        let pause = PauseFile::new(Arc::clone(&sources.files), node.folder.path());
         let (workers, clock) = (sources.workers, sources.clock);
-        let rounds = Rounds::new(node.host.clone(), node_id(number), file, None, workers, clock);
+        let rounds = Rounds::new(node.host.clone(), node_id(number), file, pause, None, workers, clock);
         let standing = rounds.standing();
         let (desired, receiver) = watch::channel(Arc::new(state));
         node.runtime().spawn(rounds.run(receiver));
@@ -422,6 +424,11 @@ impl Sandbox {
 }
 
 impl Node {
+    /// Where its agent keeps its state.
+    pub(crate) fn state_dir(&self) -> &Path {
+        self.folder.path()
+    }
+
     fn start(number: u8, namespace: Namespace, probes: Namespace, folder: tempfile::TempDir) -> Self {
         let host = PodNamespace::open(&path_of(&namespace.0)).unwrap();
         let kernel = Netlink::open_at(host, Arc::new(SystemStopwatch::default()));

@@ -119,6 +119,11 @@ impl NodeState {
             copied: self.status.as_ref().and_then(|status| status.copied),
             pair: self.paths.pair.clone(),
             not_proven: self.paths.not_proven.clone(),
+            paused: self
+                .status
+                .as_ref()
+                .and_then(|status| status.paused.as_ref())
+                .map(|paused| (paused.by.clone(), paused.since)),
         }
     }
 

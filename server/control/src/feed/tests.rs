@@ -151,6 +151,7 @@ fn large_changes_are_kept_in_smaller_number() {
             tickets: Default::default(),
             copied: None,
             losses: Vec::new(),
+            paused: None,
             paths: None,
         })
     };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use portolan_core::command::{Command, NodeReport, Request};
 use portolan_core::history::Point;
-use portolan_core::model::{Exception, Loss, Micros, NodeStatus, Paths, Revision, Tickets};
+use portolan_core::model::{Exception, Loss, Micros, NodeStatus, Paths, Paused, Revision, Tickets};
 use portolan_core::protocol::gate::Gate;
 use portolan_core::protocol::tickets::{self, Shown};
 use portolan_core::view::View;
@@ -269,18 +269,33 @@ impl Hub {
 
     /// What a node's kernel holds, and what it refused. Written only when something is new: a node that is up to date
     /// writes nothing when other clusters change.
-    pub(super) fn applied(&self, node: NodeId, revision: Revision, exceptions: Vec<Exception>, losses: Vec<Loss>) {
-        let (known, told) = self.control.read(|view| {
+    pub(super) fn applied(
+        &self,
+        node: NodeId,
+        revision: Revision,
+        exceptions: Vec<Exception>,
+        losses: Vec<Loss>,
+        paused: Option<Paused>,
+    ) {
+        let (known, told, before) = self.control.read(|view| {
             let Some(status) = view.node_status(node) else {
-                return (false, losses.is_empty());
+                return (false, losses.is_empty(), None);
             };
             let needed = view.cluster_revision(status.cluster).max(1);
-            let known = status.exceptions == exceptions && status.applied_revision >= revision.min(needed);
-            (known, status.losses == losses)
+            let known = status.exceptions == exceptions
+                && status.paused == paused
+                && status.applied_revision >= revision.min(needed);
+            (known, status.losses == losses, status.paused.clone())
         });
+        match &paused {
+            now if *now == before => {}
+            Some(Paused { by, .. }) => tracing::warn!(%node, by, "healing is paused on a node"),
+            None => tracing::info!(%node, "healing goes on on a node"),
+        }
         if !known || self.reports.waits(node) {
             self.reports.add(NodeReport {
                 applied: Some((revision, exceptions)),
+                paused: Some(paused),
                 ..self.report(node)
             });
         }

@@ -115,6 +115,7 @@ fn merge(waiting: &mut BTreeMap<NodeId, NodeReport>, report: NodeReport) {
             old.online = report.online.or(old.online);
             old.applied = report.applied.or_else(|| old.applied.take());
             old.losses = report.losses.or_else(|| old.losses.take());
+            old.paused = report.paused.or_else(|| old.paused.take());
             old.paths = report.paths.or_else(|| old.paths.take());
             old.agent_version = report.agent_version.or_else(|| old.agent_version.take());
             old.by = report.by.or(old.by);
@@ -149,6 +150,7 @@ mod tests {
             tickets: None,
             copied: None,
             losses: None,
+            paused: None,
             paths: None,
         }
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use portolan_core::command::{Command, PodAllocation, Request};
 use portolan_core::history::Point;
 use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
-use portolan_core::model::{Block, Exception, Loss, LossKind, NodeStatus, Paths, Pod, Tickets};
+use portolan_core::model::{Block, Exception, Loss, LossKind, NodeStatus, Paths, Paused, Pod, Tickets};
 use portolan_core::view::View;
 use portolan_shared::ids::{BlockId, NodeId, PortId};
 use portolan_shared::mac::MacAddress;
@@ -124,6 +124,14 @@ pub(super) fn losses(all: Vec<agent::Loss>) -> Vec<Loss> {
     losses.sort_by_key(|loss| loss.kind);
     losses.dedup_by_key(|loss| loss.kind);
     losses
+}
+
+/// Who has paused healing on a node, as it is stored.
+pub(super) fn paused(paused: Option<agent::Paused>) -> Option<Paused> {
+    paused.map(|agent::Paused { by, since }| Paused {
+        by: shortened(&by, MOST_REASON),
+        since,
+    })
 }
 
 /// What a node's probes say, as it is stored. Faults that only a newer agent knows are left out.

@@ -406,7 +406,8 @@ impl<'a> Stream<'a> {
                 let exceptions = reports_in::exceptions(self.node, applied.exceptions)
                     .map_err(|error| malformed(&error.to_string()))?;
                 let losses = reports_in::losses(applied.losses);
-                self.hub.applied(self.node, revision, exceptions, losses);
+                let paused = reports_in::paused(applied.paused);
+                self.hub.applied(self.node, revision, exceptions, losses, paused);
                 Ok(())
             }
             In::Paths(paths) => {

@@ -172,6 +172,7 @@ impl<'a> Reporting<'a> {
             tickets: None,
             copied,
             losses,
+            paused: None,
             paths: None,
         }]);
         self.server.control.write(Request::system(report)).await.unwrap();

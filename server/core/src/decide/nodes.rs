@@ -387,6 +387,7 @@ pub(super) fn new_status(draft: &Draft<'_>, node: &Node) -> NodeStatus {
         tickets: Tickets::default(),
         copied: None,
         losses: Vec::new(),
+        paused: None,
         paths: None,
     }
 }
@@ -444,6 +445,9 @@ pub(super) fn report(draft: &mut Draft<'_>, reports: &[NodeReport]) -> Vec<Objec
         if let Some(losses) = &report.losses {
             losses::record(draft, &node, &new.losses, losses);
             new.losses.clone_from(losses);
+        }
+        if let Some(paused) = &report.paused {
+            new.paused.clone_from(paused);
         }
         if let Some(paths) = &report.paths {
             new.paths.clone_from(paths);

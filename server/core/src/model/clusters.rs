@@ -150,6 +150,15 @@ pub struct Loss {
     pub by: Option<String>,
 }
 
+/// Who has paused healing on a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    /// A name for people.
+    pub by: String,
+    /// When, by the node's clock.
+    pub since: Micros,
+}
+
 /// What of a node's kernel was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -246,6 +255,8 @@ pub struct NodeStatus {
     pub copied: Option<Micros>,
     /// What others took away from its kernel: at most one of a kind.
     pub losses: Vec<Loss>,
+    /// Who has paused healing there: its agent changes nothing.
+    pub paused: Option<Paused>,
     /// What its probes say; `None` while its agent has said nothing of them since it came.
     pub paths: Option<Paths>,
 }

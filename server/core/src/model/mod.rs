@@ -19,7 +19,7 @@ use portolan_shared::ids::ProjectId;
 use serde::{Deserialize, Serialize};
 
 pub use crate::kinds::{Key, Object, ObjectKind, Tables};
-pub use clusters::{Awaited, Block, Cluster, Exception, ExternalIp, Loss, LossKind, Node, NodeStatus, Tickets};
+pub use clusters::{Awaited, Block, Cluster, Exception, ExternalIp, Loss, LossKind, Node, NodeStatus, Paused, Tickets};
 pub(crate) use identity::SKEW;
 pub use identity::{Assignment, Idempotency, KeptAnswer, PROVIDER_PROJECT, Project, Role, Session, User};
 pub use join_tokens::JoinToken;

@@ -17,6 +17,8 @@ struct Kept {
     pods: Vec<PodRoute>,
     now: Duration,
     signals: Signals,
+    /// By whom healing is paused.
+    paused: Option<&'static str>,
 }
 
 /// What a round did.
@@ -48,6 +50,7 @@ impl Kept {
             pods,
             now: Duration::from_secs(1000),
             signals: Signals::default(),
+            paused: None,
         };
         let first = kept.round();
         assert!(first.steps > 0);
@@ -67,7 +70,7 @@ impl Kept {
     fn round_with(&mut self, makes: impl Fn(&Change) -> bool) -> Done {
         let mut plan = plan(&self.wanted, &self.pods, &self.host, &Foreign::default());
         let signals = std::mem::take(&mut self.signals);
-        let admitted = self.healing.admit(&mut plan, &signals, self.now, self.now);
+        let admitted = self.healing.admit(&mut plan, &signals, self.paused, self.now, self.now);
         self.now += Duration::from_millis(1);
         let (withheld, again) = (admitted.withheld.clone(), admitted.again);
         plan.steps.retain(|step| makes(&step.change) || !step.change.removes());
@@ -353,4 +356,31 @@ proptest! {
         kept.round();
         prop_assert!(routes.iter().all(|key| kept.host.routes.contains_key(key)));
     }
+}
+
+#[test]
+fn while_healing_is_paused_nothing_is_put_back_and_all_that_differs_is_said() {
+    let mut kept = Kept::new();
+    kept.paused = Some("is paused by anna");
+    assert_eq!(kept.round().withheld, [], "nothing differs");
+    let key = *kept.host.routes.keys().next().unwrap();
+    kept.host.routes.remove(&key);
+    for _ in 0..2 {
+        let round = kept.round();
+        assert_eq!((round.steps, round.again), (0, None));
+        let [(_, words)] = &round.withheld[..] else {
+            panic!("{:?}", round.withheld)
+        };
+        assert_eq!(
+            *words,
+            format!(
+                "{key} is not as it is to be, and is left so: healing is paused by anna; portolan-agent resume ends that"
+            )
+        );
+    }
+    assert_eq!(kept.losses.list()[0].back_after_ms, None, "it is a loss all the same");
+    kept.paused = None;
+    let resumed = kept.round();
+    assert_eq!((resumed.steps, resumed.withheld), (1, vec![]));
+    assert!(kept.losses.list()[0].back_after_ms.is_some());
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use portolan_shared::addr::{Cidr, Family};
 
 use crate::host::World;
-use crate::observed::{ForeignRoute, ForwardDrop};
+use crate::observed::{DroppingChain, ForeignRoute};
 use crate::routes::RouteKey;
 use crate::step::{Object, Plan};
 
@@ -85,7 +85,7 @@ impl Owners {
         let sentence = format!(
             "{what}: {} ({}). It was left alone; remove it if pods there shall be reached",
             route.towards,
-            maker(route.protocol),
+            route.maker(),
         );
         plan.unmet.push((object, sentence));
     }
@@ -107,24 +107,7 @@ impl Owners {
     }
 }
 
-/// Who makes routes of a protocol number (`rtnetlink.h`, `rt_protos` of iproute2).
-fn maker(protocol: u8) -> String {
-    let name = match protocol {
-        2 => "the kernel, for an address of the host",
-        3 => "made by hand or by a script, proto boot",
-        4 => "proto static",
-        9 => "proto ra",
-        11 => "zebra",
-        12 => "bird",
-        16 => "dhcp",
-        186 => "bgp",
-        188 => "ospf",
-        _ => return format!("proto {protocol}"),
-    };
-    name.to_owned()
-}
-
-fn chain_sentence(world: &World<'_>, chain: &ForwardDrop) -> String {
+fn chain_sentence(world: &World<'_>, chain: &DroppingChain) -> String {
     let (of, tool) = match chain.family {
         "ip" => (Some(Family::V4), Some("iptables")),
         "ip6" => (Some(Family::V6), Some("ip6tables")),

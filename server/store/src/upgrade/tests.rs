@@ -105,7 +105,7 @@ fn first() -> Vec<(ObjectKind, Value, &'static [&'static str])> {
                 "node": id, "cluster": cluster, "project": project, "revision": 3, "online": true, "since": 5,
                 "applied_revision": 3, "exceptions": [], "agent_version": "0.1.0", "pod_seq": 4, "held_by": null,
                 "beat": 0, "wants_block": null, "awaited": null, "tickets": {"given": 0, "open": false, "shown": 0},
-                "copied": null, "losses": [], "paths": null,
+                "copied": null, "losses": [], "paused": null, "paths": null,
             }),
             &[
                 "held_by",

@@ -1,6 +1,6 @@
-//! What the rules of a table do with pods' packets.
+//! What the rules of a table do with packets: those of pods, or those to a port of the host.
 //!
-//! Looked at is a packet that begins something (a new connection), of which only the addresses are known. What a rule asks
+//! Looked at is a packet that begins something (a new connection), of which only addresses or port are known. What a rule asks
 //! beside them may hold or not. It counts for an *accept* behind a jump, since such ways are made for somebody, and for
 //! nothing else: a chain is said to drop only if it surely does.
 
@@ -20,6 +20,7 @@ const EXPRESSION_DATA: u16 = 2;
 const META_KEY: u16 = 2;
 const PAYLOAD_BASE: u16 = 2;
 const PAYLOAD_OFFSET: u16 = 3;
+const COMPARE_HOW: u16 = 2;
 const COMPARE_DATA: u16 = 3;
 const BITWISE_MASK: u16 = 4;
 const IMMEDIATE_DATA: u16 = 2;
@@ -28,6 +29,7 @@ const DATA_VERDICT: u16 = 2;
 const VERDICT_CODE: u16 = 1;
 const VERDICT_CHAIN: u16 = 2;
 const TARGET_NAME: u16 = 1;
+const MATCH_NAME: u16 = 1;
 
 /// `NF_DROP`, `NF_ACCEPT`; `NFT_JUMP`, `NFT_GOTO` and `NFT_RETURN`, which are negative.
 const DROP: u32 = 0;
@@ -40,17 +42,32 @@ const RETURN: u32 = (-5_i32).cast_unsigned();
 const LINK_NAMES: [u32; 2] = [6, 7];
 /// `NFT_PAYLOAD_NETWORK_HEADER`.
 const NETWORK_HEADER: u32 = 1;
+/// `NFT_PAYLOAD_TRANSPORT_HEADER`.
+const TRANSPORT_HEADER: u32 = 2;
+/// Where that has the port that a packet is sent to (RFC 768).
+const DESTINATION_PORT: u32 = 2;
+/// `NFT_CMP_EQ`.
+const EQUAL: u32 = 0;
 
 /// How deep chains lead into each other at most: the kernel's own `NFT_JUMP_STACK_SIZE`.
 const DEEPEST: usize = 16;
+
+/// Which packets it is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Those of pods of a range, and those to them.
+    Pods(Cidr),
+    /// Those to a UDP port of the host.
+    Udp(u16),
+}
 
 /// Which packets a rule is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Matches {
     /// All.
     All,
-    /// Pods', by their range or links; perhaps not all of them.
-    Pods,
+    /// Those asked about, by what they have: range or link of pods, or port; perhaps not all of them.
+    Asked,
     /// Some, by something else.
     Some,
 }
@@ -62,6 +79,8 @@ enum Loaded {
     Address,
     /// The name of the link it comes by or leaves by.
     Link,
+    /// The port that it is sent to.
+    Port,
     Other,
 }
 
@@ -86,14 +105,14 @@ enum End {
     Back,
 }
 
-/// The rules of a table, by chain, as pods of a range meet them.
+/// The rules of a table, by chain, as the packets asked about meet them.
 #[derive(Debug, Default)]
 pub(super) struct Rules(BTreeMap<String, Vec<(Matches, Does)>>);
 
 /// Reads a table's rules, in the order that the kernel gives them.
-pub(super) fn read<'a>(payloads: impl Iterator<Item = &'a [u8]>, range: &Cidr) -> Rules {
+pub(super) fn read<'a>(payloads: impl Iterator<Item = &'a [u8]>, asked: &Asked) -> Rules {
     let mut rules = Rules::default();
-    for (chain, rule) in payloads.filter_map(|payload| rule(payload, range)) {
+    for (chain, rule) in payloads.filter_map(|payload| rule(payload, asked)) {
         rules.0.entry(chain).or_default().push(rule);
     }
     rules
@@ -119,7 +138,7 @@ impl Rules {
             let end = match does {
                 Does::Accept if *matches != Matches::Some => End::Accepted,
                 Does::Drop if all => End::Dropped,
-                Does::Return if all => return End::Back,
+                Does::Return if *matches != Matches::Some => return End::Back,
                 Does::Jump(to) | Does::Goto(to) => self.end(to, deeper),
                 _ => End::Back,
             };
@@ -134,17 +153,24 @@ impl Rules {
     }
 }
 
-/// A rule with its chain. What is in sets is not looked at.
-fn rule(payload: &[u8], range: &Cidr) -> Option<(String, (Matches, Does))> {
+/// A rule with its chain. What is in sets is not looked at: one of ports may have that which is asked about.
+fn rule(payload: &[u8], asked: &Asked) -> Option<(String, (Matches, Does))> {
     let attributes = payload.get(4..)?;
     let chain = text(attribute(attributes, RULE_CHAIN)?);
     let expressions = attribute(attributes, RULE_EXPRESSIONS).unwrap_or_default();
     // Where the header has both addresses (RFC 791, RFC 8200).
-    let (network, offsets) = match range.first() {
-        IpAddr::V4(address) => (address.octets().to_vec(), [12, 16]),
-        IpAddr::V6(address) => (address.octets().to_vec(), [8, 24]),
+    let (network, offsets) = match asked {
+        Asked::Pods(range) => match range.first() {
+            IpAddr::V4(address) => (address.octets().to_vec(), [12, 16].as_slice()),
+            IpAddr::V6(address) => (address.octets().to_vec(), [8, 24].as_slice()),
+        },
+        Asked::Udp(_) => (Vec::new(), [].as_slice()),
     };
-    let (mut does, mut conditions, mut about_pods) = (Does::Nothing, false, false);
+    let port = match asked {
+        Asked::Pods(_) => None,
+        Asked::Udp(port) => Some(port.to_be_bytes()),
+    };
+    let (mut does, mut conditions, mut is_asked) = (Does::Nothing, false, false);
     let (mut loaded, mut mask) = (Loaded::Other, Vec::new());
     for element in NlasIterator::new(&expressions).flatten() {
         let name = text(attribute(element.value(), EXPRESSION_NAME)?);
@@ -163,10 +189,13 @@ fn rule(payload: &[u8], range: &Cidr) -> Option<(String, (Matches, Does))> {
                 loaded = if link { Loaded::Link } else { Loaded::Other };
             }
             "payload" => {
-                let in_header = attribute(&data, PAYLOAD_BASE).and_then(number) == Some(NETWORK_HEADER);
+                let header = attribute(&data, PAYLOAD_BASE).and_then(number);
                 let offset = attribute(&data, PAYLOAD_OFFSET).and_then(number);
-                let address = in_header && offset.is_some_and(|offset| offsets.contains(&offset));
-                loaded = if address { Loaded::Address } else { Loaded::Other };
+                loaded = match (header, offset) {
+                    (Some(NETWORK_HEADER), Some(offset)) if offsets.contains(&offset) => Loaded::Address,
+                    (Some(TRANSPORT_HEADER), Some(DESTINATION_PORT)) => Loaded::Port,
+                    _ => Loaded::Other,
+                };
             }
             "bitwise" => {
                 let value = attribute(&data, BITWISE_MASK).and_then(|data| attribute(&data, DATA_VALUE));
@@ -177,12 +206,30 @@ fn rule(payload: &[u8], range: &Cidr) -> Option<(String, (Matches, Does))> {
                 let value = attribute(&data, COMPARE_DATA).and_then(|data| attribute(&data, DATA_VALUE))?;
                 let masked = |at: usize, byte: u8| byte & mask.get(at).copied().unwrap_or(0xff);
                 let same = |(at, byte): (usize, &u8)| network.get(at).is_some_and(|of| masked(at, *of) == *byte);
-                about_pods |= match loaded {
+                let how = attribute(&data, COMPARE_HOW).and_then(number);
+                is_asked |= match loaded {
                     Loaded::Address => !value.is_empty() && value.iter().enumerate().all(same),
-                    Loaded::Link => value == LINK_PREFIX.as_bytes(),
+                    Loaded::Link => port.is_none() && value == LINK_PREFIX.as_bytes(),
+                    Loaded::Port => port.is_some_and(|port| value == port || how != Some(EQUAL)),
                     Loaded::Other => false,
                 };
                 mask.clear();
+            }
+            "lookup" | "range" if loaded == Loaded::Port => {
+                conditions = true;
+                is_asked |= port.is_some();
+            }
+            // As iptables writes a list of ports, and what nft and iptables ask of a packet for the host itself.
+            "fib" => {
+                conditions = true;
+                loaded = Loaded::Other;
+                is_asked |= port.is_some();
+            }
+            "match" => {
+                conditions = true;
+                loaded = Loaded::Other;
+                let name = attribute(&data, MATCH_NAME).map(text).unwrap_or_default();
+                is_asked |= port.is_some() && ["multiport", "addrtype"].contains(&name.as_str());
             }
             "counter" | "log" | "target" => {}
             _ => {
@@ -191,8 +238,8 @@ fn rule(payload: &[u8], range: &Cidr) -> Option<(String, (Matches, Does))> {
             }
         }
     }
-    let matches = match (about_pods, conditions) {
-        (true, _) => Matches::Pods,
+    let matches = match (is_asked, conditions) {
+        (true, _) => Matches::Asked,
         (false, true) => Matches::Some,
         (false, false) => Matches::All,
     };
@@ -247,43 +294,52 @@ mod tests {
     /// `meta nfproto ipv6`, whose number is 10.
     const SIX: &str = "24000100090001006d6574610000000014000200080002000000000f08000100000000012c000100080001\
         00636d700020000200080001000000000108000200000000000c000300050001000a000000";
+    /// `udp dport 7157`
+    const PROBES: &str = "24000100090001006d6574610000000014000200080002000000001008000100000000012c000100080001\
+        00636d700020000200080001000000000108000200000000000c0003000500010011000000340001000c0001007061796c6f6164\
+        002400020008000100000000010800020000000002080003000000000208000400000000022c00010008000100636d70002000020008\
+        0001000000000108000200000000000c000300060001001bf50000";
+    /// `addrtype --dst-type LOCAL`, as iptables has it.
+    const TO_HOST: &str = "240001000a0001006d61746368000000140002000d000100616464727479706500000000";
     const ACCEPTED: &str = "300001000e000100696d6d6564696174650000001c0002000800010000000000100002000c00020008000100\
         00000001";
     const DROPPED: &str = "300001000e000100696d6d6564696174650000001c0002000800010000000000100002000c00020008000100\
         00000000";
 
+    /// A rule of the chain `f`, as it meets what is asked about.
+    fn read_one(condition: &str, verdict: &str, asked: Asked) -> Option<(String, (Matches, Does))> {
+        let expressions = bytes(&format!("{condition}{verdict}"));
+        let attributes: &[(u16, &[u8])] = &[
+            (RULE_TABLE, b"t\0"),
+            (RULE_CHAIN, b"f\0"),
+            (RULE_EXPRESSIONS, &expressions),
+        ];
+        let request = request(0, 2, attributes, "");
+        let Body::Raw(_, payload) = request.body else {
+            unreachable!()
+        };
+        rule(&payload, &asked)
+    }
+
     #[test]
     fn a_rule_is_for_pods_or_for_all_or_for_some() {
-        let rule = |condition: &str, verdict: &str, of: &str| {
-            let expressions = bytes(&format!("{condition}{verdict}"));
-            let attributes: &[(u16, &[u8])] = &[
-                (RULE_TABLE, b"t\0"),
-                (RULE_CHAIN, b"f\0"),
-                (RULE_EXPRESSIONS, &expressions),
-            ];
-            let request = request(0, 2, attributes, "");
-            let Body::Raw(_, payload) = request.body else {
-                unreachable!()
-            };
-            rule(&payload, &of.parse::<Cidr>().unwrap())
-        };
         for (condition, verdict, of, matches, does) in [
-            (FROM_PODS, ACCEPTED, "10.77.0.0/16", Matches::Pods, Does::Accept),
+            (FROM_PODS, ACCEPTED, "10.77.0.0/16", Matches::Asked, Does::Accept),
             (FROM_PODS, ACCEPTED, "10.78.0.0/16", Matches::Some, Does::Accept),
-            (FROM_PODS, DROPPED, "10.77.0.0/16", Matches::Pods, Does::Drop),
-            (TO_HALF, ACCEPTED, "10.77.0.0/16", Matches::Pods, Does::Accept),
+            (FROM_PODS, DROPPED, "10.77.0.0/16", Matches::Asked, Does::Drop),
+            (TO_HALF, ACCEPTED, "10.77.0.0/16", Matches::Asked, Does::Accept),
             (TO_HALF, ACCEPTED, "10.77.128.0/17", Matches::Some, Does::Accept),
             (KNOWN, ACCEPTED, "10.77.0.0/16", Matches::Some, Does::Accept),
             (TCP, ACCEPTED, "10.77.0.0/16", Matches::Some, Does::Accept),
-            (POD_LINKS, ACCEPTED, "10.77.0.0/16", Matches::Pods, Does::Accept),
+            (PROBES, ACCEPTED, "10.77.0.0/16", Matches::Some, Does::Accept),
+            (POD_LINKS, ACCEPTED, "10.77.0.0/16", Matches::Asked, Does::Accept),
             (SIX, ACCEPTED, "10.77.0.0/16", Matches::Some, Does::Accept),
             ("", ACCEPTED, "10.77.0.0/16", Matches::All, Does::Accept),
             ("", DROPPED, "10.77.0.0/16", Matches::All, Does::Drop),
             ("", "", "10.77.0.0/16", Matches::All, Does::Nothing),
         ] {
-            let read = rule(condition, verdict, of);
             assert_eq!(
-                read,
+                read_one(condition, verdict, Asked::Pods(of.parse().unwrap())),
                 Some(("f".to_owned(), (matches, does))),
                 "{condition} {verdict} {of}"
             );
@@ -291,6 +347,26 @@ mod tests {
         let (kind, value) = (RULE_EXPRESSIONS, bytes(ACCEPTED));
         assert_eq!(verdict_of(&[]), None);
         assert!(attribute(&value, kind).is_none(), "a list of expressions is none");
+    }
+
+    #[test]
+    fn a_rule_is_for_a_port_or_for_all_or_for_some() {
+        for (condition, port, matches) in [
+            (PROBES, 7157, Matches::Asked),
+            (PROBES, 7158, Matches::Some),
+            (FROM_PODS, 7157, Matches::Some),
+            (POD_LINKS, 7157, Matches::Some),
+            (TCP, 7157, Matches::Some),
+            (TO_HOST, 7157, Matches::Asked),
+            ("", 7157, Matches::All),
+        ] {
+            let read = read_one(condition, ACCEPTED, Asked::Udp(port));
+            assert_eq!(
+                read,
+                Some(("f".to_owned(), (matches, Does::Accept))),
+                "{condition} {port}"
+            );
+        }
     }
 
     fn rules(chains: &[(&str, &[(Matches, Does)])]) -> Rules {
@@ -304,14 +380,14 @@ mod tests {
 
     #[test]
     fn a_chain_drops_by_its_policy_or_a_rule_at_the_end_of_every_way() {
-        use Matches::{All, Pods, Some};
+        use Matches::{All, Asked, Some};
         let jump = |to: &str| Does::Jump(to.to_owned());
         let goto = |to: &str| Does::Goto(to.to_owned());
         let drops = |rules: &Rules| (rules.drops("f", true), rules.drops("f", false));
         let (always, never, by_policy) = ((true, true), (false, false), (true, false));
 
         assert_eq!(drops(&rules(&[])), by_policy);
-        assert_eq!(drops(&rules(&[("f", &[(Pods, Does::Accept)])])), never);
+        assert_eq!(drops(&rules(&[("f", &[(Asked, Does::Accept)])])), never);
         assert_eq!(
             drops(&rules(&[("f", &[(Some, Does::Accept), (Some, Does::Drop)])])),
             by_policy
@@ -329,8 +405,17 @@ mod tests {
             ])
         };
         assert_eq!(drops(&zones(Some)), always);
-        assert_eq!(drops(&zones(Pods)), never);
+        assert_eq!(drops(&zones(Asked)), never);
         assert_eq!(drops(&zones(All)), never, "made for somebody");
+        // What those asked about return from does not drop them (ufw, of what is sent to the host itself).
+        let own = |return_of| {
+            rules(&[
+                ("f", &[(All, jump("not-own")), (Asked, Does::Accept)]),
+                ("not-own", &[(return_of, Does::Return), (All, Does::Drop)]),
+            ])
+        };
+        assert_eq!(drops(&own(Asked)), never);
+        assert_eq!(drops(&own(Some)), always);
         // A drop that only some get to is none of all.
         let some = rules(&[("f", &[(Some, jump("d"))]), ("d", &[(All, Does::Drop)])]);
         assert_eq!(drops(&some), by_policy);

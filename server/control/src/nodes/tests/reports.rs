@@ -6,9 +6,11 @@ use portolan_core::command::{Command, NodeReport};
 use portolan_core::model::{Block, LossKind};
 use portolan_core::view::PortScope;
 use portolan_shared::ids::PortId;
+use portolan_shared::status::Cause;
+use portolan_shared::v1::NodeState as Word;
 use portolan_wire::agent::from_agent::Message as Out;
 use portolan_wire::agent::{
-    Applied, BlockRequest, Exception, Loss, PodAck, PodAllocation, PodRelease, PodReport, RenewRequest,
+    Applied, BlockRequest, Exception, Loss, Paused, PodAck, PodAllocation, PodRelease, PodReport, RenewRequest,
     to_agent::Message as In,
 };
 use portolan_wire::field::address_bytes;
@@ -16,6 +18,8 @@ use rustls::pki_types::CertificateDer;
 
 use super::client::{Agent, Host, Stream};
 use super::world::{World, eventually};
+use crate::api::paths::Standings;
+use crate::api::status::NodeState;
 use crate::feed::Next;
 use crate::nodes::hub::Hub;
 use crate::nodes::liveness::{DEAD, START_GRACE};
@@ -80,6 +84,7 @@ async fn a_node_that_somebody_calls_silent_while_it_is_connected_is_online_again
         tickets: None,
         copied: None,
         losses: None,
+        paused: None,
         paths: None,
     };
     world.write(Command::ReportNodes(vec![said])).await;
@@ -103,6 +108,7 @@ async fn a_replica_that_starts_leaves_the_others_nodes_alone_while_they_live() {
         tickets: None,
         copied: None,
         losses: None,
+        paused: None,
         paths: None,
     };
     let online = |by| says(by, Some((true, 1)), Some(1));
@@ -189,6 +195,7 @@ async fn what_the_kernel_holds_is_recorded_once() {
         revision: snapshot.revision,
         exceptions: vec![exception.clone()],
         losses: vec![loss.clone(), of_a_newer_agent],
+        paused: None,
     };
     stream.send(Out::Applied(failed.clone())).await;
     let status = eventually("recorded", || {
@@ -218,6 +225,7 @@ async fn what_the_kernel_holds_is_recorded_once() {
         revision: 1 << 40,
         exceptions: vec![exception],
         losses: vec![loss],
+        paused: None,
     };
     stream.send(Out::Applied(later)).await;
     stream.send(Out::Pods(PodReport::default())).await;
@@ -226,7 +234,7 @@ async fn what_the_kernel_holds_is_recorded_once() {
         .send(Out::Applied(Applied {
             revision: snapshot.revision,
             exceptions: vec![],
-            losses: Vec::new(),
+            ..Applied::default()
         }))
         .await;
     eventually("mended", || {
@@ -236,6 +244,36 @@ async fn what_the_kernel_holds_is_recorded_once() {
     .await;
     // What it refused, and what was lost.
     assert_eq!(world.head(), head + 2);
+}
+
+#[tokio::test]
+async fn a_node_on_which_healing_is_paused_says_so_until_it_goes_on() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let (mut stream, _, snapshot) = agent.fresh(&world).await;
+    let applied = |paused| Applied {
+        revision: snapshot.revision,
+        paused,
+        ..Applied::default()
+    };
+    let word = || {
+        world.control.read(|view| {
+            let standings = Standings::of(view, cluster);
+            NodeState::of(view, view.node(agent.id).unwrap(), &standings).word(None)
+        })
+    };
+    let by = "anna".to_owned();
+    let paused = Paused {
+        by: by.clone(),
+        since: 5,
+    };
+    let said = (Word::Ready, Some(Cause::NodePaused("node-1".to_owned(), by, 5)));
+    stream.send(Out::Applied(applied(Some(paused)))).await;
+    eventually("it is said", || (word() == said).then_some(())).await;
+    // An agent of before says nothing of it.
+    stream.send(Out::Applied(applied(None))).await;
+    eventually("it is said no more", || (word() == (Word::Ready, None)).then_some(())).await;
 }
 
 fn allocation(id: u8, seq: u64, address: IpAddr) -> PodAllocation {

@@ -83,6 +83,7 @@ async fn a_stream_ends_once_another_replica_has_given_a_newer_ticket() {
         online: Some((true, world.control.now())),
         applied: None,
         losses: None,
+        paused: None,
         paths: None,
         agent_version: None,
         by: Some([2; 16]),
