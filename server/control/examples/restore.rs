@@ -293,7 +293,11 @@ impl Agent {
             match did {
                 Ok(()) => return Ok(failures),
                 Err(error) if failures == 100 => return Err(error),
-                Err(_) => {
+                Err(error) => {
+                    // One says it for all.
+                    if failures == 0 && self.number % 100 == 0 {
+                        eprintln!("agent {} comes again: {error}", self.number);
+                    }
                     failures += 1;
                     self.stream = None;
                     sleep(AGAIN).await;
