@@ -276,10 +276,17 @@ impl Drop for Ends {
     }
 }
 
-/// A network namespace with a link to this one.
+/// A network namespace with a link to this one, which goes with it.
 struct Host {
     /// Lives in it, and so it stays.
     keeper: Ends,
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // With the namespace alone it would go some time later.
+        let _ = Process::new("ip").args(["link", "del", "wire"]).status();
+    }
 }
 
 impl Host {

@@ -295,7 +295,7 @@ impl Agent {
                 Err(error) if failures == 100 => return Err(error),
                 Err(error) => {
                     // One says it for all.
-                    if failures == 0 && self.number % 100 == 0 {
+                    if failures == 0 && self.number.is_multiple_of(100) {
                         eprintln!("agent {} comes again: {error}", self.number);
                     }
                     failures += 1;
