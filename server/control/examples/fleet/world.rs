@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use portolan_control::control::{Control, OpenOptions};
 use portolan_control::machine::Sources;
 use portolan_control::nodes::pki::{Ca, Requested};
@@ -80,13 +81,17 @@ impl World {
         world.internet(clusters).await?;
         for at in 0..clusters {
             let cluster = world.cluster(at).await?;
-            for host in 0..agents_of(at, agents, clusters) {
+            // At once, so that many share a commit.
+            let (world, ca) = (&world, &ca);
+            let join = async |host| -> Outcome<[Vec<u8>; 3]> {
                 let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
                 let requested = Requested::parse(CertificateParams::default().serialize_request(&key)?.der())?;
                 let node = world.node(cluster, host, requested.key_hash()).await?;
                 let certificate = ca.sign_agent(&requested, node, cluster, Role::Node, world.control.now())?;
-                identities.extend([node.as_bytes().to_vec(), certificate.to_vec(), key.serialize_der()]);
-            }
+                Ok([node.as_bytes().to_vec(), certificate.to_vec(), key.serialize_der()])
+            };
+            let joined = try_join_all((0..agents_of(at, agents, clusters)).map(join)).await?;
+            identities.extend(joined.into_iter().flatten());
         }
         write_pieces(&folder.join("identities"), identities.iter().map(Vec::as_slice))?;
         std::fs::write(folder.join("ca"), ca.certificate())?;
