@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -35,6 +35,7 @@ use portolan_shared::addr::{from_bits, to_bits};
 use portolan_shared::ids::{NodeId, PortId};
 use portolan_shared::mac::MacAddress;
 use portolan_wire::agent::to_agent::Message as In;
+use rustix::mount::UnmountFlags;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::Semaphore;
@@ -276,6 +277,20 @@ impl Drop for Ends {
     }
 }
 
+/// The real agent, until it is dropped.
+struct RealAgent {
+    _process: Ends,
+    /// Where it keeps its end of probes.
+    probes: PathBuf,
+}
+
+impl Drop for RealAgent {
+    fn drop(&mut self) {
+        // It outlives the agent, and would keep the folder from going.
+        let _ = rustix::mount::unmount(&self.probes, UnmountFlags::DETACH);
+    }
+}
+
 /// A network namespace with a link to this one, which goes with it.
 struct Host {
     /// Lives in it, and so it stays.
@@ -323,7 +338,7 @@ impl Host {
     }
 
     /// The agent, as it ships.
-    fn agent(&self, folder: &Path, token: &str) -> Outcome<Ends> {
+    fn agent(&self, folder: &Path, token: &str) -> Outcome<RealAgent> {
         let state = folder.join("host");
         std::fs::create_dir(&state)?;
         std::fs::write(state.join("token"), token)?;
@@ -334,9 +349,13 @@ impl Host {
         command.args(["run", "--name", "host", "--state-dir"]).arg(&state);
         command.arg("--join-token-file").arg(state.join("token"));
         command.arg("--cni-socket").arg(state.join("cni.sock"));
-        command.arg("--probe-netns").arg(state.join("probes"));
+        let probes = state.join("probes");
+        command.arg("--probe-netns").arg(&probes);
         command.env("RUST_LOG", "error");
-        Ok(Ends(command.spawn()?))
+        Ok(RealAgent {
+            _process: Ends(command.spawn()?),
+            probes,
+        })
     }
 
     /// What its kernel tells of routes of the agent's from now on, each with when it was told first.
