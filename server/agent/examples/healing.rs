@@ -1,6 +1,6 @@
-//! How soon what others take away from a host is back, and what watching it costs:
+//! How soon what others take away from a host is back:
 //!
-//! `cargo run --release -p portolan-agent --example healing [PODS] [ROUTES] [TRIES] [IDLE_SECONDS]`
+//! `cargo run --release -p portolan-agent --example healing [PODS] [ROUTES] [TRIES]`
 //!
 //! Needs root and iproute2, and leaves nothing behind, as `rounds`. A time begins before the command
 //! that does the damage is started and ends when the agent says that all is back; each try has an
@@ -40,12 +40,7 @@ fn main() -> Result<(), Failure> {
     let number = |at: usize, usual: u32| numbers.get(at).copied().unwrap_or(usual);
     support::leave()?;
     let scratch = Scratch::new("healing", number(0, 250) as usize)?;
-    measure(
-        &scratch,
-        number(1, 2000),
-        number(2, 20),
-        Duration::from_secs(number(3, 60).into()),
-    )
+    measure(&scratch, number(1, 2000), number(2, 20))
 }
 
 /// A kernel, its pods, and what is wanted of it.
@@ -63,7 +58,7 @@ struct Try {
     announced: Duration,
 }
 
-fn measure(scratch: &Scratch, routes: u32, tries: u32, idle: Duration) -> Result<(), Failure> {
+fn measure(scratch: &Scratch, routes: u32, tries: u32) -> Result<(), Failure> {
     let (kernel, pods) = support::open(&scratch.log())?;
     let bench = Bench {
         runtime: tokio::runtime::Builder::new_multi_thread()
@@ -72,7 +67,7 @@ fn measure(scratch: &Scratch, routes: u32, tries: u32, idle: Duration) -> Result
             .build()?,
         kernel,
         pods,
-        state: support::state(routes, true)?,
+        state: support::state(routes, true, 1)?,
         folder: &scratch.folder,
     };
     let host = Host::new(bench.kernel.clone(), bench.pods.clone());
@@ -122,8 +117,6 @@ fn measure(scratch: &Scratch, routes: u32, tries: u32, idle: Duration) -> Result
     each("a pod's link down and up, with IPv6", LossKind::PodLink, &|| {
         batch(&pod_again)
     })?;
-    let cost = bench.idle(idle)?;
-    writeln!(out, "idle for {idle:?}: {:.3} % of a core", cost * 100.0)?;
     Ok(())
 }
 
@@ -197,14 +190,6 @@ impl Bench<'_> {
             + desired.remote_blocks.len()
             + self.pods.list().map_or(0, |all| 2 * all.allocations.len())
     }
-
-    /// The share of a core that the process takes while nothing happens.
-    fn idle(&self, time: Duration) -> Result<f64, Failure> {
-        let _agent = self.agent()?;
-        let (begin, before) = (Instant::now(), cpu()?);
-        std::thread::sleep(time);
-        Ok((cpu()? - before) / begin.elapsed().as_secs_f64())
-    }
 }
 
 struct Agent {
@@ -217,14 +202,4 @@ impl Drop for Agent {
     fn drop(&mut self) {
         self.task.abort();
     }
-}
-
-/// Seconds of processor time that the process has taken, of its own and in the kernel.
-fn cpu() -> Result<f64, Failure> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    // The name, in brackets, may have spaces.
-    let (_, fields) = stat.rsplit_once(") ").ok_or("no bracket in /proc/self/stat")?;
-    let ticks = |at: usize| -> Result<f64, Failure> { Ok(fields.split(' ').nth(at).ok_or("too short")?.parse()?) };
-    // `utime` and `stime` are fields 14 and 15; a tick is 10 ms.
-    Ok((ticks(11)? + ticks(12)?) / 100.0)
 }

@@ -26,7 +26,7 @@ fn main() -> Result<(), Failure> {
 }
 
 fn measure(scratch: &Scratch, routes: u32) -> Result<(), Failure> {
-    let (wanted, mut out) = (support::state(routes, false)?.desired(OWN), io::stdout());
+    let (wanted, mut out) = (support::state(routes, false, 1)?.desired(OWN), io::stdout());
     let (kernel, pods) = support::open(&scratch.log())?;
     let host = Host::new(kernel, pods.clone());
     let mut round = |what: &str, host: &Host, since: Instant| -> Result<(), Failure> {

@@ -23,8 +23,10 @@ pub(crate) type Failure = Box<dyn std::error::Error>;
 /// The node that the host is.
 pub(crate) const OWN: NodeId = NodeId::from_bytes([1; 16]);
 
-/// The one that all other blocks are at.
-const OTHER: [u8; 16] = [2; 16];
+/// The node with this number, from 1 on, which is [`OWN`]; its address is 192.168.77.NUMBER.
+pub(crate) fn node(number: u8) -> NodeId {
+    NodeId::from_bytes([number; 16])
+}
 
 /// Leaves the network namespace for one with a link to a neighbour. To be called before anything else runs.
 #[expect(
@@ -56,34 +58,35 @@ pub(crate) fn ip(line: &str) -> Result<(), Failure> {
     }
 }
 
-/// Blocks of 64 addresses from 10.128.0.0 on, all at one neighbour; pods with IPv6 or without.
-pub(crate) fn state(routes: u32, dual: bool) -> Result<State, Failure> {
+/// Blocks of 64 addresses from 10.128.0.0 on, by turns at as many peers; pods with IPv6 or without.
+pub(crate) fn state(routes: u32, dual: bool, peers: u8) -> Result<State, Failure> {
     let first = to_bits("10.128.0.0".parse()?);
-    let block = |n: u32, node: [u8; 16], prefix: Cidr| {
+    let block = |n: u32, at: NodeId, prefix: Cidr| {
         let mut id = [0; 16];
         id[..4].copy_from_slice(&n.to_be_bytes());
         Block {
             id: id.to_vec(),
-            node_id: node.to_vec(),
+            node_id: at.as_bytes().to_vec(),
             prefix: Some(prefix_message(prefix)),
             ..Block::default()
         }
     };
     let remote = |n: u32| {
         let prefix = Cidr::containing(from_bits(Family::V4, first + u128::from(n) * 64), 26)?;
-        Some(block(n, OTHER, prefix))
+        let peer = 2 + u8::try_from(n % u32::from(peers)).ok()?;
+        Some(block(n, node(peer), prefix))
     };
     let families = if dual { 2 } else { 1 };
     let mut blocks: Vec<Block> = (0..routes).filter_map(remote).collect();
     for (n, prefix) in (u32::MAX - 2..).zip(["10.1.0.0/20", "fd78:1::/116"]).take(families) {
-        blocks.push(block(n, *OWN.as_bytes(), prefix.parse()?));
+        blocks.push(block(n, OWN, prefix.parse()?));
     }
     let mut ranges = Vec::new();
     for range in ["10.0.0.0/8", "fd78::/32"].into_iter().take(families) {
         ranges.push(prefix_message(range.parse()?));
     }
-    let node = |id: [u8; 16], number: u8| Node {
-        id: id.to_vec(),
+    let described = |number: u8| Node {
+        id: node(number).as_bytes().to_vec(),
         name: format!("node-{number}"),
         addresses: [
             IpAddr::from([192, 168, 77, number]),
@@ -101,9 +104,10 @@ pub(crate) fn state(routes: u32, dual: bool) -> Result<State, Failure> {
             id: vec![9; 16],
             mtu: 1500,
             pod_ranges: ranges,
+            probe_key: vec![5; 32],
             ..Cluster::default()
         }),
-        nodes: vec![node(*OWN.as_bytes(), 1), node(OTHER, 2)],
+        nodes: (1..=1 + peers).map(described).collect(),
         blocks,
         ..Snapshot::default()
     };
