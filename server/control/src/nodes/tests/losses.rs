@@ -35,6 +35,7 @@ async fn a_host_where_something_flaps_makes_a_commit_a_minute() {
         Out::Applied(Applied {
             revision: snapshot.revision,
             exceptions: Vec::new(),
+            paused: None,
             losses: vec![Loss {
                 kind: "routes".into(),
                 objects: 14,

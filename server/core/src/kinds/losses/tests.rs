@@ -68,6 +68,7 @@ fn view(told: &[Loss], written_at: Micros) -> View {
         tickets: Tickets::default(),
         copied: None,
         losses: told.to_vec(),
+        paused: None,
         paths: None,
     }));
     view
