@@ -1,7 +1,6 @@
 //! What others took away from nodes' kernels, on its way to the store: a commit a node, so that the audit says whose agent told
 //! it, and so seldom that a host where something flaps makes nobody wait ([`due`]).
 
-use std::collections::BTreeMap;
 use std::future::pending;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use portolan_shared::ids::NodeId;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+use super::pending::Pending;
 use crate::control::Control;
 
 /// How long to wait after the store has refused.
@@ -22,20 +22,20 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 /// Losses that wait to be written: all of a node's, as its agent told them last.
 #[derive(Default)]
 pub(super) struct Losses {
-    waiting: Mutex<BTreeMap<NodeId, Vec<Loss>>>,
+    pending: Mutex<Pending<Vec<Loss>>>,
     some: Notify,
 }
 
 impl Losses {
     /// Adds those of a node, in place of what it told before.
     pub(super) fn add(&self, node: NodeId, losses: Vec<Loss>) {
-        self.waiting.lock().insert(node, losses);
+        self.pending.lock().waiting.insert(node, losses);
         self.some.notify_one();
     }
 
-    /// Whether some of this node wait.
+    /// Whether some of this node wait or are being written.
     pub(super) fn wait_for(&self, node: NodeId) -> bool {
-        self.waiting.lock().contains_key(&node)
+        self.pending.lock().holds(node)
     }
 
     /// Writes until dropped.
@@ -65,13 +65,15 @@ impl Losses {
                 // The writer says that the store fails, once a minute.
                 written.err().map(|_| (node, losses))
             });
-            let mut failed = join_all(writes).await.into_iter().flatten().peekable();
-            if failed.peek().is_some() {
+            let failed: Vec<_> = join_all(writes).await.into_iter().flatten().collect();
+            if !failed.is_empty() {
                 rest = Some(rest.map_or(AFTER_REFUSAL, |rest: Duration| rest.min(AFTER_REFUSAL)));
             }
+            let mut pending = self.pending.lock();
+            pending.written();
             for (node, losses) in failed {
                 // What was told meanwhile, or waits besides, is newer.
-                self.waiting.lock().entry(node).or_insert(losses);
+                pending.waiting.entry(node).or_insert(losses);
             }
         }
     }
@@ -79,10 +81,10 @@ impl Losses {
     /// Takes what may be written now; what must wait stays. Returns also for how long.
     fn take_due(&self, control: &Control) -> (Vec<(NodeId, Vec<Loss>)>, Option<Duration>) {
         let now = control.now();
-        let mut waiting = self.waiting.lock();
+        let mut pending = self.pending.lock();
         let (mut told, mut next) = (Vec::new(), None);
         control.read(|view| {
-            waiting.retain(|id, losses| {
+            pending.waiting.retain(|id, losses| {
                 let Some(node) = view.node(*id) else { return false };
                 let due = due(view, node, losses, now);
                 told.extend(due.now.map(|losses| (*id, losses)));
@@ -90,6 +92,7 @@ impl Losses {
                 due.more_at.is_some()
             });
         });
+        pending.write(told.iter().map(|(node, _)| *node));
         let rest = next.map(|at| Duration::from_micros(u64::try_from(at - now).unwrap_or(0)));
         (told, rest)
     }

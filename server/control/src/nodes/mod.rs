@@ -15,6 +15,7 @@ mod join;
 mod listen;
 mod liveness;
 mod losses;
+mod pending;
 pub mod pki;
 mod renew;
 mod report;

@@ -12,6 +12,7 @@ use portolan_shared::ids::NodeId;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::pending::Pending;
 use crate::control::Control;
 
 /// The least time between two writes.
@@ -29,7 +30,7 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 /// Reports that wait to be written, one a node.
 #[derive(Default)]
 pub(super) struct Reports {
-    waiting: Mutex<BTreeMap<NodeId, NodeReport>>,
+    pending: Mutex<Pending<NodeReport>>,
     /// When what a node said was last written, within [`EVERY_NODE`].
     written: Mutex<BTreeMap<NodeId, Instant>>,
     some: Notify,
@@ -38,13 +39,31 @@ pub(super) struct Reports {
 impl Reports {
     /// Adds a report; what it says replaces what the same node's waiting report said.
     pub(super) fn add(&self, report: NodeReport) {
-        merge(&mut self.waiting.lock(), report);
+        merge(&mut self.pending.lock().waiting, report);
         self.some.notify_one();
     }
 
-    /// Whether a report of this node waits.
+    /// Whether a report of this node waits or is being written.
     pub(super) fn waits(&self, node: NodeId) -> bool {
-        self.waiting.lock().contains_key(&node)
+        self.pending.lock().holds(node)
+    }
+
+    /// Takes the reports that may be written now; returns also when the next one may be.
+    fn take(&self, now: Instant) -> (Vec<NodeReport>, Option<Instant>) {
+        let mut pending = self.pending.lock();
+        let (batch, due) = take_due(&mut pending.waiting, &mut self.written.lock(), now);
+        pending.write(batch.iter().map(|report| report.node));
+        (batch, due)
+    }
+
+    /// What was taken was written, or waits again.
+    fn conclude(&self, batch: Vec<NodeReport>, failed: bool) {
+        let mut pending = self.pending.lock();
+        pending.written();
+        if failed {
+            let waiting = &mut pending.waiting;
+            batch.into_iter().for_each(|report| put_back(waiting, report));
+        }
     }
 
     /// Writes until dropped.
@@ -66,20 +85,19 @@ impl Reports {
             let now = Instant::now();
             let next = now + EVERY;
             let batch;
-            (batch, due) = take_due(&mut self.waiting.lock(), &mut self.written.lock(), now);
+            (batch, due) = self.take(now);
             if batch.is_empty() {
                 continue;
             }
-            if let Err(refusal) = control
-                .write(Request::system(Command::ReportNodes(batch.clone())))
-                .await
-            {
+            let command = Command::ReportNodes(batch.clone());
+            let written = control.write(Request::system(command)).await;
+            if let Err(refusal) = &written {
                 // The writer says that the store fails, once a minute.
                 tracing::debug!(%refusal, nodes = batch.len(), "cannot record how nodes are doing; trying again");
-                {
-                    let mut waiting = self.waiting.lock();
-                    batch.into_iter().for_each(|report| put_back(&mut waiting, report));
-                }
+            }
+            let failed = written.is_err();
+            self.conclude(batch, failed);
+            if failed {
                 self.some.notify_one();
                 sleep(AFTER_REFUSAL).await;
             }
