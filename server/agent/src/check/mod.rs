@@ -1,6 +1,6 @@
 //! What on this host will hurt once an agent runs on it, asked before it joins.
 //!
-//! Looking ([`look`]) is apart from deciding ([`judge`]), and changes nothing. Said is only what was seen to hurt: most of
+//! Looking (`look.rs`) is apart from deciding (`judge.rs`), and changes nothing. Said is only what was seen to hurt: most of
 //! what other programs do is put back by the agent within milliseconds, and is no finding.
 
 //!
