@@ -2,7 +2,6 @@
 //!
 //! Looking (`look.rs`) is apart from deciding (`judge.rs`), and changes nothing. Said is only what was seen to hurt: most of
 //! what other programs do is put back by the agent within milliseconds, and is no finding.
-
 //!
 //! On request it tells other programs to leave the agent's things alone ([`DropIns`]): by files of its own in their folders.
 //! It runs none of them.
