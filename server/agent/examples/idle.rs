@@ -98,7 +98,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// Starts a node's agent with what it was told last, and no control plane. `unshare` is that program, to be run where the
-/// node is: what the agent mounts goes with it.
+/// node is: it gives the agent mounts of its own, which end with the agent.
 fn agent(mut unshare: Command, folder: &Path, node: NodeId, state: &State) -> Result<Ends, Failure> {
     DesiredFile::new(Sources::system()?.files, folder).save(state)?;
     let identity = folder.join("identity");

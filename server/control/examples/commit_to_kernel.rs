@@ -291,7 +291,7 @@ impl Drop for RealAgent {
     }
 }
 
-/// A network namespace with a link to this one, which goes with it.
+/// A network namespace with a link to this one. The link ends with the namespace.
 struct Host {
     /// Lives in it, and so it stays.
     keeper: Ends,

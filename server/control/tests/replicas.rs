@@ -281,7 +281,7 @@ async fn a_promoted_standby_is_gone_on_with() {
     assert_eq!(audited(&kit.control), Ok(4));
 }
 
-/// Whoever reconnects while a database is being put back finds an empty one.
+/// While a dump is being put back, a control plane that reconnects finds an empty database.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_database_is_not_taken_for_the_store() {
     let Some(postgres) = Postgres::start() else { return };

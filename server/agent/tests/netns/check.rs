@@ -110,7 +110,7 @@ fn what_will_hurt_is_said_of_a_host_before_it_joins() {
     set(host, "ipv6/conf/default/disable_ipv6", "0");
 
     ip(&format!("-n {host} link set eth0 mtu 1200"));
-    // IPv6 goes with it, and its address.
+    // The kernel turns IPv6 off on a link with an MTU below 1280, and takes its IPv6 address away.
     let (found, _) = check(host, &ranges);
     assert_eq!(
         found.keys().collect::<Vec<_>>(),

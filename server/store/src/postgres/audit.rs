@@ -22,7 +22,7 @@ struct Reading {
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        // Whoever drops it may be in another runtime, where waiting for the end of this one panics.
+        // The thread that drops it may belong to another runtime: to wait there for the end of this one panics.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
