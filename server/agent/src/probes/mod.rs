@@ -17,7 +17,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portolan_plan::probes::{ProbeKey, ProbeSeal, Report, Ring, Verdicts};
+use portolan_plan::probes::{Due, ProbeKey, ProbeSeal, Report, Ring, Verdicts};
 use portolan_shared::ids::NodeId;
 use portolan_sources::{Random, Workers};
 use tokio::sync::watch;
@@ -110,11 +110,14 @@ impl Known {
     /// Whom to ask in a second, and where.
     fn targets(&self, second: u64) -> Vec<Target> {
         let due = self.ring.due(second, &self.verdicts.failing()).into_iter();
-        let target = |node| {
+        let target = |Due { node, tcp }| {
             let peer = self.neighbours.as_ref()?.peers.get(&node)?;
-            let pod = self.ends.get(&node).copied().unwrap_or(peer.pod);
-            let host = peer.host;
-            Some(Target { node, host, pod })
+            Some(Target {
+                node,
+                host: peer.host,
+                pod: self.ends.get(&node).copied().unwrap_or(peer.pod),
+                tcp: tcp || !self.verdicts.is_well(node),
+            })
         };
         due.filter_map(target).collect()
     }

@@ -1,4 +1,4 @@
-//! One round of asking: each peer in four ways, up to three times, within a second.
+//! One round of asking: each peer in up to four ways, up to three times, within a second.
 
 use std::collections::HashMap;
 use std::io;
@@ -41,6 +41,8 @@ pub(super) struct Target {
     pub(super) node: NodeId,
     pub(super) host: IpAddr,
     pub(super) pod: IpAddr,
+    /// Whether by TCP in any case; else only when something else is not answered, and is taken to be as well as it was.
+    pub(super) tcp: bool,
 }
 
 /// What came back of a peer.
@@ -56,8 +58,9 @@ pub(super) struct Answered {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Host,
-    Small,
     Full,
+    /// Only who does not answer a full one is asked: it says whether the size is why.
+    Small,
 }
 
 /// What a round is made with.
@@ -77,16 +80,30 @@ struct Asked {
 }
 
 impl Asked {
-    fn has(&self, way: Way) -> bool {
-        match way {
-            Way::Host => self.sample.host,
-            Way::Small => self.sample.small,
-            Way::Full => self.sample.full,
+    fn new(target: Target) -> Self {
+        Self {
+            target,
+            sample: Sample {
+                tcp: !target.tcp,
+                ..Sample::default()
+            },
+            pod_end: None,
         }
     }
 
+    /// What to ask by UDP in a try.
+    fn ways(&self, first: bool) -> impl Iterator<Item = Way> + use<> {
+        let Sample { host, small, full, .. } = self.sample;
+        let open = [
+            (!host).then_some(Way::Host),
+            (!full).then_some(Way::Full),
+            (!full && !small && !first).then_some(Way::Small),
+        ];
+        open.into_iter().flatten()
+    }
+
     fn is_well(&self) -> bool {
-        self.sample.fault().is_none() && self.sample.small && self.sample.host
+        self.sample.fault().is_none()
     }
 
     /// Where to ask its pod end.
@@ -103,27 +120,9 @@ impl Round<'_> {
         let begin = Instant::now();
         let (host, pod) = self.open().await?;
         let seal = &self.place.seal;
-        let mut asked: Vec<Asked> = targets
-            .iter()
-            .map(|target| Asked {
-                target: *target,
-                sample: Sample::default(),
-                pod_end: None,
-            })
-            .collect();
+        let full = (self.place.mtu as usize).saturating_sub(headers(self.place.pod));
+        let mut asked: Vec<Asked> = targets.iter().copied().map(Asked::new).collect();
         let mut questions: HashMap<[u8; 16], (usize, Way)> = HashMap::new();
-        let mut sent: Vec<(usize, Way, Vec<u8>)> = Vec::new();
-        for (at, asked) in asked.iter().enumerate() {
-            for way in [Way::Host, Way::Small, Way::Full] {
-                let probe = self.probe(asked.target.node);
-                let bytes = match way {
-                    Way::Host | Way::Small => HEADER,
-                    Way::Full => (self.place.mtu as usize).saturating_sub(headers(self.place.pod)),
-                };
-                questions.insert(probe.nonce, (at, way));
-                sent.push((at, way, seal.question(&probe, bytes)));
-            }
-        }
         let mut streams = FuturesUnordered::new();
         let (mut from_host, mut from_pod) = ([0; HEADER + 1], [0; HEADER + 1]);
         for (number, (from, until)) in TRIES.into_iter().enumerate() {
@@ -132,22 +131,27 @@ impl Round<'_> {
                 break;
             }
             sleep_until(begin + from).await;
-            for (at, way, datagram) in &sent {
-                let asked = &asked[*at];
-                if asked.has(*way) {
-                    continue;
+            for (at, asked) in asked.iter_mut().enumerate().filter(|(_, asked)| !asked.is_well()) {
+                for way in asked.ways(number == 0) {
+                    let probe = self.probe(asked.target.node);
+                    questions.insert(probe.nonce, (at, way));
+                    // What the kernel does not take does not arrive either.
+                    let _ = match way {
+                        Way::Host => {
+                            let to = SocketAddr::new(asked.target.host, PROBE_PORT);
+                            host.send(&seal.question(&probe, HEADER), to).await
+                        }
+                        Way::Small => pod.send(&seal.question(&probe, HEADER), asked.pod()).await,
+                        Way::Full => pod.send(&seal.question(&probe, full), asked.pod()).await,
+                    };
                 }
-                // What the kernel does not take does not arrive either.
-                let _ = match way {
-                    Way::Host => {
-                        host.send(datagram, SocketAddr::new(asked.target.host, PROBE_PORT))
-                            .await
-                    }
-                    Way::Small | Way::Full => pod.send(datagram, asked.pod()).await,
-                };
+                if number > 0 && !asked.target.tcp {
+                    asked.target.tcp = true;
+                    asked.sample.tcp = false;
+                }
             }
-            if number < 2 {
-                let to: Vec<usize> = (0..asked.len()).filter(|at| !asked[*at].sample.tcp).collect();
+            let to: Vec<usize> = (0..asked.len()).filter(|at| !asked[*at].sample.tcp).collect();
+            if !to.is_empty() {
                 let addresses: Vec<SocketAddr> = to.iter().map(|at| asked[*at].pod()).collect();
                 let opening = self.connect(addresses).await?;
                 for (at, opening) in to.into_iter().zip(opening) {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use portolan_plan::NodeAddresses;
-use portolan_plan::probes::PROBE_PORT;
+use portolan_plan::probes::{PROBE_PORT, TCP_TURNS};
 use portolan_shared::status::Fault;
 use portolan_sources::testing::{OnTheSpot, SeededRandom};
 use portolan_wire::agent::{Block, Cluster, Node, Prefix, Snapshot};
@@ -145,7 +145,7 @@ async fn a_calm_cluster_is_proven_and_a_node_alone_is_not() {
     assert_eq!(alone[0].says(|_| true).await, Report::default());
 }
 
-/// What fails between two of three nodes is said by them within two seconds, and that it is well again too.
+/// What fails between two of three nodes is said by them within two seconds, of TCP alone within five, and that it is well again too.
 #[tokio::test(start_paused = true)]
 async fn each_fault_is_said_of_its_pair_and_then_no_more() {
     let (wires, mut nodes) = cluster(3);
@@ -183,16 +183,17 @@ async fn each_fault_is_said_of_its_pair_and_then_no_more() {
         assert_eq!(first.named, [(id(2), fault)]);
         let second = nodes[1].says(|report| report.failing > 0).await;
         assert_eq!(second.named, [(id(1), fault)]);
-        // The clock is the test's: it stands while there is work.
+        // The clock is the test's: it stands while there is work. Only by TCP peers that are well are not asked each time.
         let after = changed.elapsed();
-        assert!(after <= EVERY * 2, "{fault:?} after {after:?}");
+        let rounds = if fault == Fault::Tcp { TCP_TURNS } else { 1 };
+        assert!(after <= EVERY * (rounds + 1), "{fault:?} after {after:?}");
         assert_eq!(nodes[2].failing(), [], "{fault:?}");
         wires.pass(|_, _, _| true);
         for node in &mut nodes[..2] {
             node.says(|report| report.failing == 0).await;
         }
         let after = changed.elapsed();
-        assert!(after <= EVERY * 4, "{fault:?} is over after {after:?}");
+        assert!(after <= EVERY * (rounds + 3), "{fault:?} is over after {after:?}");
     }
 }
 
@@ -274,10 +275,10 @@ async fn a_node_costs_the_same_in_any_cluster() {
         // Between two rounds.
         tokio::time::sleep(EVERY / 2).await;
         wires.sent();
-        tokio::time::sleep(EVERY * 10).await;
-        costs.push(wires.sent() / 10 / usize::from(nodes));
+        tokio::time::sleep(EVERY * 12).await;
+        costs.push(wires.sent() / 12 / usize::from(nodes));
     }
-    // Three questions with answers, and a connection, to each of 16; the last turn is of fewer.
-    assert_eq!(costs[0], 16 * 7);
+    // Two questions with answers to each of 16, and a connection to each fourth; the last turn is of fewer.
+    assert_eq!(costs[0], 16 * 4 + 16 / 4);
     assert!(costs[1] <= costs[0], "{costs:?}");
 }

@@ -94,6 +94,11 @@ impl Verdicts {
         }
     }
 
+    /// Whether everything arrived at a peer when it was probed last.
+    pub fn is_well(&self, node: NodeId) -> bool {
+        matches!(self.known.get(&node), Some(None))
+    }
+
     /// Peers that something fails towards.
     pub fn failing(&self) -> BTreeSet<NodeId> {
         let failing = self.known.iter().filter(|(_, fault)| fault.is_some());

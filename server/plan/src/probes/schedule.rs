@@ -14,6 +14,19 @@ pub const TURNS: usize = 8;
 /// as soon as that they are not.
 pub const AGAIN: usize = 4;
 
+/// A peer that is well is asked by TCP each so many times: a connection costs as much as all datagrams together. When
+/// one of these is not answered, TCP is asked too.
+pub const TCP_TURNS: u32 = 4;
+
+/// A peer to probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// Who it is.
+    pub node: NodeId,
+    /// Whether by TCP as well, though it is known to be well.
+    pub tcp: bool,
+}
+
 /// The nodes of a cluster in a ring, as one of them sees it: the others, from the next one on.
 ///
 /// The order is a hash of the ids, so that nodes which joined together (a rack, mostly) are not each other's neighbours
@@ -39,19 +52,28 @@ impl Ring {
     }
 
     /// Whom to probe in a second, counted from any moment; of the failing ones some more.
-    pub fn due(&self, second: u64, failing: &BTreeSet<NodeId>) -> Vec<NodeId> {
+    pub fn due(&self, second: u64, failing: &BTreeSet<NodeId>) -> Vec<Due> {
         let (fixed, rest) = self.0.split_at(self.0.len().min(FIXED));
         let turns = rest.chunks(TURNS).len().max(1) as u64;
         let turn = usize::try_from(second % turns).unwrap_or(0);
-        let mut due = fixed.to_vec();
-        due.extend(rest.chunks(TURNS).nth(turn).unwrap_or_default());
+        let in_turn = rest.chunks(TURNS).nth(turn).unwrap_or_default();
         let again = rest
             .iter()
-            .filter(|node| failing.contains(*node) && !due.contains(*node));
+            .filter(|node| failing.contains(*node) && !in_turn.contains(*node));
         let mut again: Vec<NodeId> = again.copied().collect();
         let from = (usize::try_from(second).unwrap_or(0) * AGAIN) % again.len().max(1);
         again.rotate_left(from);
-        due.extend(again.into_iter().take(AGAIN));
+        // The time that a peer was asked before this one, and its place, so that each second as many have their turn.
+        let of = |nodes: &[NodeId], time: u64| -> Vec<Due> {
+            let due = (time..).zip(nodes).map(|(at, node)| Due {
+                node: *node,
+                tcp: at % u64::from(TCP_TURNS) == 0,
+            });
+            due.collect()
+        };
+        let mut due = of(fixed, second);
+        due.extend(of(in_turn, second / turns));
+        due.extend(again.into_iter().take(AGAIN).map(|node| Due { node, tcp: true }));
         due
     }
 }
@@ -82,6 +104,10 @@ mod tests {
             .collect()
     }
 
+    fn who(due: Vec<Due>) -> Vec<NodeId> {
+        due.into_iter().map(|due| due.node).collect()
+    }
+
     proptest! {
         #[test]
         fn sixteen_a_second_all_in_turns_and_each_is_probed_by_as_many(n in 1_usize..120, begin in any::<u32>()) {
@@ -93,15 +119,19 @@ mod tests {
                 let mut seen = BTreeSet::new();
                 for second in 0..turns {
                     let due = ring.due(u64::from(begin) + second, &none);
+                    prop_assert!(due.iter().filter(|due| due.tcp).count() <= (FIXED + TURNS) / TCP_TURNS as usize);
+                    let due = who(due);
                     prop_assert!(due.len() <= FIXED + TURNS && !due.contains(own));
                     prop_assert_eq!(&due[..due.len().min(FIXED)], &ring.others()[..ring.others().len().min(FIXED)]);
                     seen.extend(due);
                 }
                 prop_assert_eq!(seen.len(), n - 1, "all others within N/8 s");
+                let by_tcp = (0..turns * u64::from(TCP_TURNS)).flat_map(|second| ring.due(second, &none)).filter(|due| due.tcp);
+                prop_assert_eq!(who(by_tcp.collect()).into_iter().collect::<BTreeSet<_>>().len(), n - 1);
             }
             let mut asked: BTreeMap<NodeId, usize> = BTreeMap::new();
             for ring in &rings {
-                ring.due(u64::from(begin), &none).into_iter().for_each(|node| *asked.entry(node).or_default() += 1);
+                who(ring.due(u64::from(begin), &none)).into_iter().for_each(|node| *asked.entry(node).or_default() += 1);
             }
             prop_assert!(asked.values().all(|times| *times <= FIXED + TURNS));
             prop_assert!(asked.values().collect::<BTreeSet<_>>().len() <= 1, "{asked:?}");
@@ -112,13 +142,13 @@ mod tests {
             let nodes = nodes(n);
             let ring = Ring::new(nodes[0], nodes.iter().copied());
             let failing: BTreeSet<NodeId> = failing.into_iter().filter_map(|at| nodes.get(at).copied()).collect();
-            let due = ring.due(second.into(), &failing);
+            let due = who(ring.due(second.into(), &failing));
             prop_assert!(due.len() <= FIXED + TURNS + AGAIN);
             prop_assert_eq!(due.iter().collect::<BTreeSet<_>>().len(), due.len(), "nobody twice");
             // All of them have had a turn soon, however many there are.
             let rounds = failing.len().div_ceil(AGAIN) as u64 + (n / TURNS) as u64;
             let seen: BTreeSet<NodeId> =
-                (0..=rounds).flat_map(|more| ring.due(u64::from(second) + more, &failing)).collect();
+                (0..=rounds).flat_map(|more| who(ring.due(u64::from(second) + more, &failing))).collect();
             prop_assert!(failing.iter().all(|node| *node == nodes[0] || seen.contains(node)));
         }
     }
