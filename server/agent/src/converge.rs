@@ -259,15 +259,17 @@ impl Rounds {
         let save = self.kept.as_ref().is_none_or(|kept| !kept.is_same(&state));
         let (apply, file, wanted, own) = (Arc::clone(&self.apply), self.file.clone(), Arc::clone(&state), self.own);
         let (pause, before) = (self.pause.clone(), self.paused.clone());
-        // On disk first: a node must not come back with less than it has had in its kernel.
+        // Written first: an agent must not come back with less than there is in the kernel. Durable only afterwards: a
+        // power cut empties the kernel too, and a disk may take longer than all the rest.
         let work = move || {
-            let saved = if save { file.save(&wanted) } else { Ok(()) };
+            let prepared = if save { file.prepare(&wanted) } else { Ok(()) };
             let desired = wanted.desired(own);
             let paused = pause.read().unwrap_or_else(|error| {
                 tracing::warn!(%error, "cannot read whether healing is paused; it is as it was");
                 before
             });
             let outcome = apply.converge(&desired, &signals, since, paused.as_ref());
+            let saved = prepared.and_then(|()| if save { file.finish() } else { Ok(()) });
             (saved, desired, outcome, paused)
         };
         let Some((saved, desired, outcome, paused)) = self.work(work).await else {

@@ -34,9 +34,31 @@ pub trait Files: Send + Sync + 'static {
     ///
     /// # Errors
     /// If the disk does not take it; the file is then as it was.
-    fn replace(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()>;
+    fn replace(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+        self.prepare(path, content, mode)?;
+        self.finish(path)
+    }
 
-    /// Removes a file. One that is not there is no error.
+    /// Writes what [`Self::finish`] will put in the place of what is at `path`, instead of what was prepared before. A
+    /// process that ends finds it ([`Self::prepared`]); after a power cut it may be gone or torn.
+    ///
+    /// # Errors
+    /// If the disk does not take it; the file is then as it was.
+    fn prepare(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()>;
+
+    /// What was prepared for `path` and not finished; `None`: nothing.
+    ///
+    /// # Errors
+    /// If it is there and cannot be read.
+    fn prepared(&self, path: &Path) -> io::Result<Option<Vec<u8>>>;
+
+    /// Makes what was prepared durable and puts it in the place of what is at `path`.
+    ///
+    /// # Errors
+    /// If nothing was prepared, or the disk does not take it; the file is then as it was.
+    fn finish(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a file, and what was prepared for it. One that is not there is no error.
     ///
     /// # Errors
     /// If it is there and cannot be removed.
@@ -111,22 +133,31 @@ impl Files for SystemFiles {
         Ok(metadata.map(|metadata| metadata.permissions().mode() & 0o7777))
     }
 
-    fn replace(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-        let fresh = path.with_extension("new");
+    fn prepare(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+        let fresh = beside(path);
         // A leftover may have been made with another mode.
-        self.remove(&fresh)?;
+        if_there(std::fs::remove_file(&fresh))?;
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(mode)
             .open(&fresh)?;
-        file.write_all(content)?;
-        file.sync_all()?;
+        file.write_all(content)
+    }
+
+    fn prepared(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        self.read(&beside(path))
+    }
+
+    fn finish(&self, path: &Path) -> io::Result<()> {
+        let fresh = beside(path);
+        File::open(&fresh)?.sync_all()?;
         std::fs::rename(&fresh, path)?;
         sync_folder_of(path)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
+        if_there(std::fs::remove_file(beside(path)))?;
         if_there(std::fs::remove_file(path)).map(drop)
     }
 
@@ -156,6 +187,11 @@ impl Files for SystemFiles {
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
+}
+
+/// Where what shall take the place of a file is prepared.
+pub(crate) fn beside(path: &Path) -> PathBuf {
+    path.with_extension("new")
 }
 
 /// What is not there is no error.
@@ -220,8 +256,18 @@ mod tests {
         files.replace(&path, b"two", 0o600).unwrap();
         assert_eq!(files.mode(&path).unwrap(), Some(0o600));
         assert_eq!(files.read(&path).unwrap().as_deref(), Some(&b"two"[..]));
+        assert_eq!(files.prepared(&path).unwrap(), None);
+        assert!(files.finish(&path).is_err());
+        files.prepare(&path, b"thr", 0o600).unwrap();
+        files.prepare(&path, b"three", 0o600).unwrap();
+        assert_eq!(files.read(&path).unwrap().as_deref(), Some(&b"two"[..]));
+        assert_eq!(files.prepared(&path).unwrap().as_deref(), Some(&b"three"[..]));
+        files.finish(&path).unwrap();
+        assert_eq!(files.read(&path).unwrap().as_deref(), Some(&b"three"[..]));
+        files.prepare(&path, b"four", 0o600).unwrap();
         files.remove(&path).unwrap();
         assert_eq!(files.read(&path).unwrap(), None);
+        assert_eq!(files.prepared(&path).unwrap(), None);
 
         let folder = home.join("deep/folder");
         files.make_folder(&folder).unwrap();

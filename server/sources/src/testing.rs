@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::files::LOG_MODE;
+use crate::files::{LOG_MODE, beside};
 use crate::{AppendLog, Barrier, Clock, FileLock, Files, Random, Stopwatch, Threads};
 
 /// A clock that stands until it is set.
@@ -175,12 +175,16 @@ impl Platter {
         if !path.parent().is_some_and(|folder| self.folders.contains(folder)) {
             return Err(io::ErrorKind::NotFound.into());
         }
+        self.settle(path, bytes, mode);
+        Ok(())
+    }
+
+    fn settle(&mut self, path: &Path, bytes: &[u8], mode: u32) {
         let content = self.files.entry(path.to_owned()).or_default();
         content.bytes = bytes.to_vec();
         content.mode = mode;
         content.synced = bytes.len();
         content.generation += 1;
-        Ok(())
     }
 
     fn content(&mut self, path: &Path) -> io::Result<&mut Content> {
@@ -197,12 +201,28 @@ impl Files for MemoryFiles {
         Ok(self.0.lock().files.get(path).map(|content| content.mode))
     }
 
-    fn replace(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-        self.0.lock().put(path, content, mode)
+    fn prepare(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+        let (mut platter, fresh) = (self.0.lock(), beside(path));
+        platter.put(&fresh, content, mode)?;
+        platter.content(&fresh)?.synced = 0;
+        Ok(())
+    }
+
+    fn prepared(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        self.read(&beside(path))
+    }
+
+    fn finish(&self, path: &Path) -> io::Result<()> {
+        let mut platter = self.0.lock();
+        let fresh = platter.files.remove(&beside(path)).ok_or(io::ErrorKind::NotFound)?;
+        platter.settle(path, &fresh.bytes, fresh.mode);
+        Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.0.lock().files.remove(path);
+        let mut platter = self.0.lock();
+        platter.files.remove(&beside(path));
+        platter.files.remove(path);
         Ok(())
     }
 

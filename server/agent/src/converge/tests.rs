@@ -29,6 +29,10 @@ struct Fake {
     seen: Mutex<Vec<(Desired, Signals)>>,
     /// As the last round was told.
     paused: Mutex<Option<Paused>>,
+    /// The disk that each round looks at.
+    disk: Option<MemoryFiles>,
+    /// The state that an agent would have begun with that had ended in the last round.
+    kept: Mutex<Option<State>>,
     /// For those who listen; who does not is told that nothing can be heard.
     kernel: Option<FakeKernel>,
 }
@@ -43,6 +47,10 @@ impl Apply for Fake {
     ) -> Result<Outcome, KernelError> {
         *self.paused.lock() = paused.cloned();
         self.rounds.fetch_add(1, Ordering::SeqCst);
+        if let Some(disk) = &self.disk {
+            let file = DesiredFile::new(Arc::new(disk.copy()), Path::new("/state"));
+            *self.kept.lock() = file.load().unwrap();
+        }
         self.seen.lock().push((desired.clone(), signals.clone()));
         Ok(Outcome {
             exceptions: self.failing.lock().clone(),
@@ -125,14 +133,19 @@ fn state(revision: u64) -> State {
 
 #[tokio::test(start_paused = true)]
 async fn a_state_is_kept_then_applied_then_told() {
-    let (file, _) = file();
-    let fake = Arc::new(Fake::default());
+    let (file, files) = file();
+    let fake = Arc::new(Fake {
+        disk: Some(files.clone()),
+        ..Fake::default()
+    });
     let rounds = rounds(&fake, &file);
     let mut standing = rounds.standing();
     let (desired, receiver) = watch::channel(Arc::new(State::default()));
     let task = tokio::spawn(rounds.run(receiver));
     desired.send_replace(Arc::new(state(5)));
     standing.wait_for(|standing| standing.revision == 5).await.unwrap();
+    assert_eq!(*fake.kept.lock(), Some(state(5)));
+    files.cut_power(0);
     assert_eq!(file.load().unwrap(), Some(state(5)));
     assert_eq!(
         fake.seen.lock().iter().map(|(seen, _)| seen.mtu).collect::<Vec<_>>(),

@@ -52,7 +52,25 @@ impl DesiredFile {
     /// # Errors
     /// If the disk does not take it; the file is then as it was.
     pub fn save(&self, state: &State) -> io::Result<()> {
-        self.files.replace(&self.path, &encode(state), MODE)
+        self.prepare(state)?;
+        self.finish()
+    }
+
+    /// Writes the state, so that an agent that ends at once finds it when it starts again, but not after a power cut:
+    /// costs no wait for the disk.
+    ///
+    /// # Errors
+    /// As [`Self::save`].
+    pub fn prepare(&self, state: &State) -> io::Result<()> {
+        self.files.prepare(&self.path, &encode(state), MODE)
+    }
+
+    /// Makes what was prepared durable.
+    ///
+    /// # Errors
+    /// As [`Self::save`].
+    pub fn finish(&self) -> io::Result<()> {
+        self.files.finish(&self.path)
     }
 
     /// Reads the state; `None` if there is none, or none that can be trusted.
@@ -60,6 +78,13 @@ impl DesiredFile {
     /// # Errors
     /// If there is a file and it cannot be read.
     pub fn load(&self) -> io::Result<Option<State>> {
+        // What was prepared is the newest; torn, it is as if it were not there.
+        if let Some(state) = self.files.prepared(&self.path)?.as_deref().and_then(decode) {
+            if let Err(error) = self.finish() {
+                tracing::warn!(path = %self.path.display(), %error, "cannot make the desired state durable");
+            }
+            return Ok(Some(state));
+        }
         let Some(content) = self.files.read(&self.path)? else {
             return Ok(None);
         };

@@ -245,6 +245,25 @@ fn the_state_comes_back_from_disk() {
 }
 
 #[test]
+fn a_state_that_was_only_prepared_is_found_unless_the_power_goes() {
+    let (file, files) = file();
+    file.save(&state(5)).unwrap();
+    for extra in [0, 40, 1000] {
+        file.prepare(&state(6)).unwrap();
+        files.cut_power(extra);
+        assert_eq!(file.load().unwrap(), Some(state(5)));
+    }
+    file.prepare(&state(6)).unwrap();
+    assert_eq!(file.load().unwrap(), Some(state(6)));
+    // Whoever has found it can count on it.
+    files.cut_power(0);
+    assert_eq!(file.load().unwrap(), Some(state(6)));
+    file.prepare(&state(7)).unwrap();
+    file.remove().unwrap();
+    assert_eq!(file.load().unwrap(), None);
+}
+
+#[test]
 fn a_torn_file_counts_as_none_wherever_it_is_torn() {
     let (file, files) = file();
     file.save(&state(5)).unwrap();
