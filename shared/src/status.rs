@@ -209,6 +209,7 @@ impl Cause {
             Self::NodeSilent(..) => "port.node_silent",
             Self::NodeAwaited(..) => "node.awaited",
             Self::NodeBehind(_) => "port.node_behind",
+            Self::KernelRefused(.., 0) => "port.healing_paused",
             Self::KernelRefused(..) => "port.kernel_refused",
             Self::NotReached(_) => "port.not_reached",
             Self::NoBlock(_) => NoBlock::CODE,
@@ -232,6 +233,7 @@ impl Cause {
         "port.node_silent",
         "port.node_behind",
         "port.kernel_refused",
+        "port.healing_paused",
         "port.not_reached",
         PathTrouble::CODE,
     ];
@@ -275,6 +277,11 @@ impl Cause {
                 (params, sentence, Some(since))
             }
             Self::NodeBehind(name) => (node(name), format!("Waiting for {name} to apply it."), None),
+            Self::KernelRefused(name, words, 0) => {
+                let mut params = node(name);
+                params.push(("words".to_owned(), words.clone()));
+                (params, format!("{name}: {words}."), None)
+            }
             Self::KernelRefused(name, words, attempts) => {
                 let mut params = node(name);
                 params.push(("words".to_owned(), words.clone()));

@@ -122,6 +122,7 @@ mod tests {
             Cause::NodeSilent(node(), 0),
             Cause::NodeBehind(node()),
             Cause::KernelRefused(node(), "File exists".into(), 4),
+            Cause::KernelRefused(node(), "the route is left so".into(), 0),
             Cause::NotReached(no_route()),
             Cause::PathFails(path()),
             Cause::NodeAwaited(node(), 0, 0),

@@ -34,6 +34,7 @@ pub fn advice(code: &str) -> Option<Key> {
         "port.node_silent" => Key::AdviceNodeSilent,
         "port.node_behind" => Key::AdviceNodeBehind,
         "port.kernel_refused" => Key::AdviceKernelRefused,
+        "port.healing_paused" => Key::AdviceHealingPaused,
         "port.not_reached" => Key::AdviceNotReached,
         "port.path_fails" => Key::AdvicePathFails,
         _ => return None,

@@ -51,6 +51,13 @@ fn well() -> NodeFacts {
     }
 }
 
+fn left(words: &str) -> NodeFacts {
+    NodeFacts {
+        exception: Some((words.into(), 0)),
+        ..well()
+    }
+}
+
 fn refused(words: &str) -> NodeFacts {
     NodeFacts {
         exception: Some((words.into(), 4)),
@@ -355,7 +362,7 @@ fn situations() -> Vec<Situation> {
         ),
         case(
             "The same, and something of the node is not as it is to be",
-            refused(
+            left(
                 "net/ipv4/ip_forward is not as it is to be, and is left so: healing is paused by anna since \
                  2026-11-21T12:01:31Z; portolan-agent resume ends that",
             ),

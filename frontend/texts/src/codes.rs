@@ -124,6 +124,7 @@ pub const REASONS: &[(&str, Key)] = &[
     ("port.node_silent", Key::ReasonNodeSilent),
     ("port.node_behind", Key::ReasonNodeBehind),
     ("port.kernel_refused", Key::ReasonKernelRefused),
+    ("port.healing_paused", Key::ReasonHealingPaused),
     ("port.not_reached", Key::ReasonNotReached),
     ("node.awaited", Key::ReasonNodeAwaited),
     ("node.no_block", Key::ReasonNoBlock),

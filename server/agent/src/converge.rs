@@ -103,7 +103,7 @@ pub struct Exception {
     pub subject: Subject,
     /// Why it is not so, as a sentence.
     pub reason: String,
-    /// How often it was tried in a row.
+    /// How often it was tried in a row; 0: it is left as it is, as healing is paused.
     pub attempts: u32,
 }
 
@@ -310,7 +310,7 @@ impl Rounds {
         };
         // It holds now, but not after a reboot.
         failed.extend(unsaved.map(|reason| (Object::Host, reason)));
-        let exceptions = self.failures.next(failed, self.own);
+        let exceptions = self.failures.next(failed, self.own, self.paused.is_some());
         let losses = self.losses.list();
         let standing = Standing {
             revision,

@@ -1,6 +1,6 @@
 //! The network between hosts and control planes, and each host's local sockets.
 //!
-//! A connection has a delay of its own. It can be reset, and a host can be cut off: then what was sent waits, as it does
+//! A connection has a delay of its own. Some break soon after they begin, so that an answer is lost. It can be reset, and a host can be cut off: then what was sent waits, as it does
 //! until TCP gives up, and arrives once the host is back.
 
 use std::collections::BTreeMap;
@@ -26,6 +26,9 @@ const WINDOW: usize = 64 << 10;
 const SEGMENT: usize = 16 << 10;
 /// The longest delay of a connection, one way.
 const LONGEST_DELAY: Duration = Duration::from_millis(20);
+/// Of how many connections one breaks soon, and how soon.
+const ONE_BREAKS_OF: usize = 20;
+const BREAKS_WITHIN: Duration = Duration::from_millis(250);
 
 type Accepted = (Box<dyn ByteStream>, SocketAddr);
 
@@ -42,6 +45,8 @@ struct Shared {
     /// Whether a host can talk to anybody.
     reach: BTreeMap<IpAddr, watch::Sender<bool>>,
     lines: Vec<Line>,
+    /// Whether no connection breaks any more by itself.
+    steady: bool,
 }
 
 impl Shared {
@@ -79,6 +84,11 @@ impl Network {
     /// Whether a host can talk to anybody.
     pub fn is_reachable(&self, host: IpAddr) -> bool {
         *self.shared.lock().reach(host).borrow()
+    }
+
+    /// From now on no connection breaks by itself.
+    pub fn be_steady(&self) {
+        self.shared.lock().steady = true;
     }
 
     /// Resets the connections that fit.
@@ -128,10 +138,18 @@ impl Network {
         let delay = self.dice.span(LONGEST_DELAY);
         let up = tokio::spawn(carry(near_read, far_write, delay, reach.clone()));
         let down = tokio::spawn(carry(far_read, near_write, delay, reach));
+        let carriers = [up.abort_handle(), down.abort_handle()];
+        if !shared.steady && self.dice.once_in(ONE_BREAKS_OF) {
+            let (carriers, after) = (carriers.clone(), self.dice.span(BREAKS_WITHIN));
+            tokio::spawn(async move {
+                sleep(after).await;
+                carriers.iter().for_each(AbortHandle::abort);
+            });
+        }
         shared.lines.push(Line {
             host,
             server: number,
-            carriers: [up.abort_handle(), down.abort_handle()],
+            carriers,
         });
         Ok(Box::new(near))
     }

@@ -154,6 +154,7 @@ impl Script {
     pub async fn end(&mut self, world: &mut World) {
         self.tell("all comes back".to_owned());
         world.cloud.database.heal();
+        world.network.be_steady();
         let far = Instant::now() + Duration::from_secs(1_000_000);
         self.bring_back(world, far);
         for host in &world.hosts {

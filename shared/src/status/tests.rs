@@ -326,10 +326,10 @@ fn a_node_whose_packets_arrive_nowhere_is_not_ready_and_a_pair_is_said_as_a_pair
     };
     assert_eq!(said(node(), &paused), (NodeState::Ready, "node.paused"));
     let differs = NodeFacts {
-        exception: Some(("the route 10.1.0.64/26 is left so".into(), 1)),
+        exception: Some(("the route 10.1.0.64/26 is left so".into(), 0)),
         ..node()
     };
-    assert_eq!(said(differs, &paused), (NodeState::Error, "port.kernel_refused"));
+    assert_eq!(said(differs, &paused), (NodeState::Error, "port.healing_paused"));
     assert!(!NodeState::NoPath.counts_as_ready());
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portolan_shared::v1::{AuditEntry, AuditObject, AuditOp, List, Through, Who};
+use portolan_shared::v1::{AuditEntry, AuditKind, AuditObject, AuditOp, List, Through, Who};
 
 use crate::i18n::{Key, t, tp};
 use crate::screens::words::name_or_id;
@@ -83,12 +83,7 @@ impl AuditFilter {
             entry.request_id.as_deref().unwrap_or_default()
         );
         for object in &entry.objects {
-            for part in [
-                t(op(object.op)),
-                t(audited(object.kind).title),
-                &object.name,
-                &object.id,
-            ] {
+            for part in [t(op(object)), t(audited(object.kind).title), &object.name, &object.id] {
                 text.push(' ');
                 text.push_str(part);
             }
@@ -162,9 +157,11 @@ pub fn through(through: Through) -> Key {
     }
 }
 
-/// What happened.
-pub fn op(op: AuditOp) -> Key {
-    match op {
+/// What happened to an object.
+pub fn op(object: &AuditObject) -> Key {
+    match object.op {
+        // It is written down each time; nobody has made it.
+        AuditOp::Create | AuditOp::Update if object.kind == AuditKind::Loss => Key::OpLost,
         AuditOp::Create => Key::OpCreated,
         AuditOp::Update => Key::OpChanged,
         AuditOp::Delete => Key::OpDeleted,
@@ -186,7 +183,7 @@ pub fn page_of(object: &AuditObject, project: &str, everywhere: bool) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use portolan_shared::v1::{AuditKind, FieldChange};
+    use portolan_shared::v1::FieldChange;
 
     use super::*;
 

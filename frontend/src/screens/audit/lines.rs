@@ -68,7 +68,7 @@ pub(super) fn line(entry: Arc<AuditEntry>, context: LineContext) -> AnyView {
     let project = context.project_of(&entry);
     let everywhere = context.everywhere();
     let first = entry.objects.first();
-    let what = first.map_or("", |object| t(op(object.op)));
+    let what = first.map_or("", |object| t(op(object)));
     let others = entry.objects.len().saturating_sub(1) as u64 + entry.more;
     let object = first.map(|object| object_view(object, &project, everywhere));
     let more = match others {
@@ -151,7 +151,7 @@ fn details(entry: &AuditEntry, project: &str, context: LineContext) -> AnyView {
             let heading = several.then(|| {
                 view! {
                     <p class="audit__object">
-                        <span>{t(op(object.op))}</span>
+                        <span>{t(op(object))}</span>
                         " "
                         {object_view(object, project, everywhere)}
                     </p>

@@ -31,6 +31,7 @@ subject! { audit;
     OpCreated: "Created",
     OpChanged: "Changed",
     OpDeleted: "Deleted",
+    OpLost: "Taken away",
     ThroughConsole: "Console",
     ThroughApi: "API",
     ThroughAgent: "Agent",

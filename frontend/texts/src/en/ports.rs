@@ -65,6 +65,7 @@ subject! { ports;
     ReasonNodeSilent: "{node} has not reported since {since} ({for})",
     ReasonNodeBehind: "Waiting for {node} to apply it",
     ReasonKernelRefused: "{node}: {words}. Retrying, tried {attempts} times",
+    ReasonHealingPaused: "{node}: {words}",
     ReasonNotReached: "{node}: no route to this pod's block {block}: {words}",
     ReasonLockedPod: "It belongs to a pod of cluster {cluster} and goes with it.",
     ReasonLockedNode: "It belongs to a node of cluster {cluster} and goes with it.",
@@ -78,6 +79,7 @@ subject! { ports;
     AdviceNodeSilent: "Look whether the node is up and its agent runs. What was set up there goes on working.",
     AdviceNodeBehind: "Usually a matter of milliseconds. If it lasts, the node is slow or cut off.",
     AdviceKernelRefused: "The agent tries again by itself. The node's administrator can look at the words above.",
+    AdviceHealingPaused: "Nothing is mended there until healing goes on.",
     AdviceNotReached: "It works on its own node. Look at the routes of the node named above.",
     AdvicePathFails: "Let what is between the nodes, and firewalls on them, pass pods' packets on. The probes go on; it is said at once when they arrive",
 }

@@ -31,6 +31,7 @@ subject! { audit;
     OpCreated: "Создание",
     OpChanged: "Изменение",
     OpDeleted: "Удаление",
+    OpLost: "Пропажа",
     ThroughConsole: "Консоль",
     ThroughApi: "API",
     ThroughAgent: "Агент",

@@ -65,6 +65,7 @@ subject! { ports;
     ReasonNodeSilent: "{node} не выходит на связь с {since} ({for})",
     ReasonNodeBehind: "Ждём, пока {node} применит настройки",
     ReasonKernelRefused: "{node}: {words}. Повторяем, попыток: {attempts}",
+    ReasonHealingPaused: "{node}: {words}",
     ReasonNotReached: "{node}: нет маршрута к блоку этого пода {block}: {words}",
     ReasonLockedPod: "Принадлежит поду кластера {cluster} и удаляется вместе с ним.",
     ReasonLockedNode: "Принадлежит узлу кластера {cluster} и удаляется вместе с ним.",
@@ -78,6 +79,7 @@ subject! { ports;
     AdviceNodeSilent: "Проверьте, работает ли узел и его агент. То, что на узле уже настроено, продолжает работать.",
     AdviceNodeBehind: "Обычно это доли секунды. Если дольше, узел перегружен или отрезан от сети.",
     AdviceKernelRefused: "Агент повторит попытку сам. Текст выше поможет администратору узла.",
+    AdviceHealingPaused: "Пока восстановление приостановлено, ничего не исправляется.",
     AdviceNotReached: "На своём узле под работает. Проверьте маршруты названного узла.",
     AdvicePathFails: "Разрешите пакеты подов на пути между узлами и в межсетевых экранах на них. Пробы продолжаются, об успехе будет сказано сразу",
 }

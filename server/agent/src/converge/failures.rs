@@ -19,8 +19,9 @@ pub(super) struct Failures {
 }
 
 impl Failures {
-    /// A round's failures, as they are reported. The host's own and what is left over are the node's.
-    pub(super) fn next(&mut self, failed: Vec<(Object, String)>, own: NodeId) -> Vec<Exception> {
+    /// A round's failures, as they are reported. The host's own and what is left over are the node's. While healing is
+    /// paused nothing is tried.
+    pub(super) fn next(&mut self, failed: Vec<(Object, String)>, own: NodeId, paused: bool) -> Vec<Exception> {
         self.rounds = if failed.is_empty() {
             0
         } else {
@@ -28,7 +29,10 @@ impl Failures {
         };
         let attempts = failed
             .iter()
-            .map(|(object, _)| (*object, self.attempts.get(object).map_or(1, |n| n.saturating_add(1))))
+            .map(|(object, _)| {
+                let before = self.attempts.get(object).copied().unwrap_or(0);
+                (*object, if paused { 0 } else { before.saturating_add(1) })
+            })
             .collect();
         let before = std::mem::replace(&mut self.attempts, attempts);
         let mut exceptions: BTreeMap<Subject, Exception> = BTreeMap::new();
@@ -37,7 +41,7 @@ impl Failures {
                 tracing::warn!(?object, reason, "the host is not as wanted");
             }
             let subject = Subject::of(object, own);
-            let attempts = self.attempts.get(&object).copied().unwrap_or(1);
+            let attempts = self.attempts.get(&object).copied().unwrap_or(0);
             exceptions.entry(subject).or_insert(Exception {
                 subject,
                 reason,

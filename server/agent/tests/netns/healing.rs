@@ -265,11 +265,15 @@ fn while_healing_is_paused_nothing_is_put_back_and_all_is_said() {
     kept.until("the pause", |standing| {
         standing.paused.as_ref().is_some_and(|paused| paused.by == "anna")
     });
+    // It outlives the agent.
+    drop(kept);
+    let kept = cluster.keep(1);
     ip(&format!("-n {host} route del 10.77.2.0/26"));
     let block = Subject::Block(BlockId::from_bytes([4; 16]));
     kept.until_said(block, "the route 10.77.2.0/26 is not as it is to be");
     let standing = kept.until_said(block, "is left so: healing is paused by anna");
     assert_eq!(standing.losses[0].back_after_ms, None);
+    assert_eq!(standing.exceptions[0].attempts, 0, "nothing is tried");
     assert_eq!(node.our_routes().len(), before.len() - 1);
     // Pods begin all the same.
     let more = cluster.pod(1);

@@ -6,7 +6,7 @@ use portolan_shared::addr::Cidr;
 use portolan_shared::ids::{BlockId, NodeId};
 use portolan_shared::refusal::Refusal;
 
-use super::{claims, nodes, not_found};
+use super::{claims, not_found};
 use crate::draft::Draft;
 use crate::kinds::quarantined_blocks::QuarantinedBlock;
 use crate::kinds::removed_nodes::RemovedNode;
@@ -61,7 +61,10 @@ fn wants_block(draft: &mut Draft<'_>, node: &Node, wants: bool) -> Object {
     match old {
         Some(status) if status.wants_block.is_some() == wants => Object::NodeStatus(status),
         old => {
-            let status = old.map_or_else(|| nodes::new_status(draft, node), |status| (*status).clone());
+            let status = old.map_or_else(
+                || NodeStatus::of(node, draft.revision(), draft.now),
+                |status| (*status).clone(),
+            );
             draft.put(NodeStatus {
                 revision: draft.revision(),
                 wants_block: wants.then_some(draft.now),

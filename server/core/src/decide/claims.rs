@@ -303,7 +303,7 @@ pub(super) fn admit(draft: &mut Draft<'_>, request: &Request, id: NodeId) -> Res
         ..(*node).clone()
     };
     if draft.node_status(id).is_none() {
-        draft.put(nodes::new_status(draft, &admitted));
+        draft.put(NodeStatus::of(&admitted, draft.revision(), draft.now));
     }
     Ok(vec![draft.put(admitted)])
 }

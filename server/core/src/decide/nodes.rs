@@ -343,7 +343,7 @@ pub(super) fn join(
         ..(*token).clone()
     });
     match draft.node_status(node.id) {
-        None => drop(draft.put(new_status(draft, &node))),
+        None => drop(draft.put(NodeStatus::of(&node, draft.revision(), draft.now))),
         // Another machine has tickets of its own.
         Some(status) if another => drop(draft.put(NodeStatus {
             revision: draft.revision(),
@@ -365,31 +365,6 @@ pub(super) fn join(
     made.extend(blocks);
     made.extend(port.map(|port| draft.put(port)));
     Ok(made)
-}
-
-/// The status of a node that has not reported yet.
-pub(super) fn new_status(draft: &Draft<'_>, node: &Node) -> NodeStatus {
-    NodeStatus {
-        node: node.id,
-        cluster: node.cluster,
-        project: node.meta.project,
-        revision: draft.revision(),
-        online: false,
-        since: draft.now,
-        applied_revision: 0,
-        exceptions: Vec::new(),
-        agent_version: String::new(),
-        pod_seq: 0,
-        held_by: None,
-        beat: 0,
-        wants_block: None,
-        awaited: None,
-        tickets: Tickets::default(),
-        copied: None,
-        losses: Vec::new(),
-        paused: None,
-        paths: None,
-    }
 }
 
 /// Notes that nodes are waited for after a start; those that are stored as online.
@@ -417,7 +392,10 @@ pub(super) fn report(draft: &mut Draft<'_>, reports: &[NodeReport]) -> Vec<Objec
     for report in reports {
         let Some(node) = draft.node(report.node) else { continue };
         let old = draft.node_status(node.id);
-        let mut new = old.as_deref().cloned().unwrap_or_else(|| new_status(draft, &node));
+        let mut new = old
+            .as_deref()
+            .cloned()
+            .unwrap_or_else(|| NodeStatus::of(&node, draft.revision(), draft.now));
         if let Some((online, since)) = report.online {
             // A stream is lost by the replica that holds it and by no other.
             let others = new.held_by.is_some() && report.by.is_some() && new.held_by != report.by;

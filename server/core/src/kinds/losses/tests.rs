@@ -3,7 +3,7 @@
 use portolan_shared::ids::PortId;
 
 use super::*;
-use crate::model::{Meta, NodeStatus, Object, Tickets};
+use crate::model::{Meta, NodeStatus, Object};
 
 const SECOND: Micros = 1_000_000;
 
@@ -51,25 +51,9 @@ fn view(told: &[Loss], written_at: Micros) -> View {
         view.put(Object::from(losses));
     }
     view.put(Object::from(NodeStatus {
-        node: node.id,
-        cluster: node.cluster,
-        project: node.meta.project,
-        revision: 1,
         online: true,
-        since: 0,
-        applied_revision: 0,
-        exceptions: Vec::new(),
-        agent_version: String::new(),
-        pod_seq: 0,
-        held_by: None,
-        beat: 0,
-        wants_block: None,
-        awaited: None,
-        tickets: Tickets::default(),
-        copied: None,
         losses: told.to_vec(),
-        paused: None,
-        paths: None,
+        ..NodeStatus::of(&node, 1, 0)
     }));
     view
 }
