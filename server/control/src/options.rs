@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use portolan_core::quotas::Quotas;
+use portolan_shared::ids::ProjectId;
 
 use crate::nodes::Listen;
 
@@ -63,6 +64,10 @@ pub struct Serve {
     /// database]
     #[arg(long, value_name = "FILE", requires = "agent_listen")]
     pub ca_key: Option<PathBuf>,
+
+    /// A project whose nodes go first when all come at once, after a start or a restore; once for each
+    #[arg(long, value_name = "PROJECT_ID", requires = "agent_listen")]
+    pub first_project: Vec<ProjectId>,
 
     /// What clients reach this server at, when something in front of it speaks TLS; with https,
     /// cookies are secure and browsers are told to stay with TLS

@@ -107,6 +107,7 @@ async fn serve(options: Serve, control: Control, sources: &Sources) -> Result<()
                 listen: listen.clone(),
                 advertise,
                 ca_key: options.ca_key(),
+                first: options.first_project.clone(),
             };
             Some(nodes::Endpoint::open(control.clone(), &options, sources)?)
         }

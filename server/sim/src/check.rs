@@ -15,7 +15,8 @@ use crate::paths::leads;
 use crate::runtime::{PodId, container, netns};
 use crate::world::World;
 
-/// What is wrong at any moment: an address given twice, a pod that was cut off, an agent that ended.
+/// What is wrong at any moment: an address given twice, a pod that was cut off, an agent that ended, a machine that is
+/// taken for a copy.
 pub async fn at_once(world: &mut World) -> Result<(), String> {
     if let Some(wrong) = world.pods.wrong() {
         return Err(wrong);
@@ -31,7 +32,26 @@ pub async fn at_once(world: &mut World) -> Result<(), String> {
             return Err(format!("{pod:?} with {addresses:?} runs, and its link was taken away"));
         }
     }
-    Ok(())
+    world
+        .servers
+        .iter()
+        .flatten()
+        .try_for_each(|server| accuses_copies(world, &server.control))
+}
+
+/// Only of a machine that was copied it is said.
+fn accuses_copies(world: &World, control: &Control) -> Result<(), String> {
+    let accused = control.read(|view| {
+        let mut nodes = view
+            .nodes_of(world.cluster)
+            .filter(|node| !world.ever_copied.contains(&node.id));
+        let copied = |node: &&Arc<Node>| view.node_status(node.id).is_some_and(|status| status.copied.is_some());
+        nodes.find(copied).cloned()
+    });
+    match accused {
+        Some(node) => Err(format!("{} is said to be copied, and was not", node.name)),
+        None => Ok(()),
+    }
 }
 
 /// Whether a pod's link is there.

@@ -94,6 +94,7 @@ impl Server {
             listen: Listen::Address(address),
             advertise: ENDPOINT.to_owned(),
             ca_key: "/cloud/ca.key".into(),
+            first: Vec::new(),
         };
         let endpoint = Endpoint::open(control.clone(), &options, &sources).map_err(|error| error.to_string())?;
         let tokens = endpoint.tokens();

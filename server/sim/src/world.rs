@@ -1,5 +1,6 @@
 //! Two control planes on one database, and hosts; and the administrator of both.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +61,8 @@ pub struct World {
     pub copies: Vec<Copy>,
     /// Hosts whose disk is a copy of another's, with that other.
     pub copied: Vec<(usize, usize)>,
+    /// Nodes whose machine was copied at any time.
+    pub ever_copied: BTreeSet<NodeId>,
 }
 
 impl World {
@@ -93,6 +96,7 @@ impl World {
             cluster: ClusterId::from_bytes([0; 16]),
             copies: Vec::new(),
             copied: Vec::new(),
+            ever_copied: BTreeSet::new(),
         };
         let range = usize::try_from(seed % 3).unwrap_or(0);
         let set_up = world.set_up(size.node_range, size.pod_ranges[range]).await;

@@ -321,18 +321,18 @@ fn waits_grow_up_to_the_resync() {
     let mut failures = Failures::default();
     let mut waits = Vec::new();
     for _ in 0..8 {
-        failures.next(vec![(BLOCK, String::new())], OWN);
+        failures.next(vec![(BLOCK, String::new())], OWN, false);
         waits.push(failures.wait().as_secs());
     }
     assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
-    failures.next(vec![], OWN);
+    failures.next(vec![], OWN, false);
     assert_eq!(failures.wait(), RESYNC);
 }
 
 #[test]
 fn the_nodes_own_failures_are_one_exception() {
     let failed = vec![(Object::Host, "a".to_owned()), (Object::Leftover, "b".to_owned())];
-    let exceptions = Failures::default().next(failed, OWN);
+    let exceptions = Failures::default().next(failed, OWN, false);
     assert_eq!(exceptions.len(), 1);
     assert_eq!(
         (exceptions[0].subject, exceptions[0].reason.as_str()),

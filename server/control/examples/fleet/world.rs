@@ -10,10 +10,10 @@ use portolan_control::machine::Sources;
 use portolan_control::nodes::pki::{Ca, Requested};
 use portolan_control::nodes::{Endpoint, EndpointError, Listen, Options, Tokens};
 use portolan_core::command::{Command, NewCluster, NewNetwork, NewSubnet, Request};
-use portolan_core::model::Object;
+use portolan_core::model::{Cluster, Object};
 use portolan_core::quotas::Quotas;
 use portolan_shared::check::{self, SubnetInput};
-use portolan_shared::ids::{ClusterId, NetworkId, NodeId};
+use portolan_shared::ids::{ClusterId, NetworkId, NodeId, ProjectId};
 use portolan_shared::v1::CreateCluster;
 use portolan_wire::agent::Role;
 use rcgen::{CertificateParams, KeyPair};
@@ -104,12 +104,21 @@ impl World {
         self.database
     }
 
-    /// Opens the agent endpoint.
+    /// Opens the agent endpoint. The nodes of the first tenth of the clusters go first.
     pub fn serve(&self, address: SocketAddr) -> Outcome<Serving> {
+        let mut clusters: Vec<(ClusterId, ProjectId)> = self.control.read(|view| {
+            let all = view.all::<Cluster>();
+            all.map(|cluster| (cluster.id, cluster.meta.project)).collect()
+        });
+        // Ids are in the order in which they were made.
+        clusters.sort_unstable();
+        clusters.truncate(clusters.len().div_ceil(10));
+        let first = clusters.into_iter().map(|(_, project)| project).collect();
         let options = Options {
             listen: Listen::Address(address),
             advertise: address.to_string(),
             ca_key: self.ca_key.clone(),
+            first,
         };
         let endpoint = Endpoint::open(self.control.clone(), &options, &self.sources)?;
         let (address, tokens) = (endpoint.local_addr(), endpoint.tokens());

@@ -12,13 +12,13 @@ use portolan_wire::field::{self, BadField};
 use portolan_wire::{CERTIFICATE_EXPIRED, OLDEST_PROTOCOL};
 use prost::Message as _;
 
+use super::ended::Ended;
 use super::hub::Hub;
 use super::join::{malformed, refused, too_old};
 use super::pki::Identity;
 use super::reports_in;
 use super::socket::Socket;
 use super::state::Dialect;
-use super::stream::Ended;
 
 /// The hello, and the ticket that its sender is given: whether it is a node, and the one machine that is it.
 pub(super) async fn greet(hub: &Hub, socket: &mut Socket, identity: &Identity) -> Result<(Hello, Tickets), Ended> {

@@ -22,6 +22,7 @@ use super::pki::Ca;
 use super::report::Reports;
 use super::seal::Seal;
 use super::state::States;
+use super::turns::{Turn, Turns};
 use crate::control::Control;
 
 /// How often the hub looks for silent nodes.
@@ -78,6 +79,7 @@ pub(super) struct Hub {
     pub(super) states: States,
     pub(super) reports: Reports,
     pub(super) losses: Losses,
+    turns: Arc<Turns>,
     gate: Mutex<Gate>,
     given: Mutex<Given>,
     /// Which replica of the control plane this is; `None` if there is only one.
@@ -91,17 +93,17 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    pub(super) fn new(control: Control, ca: Arc<Ca>) -> Self {
+    pub(super) fn new(control: Control, ca: Arc<Ca>, turns: Turns) -> Self {
         let replica = control.replicated().then(|| {
             let mut replica = [0; 16];
             control.random(&mut replica);
             replica
         });
-        Self::among(control, ca, replica)
+        Self::among(control, ca, turns, replica)
     }
 
     /// The hub of one replica among several. Nodes that another replica holds are not expected here.
-    pub(super) fn among(control: Control, ca: Arc<Ca>, replica: Option<Replica>) -> Self {
+    pub(super) fn among(control: Control, ca: Arc<Ca>, turns: Turns, replica: Option<Replica>) -> Self {
         let now = control.now();
         let awaited = control.read(|view| {
             let statuses = view.nodes().filter_map(|node| view.node_status(node.id));
@@ -119,6 +121,7 @@ impl Hub {
             ca,
             reports: Reports::default(),
             losses: Losses::default(),
+            turns: Arc::new(turns),
             replica,
             holders: Mutex::default(),
             liveness: Mutex::new(Liveness::at_start(awaited.iter().copied(), now)),
@@ -126,6 +129,14 @@ impl Hub {
             places: Mutex::default(),
             numbers: AtomicU64::new(1),
         }
+    }
+
+    /// Waits until a node of this cluster may begin.
+    pub(super) async fn turn(&self, cluster: ClusterId) -> Turn {
+        let project = self
+            .control
+            .read(|view| view.cluster(cluster).map(|cluster| cluster.meta.project));
+        self.turns.take(project).await
     }
 
     /// An empty report, to be filled in.

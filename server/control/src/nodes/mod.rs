@@ -4,11 +4,12 @@
 //! tokens for the API; [`Endpoint::serve`] answers agents until told to end. Inside: [`pki`] (the CA
 //! and certificates), `join` (a host becomes a node), `renew` (its certificate goes on), `stream` (desired state out, reports in),
 //! `state` (what a cluster's agents are sent, encoded once), `liveness` (who is online, pure),
-//! `report` (what nodes say, written together), `losses` (what others took away from them), `hub` (what all streams share).
+//! `report` (what nodes say, written together), `losses` (what others took away from them), `turns` (who goes first when all come), `hub` (what all streams share).
 //!
 //! Never here: decisions about objects, which are the writer's, and private keys of agents, which stay on their hosts.
 
 mod claims;
+mod ended;
 mod hello;
 mod hub;
 mod join;
@@ -28,12 +29,14 @@ mod stream;
 mod tests;
 mod tls;
 mod tokens;
+mod turns;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portolan_shared::ids::ProjectId;
 use portolan_sources::{ByteStream, PeerListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -50,6 +53,7 @@ use hub::Hub;
 use pki::{Ca, PkiError};
 use socket::{Asked, Socket, SocketError, Talking};
 use tls::TlsMaker;
+use turns::Turns;
 
 /// Handshakes under way at once: what strangers can make the endpoint hold.
 const HANDSHAKES: usize = 2048;
@@ -74,6 +78,8 @@ pub struct Options {
     pub advertise: String,
     /// The CA's key: made there at the first start, mode 0600. The certificate is beside it.
     pub ca_key: PathBuf,
+    /// Projects whose nodes go first when many come at once.
+    pub first: Vec<ProjectId>,
 }
 
 /// Why the agent endpoint does not start.
@@ -127,7 +133,7 @@ impl Endpoint {
         let address = listener.address().map_err(failed)?;
         let tokens = Tokens::new(&options.advertise, ca.key_sha256(), random());
         Ok(Self {
-            hub: Arc::new(Hub::new(control, ca)),
+            hub: Arc::new(Hub::new(control, ca, Turns::new(options.first.iter().copied()))),
             tokens,
             listener,
             address,

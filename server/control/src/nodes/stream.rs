@@ -4,7 +4,7 @@
 //! queued for it, so an agent that is slow only falls behind, and at most as far as the ring goes.
 
 use std::future::pending;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use portolan_core::change::{Commit, Op};
 use portolan_core::model::{Key, Micros, Revision, Tickets};
 use portolan_core::protocol::resume::Resume;
 use portolan_shared::ids::{ClusterId, NodeId};
-use portolan_wire::agent::{self, FromAgent, Hello, Progress, Refused, Renewed, WantBlocks, Welcome};
+use portolan_wire::agent::{self, FromAgent, Hello, Progress, Renewed, WantBlocks, Welcome};
 use portolan_wire::agent::{from_agent::Message as In, to_agent::Message as Out};
 use portolan_wire::{DEAD_SECONDS, PING_SECONDS, POD_REPORT_PART, PROTOCOL, SPANS};
 use prost::Message as _;
@@ -21,14 +21,16 @@ use tokio::time::{Instant, interval_at, sleep, sleep_until};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::claims::Claiming;
+use super::ended::{Ended, replaced};
 use super::hello::{Has, expired, greet, is_node, parted};
 use super::hub::{Hub, Place};
 use super::join::{at_most, malformed};
 use super::pki::Identity;
 use super::renew;
 use super::reports_in;
-use super::socket::{Incoming, Socket, SocketError};
+use super::socket::{Incoming, Socket};
 use super::state::{Dialect, frame};
+use super::turns::{self, Turn};
 use crate::feed::{Next, Subscription};
 
 /// Most frames handed over before a flush.
@@ -37,49 +39,6 @@ const BATCH: usize = 64;
 /// How often a stream that waits for a slow peer looks whether its node still exists.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// How a stream ends.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Ended {
-    /// The peer is refused. It is told why, and whether to try again.
-    #[error("refused: {}", .0.sentence)]
-    Refused(Refused),
-    /// The node has another stream.
-    #[error("the node has a new stream")]
-    Replaced,
-    /// What the agent was sent is of another history than the store has now.
-    #[error("the store was put back")]
-    OtherHistory,
-    /// What the agent claims could not be written. It comes back and claims again.
-    #[error("the claim could not be recorded")]
-    NotRecorded,
-    /// The control plane ends.
-    #[error("the control plane ends")]
-    Closing,
-    /// Nothing came for too long.
-    #[error("nothing heard for {DEAD_SECONDS} s")]
-    Dead,
-    /// The connection.
-    #[error(transparent)]
-    Socket(#[from] SocketError),
-}
-
-impl From<Refused> for Ended {
-    fn from(refused: Refused) -> Self {
-        Self::Refused(refused)
-    }
-}
-
-fn replaced() -> Refused {
-    Refused {
-        code: "node.replaced".to_owned(),
-        sentence:
-            "Another stream of this node has begun: this one ends. If that was no agent of this machine, its disk was \
-                   copied."
-                .to_owned(),
-        retry: true,
-    }
-}
-
 /// Serves a stream until it ends.
 pub(super) async fn run(hub: &Arc<Hub>, mut socket: Socket, identity: Identity, end: watch::Receiver<bool>) {
     let node = identity.node;
@@ -87,9 +46,16 @@ pub(super) async fn run(hub: &Arc<Hub>, mut socket: Socket, identity: Identity, 
         Err(ended) => ended,
         Ok((hello, tickets)) => {
             let place = hub.connected(node, tickets.given, &reports_in::shortened(&hello.agent_version, 64));
-            let mut stream = Stream::new(hub, &mut socket, identity, tickets);
-            let Err(ended) = stream.serve(&hello, &place, end).await;
-            let heard = stream.heard;
+            let mut heard = hub.control.now();
+            let ended = match turn(hub, &mut socket, identity.cluster, &place, end.clone()).await {
+                Err(ended) => ended,
+                Ok(turn) => {
+                    let mut stream = Stream::new(hub, &mut socket, identity, tickets, turn);
+                    let Err(ended) = stream.serve(&hello, &place, end).await;
+                    heard = stream.heard;
+                    ended
+                }
+            };
             hub.lost(node, &place, heard);
             ended
         }
@@ -104,6 +70,28 @@ pub(super) async fn run(hub: &Arc<Hub>, mut socket: Socket, identity: Identity, 
     }
 }
 
+/// Waits for the turn to begin.
+async fn turn(
+    hub: &Hub,
+    socket: &mut Socket,
+    cluster: ClusterId,
+    place: &Place,
+    mut end: watch::Receiver<bool>,
+) -> Result<Turn, Ended> {
+    let period = Duration::from_secs(PING_SECONDS);
+    let mut ticks = interval_at(Instant::now() + period, period);
+    let mut turn = pin!(hub.turn(cluster));
+    loop {
+        tokio::select! {
+            biased;
+            turn = &mut turn => return Ok(turn),
+            () = over(&mut end) => return Err(Ended::Closing),
+            () = place.signals.replaced.notified() => return Err(Ended::Replaced),
+            _ = ticks.tick() => socket.send(vec![Message::Ping(Bytes::new())]).await?,
+        }
+    }
+}
+
 type Pending = Pin<Box<dyn Future<Output = Option<Bytes>> + Send>>;
 
 struct Stream<'a> {
@@ -112,6 +100,8 @@ struct Stream<'a> {
     identity: Identity,
     /// The ticket that it was given.
     tickets: Tickets,
+    /// Held until it has begun: it was sent what it lacks, and what it claims is written.
+    turn: Option<Turn>,
     node: NodeId,
     cluster: ClusterId,
     /// When the peer was last heard.
@@ -132,13 +122,14 @@ struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    fn new(hub: &'a Arc<Hub>, socket: &'a mut Socket, identity: Identity, tickets: Tickets) -> Self {
+    fn new(hub: &'a Arc<Hub>, socket: &'a mut Socket, identity: Identity, tickets: Tickets, turn: Turn) -> Self {
         let (node, cluster, heard) = (identity.node, identity.cluster, hub.control.now());
         Self {
             hub,
             socket,
             identity,
             tickets,
+            turn: Some(turn),
             node,
             cluster,
             heard,
@@ -159,7 +150,11 @@ impl<'a> Stream<'a> {
         place: &Place,
         mut end: watch::Receiver<bool>,
     ) -> Result<std::convert::Infallible, Ended> {
+        let upto = Instant::now() + turns::LONGEST;
         let mut feed = self.welcome(hello).await?;
+        if self.claiming.is_none() {
+            self.turn = None;
+        }
         let period = Duration::from_secs(PING_SECONDS);
         let mut ticks = interval_at(Instant::now() + self.offset(period), period);
         loop {
@@ -189,8 +184,10 @@ impl<'a> Stream<'a> {
                         self.drain(&mut feed, Vec::new()).await?;
                         let mark = self.progress(&feed)?;
                         self.send(vec![mark]).await?;
+                        self.turn = None;
                     }
                 }
+                () = sleep_until(upto), if self.turn.is_some() => self.turn = None,
                 () = sleep_until(self.alive + Duration::from_secs(DEAD_SECONDS)), if self.pending.is_none() => {
                     return Err(Ended::Dead);
                 }

@@ -24,6 +24,7 @@ use crate::feed::Next;
 use crate::nodes::hub::Hub;
 use crate::nodes::liveness::{DEAD, START_GRACE};
 use crate::nodes::pki;
+use crate::nodes::turns::Turns;
 
 pub(super) async fn online(world: &World, agent: &Agent) {
     eventually("online", || world.status(agent.id).filter(|status| status.online)).await;
@@ -113,7 +114,12 @@ async fn a_replica_that_starts_leaves_the_others_nodes_alone_while_they_live() {
     };
     let online = |by| says(by, Some((true, 1)), Some(1));
     world.write(Command::ReportNodes(vec![online(FIRST)])).await;
-    let second = Hub::among(world.control.clone(), Arc::clone(&world.hub.ca), Some([2; 16]));
+    let second = Hub::among(
+        world.control.clone(),
+        Arc::clone(&world.hub.ca),
+        Turns::new([]),
+        Some([2; 16]),
+    );
     let now = world.control.now();
     second.look(now + START_GRACE);
     second.look_at_others(now);

@@ -81,6 +81,7 @@ impl World {
             listen: Listen::Address(([127, 0, 0, 1], 0).into()),
             advertise: "127.0.0.1:7443".to_owned(),
             ca_key: folder.path().join("portolan.db.ca.key"),
+            first: Vec::new(),
         };
         let endpoint = Endpoint::open(control.clone(), &options, &sources).unwrap();
         let (tokens, address, hub) = (endpoint.tokens(), endpoint.local_addr(), Arc::clone(&endpoint.hub));
