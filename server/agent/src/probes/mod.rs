@@ -110,13 +110,13 @@ impl Known {
     /// Whom to ask in a second, and where.
     fn targets(&self, second: u64) -> Vec<Target> {
         let due = self.ring.due(second, &self.verdicts.failing()).into_iter();
-        let target = |Due { node, tcp }| {
+        let target = |Due { node, whole }| {
             let peer = self.neighbours.as_ref()?.peers.get(&node)?;
             Some(Target {
                 node,
                 host: peer.host,
                 pod: self.ends.get(&node).copied().unwrap_or(peer.pod),
-                tcp: tcp || !self.verdicts.is_well(node),
+                whole: whole || !self.verdicts.is_well(node),
             })
         };
         due.filter_map(target).collect()

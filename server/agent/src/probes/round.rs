@@ -41,8 +41,8 @@ pub(super) struct Target {
     pub(super) node: NodeId,
     pub(super) host: IpAddr,
     pub(super) pod: IpAddr,
-    /// Whether by TCP in any case; else only when something else is not answered, and is taken to be as well as it was.
-    pub(super) tcp: bool,
+    /// Whether in all ways; else by the one that proves most, and in all only when that is not answered.
+    pub(super) whole: bool,
 }
 
 /// What came back of a peer.
@@ -84,7 +84,9 @@ impl Asked {
         Self {
             target,
             sample: Sample {
-                tcp: !target.tcp,
+                // As it was when it was asked last.
+                host: !target.whole,
+                tcp: !target.whole,
                 ..Sample::default()
             },
             pod_end: None,
@@ -132,6 +134,10 @@ impl Round<'_> {
             }
             sleep_until(begin + from).await;
             for (at, asked) in asked.iter_mut().enumerate().filter(|(_, asked)| !asked.is_well()) {
+                if number > 0 && !asked.target.whole {
+                    asked.target.whole = true;
+                    (asked.sample.host, asked.sample.tcp) = (false, false);
+                }
                 for way in asked.ways(number == 0) {
                     let probe = self.probe(asked.target.node);
                     questions.insert(probe.nonce, (at, way));
@@ -144,10 +150,6 @@ impl Round<'_> {
                         Way::Small => pod.send(&seal.question(&probe, HEADER), asked.pod()).await,
                         Way::Full => pod.send(&seal.question(&probe, full), asked.pod()).await,
                     };
-                }
-                if number > 0 && !asked.target.tcp {
-                    asked.target.tcp = true;
-                    asked.sample.tcp = false;
                 }
             }
             let to: Vec<usize> = (0..asked.len()).filter(|at| !asked[*at].sample.tcp).collect();

@@ -13,7 +13,7 @@ mod schedule;
 pub use allowance::Allowance;
 pub use judge::{Report, Sample, Verdicts};
 pub use packet::{HEADER, Heard, Probe, ProbeKey, ProbeSeal};
-pub use schedule::{AGAIN, Due, FIXED, Ring, TCP_TURNS, TURNS};
+pub use schedule::{AGAIN, Due, FIXED, Ring, TURNS, WHOLE_TURNS};
 
 /// The port that probes are answered at, UDP and TCP.
 pub const PROBE_PORT: u16 = 7157;

@@ -14,17 +14,17 @@ pub const TURNS: usize = 8;
 /// as soon as that they are not.
 pub const AGAIN: usize = 4;
 
-/// A peer that is well is asked by TCP each so many times: a connection costs as much as all datagrams together. When
-/// one of these is not answered, TCP is asked too.
-pub const TCP_TURNS: u32 = 4;
+/// A peer that is well is asked in all ways each so many times. Else its pod end is asked by one datagram of full size: what
+/// carries that carries nearly all, and each further way costs as much again. If it is not answered, all are asked.
+pub const WHOLE_TURNS: u32 = 4;
 
 /// A peer to probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Due {
     /// Who it is.
     pub node: NodeId,
-    /// Whether by TCP as well, though it is known to be well.
-    pub tcp: bool,
+    /// Whether in all ways, though it is known to be well.
+    pub whole: bool,
 }
 
 /// The nodes of a cluster in a ring, as one of them sees it: the others, from the next one on.
@@ -63,17 +63,17 @@ impl Ring {
         let mut again: Vec<NodeId> = again.copied().collect();
         let from = (usize::try_from(second).unwrap_or(0) * AGAIN) % again.len().max(1);
         again.rotate_left(from);
-        // The time that a peer was asked before this one, and its place, so that each second as many have their turn.
+        // By its place too, so that in each second as many are asked in all ways.
         let of = |nodes: &[NodeId], time: u64| -> Vec<Due> {
             let due = (time..).zip(nodes).map(|(at, node)| Due {
                 node: *node,
-                tcp: at % u64::from(TCP_TURNS) == 0,
+                whole: at % u64::from(WHOLE_TURNS) == 0,
             });
             due.collect()
         };
         let mut due = of(fixed, second);
         due.extend(of(in_turn, second / turns));
-        due.extend(again.into_iter().take(AGAIN).map(|node| Due { node, tcp: true }));
+        due.extend(again.into_iter().take(AGAIN).map(|node| Due { node, whole: true }));
         due
     }
 }
@@ -119,15 +119,15 @@ mod tests {
                 let mut seen = BTreeSet::new();
                 for second in 0..turns {
                     let due = ring.due(u64::from(begin) + second, &none);
-                    prop_assert!(due.iter().filter(|due| due.tcp).count() <= (FIXED + TURNS) / TCP_TURNS as usize);
+                    prop_assert!(due.iter().filter(|due| due.whole).count() <= (FIXED + TURNS) / WHOLE_TURNS as usize);
                     let due = who(due);
                     prop_assert!(due.len() <= FIXED + TURNS && !due.contains(own));
                     prop_assert_eq!(&due[..due.len().min(FIXED)], &ring.others()[..ring.others().len().min(FIXED)]);
                     seen.extend(due);
                 }
                 prop_assert_eq!(seen.len(), n - 1, "all others within N/8 s");
-                let by_tcp = (0..turns * u64::from(TCP_TURNS)).flat_map(|second| ring.due(second, &none)).filter(|due| due.tcp);
-                prop_assert_eq!(who(by_tcp.collect()).into_iter().collect::<BTreeSet<_>>().len(), n - 1);
+                let whole = (0..turns * u64::from(WHOLE_TURNS)).flat_map(|second| ring.due(second, &none)).filter(|due| due.whole);
+                prop_assert_eq!(who(whole.collect()).into_iter().collect::<BTreeSet<_>>().len(), n - 1);
             }
             let mut asked: BTreeMap<NodeId, usize> = BTreeMap::new();
             for ring in &rings {
