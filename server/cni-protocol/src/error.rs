@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::NEWEST_VERSION;
+use crate::Version;
 
 /// Codes of the specification, and Portolan's own from 100.
 pub mod code {
@@ -48,7 +48,7 @@ impl CniError {
     /// An error in the newest version, until the request's is known.
     pub fn new(code: u32, msg: impl Into<String>, details: impl Into<String>) -> Self {
         Self {
-            cni_version: NEWEST_VERSION.to_owned(),
+            cni_version: Version::NEWEST.to_string(),
             code,
             msg: msg.into(),
             details: details.into(),

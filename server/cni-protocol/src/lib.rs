@@ -4,7 +4,7 @@
 //! [`NetworkConfig`] on standard input. The plugin opens the agent's unix socket, writes one
 //! [`Request`] and a line feed, and reads one answer: an [`AddResult`], an empty object where the
 //! specification wants no result, or a [`CniError`]. Each is a JSON document. The specification is
-//! <https://github.com/containernetworking/cni/blob/main/SPEC.md> (1.0.0 and 1.1.0).
+//! <https://github.com/containernetworking/cni/blob/main/SPEC.md> (0.3.0 to 1.1.0).
 //!
 //! Shapes, names and limits only: no I/O, no decisions. The plugin is linked with this crate, so it
 //! depends on serde alone.
@@ -14,16 +14,12 @@
 mod error;
 mod request;
 mod result;
+mod version;
 
 pub use error::{CniError, code, is_error};
 pub use request::{NetworkConfig, Request, Verb, argument, arguments};
 pub use result::{AddResult, Dns, Interface, Ip, Route, VersionResult};
-
-/// The versions of the specification that are spoken, oldest first.
-pub const VERSIONS: [&str; 2] = ["1.0.0", "1.1.0"];
-
-/// The newest of [`VERSIONS`]: what is answered in until the version of the request is known.
-pub const NEWEST_VERSION: &str = VERSIONS[VERSIONS.len() - 1];
+pub use version::Version;
 
 /// Where the agent listens unless it, and the network configuration, say otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/portolan/cni.sock";
@@ -37,11 +33,6 @@ pub const MAX_REQUEST: usize = MAX_CONFIG + (64 << 10);
 
 /// The largest answer, in bytes.
 pub const MAX_ANSWER: usize = 1 << 20;
-
-/// The version of the specification called `name`, if it is spoken.
-pub fn version(name: &str) -> Option<&'static str> {
-    VERSIONS.into_iter().find(|version| *version == name)
-}
 
 /// The environment variables that a runtime passes its parameters in (specification, section
 /// "Parameters").

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::VERSIONS;
+use crate::Version;
 
 /// The result of an ADD.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub struct AddResult {
     /// The pod's default routes.
     #[serde(default)]
     pub routes: Vec<Route>,
-    /// Always empty: names are the runtime's business.
+    /// The name servers that the pod is to ask: those that were given.
     #[serde(default)]
     pub dns: Dns,
 }
@@ -45,6 +45,9 @@ pub struct Interface {
 /// An address of the pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ip {
+    /// Its family, `4` or `6`; absent since version 1.0.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// In CIDR form; Portolan's are /32 and /128, because a pod shares its link with nobody.
     pub address: String,
     /// Where the pod's packets go. Portolan always names it.
@@ -72,9 +75,32 @@ pub struct Route {
     pub gw: Option<IpAddr>,
 }
 
-/// Name servers, of which Portolan names none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dns {}
+/// Name servers, and how names are looked for there. A network configuration and a result call these as here; a runtime
+/// calls two of them otherwise, containerd all with capital letters, and an empty one may be null.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Dns {
+    /// Addresses, by preference.
+    #[serde(alias = "servers", alias = "Servers")]
+    #[serde(deserialize_with = "or_null", skip_serializing_if = "Vec::is_empty")]
+    pub nameservers: Vec<String>,
+    /// The local domain.
+    #[serde(alias = "Domain")]
+    #[serde(deserialize_with = "or_null", skip_serializing_if = "String::is_empty")]
+    pub domain: String,
+    /// Domains to look in for short names, by preference.
+    #[serde(alias = "searches", alias = "Searches")]
+    #[serde(deserialize_with = "or_null", skip_serializing_if = "Vec::is_empty")]
+    pub search: Vec<String>,
+    /// Options of the resolver, as resolv.conf(5) has them.
+    #[serde(alias = "Options")]
+    #[serde(deserialize_with = "or_null", skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+}
+
+fn or_null<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(value: D) -> Result<T, D::Error> {
+    Option::deserialize(value).map(Option::unwrap_or_default)
+}
 
 /// The result of a VERSION.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -82,9 +108,9 @@ pub struct VersionResult {
     /// The version of the request, or the newest when it names none.
     #[serde(rename = "cniVersion")]
     pub cni_version: String,
-    /// All of [`VERSIONS`].
+    /// All that are spoken.
     #[serde(rename = "supportedVersions")]
-    pub supported: [&'static str; VERSIONS.len()],
+    pub supported: [&'static str; Version::ALL.len()],
 }
 
 #[cfg(test)]
@@ -102,6 +128,7 @@ mod tests {
                 sandbox: None,
             }],
             ips: vec![Ip {
+                version: None,
                 address: "10.4.0.7/32".to_owned(),
                 gateway: Some("169.254.1.1".parse().unwrap()),
                 interface: Some(1),
@@ -110,7 +137,7 @@ mod tests {
                 dst: "0.0.0.0/0".to_owned(),
                 gw: Some("169.254.1.1".parse().unwrap()),
             }],
-            dns: Dns {},
+            dns: Dns::default(),
         };
         let text = serde_json::to_string(&result).unwrap();
         assert_eq!(

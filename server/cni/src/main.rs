@@ -3,7 +3,7 @@
 //!
 //! Static, stateless and quick to start; it knows nothing but the socket's protocol
 //! ([`portolan_cni_protocol`]). Every decision is the agent's. Exit 0 with the result on standard
-//! output, or 1 with an error object there, as the CNI specification wants (1.0.0 and 1.1.0,
+//! output, or 1 with an error object there, as the CNI specification wants (0.3.0 to 1.1.0,
 //! sections "Execution Protocol" and "Error").
 
 use std::io::{self, Read, Write};
@@ -12,8 +12,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use portolan_cni_protocol::{
-    CniError, DEFAULT_SOCKET, MAX_ANSWER, MAX_CONFIG, NEWEST_VERSION, NetworkConfig, Request, VERSIONS, Verb,
-    VersionResult, arguments, code, is_error, variable, version,
+    CniError, DEFAULT_SOCKET, MAX_ANSWER, MAX_CONFIG, NetworkConfig, Request, Verb, Version, VersionResult, arguments,
+    code, is_error, variable,
 };
 use serde_json::value::RawValue;
 
@@ -97,10 +97,10 @@ fn versions() -> Vec<u8> {
         .and_then(|input| serde_json::from_slice::<NetworkConfig>(&input).ok());
     let cni_version = config
         .and_then(|config| config.cni_version)
-        .unwrap_or_else(|| NEWEST_VERSION.to_owned());
+        .unwrap_or_else(|| Version::NEWEST.to_string());
     let result = VersionResult {
         cni_version,
-        supported: VERSIONS,
+        supported: Version::ALL.map(Version::as_str),
     };
     serde_json::to_vec(&result).unwrap_or_default()
 }
@@ -161,8 +161,8 @@ fn unreachable_agent(verb: Option<Verb>, socket: &str, config: &NetworkConfig, e
         "portolan-agent must run on this node and listen on that path (--cni-socket, and socket in the network \
          configuration). Pods that run are not affected; the runtime tries again.",
     );
-    match config.cni_version.as_deref().and_then(version) {
-        Some(version) => answer.in_version(version),
+    match config.cni_version.as_deref().and_then(Version::parse) {
+        Some(version) => answer.in_version(version.as_str()),
         None => answer,
     }
 }

@@ -134,7 +134,7 @@ fn version_needs_no_agent() {
         let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(
             answer,
-            json!({"cniVersion": version, "supportedVersions": ["1.0.0", "1.1.0"]})
+            json!({"cniVersion": version, "supportedVersions": ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]})
         );
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use portolan_cni_protocol::{AddResult, NetworkConfig, VERSIONS, Verb, argument, variable};
+use portolan_cni_protocol::{AddResult, NetworkConfig, Verb, Version, argument, variable};
 
 use crate::children::tie;
 use crate::netns::Namespace;
@@ -14,8 +14,8 @@ use crate::wait::until;
 
 /// What a runtime waits for a plugin before it gives up.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The version of the CNI specification spoken: the oldest, which containerd 1.6 can convert.
-const VERSION: &str = VERSIONS[0];
+/// The version of the CNI specification spoken: the newest that containerd 1.6 can convert.
+const VERSION: Version = Version::V1_0_0;
 
 /// One sandbox, as the runtime knows it.
 #[derive(Debug, Clone)]
@@ -112,7 +112,7 @@ impl Plugin<'_> {
             pod,
         } = sandbox;
         let config = serde_json::to_vec(&NetworkConfig {
-            cni_version: Some(VERSION.to_owned()),
+            cni_version: Some(VERSION.to_string()),
             name: Some("portolan".to_owned()),
             plugin: Some("portolan-cni".to_owned()),
             socket: Some(self.socket.display().to_string()),

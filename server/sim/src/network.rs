@@ -1,7 +1,8 @@
 //! The network between hosts and control planes, and each host's local sockets.
 //!
-//! A connection has a delay of its own. Some break soon after they begin, so that an answer is lost. It can be reset, and a host can be cut off: then what was sent waits, as it does
-//! until TCP gives up, and arrives once the host is back.
+//! A connection has a delay of its own. Some break soon after they begin, so that an answer is lost. It can be reset, and a
+//! host can be cut off, wholly or so that it is heard and hears nothing: then what was sent waits, as it does until TCP gives
+//! up, and arrives once the host is back.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -30,6 +31,27 @@ const LONGEST_DELAY: Duration = Duration::from_millis(20);
 const ONE_BREAKS_OF: usize = 20;
 const BREAKS_WITHIN: Duration = Duration::from_millis(250);
 
+/// What a host can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Talk to anybody.
+    Whole,
+    /// Be heard, and hear nobody.
+    Deaf,
+    /// Neither.
+    None,
+}
+
+impl Reach {
+    fn is_whole(self) -> bool {
+        self == Self::Whole
+    }
+
+    fn is_heard(self) -> bool {
+        self != Self::None
+    }
+}
+
 type Accepted = (Box<dyn ByteStream>, SocketAddr);
 
 struct Line {
@@ -42,16 +64,19 @@ struct Line {
 struct Shared {
     /// Control planes that listen, by number.
     servers: BTreeMap<usize, mpsc::UnboundedSender<Accepted>>,
-    /// Whether a host can talk to anybody.
-    reach: BTreeMap<IpAddr, watch::Sender<bool>>,
+    /// What each host can do.
+    reach: BTreeMap<IpAddr, watch::Sender<Reach>>,
     lines: Vec<Line>,
     /// Whether no connection breaks any more by itself.
     steady: bool,
 }
 
 impl Shared {
-    fn reach(&mut self, host: IpAddr) -> watch::Receiver<bool> {
-        let sender = self.reach.entry(host).or_insert_with(|| watch::Sender::new(true));
+    fn reach(&mut self, host: IpAddr) -> watch::Receiver<Reach> {
+        let sender = self
+            .reach
+            .entry(host)
+            .or_insert_with(|| watch::Sender::new(Reach::Whole));
         sender.subscribe()
     }
 }
@@ -72,18 +97,18 @@ impl Network {
         }
     }
 
-    /// Cuts a host off from everybody, or lets it talk again.
-    pub fn set_reachable(&self, host: IpAddr, reachable: bool) {
+    /// Cuts a host off from everybody, wholly or one way, or lets it talk again.
+    pub fn set_reach(&self, host: IpAddr, reach: Reach) {
         let mut shared = self.shared.lock();
         drop(shared.reach(host));
         if let Some(sender) = shared.reach.get(&host) {
-            sender.send_replace(reachable);
+            sender.send_replace(reach);
         }
     }
 
     /// Whether a host can talk to anybody.
     pub fn is_reachable(&self, host: IpAddr) -> bool {
-        *self.shared.lock().reach(host).borrow()
+        self.shared.lock().reach(host).borrow().is_whole()
     }
 
     /// From now on no connection breaks by itself.
@@ -136,8 +161,8 @@ impl Network {
         let (near_read, near_write) = split(near_end);
         let (far_read, far_write) = split(far_end);
         let delay = self.dice.span(LONGEST_DELAY);
-        let up = tokio::spawn(carry(near_read, far_write, delay, reach.clone()));
-        let down = tokio::spawn(carry(far_read, near_write, delay, reach));
+        let up = tokio::spawn(carry(near_read, far_write, delay, reach.clone(), Reach::is_heard));
+        let down = tokio::spawn(carry(far_read, near_write, delay, reach, Reach::is_whole));
         let carriers = [up.abort_handle(), down.abort_handle()];
         if !shared.steady && self.dice.once_in(ONE_BREAKS_OF) {
             let (carriers, after) = (carriers.clone(), self.dice.span(BREAKS_WITHIN));
@@ -160,17 +185,18 @@ async fn carry(
     mut from: ReadHalf<DuplexStream>,
     mut to: WriteHalf<DuplexStream>,
     delay: Duration,
-    mut reach: watch::Receiver<bool>,
+    mut reach: watch::Receiver<Reach>,
+    passes: fn(Reach) -> bool,
 ) {
     let mut segment = vec![0; SEGMENT];
     while let Ok(read @ 1..) = from.read(&mut segment).await {
         sleep(delay).await;
-        if reach.wait_for(|reachable| *reachable).await.is_err() || to.write_all(&segment[..read]).await.is_err() {
+        if reach.wait_for(|reach| passes(*reach)).await.is_err() || to.write_all(&segment[..read]).await.is_err() {
             return;
         }
     }
     // The other end hears of the end after what was said before it.
-    let _ = reach.wait_for(|reachable| *reachable).await;
+    let _ = reach.wait_for(|reach| passes(*reach)).await;
     let _ = to.shutdown().await;
 }
 
@@ -265,7 +291,7 @@ impl Net for HostNet {
         Box::pin(async {
             let mut reach = self.network.shared.lock().reach(self.host);
             // A host that is cut off gets no answer at all.
-            let _ = reach.wait_for(|reachable| *reachable).await;
+            let _ = reach.wait_for(|reach| reach.is_whole()).await;
             self.network.connect(self.host)
         })
     }

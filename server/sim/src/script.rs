@@ -10,6 +10,7 @@ use crate::check;
 use crate::database::Fault;
 use crate::dice::Dice;
 use crate::host::Host;
+use crate::network::Reach;
 use crate::world::World;
 
 /// The longest time between two things that happen.
@@ -144,7 +145,7 @@ impl Script {
                         self.tell(format!("its agent does not start: {error}"));
                     }
                 }
-                Return::Reach(host) => world.network.set_reachable(world.hosts[host].address, true),
+                Return::Reach(host) => world.network.set_reach(world.hosts[host].address, Reach::Whole),
                 Return::Database => world.cloud.database.set_away(false),
             }
         }
@@ -158,7 +159,7 @@ impl Script {
         let far = Instant::now() + Duration::from_secs(1_000_000);
         self.bring_back(world, far);
         for host in &world.hosts {
-            world.network.set_reachable(host.address, true);
+            world.network.set_reach(host.address, Reach::Whole);
             heal_disk(host);
             // The administrator has found the program that turned it off.
             host.kernel.state.lock().seen.sysctls.insert(Sysctl::ForwardV4, true);
@@ -230,9 +231,10 @@ impl Script {
             }
             Action::CutOff => {
                 let host = self.host(world)?;
-                world.network.set_reachable(world.hosts[host].address, false);
+                let reach = *world.dice.pick(&[Reach::None, Reach::Deaf])?;
+                world.network.set_reach(world.hosts[host].address, reach);
                 self.later(world, Return::Reach(host));
-                format!("host {host}")
+                format!("host {host}: {reach:?}")
             }
             Action::Reset => {
                 let host = self.host(world)?;

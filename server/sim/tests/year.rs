@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use portolan_core::model::NodeStatus;
 use portolan_shared::ids::NodeId;
 use portolan_sim::check;
+use portolan_sim::network::Reach;
 use portolan_sim::world::{Size, World};
 use tokio::time::{Instant, sleep};
 use tracing::field::{Field, Visit};
@@ -192,9 +193,9 @@ async fn year(year: &mut Year) {
 
     // One host is off for 30 days, one is asleep for ten.
     year.world.hosts[1].cut_power(0).await;
-    year.world.network.set_reachable(year.world.hosts[2].address, false);
+    year.world.network.set_reach(year.world.hosts[2].address, Reach::None);
     year.days(10).await;
-    year.world.network.set_reachable(year.world.hosts[2].address, true);
+    year.world.network.set_reach(year.world.hosts[2].address, Reach::Whole);
     year.back(&[0, 2, 3, 4]).await;
     year.days(20).await;
     year.world.hosts[1].start().unwrap();

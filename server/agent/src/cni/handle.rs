@@ -1,7 +1,7 @@
 //! From a request to its answer.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::Path;
 
 use portolan_cni_protocol::{CniError, argument, code};
 use serde::Serialize;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::error::RequestError;
 use super::request::{Checked, Command, SandboxInterface, parse};
-use super::result::{forgotten, of_add};
+use super::result::{forgotten, of_add, passed_on};
 use crate::pods::{AddError, AddPod, Pods};
 
 /// A request that was not carried out.
@@ -47,7 +47,7 @@ pub fn answer(pods: &Pods, request: &[u8]) -> Result<Vec<u8>, Failed> {
     })?;
     let version = checked.version;
     carry_out(pods, checked).map_err(|error| Failed {
-        version: version.to_owned(),
+        version: version.to_string(),
         error,
     })
 }
@@ -69,7 +69,22 @@ fn carry_out(pods: &Pods, request: Checked) -> Result<Vec<u8>, RequestError> {
             interface,
             netns,
             args,
-        } => add(pods, network, interface, netns, &args, request.version),
+            dns,
+            previous,
+        } => {
+            let arg = |key: &str| args.get(key).cloned().unwrap_or_default();
+            let pod = AddPod {
+                network,
+                container: interface.container,
+                ifname: interface.ifname,
+                netns,
+                pod_namespace: arg(argument::POD_NAMESPACE),
+                pod_name: arg(argument::POD_NAME),
+                pod_uid: arg(argument::POD_UID),
+            };
+            let own = of_add(&pods.add(&pod)?, request.version, dns);
+            Ok(encode(&passed_on(previous, &own)))
+        }
         Command::Check {
             interface,
             netns,
@@ -85,28 +100,6 @@ fn carry_out(pods: &Pods, request: Checked) -> Result<Vec<u8>, RequestError> {
         Command::Gc { network, keep } => gc(pods, &network, keep.into_iter().collect()),
         Command::Status => status(pods),
     }
-}
-
-fn add(
-    pods: &Pods,
-    network: String,
-    interface: SandboxInterface,
-    netns: PathBuf,
-    args: &BTreeMap<String, String>,
-    version: &'static str,
-) -> Result<Vec<u8>, RequestError> {
-    let arg = |key: &str| args.get(key).cloned().unwrap_or_default();
-    let pod = AddPod {
-        network,
-        container: interface.container,
-        ifname: interface.ifname,
-        netns,
-        pod_namespace: arg(argument::POD_NAMESPACE),
-        pod_name: arg(argument::POD_NAME),
-        pod_uid: arg(argument::POD_UID),
-    };
-    let wired = pods.add(&pod)?;
-    Ok(encode(&of_add(&wired, version)))
 }
 
 fn check(pods: &Pods, interface: &SandboxInterface, netns: &Path, previous: &Value) -> Result<Vec<u8>, RequestError> {

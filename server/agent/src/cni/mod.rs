@@ -4,6 +4,7 @@
 //! [`portolan_cni_protocol`]. What a request is answered with is decided here; the work is done by
 //! [`Pods`](crate::pods::Pods).
 
+mod asks;
 mod error;
 mod handle;
 mod request;

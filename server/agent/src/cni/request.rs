@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use portolan_cni_protocol::{CniError, Request, VERSIONS, Verb, code};
+use portolan_cni_protocol::{CniError, Dns, Request, Verb, Version, code};
+
 use serde::Deserialize;
 use serde_json::Value;
+
+use super::asks;
 
 /// The longest interface name (`IFNAMSIZ` less its end).
 const LONGEST_IFNAME: usize = 15;
@@ -32,6 +35,10 @@ pub(super) enum Command {
         netns: PathBuf,
         /// `CNI_ARGS`.
         args: BTreeMap<String, String>,
+        /// The pod's name servers: the runtime's, or else the network configuration's.
+        dns: Dns,
+        /// `prevResult`: what the plugins before this one in the list have made.
+        previous: Option<Value>,
     },
     /// Check that it is as `previous` says.
     Check {
@@ -63,8 +70,8 @@ pub(super) enum Command {
 /// A request with the version it is to be answered in.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Checked {
-    /// One of [`VERSIONS`].
-    pub(super) version: &'static str,
+    /// The version.
+    pub(super) version: Version,
     /// The command, with what it needs.
     pub(super) command: Command,
 }
@@ -79,11 +86,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Checked, CniError> {
         )
     })?;
     let version = version(&request.config)?;
-    let command = command(&request).map_err(|error| error.in_version(version))?;
+    let command = command(&request).map_err(|error| error.in_version(version.as_str()))?;
     Ok(Checked { version, command })
 }
 
-fn version(config: &Value) -> Result<&'static str, CniError> {
+fn version(config: &Value) -> Result<Version, CniError> {
     let invalid = |msg: &str| {
         let details =
             "The network configuration is a JSON object with cniVersion, name and type: see the node's /etc/cni/net.d.";
@@ -96,13 +103,13 @@ fn version(config: &Value) -> Result<&'static str, CniError> {
         .get("cniVersion")
         .ok_or_else(|| invalid("the network configuration has no cniVersion"))?;
     let given = given.as_str().ok_or_else(|| invalid("cniVersion is not a text"))?;
-    portolan_cni_protocol::version(given).ok_or_else(|| {
+    Version::parse(given).ok_or_else(|| {
         CniError::new(
             code::INCOMPATIBLE_VERSION,
             format!("version {given} of the CNI specification is not spoken"),
             format!(
                 "Set cniVersion in the network configuration to one of {}.",
-                VERSIONS.join(", ")
+                Version::ALL.map(Version::as_str).join(", ")
             ),
         )
     })
@@ -111,12 +118,18 @@ fn version(config: &Value) -> Result<&'static str, CniError> {
 fn command(request: &Request<Value>) -> Result<Command, CniError> {
     match Verb::parse(&request.command) {
         Some(Verb::Add) => {
-            supported(&request.config)?;
+            asks::nothing_unsupported(request)?;
             Ok(Command::Add {
                 network: network(&request.config)?,
                 interface: sandbox_interface(request)?,
                 netns: netns(request)?,
                 args: request.args.clone(),
+                dns: asks::dns(&request.config)?,
+                previous: request
+                    .config
+                    .get("prevResult")
+                    .filter(|previous| previous.is_object())
+                    .cloned(),
             })
         }
         Some(Verb::Check) => {
@@ -150,17 +163,6 @@ fn command(request: &Request<Value>) -> Result<Command, CniError> {
             "The agent knows ADD, CHECK, DEL, GC and STATUS.",
         )),
     }
-}
-
-/// Refuses settings that Portolan would otherwise silently ignore.
-fn supported(config: &Value) -> Result<(), CniError> {
-    let ipam = config.get("ipam").filter(|ipam| ipam.get("type").is_some());
-    let Some(ipam) = ipam else { return Ok(()) };
-    Err(CniError::new(
-        code::UNSUPPORTED_FIELD,
-        format!("the network configuration has \"ipam\": {ipam}"),
-        "Portolan gives addresses out itself, from the blocks that the control plane leases to the node. Remove ipam.",
-    ))
 }
 
 /// The network configuration's name: GC of one network leaves the others' pods alone.
@@ -260,7 +262,7 @@ mod tests {
     #[test]
     fn an_add_is_understood() {
         let checked = parse(&request(|_| ())).unwrap();
-        assert_eq!(checked.version, "1.0.0");
+        assert_eq!(checked.version, Version::V1_0_0);
         let interface = SandboxInterface {
             container: "c1".into(),
             ifname: "eth0".into(),
@@ -272,7 +274,9 @@ mod tests {
                 network: "portolan".to_owned(),
                 interface,
                 netns: "/run/netns/c1".into(),
-                args
+                args,
+                dns: Dns::default(),
+                previous: None,
             }
         );
     }
@@ -297,14 +301,9 @@ mod tests {
         check(|r| r["config"] = json!([]), code::INVALID_CONFIG, "not an object");
         check(|r| r["config"]["name"] = json!(""), code::INVALID_CONFIG, "no name");
         check(
-            |r| r["config"]["cniVersion"] = json!("0.4.0"),
+            |r| r["config"]["cniVersion"] = json!("0.2.0"),
             code::INCOMPATIBLE_VERSION,
-            "0.4.0",
-        );
-        check(
-            |r| r["config"]["ipam"] = json!({"type": "host-local"}),
-            code::UNSUPPORTED_FIELD,
-            "host-local",
+            "0.2.0",
         );
         check(|r| r["command"] = json!("CHECK"), code::INVALID_CONFIG, "prevResult");
         check(

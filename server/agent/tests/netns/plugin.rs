@@ -50,6 +50,46 @@ fn an_add_is_answered_as_the_specification_says() {
 }
 
 #[test]
+fn older_versions_are_spoken_and_name_servers_passed_on() {
+    if !privileged() {
+        return;
+    }
+    let cluster = Cluster::new(1, true);
+    let node = cluster.node(1);
+    for version in ["0.3.0", "0.3.1", "0.4.0"] {
+        let pod = cluster.sandbox(1);
+        let result = node.cni("ADD", &pod, |config| {
+            config["cniVersion"] = json!(version);
+            config["runtimeConfig"] = json!({"dns": {"Servers": ["10.96.0.10"], "Searches": null}});
+        });
+        let result = result.unwrap();
+        assert_eq!(
+            (&result["cniVersion"], &result["interfaces"][1]["mtu"]),
+            (&json!(version), &json!(null))
+        );
+        assert_eq!(
+            (&result["ips"][0]["version"], &result["ips"][1]["version"]),
+            (&json!("4"), &json!("6"))
+        );
+        assert_eq!(result["dns"], json!({"nameservers": ["10.96.0.10"]}));
+        node.cni("CHECK", &pod, |config| {
+            config["cniVersion"] = json!(version);
+            config["prevResult"] = result.clone();
+        })
+        .unwrap();
+        node.cni("DEL", &pod, |config| config["cniVersion"] = json!(version))
+            .unwrap();
+        assert_eq!(links(pod.name()), ["lo"]);
+    }
+    let pod = cluster.sandbox(1);
+    let refused = node.cni("ADD", &pod, |config| {
+        config["runtimeConfig"] = json!({"portMappings": [{"hostPort": 80, "containerPort": 80, "protocol": "tcp"}]});
+    });
+    assert_eq!(refused.unwrap_err()["code"], 2);
+    assert_eq!(links(pod.name()), ["lo"]);
+}
+
+#[test]
 fn a_del_leaves_nothing_and_comes_twice() {
     if !privileged() {
         return;
@@ -154,7 +194,7 @@ fn refusals_have_the_codes_of_the_specification() {
     let host = path_of(&node.namespace.0);
     assert_eq!(code(node.cni_at("ADD", "c1", host.to_str().unwrap(), |_| ())), 4);
     let sandbox = cluster.sandbox(1);
-    assert_eq!(code(node.cni("ADD", &sandbox, |c| c["cniVersion"] = json!("0.3.1"))), 1);
+    assert_eq!(code(node.cni("ADD", &sandbox, |c| c["cniVersion"] = json!("0.2.0"))), 1);
     assert_eq!(
         code(node.cni("ADD", &sandbox, |c| c["ipam"] = json!({"type": "host-local"}))),
         2
