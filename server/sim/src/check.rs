@@ -41,15 +41,15 @@ pub async fn at_once(world: &mut World) -> Result<(), String> {
 
 /// Only of a machine that was copied it is said.
 fn accuses_copies(world: &World, control: &Control) -> Result<(), String> {
-    let accused = control.read(|view| {
-        let mut nodes = view
-            .nodes_of(world.cluster)
-            .filter(|node| !world.ever_copied.contains(&node.id));
-        let copied = |node: &&Arc<Node>| view.node_status(node.id).is_some_and(|status| status.copied.is_some());
-        nodes.find(copied).cloned()
-    });
-    match accused {
-        Some(node) => Err(format!("{} is said to be copied, and was not", node.name)),
+    let own = world
+        .hosts
+        .iter()
+        .filter(|host| !world.ever_copied.contains(&host.number));
+    let own: Vec<_> = own.filter_map(Host::node).collect();
+    let accused =
+        |node: &&_| control.read(|view| view.node_status(**node).is_some_and(|status| status.copied.is_some()));
+    match own.iter().find(accused) {
+        Some(node) => Err(format!("node {node} is said to be copied, and was not")),
         None => Ok(()),
     }
 }

@@ -330,7 +330,7 @@ impl Script {
         let image = world.hosts[from].files.copy();
         world.pods.copied(from, to);
         world.copied.push((to, from));
-        world.ever_copied.extend(world.hosts[from].node());
+        world.ever_copied.extend([from, to]);
         world.hosts[to].become_copy_of(image).await;
         self.returns
             .retain(|(_, what)| !matches!(what, Return::Agent(host) if *host == to));

@@ -61,8 +61,8 @@ pub struct World {
     pub copies: Vec<Copy>,
     /// Hosts whose disk is a copy of another's, with that other.
     pub copied: Vec<(usize, usize)>,
-    /// Nodes whose machine was copied at any time.
-    pub ever_copied: BTreeSet<NodeId>,
+    /// Hosts whose disk was copied at any time, and those with the copies.
+    pub ever_copied: BTreeSet<usize>,
 }
 
 impl World {

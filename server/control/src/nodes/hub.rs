@@ -67,8 +67,8 @@ struct Held {
 struct Given {
     /// [`Control::histories`] when they were given. Numbers of a history that was lost are given again in the next.
     histories: u64,
-    /// By machine.
-    tickets: HashMap<[u8; 32], Tickets>,
+    /// By node and machine: what a copy has shown of the node that it was is nothing to the one that the machine becomes.
+    tickets: HashMap<(NodeId, [u8; 32]), Tickets>,
 }
 
 /// What the streams of all nodes share: who is online, encoded states, reports to write.
@@ -206,12 +206,12 @@ impl Hub {
                 ..Given::default()
             };
         }
-        let known = given.tickets.get(&machine).copied().unwrap_or_default();
+        let known = given.tickets.get(&(node, machine)).copied().unwrap_or_default();
         // Another replica may have given newer ones.
         let known = stored.unwrap_or_default().max(known);
         match tickets::look(known, shown) {
             Shown::Machine(tickets) => {
-                given.tickets.insert(machine, tickets);
+                given.tickets.insert((node, machine), tickets);
                 drop(given);
                 self.reports.add(NodeReport {
                     tickets: Some((machine, tickets)),

@@ -214,3 +214,16 @@ async fn a_machine_that_was_removed_comes_back_with_the_ticket_it_has() {
     assert_ne!(again.id, agent.id);
     drop(comes(&again, &world, &mut ticket).await);
 }
+
+#[tokio::test]
+async fn a_machine_whose_copy_went_on_is_no_copy_at_the_node_that_it_becomes() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let (mut ticket, _, _stream) = copied(&agent, &world).await;
+    world.write(Delete::Node(agent.id).into()).await;
+    let token = world.token(cluster, None).await;
+    let joined = agent.host.join(&world, &token).await.unwrap();
+    let again = Agent::of(&world, agent.host, &joined);
+    drop(comes(&again, &world, &mut ticket).await);
+}
