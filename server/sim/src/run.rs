@@ -1,6 +1,7 @@
 //! One seed, from its beginning to its end.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -27,6 +28,8 @@ const CALM_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// How long it may take until a host has room for a pod, where others have blocks that they do not need.
 const POD_AFTER: Duration = Duration::from_secs(3 * 60);
+/// How long it may take before room is made.
+const ROOM_AFTER: Duration = Duration::from_secs(60);
 
 /// How long it may take until it is said of a path that nothing passes, or that all does again.
 const SAID_AFTER: Duration = Duration::from_secs(10);
@@ -159,12 +162,24 @@ async fn be_calm(world: &mut World) -> Result<(), String> {
     }
 }
 
-/// A pod is started on every host, as often as it takes.
+/// A pod is started on every host, as often as it takes. Where that is not enough the range may be full: room is made.
 async fn everybody_gets_a_pod(world: &mut World) -> Result<(), String> {
     let begun = Instant::now();
     let running = |world: &World, host| world.pods.live().iter().filter(|(pod, _)| pod.0 == host).count();
-    let before: Vec<usize> = (0..world.hosts.len()).map(|host| running(world, host)).collect();
+    let all = |world: &World| -> Vec<usize> { (0..world.hosts.len()).map(|host| running(world, host)).collect() };
+    let (mut before, mut has_room) = (all(world), false);
     loop {
+        if !has_room && begun.elapsed() > ROOM_AFTER {
+            has_room = true;
+            let mut kept = BTreeSet::new();
+            for (pod, _) in world.pods.live() {
+                if !kept.insert(pod.0) {
+                    world.hosts[pod.0].end_pod(pod);
+                }
+            }
+            sleep(LOOK).await;
+            before = all(world);
+        }
         let without: Vec<usize> = (0..before.len())
             .filter(|host| running(world, *host) == before[*host])
             .collect();
