@@ -119,7 +119,7 @@ const BENCHES: &[Bench] = &[
         example: "idle",
         namespaces: true,
         arguments: &[],
-        small: &["3", "20", "2", "1"],
+        small: &["3", "20", "2", "4"],
     },
     Bench {
         name: "probes",

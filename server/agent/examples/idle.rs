@@ -28,8 +28,9 @@ use support::{Failure, OWN, Scratch, ip};
 /// How long all may take to prove their paths.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Datagrams a second and peer, at the least: each fourth second they are two at the node's address, a question and an answer.
-const LEAST_OF_A_PEER: f64 = 0.4;
+/// Datagrams a second and peer, at the least: each fourth second there are two at the node's address, a question and an
+/// answer.
+const LEAST_OF_A_PEER: f64 = 0.25;
 
 /// Ticks of `/proc/PID/stat` a second, on every Linux (`getconf CLK_TCK`).
 const TICKS: f64 = 100.0;
