@@ -28,6 +28,7 @@ const CALM_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// How long it may take until a host has room for a pod, where others have blocks that they do not need.
 const POD_AFTER: Duration = Duration::from_secs(3 * 60);
+
 /// How long it may take before room is made.
 const ROOM_AFTER: Duration = Duration::from_secs(60);
 

@@ -13,13 +13,14 @@ struct Unsupported {
 }
 
 const ADDRESSES: &str =
-    "Portolan gives addresses out itself, from the blocks that the control plane leases to the node.";
+    "Portolan gives addresses out itself, from the blocks that the control plane leases to the node. Leave it out.";
+
+const MAC: &str = "A pod's MAC address is made of its address. Leave it out.";
 
 const UNSUPPORTED: &[Unsupported] = &[
     Unsupported {
         path: &["ipam", "type"],
-        instead: "Portolan gives addresses out itself, from the blocks that the control plane leases to the node. Remove \
-                  ipam.",
+        instead: ADDRESSES,
     },
     Unsupported {
         path: &["mtu"],
@@ -43,7 +44,7 @@ const UNSUPPORTED: &[Unsupported] = &[
     },
     Unsupported {
         path: &["runtimeConfig", "mac"],
-        instead: "A pod's MAC address is made of its address.",
+        instead: MAC,
     },
     Unsupported {
         path: &["args", "cni", "ips"],
@@ -51,7 +52,7 @@ const UNSUPPORTED: &[Unsupported] = &[
     },
     Unsupported {
         path: &["args", "cni", "mac"],
-        instead: "A pod's MAC address is made of its address.",
+        instead: MAC,
     },
 ];
 

@@ -255,7 +255,7 @@ fn a_state_that_was_only_prepared_is_found_unless_the_power_goes() {
     }
     file.prepare(&state(6)).unwrap();
     assert_eq!(file.load().unwrap(), Some(state(6)));
-    // Whoever has found it can count on it.
+    // What an agent has begun with is there after a power cut too.
     files.cut_power(0);
     assert_eq!(file.load().unwrap(), Some(state(6)));
     file.prepare(&state(7)).unwrap();

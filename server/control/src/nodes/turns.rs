@@ -61,7 +61,7 @@ impl Turns {
             line.waiting.insert(place, call);
             called
         };
-        // Who is called is called before the sender goes.
+        // The sender is in the line, which `self` keeps.
         called.await.unwrap_or(Turn(None))
     }
 
