@@ -10,29 +10,7 @@ use std::fmt::{self, Display, Formatter};
 
 use crate::ids::{ClusterId, PortId, SubnetId};
 use crate::refusal::Param;
-
-/// A closed list of words: variant, word in parameters, English in sentences.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $variant:ident $word:literal $english:literal;)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name { $($(#[$of])* $variant,)* }
-
-        impl $name {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// As parameters write it; stable.
-            pub fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-
-            fn english(self) -> &'static str {
-                match self { $(Self::$variant => $english,)* }
-            }
-        }
-    };
-}
+use crate::words::words;
 
 words! {
     /// What is named.

@@ -14,6 +14,7 @@ pub mod cluster;
 pub mod holder;
 pub mod ids;
 pub mod kinds;
+pub mod losses;
 pub mod mac;
 pub mod refusal;
 #[cfg(feature = "schema")]
@@ -23,3 +24,4 @@ pub mod status;
 pub mod time;
 pub mod v1;
 pub mod v2;
+mod words;

@@ -65,10 +65,19 @@ pub struct NodeFacts {
     pub applied_revision: u64,
     /// The revision that the port needs there.
     pub wanted_revision: u64,
-    /// The kernel's reason, when it refused this port's objects, and how often it was tried.
-    pub exception: Option<(String, u32)>,
+    /// Why its kernel does not hold this port's objects.
+    pub exception: Option<NotHeld>,
     /// That packets of its pods do not arrive at most others, or those of two others at them.
     pub path: Option<PathTrouble>,
+}
+
+/// Why a node's kernel does not hold something; in the agent's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotHeld {
+    /// It was tried, this often in a row.
+    Refused(String, u32),
+    /// It is left as it is: healing is paused.
+    Left(String),
 }
 
 /// What has trouble on a node without the node itself having any.
@@ -177,6 +186,8 @@ pub enum Cause {
     NodeBehind(String),
     /// The kernel refused; its words, and how often it was tried.
     KernelRefused(String, String, u32),
+    /// Something is not in the kernel and is left so, as healing is paused; the node, and what.
+    HealingPaused(String, String),
     /// Another node has no route to it.
     NotReached(NoRoute),
     /// Of a node: it gets no further block.
@@ -209,7 +220,7 @@ impl Cause {
             Self::NodeSilent(..) => "port.node_silent",
             Self::NodeAwaited(..) => "node.awaited",
             Self::NodeBehind(_) => "port.node_behind",
-            Self::KernelRefused(.., 0) => "port.healing_paused",
+            Self::HealingPaused(..) => "port.healing_paused",
             Self::KernelRefused(..) => "port.kernel_refused",
             Self::NotReached(_) => "port.not_reached",
             Self::NoBlock(_) => NoBlock::CODE,
@@ -277,7 +288,7 @@ impl Cause {
                 (params, sentence, Some(since))
             }
             Self::NodeBehind(name) => (node(name), format!("Waiting for {name} to apply it."), None),
-            Self::KernelRefused(name, words, 0) => {
+            Self::HealingPaused(name, words) => {
                 let mut params = node(name);
                 params.push(("words".to_owned(), words.clone()));
                 (params, format!("{name}: {words}."), None)
@@ -404,13 +415,13 @@ pub fn chain(facts: &PortFacts) -> Vec<(Step, StepState, Option<Cause>)> {
         ),
         (
             Step::Applied,
-            node.and_then(|n| n.exception.as_ref().map(|(words, attempts)| (n, words, *attempts)))
-                .map(|(n, words, attempts)| {
-                    (
-                        StepState::Failed,
-                        Cause::KernelRefused(n.name.clone(), words.clone(), attempts),
-                    )
-                }),
+            node.and_then(|n| {
+                let cause = match n.exception.clone()? {
+                    NotHeld::Refused(words, attempts) => Cause::KernelRefused(n.name.clone(), words, attempts),
+                    NotHeld::Left(words) => Cause::HealingPaused(n.name.clone(), words),
+                };
+                Some((StepState::Failed, cause))
+            }),
         ),
         (
             Step::Reached,
@@ -449,7 +460,7 @@ pub fn derive(facts: &PortFacts) -> (PortStatus, Option<Cause>) {
         None => PortStatus::Active,
         Some(Cause::Disabled) => PortStatus::Disabled,
         Some(Cause::NodeExpected(_) | Cause::NodeBehind(_)) => PortStatus::Build,
-        Some(Cause::KernelRefused(..)) => PortStatus::Error,
+        Some(Cause::KernelRefused(..) | Cause::HealingPaused(..)) => PortStatus::Error,
         Some(
             Cause::NotReached(_)
             | Cause::NoRoute(_)
@@ -492,7 +503,7 @@ pub fn node(facts: NodeFacts, beside: &Beside) -> (NodeState, Option<Cause>) {
         Some(cause @ Cause::NodeFound(_)) => (NodeState::Found, Some(cause)),
         Some(cause @ Cause::NodeSilent(..)) => (NodeState::Silent, Some(cause)),
         Some(cause @ Cause::NodeAwaited(..)) => (NodeState::Awaited, Some(cause)),
-        Some(cause @ Cause::KernelRefused(..)) => (NodeState::Error, Some(cause)),
+        Some(cause @ (Cause::KernelRefused(..) | Cause::HealingPaused(..))) => (NodeState::Error, Some(cause)),
         Some(cause @ Cause::PathFails(_)) => (NodeState::NoPath, Some(cause)),
         // It gets no block for that, whether one is free or not.
         _ if copied.is_some() => (NodeState::Copied, copied),

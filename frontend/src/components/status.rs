@@ -122,7 +122,7 @@ mod tests {
             Cause::NodeSilent(node(), 0),
             Cause::NodeBehind(node()),
             Cause::KernelRefused(node(), "File exists".into(), 4),
-            Cause::KernelRefused(node(), "the route is left so".into(), 0),
+            Cause::HealingPaused(node(), "the route is left so".into()),
             Cause::NotReached(no_route()),
             Cause::PathFails(path()),
             Cause::NodeAwaited(node(), 0, 0),
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn each_fault_of_a_path_is_said_in_words() {
-        for fault in Fault::ALL {
+        for &fault in Fault::ALL {
             let trouble = PathTrouble {
                 from: "node-1".into(),
                 to: "node-2".into(),

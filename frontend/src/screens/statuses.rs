@@ -6,8 +6,8 @@ use std::fmt::Write;
 use portolan_shared::kinds::quarantined_blocks::{Former, HeldBlock, HeldBlocks};
 use portolan_shared::stages::{Because, ClusterFacts, NodeFacts as ClusterNode};
 use portolan_shared::status::{
-    Beside, Cause, Fault, Found, NoBlock, NoRoute, NodeFacts, NotProven, PathTrouble, PortFacts, PortStatus, Reason,
-    chain, derive, node,
+    Beside, Cause, Fault, Found, NoBlock, NoRoute, NodeFacts, NotHeld, NotProven, PathTrouble, PortFacts, PortStatus,
+    Reason, chain, derive, node,
 };
 use portolan_shared::v1::{ClusterState, NodeState, NodesFrom};
 
@@ -53,14 +53,14 @@ fn well() -> NodeFacts {
 
 fn left(words: &str) -> NodeFacts {
     NodeFacts {
-        exception: Some((words.into(), 0)),
+        exception: Some(NotHeld::Left(words.into())),
         ..well()
     }
 }
 
 fn refused(words: &str) -> NodeFacts {
     NodeFacts {
-        exception: Some((words.into(), 4)),
+        exception: Some(NotHeld::Refused(words.into(), 4)),
         ..well()
     }
 }

@@ -23,7 +23,8 @@ use portolan_agent::kernel::{Kernel, Netlink};
 use portolan_agent::machine::Sources;
 use portolan_agent::pause::PauseFile;
 use portolan_agent::pods::Pods;
-use portolan_plan::{Foreign, LossKind, plan};
+use portolan_plan::{Foreign, plan};
+use portolan_shared::losses::LossKind;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 

@@ -292,25 +292,27 @@ impl Rounds {
                 ))
             }
         };
-        let before = {
-            let standing = self.standing.borrow();
-            (standing.revision, standing.incarnation.clone())
-        };
-        let ((revision, incarnation), again, mut failed) = match outcome {
+        let (revision, incarnation, mut outcome) = match outcome {
             Ok(outcome) => {
                 if outcome.writes > 0 {
                     let (revision, writes) = (state.revision(), outcome.writes);
                     tracing::info!(revision, writes, "changed the kernel");
                 }
                 self.tell_losses(&outcome, since);
-                let now = (state.revision(), state.incarnation().to_vec());
-                (now, outcome.again, outcome.exceptions)
+                (state.revision(), state.incarnation().to_vec(), outcome)
             }
-            Err(error) => (before, None, vec![(Object::Host, error_chain(&error))]),
+            Err(error) => {
+                let mut outcome = Outcome::default();
+                outcome.say_of_host(&error_chain(&error));
+                let standing = self.standing.borrow();
+                (standing.revision, standing.incarnation.clone(), outcome)
+            }
         };
         // It holds now, but not after a reboot.
-        failed.extend(unsaved.map(|reason| (Object::Host, reason)));
-        let exceptions = self.failures.next(failed, self.own, self.paused.is_some());
+        if let Some(reason) = unsaved {
+            outcome.say_of_host(&reason);
+        }
+        let exceptions = self.failures.next(outcome.exceptions, &outcome.left, self.own);
         let losses = self.losses.list();
         let standing = Standing {
             revision,
@@ -325,7 +327,7 @@ impl Rounds {
             news
         });
         let wait = self.failures.wait();
-        again.map_or(wait, |again| again.min(wait))
+        outcome.again.map_or(wait, |again| again.min(wait))
     }
 
     /// Says that healing is paused or goes on, once.

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use portolan_plan::{Change, Desired, Foreign, Healing, LossKind, LossNews, Object, Observed, Plan, Signals, plan};
+use portolan_plan::{Change, Desired, Foreign, Healing, LossNews, Object, Observed, Plan, Signals, plan};
 use portolan_shared::addr::Cidr;
+use portolan_shared::losses::LossKind;
 use portolan_wire::error_chain;
 use tokio::time::Instant;
 
@@ -34,6 +35,8 @@ pub struct Outcome {
     /// Everything that is wanted and is not so, with the reason as a sentence; all of them, each
     /// round, at most one an object.
     pub exceptions: Vec<(Object, String)>,
+    /// Of these, what nothing is tried of, as healing is paused.
+    pub left: BTreeSet<Object>,
     /// What was lost since the last round and what came back, by kind.
     pub losses: BTreeMap<LossKind, LossNews>,
     /// How long until something may be put back that others take away again and again.
@@ -41,9 +44,10 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Adds a reason to what is said of the host, which may have one already.
-    fn say_of_host(&mut self, reason: &str) {
+    /// Adds a reason to what is said of the host, which may have one already; what it is about is tried again.
+    pub fn say_of_host(&mut self, reason: &str) {
         self.applied.retain(|object| *object != Object::Host);
+        self.left.remove(&Object::Host);
         match self.exceptions.first_mut() {
             Some((Object::Host, said)) => {
                 said.push_str(". Besides, ");
@@ -130,6 +134,9 @@ impl Host {
         let admitted = known.healing.admit(&mut plan, signals, paused.as_deref(), since, now);
         let (mut outcome, made) = apply(self.kernel.as_ref(), &plan, &admitted.withheld);
         outcome.again = admitted.again;
+        if paused.is_some() {
+            outcome.left = outcome.exceptions.iter().map(|(object, _)| *object).collect();
+        }
         let of_pods = self.pods.unwritable().into_iter().chain(self.pods.held());
         of_pods.for_each(|reason| outcome.say_of_host(&reason));
         outcome.losses = known.healing.finish(plan, made, admitted, self.now());

@@ -106,6 +106,7 @@ pub(crate) fn progress(rows: &Rows) -> Progress {
     Progress {
         head: rows.head,
         position: Some(position(rows.point())),
+        ..Progress::default()
     }
 }
 

@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::losses::{LossKind, LossNews};
+use crate::losses::LossNews;
 use crate::owned::is_pod_link;
 use crate::routes::{Route, Target};
 use crate::signals::Signals;
 use crate::step::{Change, Item, Object, Plan, Step, Want};
+use portolan_shared::losses::LossKind;
 
 /// How often an item is put back before another program's wish counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

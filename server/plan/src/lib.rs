@@ -39,7 +39,7 @@ mod tests;
 pub use desired::{Desired, NodeAddresses, OwnBlock, PodRoute, ProbeLink, RemoteBlock};
 pub use healing::{Admitted, Healing};
 pub use host::plan;
-pub use losses::{Loss, LossKind, LossNews, Losses};
+pub use losses::{Loss, LossNews, Losses};
 pub use observed::{DroppingChain, Foreign, ForeignRoute, Link, Observed, Sysctl};
 pub use owned::{LINK_DIGITS, LINK_PREFIX, ROUTE_PROTOCOL, is_pod_link, is_probe_link, link_name, probe_link_name};
 pub use pod::{PodSlots, pod, pod_keys};

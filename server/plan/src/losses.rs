@@ -3,38 +3,20 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use portolan_shared::losses::LossKind;
+
 /// Microseconds of a day.
 const DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
-/// What kind of thing was lost, which is also why, as far as that can be seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum LossKind {
-    /// An address of the node is not on its host any more. With an IPv4 address all routes go that
-    /// name it as their source.
-    NodeAddress,
-    /// A link of the node that is no pod's was set down, and routes went with it.
-    Uplink,
-    /// Forwarding was turned off.
-    Forwarding,
-    /// The pods' gateway was taken off `lo`.
-    Gateway,
-    /// The host's end of a pod's link was set down, lost its gateway address, or is gone.
-    PodLink,
-    /// Routes were removed or replaced.
-    Routes,
-}
-
-impl LossKind {
-    /// What happened, as a sentence without its end.
-    const fn sentence(self) -> &'static str {
-        match self {
-            Self::NodeAddress => "the node's address was taken off this host, and what needs it went too",
-            Self::Uplink => "a link of the node was set down, and its routes went with it",
-            Self::Forwarding => "forwarding was turned off by another program",
-            Self::Gateway => "the pods' gateway was taken off lo by another program",
-            Self::PodLink => "links of pods were set down, damaged or removed",
-            Self::Routes => "routes of ours were removed or replaced by another program",
-        }
+/// What happened, as a sentence without its end.
+const fn sentence(kind: LossKind) -> &'static str {
+    match kind {
+        LossKind::NodeAddress => "the node's address was taken off this host, and what needs it went too",
+        LossKind::Uplink => "a link of the node was set down, and its routes went with it",
+        LossKind::Forwarding => "forwarding was turned off by another program",
+        LossKind::Gateway => "the pods' gateway was taken off lo by another program",
+        LossKind::PodLink => "links of pods were set down, damaged or removed",
+        LossKind::Routes => "routes of ours were removed or replaced by another program",
     }
 }
 
@@ -76,7 +58,7 @@ pub struct Loss {
 impl Loss {
     /// All of it, as a sentence.
     pub fn sentence(&self) -> String {
-        let mut sentence = format!("{} ({} in all", self.kind.sentence(), self.objects);
+        let mut sentence = format!("{} ({} in all", sentence(self.kind), self.objects);
         match &self.by {
             Some(by) => sentence.push_str(&format!(", by {by})")),
             None => sentence.push(')'),

@@ -5,10 +5,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use portolan_control::control::Control;
-use portolan_core::model::{Loss, LossKind, Node, NodeStatus, Paths, owner};
+use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
+use portolan_core::model::{Loss, Node, NodeStatus, Paths, owner};
 use portolan_core::paths::{Standing, stand};
 use portolan_core::tables::PortScope;
 use portolan_plan::{Sysctl, Target};
+use portolan_shared::losses::LossKind;
 
 use crate::host::Host;
 use crate::paths::leads;
@@ -32,11 +34,31 @@ pub async fn at_once(world: &mut World) -> Result<(), String> {
             return Err(format!("{pod:?} with {addresses:?} runs, and its link was taken away"));
         }
     }
-    world
-        .servers
-        .iter()
-        .flatten()
-        .try_for_each(|server| accuses_copies(world, &server.control))
+    world.servers.iter().flatten().try_for_each(|server| {
+        if let Some((subnet, has, wanted)) = *server.miscounted.lock() {
+            return Err(format!(
+                "{has} are free in the pool of subnet {subnet}, and {wanted} by the view"
+            ));
+        }
+        leased_once(world, &server.control)?;
+        accuses_copies(world, &server.control)
+    })
+}
+
+/// No block is leased while a machine that is no node any more may still give its addresses.
+fn leased_once(world: &World, control: &Control) -> Result<(), String> {
+    control.read(|view| {
+        let mut held = view.of::<QuarantinedBlock>(world.cluster);
+        let blocks = || {
+            view.nodes_of(world.cluster)
+                .flat_map(|node| view.blocks_of_node(node.id))
+        };
+        let twice = held.find_map(|held| Some((held, blocks().find(|block| block.cidr.first() == held.cidr.first())?)));
+        match twice {
+            Some((held, _)) => Err(format!("{} is leased, and {} holds it", held.cidr, held.node_name)),
+            None => Ok(()),
+        }
+    })
 }
 
 /// Only of a machine that was copied it is said.

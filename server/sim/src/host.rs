@@ -6,8 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use portolan_agent::agent::{Agent, RunError, forget};
+use portolan_agent::desired::State;
+use portolan_agent::desired::disk::DesiredFile;
 use portolan_agent::identity::Identity;
-use portolan_agent::kernel::fake::{FakeKernel, State};
+use portolan_agent::kernel::fake::{self, FakeKernel};
 use portolan_agent::machine::{Machine, Sources};
 use portolan_agent::options::Run;
 use portolan_agent::probes::net::ProbeNet;
@@ -15,6 +17,8 @@ use portolan_plan::testing::host as bare_host;
 use portolan_shared::ids::NodeId;
 use portolan_sources::testing::{MemoryFiles, OnTheSpot};
 use portolan_sources::{Files, Workers};
+use portolan_wire::agent::{Block, Item, ItemKind};
+use prost::Message as _;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
@@ -184,6 +188,23 @@ impl Host {
         *self.kernel.state.lock() = booted(self.address);
     }
 
+    /// What its agent keeps lacks a block of another node, as if an agent of before had lost it. None if it keeps none.
+    pub fn lose_block(&self) -> Option<()> {
+        let own = self.node()?;
+        let file = DesiredFile::new(self.disk(), Path::new(STATE));
+        let state = file.load().ok()??;
+        let mut snapshot = state.to_snapshot();
+        let of_another = |item: &Item| {
+            let block = (item.kind() == ItemKind::Block).then(|| Block::decode(&item.body[..]).ok());
+            block.flatten().is_some_and(|block| block.node_id != own.as_bytes())
+        };
+        let mut others: Vec<usize> = (0..snapshot.items.len()).collect();
+        others.retain(|at| of_another(&snapshot.items[*at]));
+        snapshot.items.remove(*self.dice.pick(&others)?);
+        let state = State::of_snapshot(*state.store(), state.history().to_vec(), snapshot).ok()?;
+        file.save(&state).ok()
+    }
+
     /// Its disk becomes a copy of another host's, as of a machine image.
     pub async fn become_copy_of(&mut self, disk: MemoryFiles) {
         self.cut_power(0).await;
@@ -246,12 +267,12 @@ fn address(number: usize, second: bool) -> IpAddr {
 }
 
 /// A kernel right after a boot.
-fn booted(address: IpAddr) -> State {
+fn booted(address: IpAddr) -> fake::State {
     let mut seen = bare_host();
     let eth0 = seen.links.get("eth0").map_or(0, |link| link.index);
     seen.addresses = BTreeMap::from([(address, eth0)]);
-    State {
+    fake::State {
         seen,
-        ..State::default()
+        ..fake::State::default()
     }
 }

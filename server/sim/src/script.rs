@@ -53,9 +53,10 @@ enum Action {
     CopyDisk,
     Admit,
     ChangeAddress,
+    LoseBlock,
 }
 
-const WEIGHTS: [(Action, usize); 20] = [
+const WEIGHTS: [(Action, usize); 21] = [
     (Action::AddPod, 24),
     (Action::AddPods, 4),
     (Action::EndPod, 16),
@@ -76,6 +77,7 @@ const WEIGHTS: [(Action, usize); 20] = [
     (Action::CopyDisk, 1),
     (Action::Admit, 3),
     (Action::ChangeAddress, 2),
+    (Action::LoseBlock, 2),
 ];
 
 /// What goes on in a script.
@@ -228,6 +230,13 @@ impl Script {
                 world.hosts[host].change_address(extra).await;
                 self.later(world, Return::Agent(host));
                 format!("host {host} is at {} now", world.hosts[host].address)
+            }
+            Action::LoseBlock => {
+                let host = self.host(world)?;
+                world.hosts[host].kill().await;
+                self.later(world, Return::Agent(host));
+                world.hosts[host].lose_block()?;
+                format!("of another node, host {host}")
             }
             Action::CutOff => {
                 let host = self.host(world)?;

@@ -5,10 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use portolan_control::control::{Control, OpenOptions};
 use portolan_control::machine::Sources;
 use portolan_control::nodes::{Endpoint, Listen, Options, Tokens};
 use portolan_control::writer::WriterLoop;
+use portolan_shared::ids::SubnetId;
 use portolan_sources::testing::{MemoryFiles, OnTheSpot};
 use portolan_sources::{Files as _, Random as _, Workers};
 use tokio::task::JoinHandle;
@@ -24,6 +26,12 @@ pub const ENDPOINT: &str = "10.9.0.1:7443";
 
 /// How often the writer looks whether anybody wants something of it.
 const TURN: Duration = Duration::from_millis(25);
+
+/// How many turns of the writer it takes until its pools are counted.
+const COUNTED: u32 = 400;
+
+/// A subnet, how many addresses or blocks are free in the writer's pool, and how many by its view.
+type Miscounted = Arc<Mutex<Option<(SubnetId, u128, u128)>>>;
 
 /// What the replicas share.
 #[derive(Clone)]
@@ -62,6 +70,8 @@ pub struct Server {
     pub control: Control,
     /// Makes join tokens.
     pub tokens: Tokens,
+    /// Where its pools and its view do not agree.
+    pub miscounted: Miscounted,
     number: usize,
     network: Network,
     tasks: Vec<JoinHandle<()>>,
@@ -101,12 +111,14 @@ impl Server {
         let serving = tokio::spawn(async move {
             let _ = endpoint.serve(std::future::pending()).await;
         });
+        let miscounted = Miscounted::default();
         Ok(Self {
             control,
             tokens,
+            miscounted: Arc::clone(&miscounted),
             number,
             network: cloud.network.clone(),
-            tasks: vec![tokio::spawn(write(writer)), serving],
+            tasks: vec![tokio::spawn(write(writer, miscounted)), serving],
         })
     }
 
@@ -121,8 +133,15 @@ impl Server {
     }
 }
 
-async fn write(mut writer: WriterLoop) {
+async fn write(mut writer: WriterLoop, miscounted: Miscounted) {
+    let mut turns: u32 = 0;
     while writer.turn(Duration::ZERO) {
+        turns = turns.wrapping_add(1);
+        if turns.is_multiple_of(COUNTED)
+            && let Some(wrong) = writer.writer().miscounted()
+        {
+            *miscounted.lock() = Some(wrong);
+        }
         sleep(TURN).await;
     }
 }

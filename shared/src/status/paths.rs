@@ -3,70 +3,34 @@
 use serde::{Deserialize, Serialize};
 
 use super::Reason;
+use crate::words::words;
 
-/// What does not arrive on the path from one node to another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Fault {
-    /// Nothing does.
-    Nothing,
-    /// Pods' packets do not, the hosts' do.
-    Pods,
-    /// Pods' UDP does not, their TCP does.
-    Udp,
-    /// Pods' TCP does not, their UDP does.
-    Tcp,
-    /// Pods' largest packets do not, small ones do.
-    FullSize,
-    /// All of pods does, and the host does not answer at its own address.
-    Address,
+words! {
+    /// What does not arrive on the path from one node to another; the worst first.
+    #[derive(PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+    #[serde(rename_all = "snake_case")]
+    Fault {
+        /// Nothing does.
+        Nothing "nothing" "nothing arrives";
+        /// Pods' packets do not, the hosts' do.
+        Pods "pods"
+            "the host answers, pods do not: no route there, or a chain of a firewall that drops what is forwarded";
+        /// Pods' UDP does not, their TCP does.
+        Udp "udp" "pods' UDP does not arrive, their TCP does: a filter on the path";
+        /// Pods' TCP does not, their UDP does.
+        Tcp "tcp" "pods' TCP does not arrive, their UDP does: a filter on the path";
+        /// Pods' largest packets do not, small ones do.
+        FullSize "full_size" "pods' full-size packets do not arrive; small ones do: a smaller MTU on the path";
+        /// All of pods does, and the host does not answer at its own address.
+        Address "address" "pods answer, the host does not at its own address: a filter there drops UDP port 7157";
+    }
 }
 
 impl Fault {
-    /// All, the worst first.
-    pub const ALL: [Self; 6] = [
-        Self::Nothing,
-        Self::Pods,
-        Self::Udp,
-        Self::Tcp,
-        Self::FullSize,
-        Self::Address,
-    ];
-
-    /// As it is written in a reason's params and on the agents' wire.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Nothing => "nothing",
-            Self::Pods => "pods",
-            Self::Udp => "udp",
-            Self::Tcp => "tcp",
-            Self::FullSize => "full_size",
-            Self::Address => "address",
-        }
-    }
-
-    /// By its word.
-    pub fn of_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|fault| fault.word() == word)
-    }
-
     /// Whether pods have trouble by it.
     pub const fn concerns_pods(self) -> bool {
         !matches!(self, Self::Address)
-    }
-
-    const fn sentence(self) -> &'static str {
-        match self {
-            Self::Nothing => "nothing arrives",
-            Self::Pods => {
-                "the host answers, pods do not: no route there, or a chain of a firewall that drops what is forwarded"
-            }
-            Self::Udp => "pods' UDP does not arrive, their TCP does: a filter on the path",
-            Self::Tcp => "pods' TCP does not arrive, their UDP does: a filter on the path",
-            Self::FullSize => "pods' full-size packets do not arrive; small ones do: a smaller MTU on the path",
-            Self::Address => "pods answer, the host does not at its own address: a filter there drops UDP port 7157",
-        }
     }
 }
 
@@ -104,7 +68,7 @@ impl PathTrouble {
                 param("to", to.clone()),
                 param("fault", fault.word().to_owned()),
             ],
-            sentence: format!("{from} → {to}: {}.", fault.sentence()),
+            sentence: format!("{from} → {to}: {}.", fault.english()),
             since: None,
         }
     }
@@ -152,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_fault_is_known_by_its_word_and_said_with_both_ends() {
-        for fault in Fault::ALL {
+        for &fault in Fault::ALL {
             assert_eq!(Fault::of_word(fault.word()), Some(fault));
         }
         let trouble = |more| PathTrouble {

@@ -91,7 +91,7 @@ fn each_broken_link_is_the_reason() {
         (Build, "port.node_behind")
     );
     let refused = NodeFacts {
-        exception: Some(("File exists".into(), 4)),
+        exception: Some(NotHeld::Refused("File exists".into(), 4)),
         ..node()
     };
     assert_eq!(code(&port(Some(refused.clone()))), (Error, "port.kernel_refused"));
@@ -176,7 +176,7 @@ fn single_pods_do_not_take_their_node_with_them() {
     );
     let state = |facts| said(facts, &pods(1)).0;
     let refused = NodeFacts {
-        exception: Some(("no such device".into(), 1)),
+        exception: Some(NotHeld::Refused("no such device".into(), 1)),
         ..node()
     };
     assert_eq!(state(refused), Error);
@@ -235,7 +235,7 @@ fn a_port_keeps_its_status_while_its_node_is_waited_for() {
     assert_eq!((online.0, online.1), (Step::NodeOnline, StepState::Waiting));
     assert_eq!(online.2.as_ref().map(Cause::code), Some("node.awaited"));
     let refused = NodeFacts {
-        exception: Some(("File exists".into(), 4)),
+        exception: Some(NotHeld::Refused("File exists".into(), 4)),
         ..awaited(node())
     };
     assert_eq!(code(&port(Some(refused))), (PortStatus::Error, "port.kernel_refused"));
@@ -301,7 +301,7 @@ fn a_node_whose_packets_arrive_nowhere_is_not_ready_and_a_pair_is_said_as_a_pair
         (PortStatus::Degraded, "port.path_fails")
     );
     let refused = NodeFacts {
-        exception: Some(("File exists".into(), 4)),
+        exception: Some(NotHeld::Refused("File exists".into(), 4)),
         ..cut_off
     };
     assert_eq!(
@@ -326,7 +326,7 @@ fn a_node_whose_packets_arrive_nowhere_is_not_ready_and_a_pair_is_said_as_a_pair
     };
     assert_eq!(said(node(), &paused), (NodeState::Ready, "node.paused"));
     let differs = NodeFacts {
-        exception: Some(("the route 10.1.0.64/26 is left so".into(), 0)),
+        exception: Some(NotHeld::Left("the route 10.1.0.64/26 is left so".into())),
         ..node()
     };
     assert_eq!(said(differs, &paused), (NodeState::Error, "port.healing_paused"));

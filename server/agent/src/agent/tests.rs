@@ -345,6 +345,7 @@ async fn a_whole_agent_runs_without_a_kernel_or_a_disk_of_its_own() {
             to_agent::Message::Progress(Progress {
                 head: 5,
                 position: None,
+                ..Progress::default()
             }),
         )
         .await;

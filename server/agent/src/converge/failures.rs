@@ -1,6 +1,6 @@
 //! How often each object has failed in a row, and when to try again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use portolan_plan::Object;
@@ -19,9 +19,14 @@ pub(super) struct Failures {
 }
 
 impl Failures {
-    /// A round's failures, as they are reported. The host's own and what is left over are the node's. While healing is
-    /// paused nothing is tried.
-    pub(super) fn next(&mut self, failed: Vec<(Object, String)>, own: NodeId, paused: bool) -> Vec<Exception> {
+    /// A round's failures, as they are reported. The host's own and what is left over are the node's. Nothing is tried of what
+    /// is `left`.
+    pub(super) fn next(
+        &mut self,
+        failed: Vec<(Object, String)>,
+        left: &BTreeSet<Object>,
+        own: NodeId,
+    ) -> Vec<Exception> {
         self.rounds = if failed.is_empty() {
             0
         } else {
@@ -31,7 +36,12 @@ impl Failures {
             .iter()
             .map(|(object, _)| {
                 let before = self.attempts.get(object).copied().unwrap_or(0);
-                (*object, if paused { 0 } else { before.saturating_add(1) })
+                let attempts = if left.contains(object) {
+                    0
+                } else {
+                    before.saturating_add(1)
+                };
+                (*object, attempts)
             })
             .collect();
         let before = std::mem::replace(&mut self.attempts, attempts);

@@ -1,11 +1,12 @@
 //! Rounds of a host that is played.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use portolan_plan::{LossKind, LossNews};
+use portolan_plan::LossNews;
+use portolan_shared::losses::LossKind;
 use portolan_sources::Files as _;
 use portolan_sources::testing::{MemoryFiles, OnTheSpot, SetClock};
 use portolan_wire::agent::{Change, Cluster, Snapshot};
@@ -52,8 +53,11 @@ impl Apply for Fake {
             *self.kept.lock() = file.load().unwrap();
         }
         self.seen.lock().push((desired.clone(), signals.clone()));
+        let exceptions = self.failing.lock().clone();
+        let left = exceptions.iter().map(|(object, _)| *object);
         Ok(Outcome {
-            exceptions: self.failing.lock().clone(),
+            left: left.filter(|_| paused.is_some()).collect(),
+            exceptions,
             losses: self.losing.lock().clone(),
             ..Outcome::default()
         })
@@ -181,6 +185,39 @@ async fn a_state_that_cannot_be_kept_is_told_until_it_is() {
     let mended = standing.wait_for(|standing| standing.exceptions.is_empty()).await;
     assert_eq!(mended.unwrap().revision, 5);
     assert_eq!(file.load().unwrap(), Some(state(5)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_healing_is_paused_the_disk_is_tried_again_and_said_so() {
+    let (file, files) = file();
+    let pause = PauseFile::new(Arc::new(files.clone()), Path::new("/state"));
+    pause
+        .pause(Paused {
+            by: "anna".to_owned(),
+            since: START,
+        })
+        .unwrap();
+    files.fail_replaces(2);
+    let fake = Arc::new(Fake::default());
+    let host = (Object::Host, "forwarding is off".to_owned());
+    *fake.failing.lock() = vec![host, (BLOCK, "no route".to_owned())];
+    let rounds = rounds_heeding(&fake, &file, pause, Arc::new(SetClock::at(START)));
+    let mut standing = rounds.standing();
+    let (_desired, receiver) = watch::channel(Arc::new(state(5)));
+    tokio::spawn(rounds.run(receiver));
+    let node = Subject::Node(OWN);
+    let of_node = |standing: &Standing| standing.exceptions.iter().find(|e| e.subject == node).cloned();
+    let tried = standing.wait_for(|standing| of_node(standing).is_some_and(|said| said.attempts == 2));
+    let tried = tried.await.unwrap().clone();
+    let said = of_node(&tried).unwrap();
+    assert!(
+        said.reason.starts_with("forwarding is off. Besides, cannot write "),
+        "{said:?}"
+    );
+    let block = tried.exceptions.iter().find(|e| e.subject != node).unwrap();
+    assert_eq!(block.attempts, 0, "nothing is tried of it");
+    let kept = standing.wait_for(|standing| of_node(standing).is_some_and(|said| said.attempts == 0));
+    assert_eq!(of_node(&kept.await.unwrap()).unwrap().reason, "forwarding is off");
 }
 
 #[tokio::test(start_paused = true)]
@@ -321,18 +358,18 @@ fn waits_grow_up_to_the_resync() {
     let mut failures = Failures::default();
     let mut waits = Vec::new();
     for _ in 0..8 {
-        failures.next(vec![(BLOCK, String::new())], OWN, false);
+        failures.next(vec![(BLOCK, String::new())], &BTreeSet::new(), OWN);
         waits.push(failures.wait().as_secs());
     }
     assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
-    failures.next(vec![], OWN, false);
+    failures.next(vec![], &BTreeSet::new(), OWN);
     assert_eq!(failures.wait(), RESYNC);
 }
 
 #[test]
 fn the_nodes_own_failures_are_one_exception() {
     let failed = vec![(Object::Host, "a".to_owned()), (Object::Leftover, "b".to_owned())];
-    let exceptions = Failures::default().next(failed, OWN, false);
+    let exceptions = Failures::default().next(failed, &BTreeSet::new(), OWN);
     assert_eq!(exceptions.len(), 1);
     assert_eq!(
         (exceptions[0].subject, exceptions[0].reason.as_str()),

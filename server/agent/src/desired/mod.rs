@@ -201,7 +201,7 @@ impl State {
     }
 
     /// The state as one snapshot.
-    fn to_snapshot(&self) -> Snapshot {
+    pub fn to_snapshot(&self) -> Snapshot {
         Snapshot {
             revision: self.revision,
             items: self.items.iter().collect(),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::SinkExt as _;
 use futures_util::stream::SplitSink;
 use parking_lot::Mutex;
-use portolan_plan::{Loss, LossKind};
+use portolan_plan::Loss;
 use portolan_sources::ByteStream;
 use portolan_wire::agent::{self, from_agent::Message as Out};
 use portolan_wire::field::address_bytes;
@@ -400,16 +400,8 @@ fn exception(exception: &Exception) -> agent::Exception {
 }
 
 fn loss(loss: &Loss) -> agent::Loss {
-    let kind = match loss.kind {
-        LossKind::NodeAddress => "node_address",
-        LossKind::Uplink => "uplink",
-        LossKind::Forwarding => "forwarding",
-        LossKind::Gateway => "gateway",
-        LossKind::PodLink => "pod_link",
-        LossKind::Routes => "routes",
-    };
     agent::Loss {
-        kind: kind.to_owned(),
+        kind: loss.kind.word().to_owned(),
         objects: u32::try_from(loss.objects).unwrap_or(u32::MAX),
         first_seen: loss.first_seen,
         back_after_ms: loss.back_after_ms,

@@ -195,6 +195,7 @@ impl<'a> Session<'a> {
                 // keep this node from falling behind in the feed.
                 let news = !std::mem::replace(&mut reading.marked, true);
                 let history = reading.arriving.history();
+                let mut differs = false;
                 self.context.desired.send_if_modified(|state| {
                     if progress.head < state.revision() {
                         return false;
@@ -203,8 +204,13 @@ impl<'a> Session<'a> {
                     if news {
                         state.name_history(history.to_vec());
                     }
-                    state.progress(progress.head, progress.position) && news
+                    let moves = state.progress(progress.head, progress.position);
+                    differs = !progress.digest.is_empty() && state.digest()[..] != progress.digest[..];
+                    moves && news
                 });
+                if differs {
+                    return Err(SessionEnd::Differs);
+                }
             }
             In::ClaimAck(ack) => {
                 let received = reading.arriving.claimed(ack.revision);

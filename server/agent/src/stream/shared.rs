@@ -44,6 +44,9 @@ pub(super) enum SessionEnd {
     /// What was sent is not taken.
     #[error("what the control plane sent is not taken")]
     Rejected(#[from] Rejected),
+    /// Changes have come to a state that was not what the control plane had sent. It sends all of it at the next hello.
+    #[error("the state kept here is not what the control plane has; all of it is asked for")]
+    Differs,
     /// A report cannot be made.
     #[error("cannot report")]
     Report(#[from] ReportError),

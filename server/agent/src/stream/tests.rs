@@ -131,6 +131,7 @@ impl Rigged {
         peer.send(Out::Progress(Progress {
             head: revision,
             position: None,
+            ..Progress::default()
         }))
         .await;
         let (mut applied, mut reported) = (false, false);
@@ -247,6 +248,7 @@ async fn the_state_is_taken_kept_told_and_gone_on_from() {
     peer.send(Out::Progress(Progress {
         head: 6,
         position: None,
+        ..Progress::default()
     }))
     .await;
     let report = loop {
@@ -289,6 +291,7 @@ async fn the_state_is_taken_kept_told_and_gone_on_from() {
     peer.send(Out::Progress(Progress {
         head: 20,
         position: None,
+        ..Progress::default()
     }))
     .await;
     loop {
@@ -298,6 +301,28 @@ async fn the_state_is_taken_kept_told_and_gone_on_from() {
             other => panic!("nothing else is new: {other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn changes_that_came_to_another_state_than_the_control_plane_had_sent_are_noticed() {
+    let rig = Rigged::new(roomy(), now()).await;
+    drop(rig.settled(5).await);
+    let right = rig.desired.borrow().digest().to_vec();
+    let mark = |digest: Vec<u8>| {
+        Out::Progress(Progress {
+            head: 8,
+            digest,
+            ..Progress::default()
+        })
+    };
+    let (mut peer, _) = rig.connection().await;
+    peer.send(Out::Welcome(welcome(true, 0))).await;
+    peer.send(mark(right)).await;
+    peer.send(mark(vec![1; 32])).await;
+    peer.ends().await;
+    // It says where it is, and so is sent all of it.
+    let (_peer, hello) = rig.connection().await;
+    assert_eq!(hello.desired_revision, 8);
 }
 
 #[tokio::test]
@@ -376,6 +401,7 @@ async fn a_block_is_asked_for_at_low_water_and_once() {
     peer.send(Out::Progress(Progress {
         head: 5,
         position: None,
+        ..Progress::default()
     }))
     .await;
     let asked = loop {

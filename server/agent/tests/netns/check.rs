@@ -7,7 +7,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::filter::{drop_forwarded, stop_dropping};
-use crate::world::{Cluster, Namespace, inside, ip, privileged};
+use crate::namespaces::{Namespace, inside, ip, privileged};
+use crate::world::Cluster;
 
 /// What is said of a host, by code, and how the program ends. What the whole machine has in common with it is left out.
 fn check(host: &str, arguments: &[&str]) -> (BTreeMap<String, Value>, i32) {

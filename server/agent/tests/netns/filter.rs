@@ -2,7 +2,8 @@
 
 use portolan_agent::converge::Subject;
 
-use crate::world::{Cluster, inside, node_id, privileged};
+use crate::namespaces::{inside, privileged};
+use crate::world::{Cluster, node_id};
 
 /// `NFNL_SUBSYS_NFTABLES`, in the upper half of a message's type.
 const NFTABLES: u16 = 10 << 8;

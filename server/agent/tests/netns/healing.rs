@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use portolan_agent::converge::Subject;
 use portolan_agent::kernel::{Kernel as _, Netlink, PodNamespace, RouteChange};
-use portolan_plan::{Event, LossKind, Route, RouteKey, Signals, Target};
+use portolan_plan::{Event, Route, RouteKey, Signals, Target};
 use portolan_shared::ids::BlockId;
+use portolan_shared::losses::LossKind;
 use portolan_sources::SystemStopwatch;
 
-use crate::world::{Cluster, Sandbox, inside, ip, node_id, node_v4, node_v6, path_of, privileged, soon};
+use crate::namespaces::{inside, ip, path_of, privileged, soon};
+use crate::world::{Cluster, Sandbox, node_id, node_v4, node_v6};
 use crate::{listen, seen_from};
 
 /// Everything is as it was before it was damaged.

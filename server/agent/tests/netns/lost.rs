@@ -4,7 +4,8 @@ use std::io::{Read as _, Write as _};
 
 use portolan_agent::converge::Subject;
 
-use crate::world::{Cluster, Namespace, eventually, ip, links, node_id, path_of, privileged};
+use crate::namespaces::{Namespace, eventually, ip, links, path_of, privileged};
+use crate::world::{Cluster, node_id};
 use crate::{connect, listen, seen_from};
 
 #[test]

@@ -10,6 +10,7 @@ mod check;
 mod filter;
 mod healing;
 mod lost;
+mod namespaces;
 mod plugin;
 mod probes;
 mod rounds;
@@ -19,7 +20,7 @@ mod world;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 
-use world::{PATIENCE, inside};
+use namespaces::{PATIENCE, inside};
 
 /// A listener in a namespace.
 pub(crate) fn listen(namespace: &str, address: IpAddr) -> TcpListener {

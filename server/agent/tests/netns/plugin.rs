@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use serde_json::json;
 
-use crate::world::{self, Cluster, Sandbox, eventually, ip, links, path_of, privileged};
+use crate::namespaces::{Namespace, eventually, ip, links, path_of, privileged};
+use crate::world::{Cluster, Sandbox};
 
 #[test]
 fn an_add_is_answered_as_the_specification_says() {
@@ -113,7 +114,7 @@ fn a_del_leaves_nothing_and_comes_twice() {
     // With the sandbox gone first, the kernel has taken the link and the routes with it.
     let mut gone = cluster.pod(1);
     let name = gone.name().to_owned();
-    drop(std::mem::replace(&mut gone.namespace, world::Namespace(String::new())));
+    drop(std::mem::replace(&mut gone.namespace, Namespace(String::new())));
     eventually("the link's end", || links(&node.namespace.0) == ["lo", "eth0"]);
     assert_eq!(
         node.cni_at("DEL", &name, path_of(&name).to_str().unwrap(), |_| ()),

@@ -14,7 +14,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::filter::{drop_forwarded, stop_dropping};
-use crate::world::{Cluster, Kept, Node, PATIENCE, Sandbox, ip, node_id, path_of, privileged, soon};
+use crate::namespaces::{PATIENCE, ip, path_of, privileged, soon};
+use crate::world::{Cluster, Kept, Node, Sandbox, node_id};
 
 /// Nodes that keep their hosts and probe each other.
 struct Probing {

@@ -8,7 +8,8 @@ use portolan_agent::kernel::{Kernel as _, Netlink, PodNamespace, RouteChange};
 use portolan_plan::Object;
 use portolan_sources::SystemStopwatch;
 
-use crate::world::{Cluster, inside, ip, links, node_v4, path_of, privileged};
+use crate::namespaces::{inside, ip, links, path_of, privileged};
+use crate::world::{Cluster, node_v4};
 use crate::{connect, listen};
 
 #[test]

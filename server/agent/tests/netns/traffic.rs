@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, UdpSocket};
 
-use crate::world::{Cluster, PATIENCE, Sandbox, inside, ip, node_v4, node_v6, privileged};
+use crate::namespaces::{PATIENCE, inside, ip, privileged};
+use crate::world::{Cluster, Sandbox, node_v4, node_v6};
 use crate::{connect, listen, seen_from};
 
 #[test]

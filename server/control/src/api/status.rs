@@ -155,7 +155,7 @@ impl NodeState {
             awaited: status.and_then(|s| s.awaited).map(|a| (a.since, a.heard)),
             applied_revision: status.map_or(0, |s| s.applied_revision),
             wanted_revision,
-            exception: exception.map(|e| (e.reason.clone(), e.attempts)),
+            exception: exception.map(Exception::not_held),
             path: None,
         }
     }

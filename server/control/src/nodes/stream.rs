@@ -117,6 +117,8 @@ struct Stream<'a> {
     claiming: Option<Claiming>,
     /// Whether the pending write is that claim.
     claimed: bool,
+    /// Whether changes were sent to a state that nobody has compared with the cluster's since.
+    unproven: bool,
     /// A write that the agent asked for and that is under way; the agent's further frames wait for it.
     pending: Option<Pending>,
 }
@@ -140,6 +142,7 @@ impl<'a> Stream<'a> {
             holds: 0,
             claiming: None,
             claimed: false,
+            unproven: false,
             pending: None,
         }
     }
@@ -230,6 +233,7 @@ impl<'a> Stream<'a> {
                         }
                         feed = since;
                         resumed = true;
+                        self.unproven = self.dialect == Dialect::Newest;
                     }
                 }
             }
@@ -345,7 +349,20 @@ impl<'a> Stream<'a> {
         Ok(Message::Binary(frame(Out::Progress(Progress {
             head,
             position: Some(self.hub.states.position(point)),
+            digest: self.proof(head),
         }))))
+    }
+
+    /// The digest of the state at `head`, once, for an agent that has not shown that it has that state. Empty as long as a
+    /// newer state is all there is.
+    fn proof(&mut self, head: Revision) -> Vec<u8> {
+        let current = || self.hub.states.current(self.cluster, self.dialect);
+        let state = self.unproven.then(current).flatten();
+        let Some((state, _)) = state.filter(|(state, _)| state.cluster_revision <= head) else {
+            return Vec::new();
+        };
+        self.unproven = false;
+        state.digest.to_vec()
     }
 
     fn is_removed_by(&self, commit: &Commit) -> bool {

@@ -34,6 +34,7 @@ use portolan_core::history::Incarnation;
 use portolan_core::model::Micros;
 use portolan_core::quotas::Quotas;
 use portolan_core::view::View;
+use portolan_shared::ids::SubnetId;
 use portolan_shared::refusal::Refusal;
 use portolan_sources::{Clock, Ids, Random};
 use portolan_store::{MAX_CHANGES, Store, StoreError};
@@ -130,6 +131,18 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// A subnet whose pool does not have as many addresses, or blocks, free as the view says, with both numbers. There is none,
+    /// but while a batch is decided. Costs a walk over all that is in use.
+    pub fn miscounted(&self) -> Option<(SubnetId, u128, u128)> {
+        let view = self.view.read();
+        let pools = pools_of(&view);
+        let rooms = view
+            .subnets(None)
+            .map(|subnet| (subnet.id, self.pools.room(subnet.id), pools.room(subnet.id)));
+        let mut rooms = rooms.filter(|(_, has, wanted)| has != wanted);
+        rooms.next()
     }
 
     /// Whether a store that failed takes something again, by writing what is there already.
@@ -367,12 +380,18 @@ pub(crate) fn load(store: &mut dyn Store) -> Result<(View, Pools, [u8; 16]), Sto
     let loaded = store.load(&mut |object| view.put(object))?;
     view.set_head(loaded.revision);
     view.set_history(&loaded.history);
+    let pools = pools_of(&view);
+    Ok((view, pools, loaded.store_id))
+}
+
+/// Pools of what the view says to be in use.
+fn pools_of(view: &View) -> Pools {
     let mut pools = Pools::default();
     for subnet in view.subnets(None) {
         pools.put(subnet, view.taken(subnet));
     }
     pools.settle();
-    Ok((view, pools, loaded.store_id))
+    pools
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@
 use std::net::IpAddr;
 
 use portolan_core::command::{Claim, ClaimedBlock, ClaimedNode, Command, Request};
-use portolan_core::model::{Loss, LossKind, Role};
+use portolan_core::model::{Loss, Role};
 use portolan_shared::addr::Cidr;
 use portolan_shared::ids::{BlockId, NodeId};
+use portolan_shared::losses::LossKind;
 use serde_json::{Value, json};
 
 use super::cases::held_by;

@@ -1,6 +1,7 @@
 //! What others take away from a node, in the audit.
 
-use portolan_core::model::{Loss, LossKind, Role};
+use portolan_core::model::{Loss, Role};
+use portolan_shared::losses::LossKind;
 use serde_json::{Value, json};
 
 use super::kit::{Server, User};

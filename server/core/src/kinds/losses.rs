@@ -11,10 +11,11 @@ use crate::draft::Draft;
 use crate::event::Event;
 use crate::fields::{Fields, moment};
 use crate::model::kind::Id;
-use crate::model::{Born, Clusters, Column, Key, Kind, Loss, LossKind, Micros, Node, Revision};
+use crate::model::{Born, Clusters, Column, Key, Kind, Loss, Micros, Node, Revision};
 use crate::quotas::Counted;
 use crate::tables::{Table, indexes};
 use crate::view::View;
+use portolan_shared::losses::LossKind;
 
 /// How long after a loss of a node and cause the next one is written, in microseconds: a host where something flaps makes a
 /// commit a minute, and not one each time.

@@ -26,7 +26,7 @@ pub use identity::{Assignment, Idempotency, KeptAnswer, PROVIDER_PROJECT, Projec
 pub use join_tokens::JoinToken;
 pub use kind::{Born, Clusters, Column, Id, Kind, Type, Value, address_bytes};
 pub use networks::{Network, Purpose, Subnet};
-pub use node_status::{Awaited, Exception, Loss, LossKind, NodeStatus, Paused, Tickets};
+pub use node_status::{Awaited, Exception, Loss, NodeStatus, Paused, Tickets};
 pub use object::Stored;
 pub use paths::Paths;
 pub use ports::{FixedIp, Pod, Port, customers_kind, hidden, owner, port_kind};

@@ -1,6 +1,8 @@
 //! How nodes are doing, by what their agents say: losses, exceptions, paths, tickets.
 
 use portolan_shared::ids::{ClusterId, NodeId, ProjectId};
+use portolan_shared::losses::LossKind;
+use portolan_shared::status::NotHeld;
 use portolan_shared::v1::{self, AuditKind};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +26,16 @@ pub struct Exception {
     pub reason: String,
     /// How often it was tried; 0: not at all, healing is paused.
     pub attempts: u32,
+}
+
+impl Exception {
+    /// As a status says it.
+    pub fn not_held(&self) -> NotHeld {
+        match self.attempts {
+            0 => NotHeld::Left(self.reason.clone()),
+            attempts => NotHeld::Refused(self.reason.clone(), attempts),
+        }
+    }
 }
 
 /// Since when a node is waited for after a start of the control plane.
@@ -61,53 +73,6 @@ pub struct Paused {
     pub by: String,
     /// When, by the node's clock.
     pub since: Micros,
-}
-
-/// What of a node's kernel was lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LossKind {
-    /// An address of the node.
-    NodeAddress,
-    /// A link was set down, and routes went with it.
-    Uplink,
-    /// Forwarding was turned off.
-    Forwarding,
-    /// The pods' gateway was taken off `lo`.
-    Gateway,
-    /// A pod's link was set down, or lost what makes it work.
-    PodLink,
-    /// Routes were removed or replaced.
-    Routes,
-}
-
-impl LossKind {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::NodeAddress,
-        Self::Uplink,
-        Self::Forwarding,
-        Self::Gateway,
-        Self::PodLink,
-        Self::Routes,
-    ];
-
-    /// As agents and the API write it.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::NodeAddress => "node_address",
-            Self::Uplink => "uplink",
-            Self::Forwarding => "forwarding",
-            Self::Gateway => "gateway",
-            Self::PodLink => "pod_link",
-            Self::Routes => "routes",
-        }
-    }
-
-    /// By its word.
-    pub fn of_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.word() == word)
-    }
 }
 
 /// Which tickets a node's machine was given and has shown. Later ones are greater.

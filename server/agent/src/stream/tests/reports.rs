@@ -23,6 +23,7 @@ async fn pods_are_told_until_they_are_acknowledged() {
     peer.send(Out::Progress(Progress {
         head: 5,
         position: None,
+        ..Progress::default()
     }))
     .await;
     let report = loop {
@@ -46,6 +47,7 @@ async fn pods_are_told_until_they_are_acknowledged() {
     peer.send(Out::Progress(Progress {
         head: 9,
         position: None,
+        ..Progress::default()
     }))
     .await;
     loop {
@@ -88,6 +90,7 @@ async fn the_first_report_is_of_everything_until_it_is_acknowledged() {
     peer.send(Out::Progress(Progress {
         head: 5,
         position: None,
+        ..Progress::default()
     }))
     .await;
     loop {
@@ -103,6 +106,7 @@ async fn the_first_report_is_of_everything_until_it_is_acknowledged() {
     peer.send(Out::Progress(Progress {
         head: 9,
         position: None,
+        ..Progress::default()
     }))
     .await;
     loop {

@@ -145,7 +145,10 @@ impl NetworkFacts {
                             count += 1;
                             if matches!(
                                 cause,
-                                Cause::KernelRefused(..) | Cause::NotReached(_) | Cause::PathFails(_)
+                                Cause::KernelRefused(..)
+                                    | Cause::HealingPaused(..)
+                                    | Cause::NotReached(_)
+                                    | Cause::PathFails(_)
                             ) {
                                 error.get_or_insert(cause);
                             }
@@ -168,6 +171,7 @@ impl NetworkFacts {
                     };
                     if let Some(
                         cause @ (Cause::KernelRefused(..)
+                        | Cause::HealingPaused(..)
                         | Cause::PodsInTrouble(..)
                         | Cause::NoRoute(_)
                         | Cause::PathFails(_)),

@@ -3,7 +3,8 @@
 use portolan_core::change::Commit;
 use portolan_core::command::Actor;
 use portolan_core::kinds::losses::{Losses, LossesId};
-use portolan_core::model::{LossKind, Object};
+use portolan_core::model::Object;
+use portolan_shared::losses::LossKind;
 use portolan_wire::agent::{Applied, Loss, PodReport, from_agent::Message as Out, to_agent::Message as In};
 
 use super::client::Agent;

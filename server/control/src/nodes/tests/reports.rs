@@ -3,9 +3,10 @@ use std::sync::Arc;
 
 use portolan_core::change::Op;
 use portolan_core::command::{Command, NodeReport};
-use portolan_core::model::{Block, LossKind};
+use portolan_core::model::Block;
 use portolan_core::view::PortScope;
 use portolan_shared::ids::PortId;
+use portolan_shared::losses::LossKind;
 use portolan_shared::status::Cause;
 use portolan_shared::v1::NodeState as Word;
 use portolan_wire::agent::from_agent::Message as Out;

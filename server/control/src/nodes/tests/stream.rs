@@ -3,7 +3,7 @@ use futures_util::future::join_all;
 use portolan_core::command::{Command, Delete, NetworkChange};
 use portolan_shared::ids::ClusterId;
 use portolan_wire::MAX_AGENT_FRAME;
-use portolan_wire::agent::{from_agent, to_agent::Message as In};
+use portolan_wire::agent::{Hello, from_agent, to_agent::Message as In};
 use rustls::HandshakeKind;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -117,6 +117,33 @@ async fn after_a_restart_agents_go_on_without_a_snapshot() {
     let (_, _, fresh) = two.fresh(&world).await;
     let (current, frames) = two.stream(&world, hello_with(&welcome, &fresh)).await.begin().await;
     assert!(current.resumed && frames.is_empty());
+}
+
+#[tokio::test]
+async fn who_is_sent_changes_is_told_what_they_should_make() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let (_, welcome, snapshot) = agent.fresh(&world).await;
+    let has = hello_with(&welcome, &snapshot);
+    let proof = async |has: Hello| {
+        let mut stream = agent.stream(&world, has).await;
+        let Some(In::Welcome(welcome)) = stream.next().await else {
+            panic!("no welcome")
+        };
+        loop {
+            match stream.next().await {
+                Some(In::Progress(mark)) => return (welcome.resumed, mark.digest),
+                Some(_) => {}
+                None => panic!("it ended"),
+            }
+        }
+    };
+    assert_eq!(proof(has.clone()).await, (true, vec![]), "it has shown that itself");
+    world.expected(cluster, "node-2").await;
+    let (resumed, told) = proof(has).await;
+    let (_, _, now) = agent.fresh(&world).await;
+    assert_eq!((resumed, told), (true, digest_of(&now).to_vec()));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portolan_core::fields::moment;
-use portolan_core::model::{Block, Cluster, Loss, LossKind, Micros, Network, Node, Subnet};
+use portolan_core::model::{Block, Cluster, Loss, Micros, Network, Node, Subnet};
 use portolan_core::view::{PortScope, View};
 use portolan_shared::cluster::blocks;
 use portolan_shared::stages;
@@ -195,14 +195,7 @@ impl NodeFacts {
 
 /// What others took away from a host, and whether it is back.
 pub fn lost(loss: &Loss) -> Reason {
-    let what = match loss.kind {
-        LossKind::NodeAddress => "addresses of the node",
-        LossKind::Uplink => "links, set down",
-        LossKind::Forwarding => "forwarding",
-        LossKind::Gateway => "the pods' gateway on lo",
-        LossKind::PodLink => "links of pods",
-        LossKind::Routes => "routes",
-    };
+    let what = loss.kind.what();
     let by = loss.by.as_deref().unwrap_or("another program");
     let [back, open, contested] = NodeRow::LOSS_CODES;
     let (code, then) = match (loss.contested, loss.back_after_ms) {
