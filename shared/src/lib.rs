@@ -21,6 +21,7 @@ pub mod refusal;
 pub mod schema;
 pub mod stages;
 pub mod status;
+pub mod tickets;
 pub mod time;
 pub mod v1;
 pub mod v2;

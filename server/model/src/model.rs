@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use portolan_agent::desired::State;
 use portolan_core::protocol::standing::Standing;
+use portolan_shared::tickets::turn;
 use stateright::{Model, Property};
 
 use crate::check;
@@ -312,7 +313,7 @@ impl Model for Protocol {
     /// Two machines with one identity may take each other's place without end where no answer arrives.
     fn within_boundary(&self, world: &World) -> bool {
         let given = world.servers.iter().flat_map(|server| server.given.values());
-        given.into_iter().all(|tickets| tickets.0.given <= MOST_TICKETS)
+        given.into_iter().all(|tickets| turn(tickets.0.given) <= MOST_TICKETS)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

@@ -187,7 +187,7 @@ impl World {
             .map(|status| status.tickets)
             .unwrap_or_default()
             .max(known);
-        match tickets::look(known, machine.ticket) {
+        match tickets::look(known, machine.ticket, u16::from(server)) {
             tickets::Shown::Machine(tickets) => {
                 here.given.insert(key(machine.number), Ticketed(tickets));
                 Some(tickets.given)

@@ -34,6 +34,9 @@ pub async fn at_once(world: &mut World) -> Result<(), String> {
             return Err(format!("{pod:?} with {addresses:?} runs, and its link was taken away"));
         }
     }
+    if !world.put_back {
+        covered(world)?;
+    }
     world.servers.iter().flatten().try_for_each(|server| {
         if let Some((subnet, has, wanted)) = *server.miscounted.lock() {
             return Err(format!(
@@ -42,6 +45,39 @@ pub async fn at_once(world: &mut World) -> Result<(), String> {
         }
         leased_once(world, &server.control)?;
         accuses_copies(world, &server.control)
+    })
+}
+
+/// As long as nothing that was written is lost, a pod's address is of a block that is leased, or in quarantine: else it is
+/// given to others some day.
+fn covered(world: &World) -> Result<(), String> {
+    let head = world.cloud.database.head();
+    let newest = |control: &&Control| control.read(|view| view.head() == head);
+    let Some(control) = world
+        .servers
+        .iter()
+        .flatten()
+        .map(|server| &server.control)
+        .find(newest)
+    else {
+        return Ok(());
+    };
+    control.read(|view| {
+        let leased = view
+            .nodes_of(world.cluster)
+            .flat_map(|node| view.blocks_of_node(node.id));
+        let held = view.of::<QuarantinedBlock>(world.cluster);
+        let blocks: Vec<_> = leased
+            .map(|block| block.cidr)
+            .chain(held.map(|block| block.cidr))
+            .collect();
+        for (pod, addresses) in world.pods.live() {
+            let free = |address: &&IpAddr| blocks.iter().all(|block| !block.contains(**address));
+            if let Some(address) = addresses.iter().find(free) {
+                return Err(format!("{pod:?} runs with {address}, and no block has that"));
+            }
+        }
+        Ok(())
     })
 }
 

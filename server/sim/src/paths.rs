@@ -1,6 +1,6 @@
 //! The paths that probes go: what the hosts' kernels lead to, and which of them somebody has cut.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -25,6 +25,8 @@ struct Hop {
 #[derive(Clone)]
 pub struct Paths {
     wires: Wires,
+    /// How many more sockets of each host cannot be opened.
+    failing: Arc<Mutex<BTreeMap<usize, usize>>>,
     hops: Arc<Mutex<Vec<Hop>>>,
     cut: Arc<Mutex<BTreeSet<(usize, usize)>>>,
 }
@@ -34,6 +36,7 @@ impl Paths {
     pub fn new(network: Network) -> Self {
         let paths = Self {
             wires: Wires::default(),
+            failing: Arc::default(),
             hops: Arc::default(),
             cut: Arc::default(),
         };
@@ -49,12 +52,15 @@ impl Paths {
     /// Adds the next host; the sockets of its probes.
     pub fn add(&self, address: IpAddr, kernel: &Arc<FakeKernel>) -> Arc<dyn ProbeNet> {
         let mut hops = self.hops.lock();
-        let wires = self.wires.of_host(hops.len());
+        let number = hops.len();
+        let wires = self.wires.of_host(number);
         hops.push(Hop {
             address,
             kernel: Arc::clone(kernel),
         });
         Arc::new(HostProbes {
+            number,
+            failing: Arc::clone(&self.failing),
             wires,
             kernel: Arc::clone(kernel),
         })
@@ -65,6 +71,11 @@ impl Paths {
         if let Some(hop) = self.hops.lock().get_mut(host) {
             hop.address = address;
         }
+    }
+
+    /// The next so many sockets of a host's probes cannot be opened.
+    pub fn fail_sockets(&self, host: usize, times: usize) {
+        self.failing.lock().insert(host, times);
     }
 
     /// Nothing arrives any more between two hosts, or everything does again.
@@ -117,6 +128,8 @@ pub fn leads(kernel: &State, address: IpAddr) -> Option<Target> {
 
 /// The sockets of probes of one host.
 struct HostProbes {
+    number: usize,
+    failing: Arc<Mutex<BTreeMap<usize, usize>>>,
     wires: Wires,
     kernel: Arc<FakeKernel>,
 }
@@ -124,6 +137,10 @@ struct HostProbes {
 impl HostProbes {
     /// Whether an end is there to open a socket at.
     fn check(&self, side: Side, at: IpAddr) -> io::Result<()> {
+        if let Some(times) = self.failing.lock().get_mut(&self.number).filter(|times| **times > 0) {
+            *times -= 1;
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
         let there = match side {
             Side::Host => self.kernel.state.lock().seen.addresses.contains_key(&at),
             Side::Pod => self.pod_end().is_some(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::check;
+use crate::dice::Dice;
 use crate::paths::Paths;
 use crate::script::Script;
 use crate::world::{Size, World};
@@ -109,8 +110,9 @@ pub fn seed(seed: u64, size: Size) -> Result<Done, Broken> {
         story: Vec::new(),
     })?;
     runtime.block_on(async {
-        let mut script = Script::new();
-        played(seed, size, &mut script).await.map_err(|what| Broken {
+        let dice = Dice::new(seed);
+        let mut script = Script::new(&dice);
+        played(size, seed, dice, &mut script).await.map_err(|what| Broken {
             what,
             story: std::mem::take(&mut script.story),
         })
@@ -127,10 +129,10 @@ pub fn elapsed() -> Duration {
     BEGUN.get().map(|begun| begun.elapsed()).unwrap_or_default()
 }
 
-async fn played(seed: u64, size: Size, script: &mut Script) -> Result<Done, String> {
+async fn played(size: Size, seed: u64, dice: Dice, script: &mut Script) -> Result<Done, String> {
     let begun = Instant::now();
     BEGUN.set(Some(begun));
-    let mut world = World::new(seed, size).await?;
+    let mut world = World::new(seed, dice, size).await?;
     script.play(&mut world, size.steps).await?;
     script.end(&mut world).await;
     let calm = Instant::now();

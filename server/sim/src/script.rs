@@ -54,9 +54,10 @@ enum Action {
     Admit,
     ChangeAddress,
     LoseBlock,
+    FailSockets,
 }
 
-const WEIGHTS: [(Action, usize); 21] = [
+const WEIGHTS: [(Action, usize); 22] = [
     (Action::AddPod, 24),
     (Action::AddPods, 4),
     (Action::EndPod, 16),
@@ -78,10 +79,13 @@ const WEIGHTS: [(Action, usize); 21] = [
     (Action::Admit, 3),
     (Action::ChangeAddress, 2),
     (Action::LoseBlock, 2),
+    (Action::FailSockets, 2),
 ];
 
 /// What goes on in a script.
 pub struct Script {
+    /// How often each thing happens in this seed.
+    weights: Vec<(Action, usize)>,
     returns: Vec<(Instant, Return)>,
     /// The host that is left alone, and until when.
     witness: Option<(usize, Instant)>,
@@ -91,9 +95,15 @@ pub struct Script {
 }
 
 impl Script {
-    /// Nothing has happened.
-    pub fn new() -> Self {
+    /// Nothing has happened. What happens is of another mixture in each seed: some things never do, others four times as
+    /// often. Where everything happens a little, what takes two of a kind happens hardly ever.
+    pub fn new(dice: &Dice) -> Self {
+        let mixed = |(action, weight)| match action {
+            Action::AddPod | Action::EndPod => (action, weight),
+            _ => (action, weight * [0, 1, 1, 4][dice.below(4)]),
+        };
         Self {
+            weights: WEIGHTS.into_iter().map(mixed).collect(),
             returns: Vec::new(),
             witness: None,
             story: Vec::new(),
@@ -174,6 +184,18 @@ impl Script {
         self.returns.push((at, what));
     }
 
+    fn pick(&self, dice: &Dice) -> Action {
+        let all: usize = self.weights.iter().map(|(_, weight)| weight).sum();
+        let mut at = dice.below(all);
+        for (action, weight) in &self.weights {
+            if at < *weight {
+                return *action;
+            }
+            at -= weight;
+        }
+        Action::AddPod
+    }
+
     /// A host that may be hurt now.
     fn host(&self, world: &World) -> Option<usize> {
         let host = world.dice.below(world.hosts.len());
@@ -189,7 +211,7 @@ impl Script {
     }
 
     async fn act(&mut self, world: &mut World) -> Option<(Action, String)> {
-        let action = pick(world);
+        let action = self.pick(&world.dice);
         let what = match action {
             Action::AddPod | Action::AddPods => {
                 let host = world.dice.below(world.hosts.len());
@@ -230,6 +252,13 @@ impl Script {
                 world.hosts[host].change_address(extra).await;
                 self.later(world, Return::Agent(host));
                 format!("host {host} is at {} now", world.hosts[host].address)
+            }
+            Action::FailSockets => {
+                let (host, times) = (self.host(world)?, 1 + world.dice.below(3));
+                world.paths.as_ref()?.fail_sockets(host, times);
+                world.hosts[host].kill().await;
+                self.later(world, Return::Agent(host));
+                format!("of probes of host {host}, {times} times")
             }
             Action::LoseBlock => {
                 let host = self.host(world)?;
@@ -359,6 +388,7 @@ impl Script {
             }
         }
         world.cloud.database.put_back(copy);
+        world.put_back = true;
         self.witness = Some((witness, Instant::now() + WITNESS));
         self.returns.retain(|(_, what)| !matches!(what, Return::Server(_)));
         for number in 0..world.servers.len() {
@@ -368,12 +398,6 @@ impl Script {
             "{} in the place of {head}, host {witness} has heard all",
             world.cloud.database.head()
         ))
-    }
-}
-
-impl Default for Script {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -418,16 +442,4 @@ fn heal_disk(host: &Host) {
     host.files.fail_syncs(0);
     host.files.fail_appends(0);
     host.files.fail_replaces(0);
-}
-
-fn pick(world: &World) -> Action {
-    let all: usize = WEIGHTS.iter().map(|(_, weight)| weight).sum();
-    let mut at = world.dice.below(all);
-    for (action, weight) in WEIGHTS {
-        if at < weight {
-            return action;
-        }
-        at -= weight;
-    }
-    Action::AddPod
 }

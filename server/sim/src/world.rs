@@ -63,6 +63,8 @@ pub struct World {
     pub copied: Vec<(usize, usize)>,
     /// Hosts whose disk was copied at any time, and those with the copies.
     pub ever_copied: BTreeSet<usize>,
+    /// Whether a copy has taken the database's place at any time.
+    pub put_back: bool,
 }
 
 impl World {
@@ -71,8 +73,7 @@ impl World {
     ///
     /// # Errors
     /// If it cannot be set up.
-    pub async fn new(seed: u64, size: Size) -> Result<Self, String> {
-        let dice = Dice::new(seed);
+    pub async fn new(seed: u64, dice: Dice, size: Size) -> Result<Self, String> {
         let begun = Instant::now();
         let network = Network::new(dice.clone());
         let cloud = Cloud::new(network.clone(), MachineClock::right(begun), dice.clone());
@@ -97,6 +98,7 @@ impl World {
             copies: Vec::new(),
             copied: Vec::new(),
             ever_copied: BTreeSet::new(),
+            put_back: false,
         };
         let range = usize::try_from(seed % 3).unwrap_or(0);
         let set_up = world.set_up(size.node_range, size.pod_ranges[range]).await;

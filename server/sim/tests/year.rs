@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use portolan_core::model::NodeStatus;
 use portolan_shared::ids::NodeId;
 use portolan_sim::check;
+use portolan_sim::dice::Dice;
 use portolan_sim::network::Reach;
 use portolan_sim::world::{Size, World};
 use tokio::time::{Instant, sleep};
@@ -77,7 +78,7 @@ struct Year {
 
 impl Year {
     async fn begin(said: Said) -> Self {
-        let mut world = World::new(1, SIZE).await.unwrap();
+        let mut world = World::new(1, Dice::new(1), SIZE).await.unwrap();
         for host in 0..SIZE.hosts {
             world.give_token(host, None).await;
             world.hosts[host].start().unwrap();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::stream::SplitStream;
 use futures_util::{SinkExt as _, StreamExt as _};
 use parking_lot::Mutex;
+use portolan_shared::tickets::follows;
 use portolan_sources::ByteStream;
 use portolan_wire::agent::{Hello, Ticket, ToAgent, from_agent, to_agent::Message as In};
 use portolan_wire::{DEAD_SECONDS, PROTOCOL, error_chain};
@@ -133,7 +134,7 @@ impl<'a> Session<'a> {
     fn ticket(&self, given: &Ticket) {
         let identity = self.identity.lock();
         let shown = identity.ticket().ok().flatten().map_or(0, |ticket| ticket.number);
-        if shown.checked_add(1) != Some(given.number) {
+        if !follows(shown, given.number) {
             self.pending.set_full(true);
         }
         if let Err(error) = identity.keep_ticket(given) {
