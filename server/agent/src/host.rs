@@ -121,6 +121,9 @@ impl Host {
         // Settled pods, then the kernel, then all pods: see `plan`.
         let settled = self.pods.settled_ids();
         let observed = self.kernel.observe()?;
+        for pod in self.pods.end_with_namespaces(&settled, &observed) {
+            tracing::info!(id = %pod.id, pod = pod.pod_name, "the sandbox has ended: freed its addresses");
+        }
         self.look_at_others(&mut known, &desired.pod_ranges);
         self.pods.hold(&observed);
         self.pods.configure(pod_network(desired, &observed));

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use portolan_cni_protocol::{CniError, argument, code};
+use portolan_shared::ids::PortId;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -35,12 +36,20 @@ impl Failed {
     }
 }
 
-/// Carries a request out: the result's bytes, an empty object where the specification wants none.
-/// Blocks for some milliseconds.
+/// What a request is answered with.
+#[derive(Debug)]
+pub struct Answer {
+    /// The result, an empty object where the specification wants none.
+    pub bytes: Vec<u8>,
+    /// What a pod was given for it that nobody knows of yet: see [`Pods::not_taken`].
+    pub given: Option<PortId>,
+}
+
+/// Carries a request out. Blocks for some milliseconds.
 ///
 /// # Errors
 /// If the request is wrong or cannot be carried out.
-pub fn answer(pods: &Pods, request: &[u8]) -> Result<Vec<u8>, Failed> {
+pub fn answer(pods: &Pods, request: &[u8]) -> Result<Answer, Failed> {
     let checked = parse(request).map_err(|error| Failed {
         version: error.cni_version.clone(),
         error: error.into(),
@@ -58,11 +67,14 @@ pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {
 }
 
 /// What commands without a result are answered with.
-fn nothing() -> Vec<u8> {
-    b"{}".to_vec()
+fn nothing() -> Answer {
+    Answer {
+        bytes: b"{}".to_vec(),
+        given: None,
+    }
 }
 
-fn carry_out(pods: &Pods, request: Checked) -> Result<Vec<u8>, RequestError> {
+fn carry_out(pods: &Pods, request: Checked) -> Result<Answer, RequestError> {
     match request.command {
         Command::Add {
             network,
@@ -82,8 +94,12 @@ fn carry_out(pods: &Pods, request: Checked) -> Result<Vec<u8>, RequestError> {
                 pod_name: arg(argument::POD_NAME),
                 pod_uid: arg(argument::POD_UID),
             };
-            let own = of_add(&pods.add(&pod)?, request.version, dns);
-            Ok(encode(&passed_on(previous, &own)))
+            let wired = pods.add(&pod)?;
+            let own = of_add(&wired, request.version, dns);
+            Ok(Answer {
+                bytes: encode(&passed_on(previous, &own)),
+                given: wired.new.then_some(wired.allocation.id),
+            })
         }
         Command::Check {
             interface,
@@ -102,7 +118,7 @@ fn carry_out(pods: &Pods, request: Checked) -> Result<Vec<u8>, RequestError> {
     }
 }
 
-fn check(pods: &Pods, interface: &SandboxInterface, netns: &Path, previous: &Value) -> Result<Vec<u8>, RequestError> {
+fn check(pods: &Pods, interface: &SandboxInterface, netns: &Path, previous: &Value) -> Result<Answer, RequestError> {
     let (wired, mut differences) = pods.check(&interface.container, &interface.ifname, netns)?;
     differences.extend(forgotten(previous, &wired));
     if differences.is_empty() {
@@ -116,7 +132,7 @@ fn check(pods: &Pods, interface: &SandboxInterface, netns: &Path, previous: &Val
     .into())
 }
 
-fn gc(pods: &Pods, network: &str, keep: BTreeSet<(String, String)>) -> Result<Vec<u8>, RequestError> {
+fn gc(pods: &Pods, network: &str, keep: BTreeSet<(String, String)>) -> Result<Answer, RequestError> {
     // All are tried; the first failure is told.
     match pods.retain(network, &keep).into_iter().find_map(Result::err) {
         None => Ok(nothing()),
@@ -124,7 +140,7 @@ fn gc(pods: &Pods, network: &str, keep: BTreeSet<(String, String)>) -> Result<Ve
     }
 }
 
-fn status(pods: &Pods) -> Result<Vec<u8>, RequestError> {
+fn status(pods: &Pods) -> Result<Answer, RequestError> {
     let usage = pods.usage();
     if usage.removed {
         return Err(RequestError::Add(AddError::Removed));

@@ -12,5 +12,5 @@ mod result;
 mod server;
 
 pub use error::RequestError;
-pub use handle::{Failed, answer};
+pub use handle::{Answer, Failed, answer};
 pub use server::serve;

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use portolan_cni_protocol::{CniError, MAX_REQUEST, code};
 use portolan_sources::{ByteStream, Listener, WorkPanicked, Workers};
+use portolan_wire::error_chain;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use super::handle::{answer, encode};
+use super::handle::{Answer, answer, encode};
 use crate::pods::Pods;
 
 /// Requests worked on at once; more wait their turn. The kernel's lock lets one through anyway.
@@ -82,23 +83,30 @@ async fn converse(
         _ = stop.changed() => return,
     };
     let answered = match request {
-        Ok(Ok(Some(request))) => work_on(request, pods, &turns, &workers).await,
+        Ok(Ok(Some(request))) => work_on(request, &pods, &turns, &workers).await,
         Ok(Ok(None)) => broken("the request is too large"),
         // The plugin is gone or too slow: there is nobody to answer.
         Ok(Err(_)) | Err(_) => return,
     };
     let write = async {
-        stream.write_all(&answered).await?;
+        stream.write_all(&answered.bytes).await?;
         stream.write_all(b"\n").await?;
         stream.shutdown().await
     };
-    if !matches!(tokio::time::timeout(PATIENCE, write).await, Ok(Ok(()))) {
-        tracing::debug!("a CNI answer was not taken");
+    if matches!(tokio::time::timeout(PATIENCE, write).await, Ok(Ok(()))) {
+        return;
+    }
+    tracing::debug!("a CNI answer was not taken");
+    // The runtime has killed the plugin: it calls that ADD failed, and its DEL may have come before.
+    if let Some(id) = answered.given
+        && let Ok(Err(error)) = workers.run(move || pods.not_taken(id)).await
+    {
+        tracing::warn!(%id, error = %error_chain(&error), "what nobody took stays until its sandbox ends");
     }
 }
 
 /// Works on a request. If there is no address for it, tries again whenever there may be one, for [`WAIT_FOR_BLOCK`].
-async fn work_on(request: Vec<u8>, pods: Arc<Pods>, turns: &Semaphore, workers: &Workers) -> Vec<u8> {
+async fn work_on(request: Vec<u8>, pods: &Arc<Pods>, turns: &Semaphore, workers: &Workers) -> Answer {
     let end = tokio::time::Instant::now() + WAIT_FOR_BLOCK;
     let request = Arc::new(request);
     loop {
@@ -107,7 +115,7 @@ async fn work_on(request: Vec<u8>, pods: Arc<Pods>, turns: &Semaphore, workers: 
         let worked = {
             // The semaphore is never closed, so a turn always comes.
             let _turn = turns.acquire().await;
-            let (pods, request) = (Arc::clone(&pods), Arc::clone(&request));
+            let (pods, request) = (Arc::clone(pods), Arc::clone(&request));
             workers.run(move || answer(&pods, &request)).await
         };
         let failed = match worked {
@@ -120,7 +128,7 @@ async fn work_on(request: Vec<u8>, pods: Arc<Pods>, turns: &Semaphore, workers: 
         }
         let error = failed.into_cni();
         tracing::warn!(code = error.code, details = %error.details, "{}", error.msg);
-        return encode(&error);
+        return told(&error);
     }
 }
 
@@ -141,9 +149,16 @@ async fn read_request(stream: &mut dyn ByteStream) -> io::Result<Option<Vec<u8>>
     }
 }
 
-fn broken(msg: &str) -> Vec<u8> {
+fn told(error: &CniError) -> Answer {
+    Answer {
+        bytes: encode(error),
+        given: None,
+    }
+}
+
+fn broken(msg: &str) -> Answer {
     let details = format!("A request has at most {MAX_REQUEST} bytes; see the agent's log.");
-    encode(&CniError::new(code::IO_FAILURE, msg, details))
+    told(&CniError::new(code::IO_FAILURE, msg, details))
 }
 
 #[cfg(test)]
@@ -210,6 +225,48 @@ mod tests {
         server.await.unwrap();
         // The socket is left behind, as by a crash, and the next agent takes its place.
         bind(&path).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_a_plugin_that_was_killed_was_given_is_taken_back() {
+        let rig = Rig::new(&[]);
+        let (request, other) = (add(&rig, 1), add(&rig, 2));
+        let pods = Arc::new(rig.pods);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cni.sock");
+        let server = tokio::spawn(serve(
+            bind(&path).unwrap(),
+            Arc::clone(&pods),
+            Workers::default(),
+            std::future::pending(),
+        ));
+        // The plugin is killed while its ADD waits for a block, as that of another pod does that waits on.
+        let mut killed = UnixStream::connect(&path).await.unwrap();
+        killed.write_all(&request).await.unwrap();
+        pods.starved().notified().await;
+        drop(killed);
+        let lease = async {
+            pods.starved().notified().await;
+            pods.configure(network(&["10.1.0.0/26"]));
+        };
+        let (answer, ()) = tokio::join!(ask(&path, &other), lease);
+        assert!(answer["ips"][0]["address"].is_string(), "{answer}");
+        let end = tokio::time::Instant::now() + PATIENCE;
+        let alone = || {
+            let all = pods.list().unwrap().allocations;
+            let seq = *pods.watch().borrow();
+            (seq >= 3).then_some(all)
+        };
+        let all = loop {
+            match alone() {
+                Some(all) => break all,
+                None => assert!(tokio::time::Instant::now() < end, "it is never taken back"),
+            }
+            tokio::task::yield_now().await;
+        };
+        let containers: Vec<&str> = all.iter().map(|a| a.container.as_str()).collect();
+        assert_eq!(containers, ["c2"]);
+        server.abort();
     }
 
     #[tokio::test]

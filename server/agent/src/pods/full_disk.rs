@@ -63,7 +63,11 @@ fn cni_status_refuses_while_the_disk_takes_no_add_and_is_well_by_itself_once_the
     let pods = Pods::open(&SystemFiles, &log, kernel.clone(), ids, Arc::new(OnTheSpot)).unwrap();
     pods.configure(network(&["10.1.0.0/24"]));
     pods.add(&pod(&kernel, 1)).unwrap();
-    let status = || crate::cni::answer(&pods, STATUS).map_err(crate::cni::Failed::into_cni);
+    let status = || {
+        crate::cni::answer(&pods, STATUS)
+            .map(|answer| answer.bytes)
+            .map_err(crate::cni::Failed::into_cni)
+    };
     assert_eq!(status().unwrap(), b"{}");
 
     let rest = disk.0.path().join("rest");

@@ -118,6 +118,7 @@ impl Pods {
                 return Ok(Wired {
                     allocation,
                     mtu: network.mtu,
+                    new: true,
                 });
             }
             (Ok(_), Err(error)) => {
@@ -143,6 +144,25 @@ impl Pods {
         Ok(Some(existing))
     }
 
+    /// Takes back what was given to an ADD whose answer nobody took: its plugin was killed, and the DEL that followed may have
+    /// been answered before. What the same sandbox was given again since is somebody's and stays.
+    ///
+    /// # Errors
+    /// As [`Self::remove`]; the sandbox's end frees it then.
+    pub fn not_taken(&self, id: PortId) -> Result<(), KernelError> {
+        let Some(allocation) = self.state.lock().ledger.get(id).cloned() else {
+            return Ok(());
+        };
+        let _turn = self.busy.enter(&allocation.container, &allocation.ifname);
+        {
+            let state = self.state.lock();
+            if state.ledger.get(id).is_none() || state.was_asked_again(id) {
+                return Ok(());
+            }
+        }
+        self.release(&allocation)
+    }
+
     /// What a sandbox was given, and what differs from it now, a sentence each.
     pub fn check(&self, container: &str, ifname: &str, netns: &Path) -> Result<(Wired, Vec<String>), CheckError> {
         let _turn = self.busy.enter(container, ifname);
@@ -164,6 +184,7 @@ impl Pods {
             Wired {
                 allocation,
                 mtu: network.mtu,
+                new: false,
             },
             differences,
         ))
@@ -190,17 +211,7 @@ impl Pods {
     /// look after a start frees nothing.
     pub fn reconcile_sandboxes(&self) -> Vec<Arc<Allocation>> {
         let settled = self.state.lock().settled();
-        let observed: Vec<(PortId, bool)> = settled
-            .iter()
-            .map(|a| {
-                let gone = match self.wiring.sandbox(&a.netns) {
-                    Sandbox::Gone => true,
-                    Sandbox::Alive(inode) => inode != a.netns_inode,
-                    Sandbox::Unknown => false,
-                };
-                (a.id, gone)
-            })
-            .collect();
+        let observed: Vec<(PortId, bool)> = settled.iter().map(|a| (a.id, self.is_gone(a))).collect();
         let twice = self.state.lock().suspects.observe(&observed);
         let mut freed = Vec::new();
         for allocation in settled.into_iter().filter(|a| twice.contains(&a.id)) {
@@ -216,6 +227,24 @@ impl Pods {
             }
         }
         freed
+    }
+
+    /// Takes back the allocations of pods whose namespace has ended, which took their links along: at once, as no DEL may
+    /// ever come. `settled` was read before the kernel was observed. Returns what was freed.
+    pub(crate) fn end_with_namespaces(&self, settled: &BTreeSet<PortId>, observed: &Observed) -> Vec<Arc<Allocation>> {
+        let mut ended = self.state.lock().settled();
+        ended.retain(|a| settled.contains(&a.id) && !observed.links.contains_key(&a.link));
+        ended.retain(|a| self.is_gone(a) && self.state.lock().ledger.get(a.id).is_some());
+        ended.iter().for_each(|a| self.give_back(a));
+        ended
+    }
+
+    fn is_gone(&self, allocation: &Allocation) -> bool {
+        match self.wiring.sandbox(&allocation.netns) {
+            Sandbox::Gone => true,
+            Sandbox::Alive(inode) => inode != allocation.netns_inode,
+            Sandbox::Unknown => false,
+        }
     }
 
     /// Pods whose link is made; to be read before the kernel is observed, since only their links must be in it.
@@ -406,10 +435,14 @@ impl Pods {
             self.announce(&mut state)
         };
         self.syncer.wait(ticket).map_err(AddError::Log)?;
-        self.state.lock().settle(allocation.id);
+        let mut state = self.state.lock();
+        state.settle(allocation.id);
+        state.asked_again(allocation.id);
+        drop(state);
         Ok(Wired {
             allocation,
             mtu: network.mtu,
+            new: false,
         })
     }
 

@@ -34,6 +34,8 @@ pub(super) struct State {
     rewrite: bool,
     /// Allocations whose link is being made.
     unsettled: BTreeSet<PortId>,
+    /// Allocations that more than one ADD was answered with.
+    asked_again: BTreeSet<PortId>,
     /// Links of pods that run and whose records are lost, with their addresses.
     pub(super) held: BTreeMap<String, BTreeSet<IpAddr>>,
     /// Links were compared with the records.
@@ -67,6 +69,7 @@ impl State {
             lines,
             rewrite,
             unsettled: BTreeSet::new(),
+            asked_again: BTreeSet::new(),
             held: BTreeMap::new(),
             compared: false,
             declined: BTreeSet::new(),
@@ -107,6 +110,7 @@ impl State {
     /// is given.
     pub(super) fn release(&mut self, allocation: &Allocation) {
         self.unsettled.remove(&allocation.id);
+        self.asked_again.remove(&allocation.id);
         if self.ledger.get(allocation.id).is_none() {
             return;
         }
@@ -210,6 +214,16 @@ impl State {
     /// The link of an allocation is made.
     pub(super) fn settle(&mut self, id: PortId) {
         self.unsettled.remove(&id);
+    }
+
+    /// Another ADD is answered with an allocation.
+    pub(super) fn asked_again(&mut self, id: PortId) {
+        self.asked_again.insert(id);
+    }
+
+    /// Whether more than one ADD was answered with an allocation.
+    pub(super) fn was_asked_again(&self, id: PortId) -> bool {
+        self.asked_again.contains(&id)
     }
 
     /// Allocations whose link is made.

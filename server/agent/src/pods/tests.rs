@@ -110,11 +110,30 @@ fn the_same_sandbox_gets_the_same_again_and_what_is_missing_is_mended() {
     let first = rig.add(1).unwrap();
     assert_eq!(first.allocation.addresses, ["10.1.0.1".parse::<IpAddr>().unwrap()]);
     assert_eq!(first.allocation.mac.to_string(), "0a:58:0a:01:00:01");
-    assert_eq!(rig.add(1).unwrap(), first);
+    let known = Wired {
+        new: false,
+        ..first.clone()
+    };
+    assert!(first.new);
+    assert_eq!(rig.add(1).unwrap(), known);
     rig.kernel.state.lock().seen.links.clear();
-    assert_eq!(rig.add(1).unwrap(), first);
+    assert_eq!(rig.add(1).unwrap(), known);
     assert_eq!(rig.links(), 1);
     assert_eq!(rig.pods.list().unwrap().seq, 1);
+}
+
+#[test]
+fn what_nobody_took_is_taken_back_unless_it_was_asked_for_again() {
+    let rig = Rig::new(&["10.1.0.0/26"]);
+    let (one, two) = (rig.add(1).unwrap(), rig.add(2).unwrap());
+    rig.add(2).unwrap();
+    for wired in [&one, &two] {
+        rig.pods.not_taken(wired.allocation.id).unwrap();
+    }
+    let left = rig.pods.list().unwrap().allocations;
+    assert_eq!(left.iter().map(|a| a.id).collect::<Vec<_>>(), [two.allocation.id]);
+    assert_eq!(rig.links(), 1);
+    rig.pods.not_taken(one.allocation.id).unwrap();
 }
 
 #[test]
@@ -192,7 +211,9 @@ fn a_full_disk_is_said_for_as_long_as_it_is_full() {
     rig.add(1).unwrap();
     let status = |rig: &Rig| {
         let request = br#"{"command":"STATUS","container_id":"","netns":"","ifname":"","args":{},"config":{"cniVersion":"1.1.0","name":"portolan","type":"portolan-cni"}}"#;
-        crate::cni::answer(&rig.pods, request).map_err(crate::cni::Failed::into_cni)
+        crate::cni::answer(&rig.pods, request)
+            .map(|answer| answer.bytes)
+            .map_err(crate::cni::Failed::into_cni)
     };
     assert_eq!(status(&rig).unwrap(), b"{}");
     for full in [MemoryFiles::fail_appends, MemoryFiles::fail_syncs] {

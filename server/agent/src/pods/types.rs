@@ -58,6 +58,8 @@ pub struct Wired {
     pub allocation: Arc<Allocation>,
     /// Of its link, in bytes.
     pub mtu: u32,
+    /// Whether it was given just now, so that nobody knows of it yet.
+    pub new: bool,
 }
 
 /// Why a pod got no network.

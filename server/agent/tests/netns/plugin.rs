@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::json;
 
-use crate::namespaces::{Namespace, eventually, ip, links, path_of, privileged};
+use crate::namespaces::{Namespace, eventually, ip, links, path_of, privileged, soon};
 use crate::world::{Cluster, Sandbox};
 
 #[test]
@@ -231,6 +231,24 @@ fn a_sandbox_that_went_without_a_del_is_freed_at_the_second_look() {
         alive.iter().map(|a| a.pod_name.as_str()).collect::<Vec<_>>(),
         [kept.name()]
     );
+}
+
+#[test]
+fn what_a_pod_had_is_free_as_soon_as_its_namespace_ends_and_nobody_is_blamed() {
+    if !privileged() {
+        return;
+    }
+    let cluster = Cluster::new(1, true);
+    let (node, kept) = (cluster.node(1), cluster.keep(1));
+    let (stays, ends) = (cluster.pod(1), cluster.pod(1));
+    kept.until_well();
+    drop(ends);
+    soon("its addresses are free", || {
+        let alive = node.pods.list().unwrap().allocations;
+        alive.iter().map(|a| a.pod_name.as_str()).eq([stays.name()])
+    });
+    assert_eq!(kept.standing().losses, []);
+    kept.until_well();
 }
 
 #[test]
