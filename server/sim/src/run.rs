@@ -150,10 +150,15 @@ async fn played(size: Size, seed: u64, dice: Dice, script: &mut Script) -> Resul
     })
 }
 
-/// The administrator looks after all until all is calm.
+/// The administrator looks after all until all is calm. Where a host cannot join the range may be full: room is made.
 async fn be_calm(world: &mut World) -> Result<(), String> {
-    let begun = Instant::now();
+    let (begun, mut has_room) = (Instant::now(), false);
     loop {
+        let all_are_nodes = world.hosts.iter().all(|host| host.node().is_some());
+        if !has_room && !all_are_nodes && begun.elapsed() > ROOM_AFTER {
+            has_room = true;
+            make_room(world);
+        }
         world.look_after().await;
         sleep(LOOK).await;
         check::at_once(world).await?;
@@ -174,12 +179,7 @@ async fn everybody_gets_a_pod(world: &mut World) -> Result<(), String> {
     loop {
         if !has_room && begun.elapsed() > ROOM_AFTER {
             has_room = true;
-            let mut kept = BTreeSet::new();
-            for (pod, _) in world.pods.live() {
-                if !kept.insert(pod.0) {
-                    world.hosts[pod.0].end_pod(pod);
-                }
-            }
+            make_room(world);
             sleep(LOOK).await;
             before = all(world);
         }
@@ -194,6 +194,16 @@ async fn everybody_gets_a_pod(world: &mut World) -> Result<(), String> {
         }
         without.iter().for_each(|host| world.hosts[*host].add_pod());
         sleep(LOOK).await;
+    }
+}
+
+/// All pods end but one a host.
+fn make_room(world: &World) {
+    let mut kept = BTreeSet::new();
+    for (pod, _) in world.pods.live() {
+        if !kept.insert(pod.0) {
+            world.hosts[pod.0].end_pod(pod);
+        }
     }
 }
 

@@ -1,14 +1,16 @@
 //! Two control planes on one database, and hosts; and the administrator of both.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use portolan_control::control::Control;
 use portolan_core::command::{Command, Delete, NewCluster, NewNetwork, NewSubnet, Outcome, Request};
+use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
 use portolan_core::model::{Cluster, JoinToken, Network as CloudNetwork, Node, Project, Stored};
 use portolan_shared::check::{self, SubnetInput};
-use portolan_shared::ids::{ClusterId, NodeId, ProjectId};
+use portolan_shared::ids::{BlockId, ClusterId, NodeId, ProjectId};
 use portolan_shared::v1::CreateCluster;
 use tokio::time::{Instant, timeout};
 
@@ -229,6 +231,7 @@ impl World {
         }
         self.decide_about_copies().await;
         self.decide_about_nodes().await;
+        self.state_which_machines_are_off().await;
         self.say_where_hosts_are().await;
         for number in 0..self.hosts.len() {
             if let Err(error) = self.hosts[number].start() {
@@ -279,6 +282,26 @@ impl World {
                 let address = host.address;
                 self.ask(Command::RelocateNode { node, address }).await;
             }
+        }
+    }
+
+    /// A machine that held blocks and that no host is any more was made anew, as another's copy.
+    async fn state_which_machines_are_off(&self) {
+        let Some(control) = self.control() else { return };
+        let here: Vec<NodeId> = self.hosts.iter().filter_map(Host::node).collect();
+        let used: Vec<IpAddr> = self
+            .pods
+            .live()
+            .into_iter()
+            .flat_map(|(_, addresses)| addresses)
+            .collect();
+        let off: Vec<BlockId> = control.read(|view| {
+            let held = view.of::<QuarantinedBlock>(self.cluster);
+            let off = held.filter(|held| !here.contains(&held.node) && !used.iter().any(|at| held.cidr.contains(*at)));
+            off.map(|held| held.id).collect()
+        });
+        for block in off {
+            self.ask(Command::ReleaseBlock(block)).await;
         }
     }
 

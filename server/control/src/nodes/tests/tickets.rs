@@ -1,5 +1,7 @@
 //! Two machines with one identity: a disk that was copied, or put back.
 
+use std::sync::Arc;
+
 use portolan_core::command::{Command, Delete, NodeReport};
 use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
 use portolan_core::model::Tickets;
@@ -7,6 +9,8 @@ use portolan_wire::agent::{BlockRequest, Hello, LetGo, Ticket, from_agent, to_ag
 
 use super::client::{Agent, Host, Stream, hello};
 use super::world::{World, eventually};
+use crate::nodes::hub::Hub;
+use crate::nodes::turns::Turns;
 
 fn with(ticket: Option<Ticket>) -> Hello {
     Hello { ticket, ..hello() }
@@ -96,6 +100,27 @@ async fn a_stream_ends_once_another_replica_has_given_a_newer_ticket() {
     stream.send(from_agent::Message::Blocks(BlockRequest { have: 1 })).await;
     assert_eq!(stream.refused().await.unwrap().code, "node.replaced");
     assert_eq!(world.blocks(agent.id).len(), 1);
+}
+
+#[tokio::test]
+async fn two_replicas_that_do_not_know_of_each_other_give_a_machine_and_its_copy_two_tickets() {
+    let world = World::new().await;
+    let cluster = world.cluster("shop").await;
+    let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
+    let machine = world.node(agent.id).unwrap().key_hash.unwrap();
+    let replica = |byte| {
+        let ca = Arc::clone(&world.hub.ca);
+        Hub::among(world.control.clone(), ca, Turns::new([]), Some([byte; 16]))
+    };
+    let (first, second) = (replica(1), replica(2));
+    let before = first.next_ticket(agent.id, machine, 0).unwrap().given;
+    let one = first.next_ticket(agent.id, machine, before).unwrap().given;
+    let other = second.next_ticket(agent.id, machine, before).unwrap().given;
+    assert_ne!(one, other);
+    // Each is good where it was given. Once the machine goes on, nobody else does.
+    let next = first.next_ticket(agent.id, machine, one).unwrap().given;
+    assert_eq!(first.next_ticket(agent.id, machine, other), None);
+    assert!(first.next_ticket(agent.id, machine, next).is_some());
 }
 
 #[tokio::test]
