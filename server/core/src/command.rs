@@ -406,14 +406,18 @@ pub enum Command {
     },
     /// Lets the machine in that was found to be a node in a history that was lost.
     AdmitNode(NodeId),
-    /// A machine has let go of blocks: no pod of its has an address of them, and none will be given one.
+    /// A machine has let go of blocks: no pod of its has an address of them, and none will be given one. Others it keeps.
     LetGo {
+        /// The node's cluster.
+        cluster: ClusterId,
         /// The node that the machine is or was.
         node: NodeId,
         /// SHA-256 of its public key.
         machine: [u8; 32],
         /// The blocks.
         blocks: Vec<BlockId>,
+        /// Those it keeps, by leases that were proven.
+        kept: Vec<ClaimedBlock>,
     },
     /// A node gives blocks back that none of its pods has an address of. Those that a pod has one of stay.
     ReturnBlocks {

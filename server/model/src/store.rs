@@ -353,9 +353,11 @@ fn command(ask: &Ask) -> Command {
             releases: Vec::new(),
         },
         Ask::LetGo { node, machine, blocks } => Command::LetGo {
+            cluster: CLUSTER,
             node: *node,
             machine: *machine,
             blocks: blocks.clone(),
+            kept: Vec::new(),
         },
         Ask::Claim(claim) => Command::Claim((**claim).clone()),
         Ask::Remove(node) => Command::Delete(Delete::Node(*node)),

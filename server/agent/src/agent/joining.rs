@@ -16,7 +16,8 @@ use tokio::time::sleep;
 use super::{Agent, RunError};
 use crate::identity::{Identity, JoinError, join, renew};
 use crate::stream::backoff::Backoff;
-use crate::stream::{REMOVED, SessionContext, parting};
+use crate::stream::parting::{self, Parted};
+use crate::stream::{REMOVED, SessionContext};
 
 /// How often a host that cannot join looks whether it can now.
 const TOKEN_EVERY: Duration = Duration::from_secs(60);
@@ -116,7 +117,8 @@ impl Agent {
         );
         let mut tries = Tries::default();
         loop {
-            if parting::let_go(context, &identity).await {
+            let parted = parting::let_go(context, &identity).await;
+            if parted == Parted::Known {
                 tracing::warn!("the control plane knows this node again");
                 match identity.note_removed(false) {
                     Ok(()) => {
@@ -126,7 +128,8 @@ impl Agent {
                     Err(error) => tracing::error!(%error, "cannot note that this node is one again"),
                 }
             }
-            if self.try_to_join(&mut tries).await.is_ok() {
+            // What is kept is to be known first: another node is leased nothing of what its pods have.
+            if parted != Parted::Unheard && self.try_to_join(&mut tries).await.is_ok() {
                 self.pods.set_removed(false);
                 return None;
             }

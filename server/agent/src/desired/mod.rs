@@ -107,6 +107,12 @@ impl State {
         self.items.all::<Block>().filter(|block| block.node_id == own).count()
     }
 
+    /// What is leased to this node, with the proofs.
+    pub fn leases(&self, own: NodeId) -> Vec<Block> {
+        let own = own.as_bytes();
+        self.items.all::<Block>().filter(|block| block.node_id == own).collect()
+    }
+
     /// Blocks that another state leases to this node and this one does not. In a state of another history these are blocks
     /// that the node had let go of, or that it never heard of: others may have been leased them since.
     pub fn regained(&self, other: &Self, own: NodeId) -> Vec<OwnBlock> {

@@ -1,5 +1,5 @@
-//! What a machine still says whose node was removed: which blocks of addresses it has let go of. Until then the control
-//! plane leases them to nobody else.
+//! What a machine still says whose node was removed: which blocks of addresses it has let go of, and which it has not. Until
+//! then the control plane leases them to nobody else.
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use portolan_wire::CERTIFICATE_EXPIRED;
@@ -18,9 +18,19 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The code that says that the machine is a node all the same.
 const KNOWN: &str = "node.known";
 
-/// Says once what the machine has let go of: every block that no pod of its has an address of. True if the control plane
-/// answers that the machine is a node all the same: it was put back to when it was one.
-pub async fn let_go(context: &SessionContext, identity: &Identity) -> bool {
+/// What the control plane answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parted {
+    /// The machine is no node.
+    Heard,
+    /// The machine is a node all the same: the control plane was put back to when it was one.
+    Known,
+    /// Nothing: it was not said.
+    Unheard,
+}
+
+/// Says once what the machine has let go of, which is every block that no pod of its has an address of, and what it keeps.
+pub async fn let_go(context: &SessionContext, identity: &Identity) -> Parted {
     let pods = std::sync::Arc::clone(&context.pods);
     let given = context
         .sources
@@ -31,15 +41,17 @@ pub async fn let_go(context: &SessionContext, identity: &Identity) -> bool {
         Ok(Ok(blocks)) => blocks,
         Ok(Err(error)) => {
             tracing::error!(%error, "cannot write down that blocks are given back");
-            return false;
+            return Parted::Unheard;
         }
-        Err(_) => return false,
+        Err(_) => return Parted::Unheard,
     };
+    let mut kept = context.desired.borrow().leases(identity.node());
+    kept.retain(|block| blocks.iter().all(|gone| gone.as_bytes()[..] != block.id[..]));
     let exchange = async {
         let mut socket = open(context, identity, &mut None).await.ok()?;
         let blocks = blocks.iter().map(|block| block.as_bytes().to_vec()).collect();
         socket
-            .send(frame(from_agent::Message::LetGo(LetGo { blocks })))
+            .send(frame(from_agent::Message::LetGo(LetGo { blocks, kept })))
             .await
             .ok()?;
         loop {
@@ -52,6 +64,10 @@ pub async fn let_go(context: &SessionContext, identity: &Identity) -> bool {
         }
     };
     let answer = timeout(PATIENCE, exchange).await.ok().flatten();
-    // Only a node's certificate can be said to have expired.
-    matches!(answer.as_deref(), Some(KNOWN | CERTIFICATE_EXPIRED))
+    match answer.as_deref() {
+        // Only a node's certificate can be said to have expired.
+        Some(KNOWN | CERTIFICATE_EXPIRED) => Parted::Known,
+        Some(_) => Parted::Heard,
+        None => Parted::Unheard,
+    }
 }

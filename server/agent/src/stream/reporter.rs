@@ -327,7 +327,10 @@ impl<'a> Reporter<'a> {
         let blocks = self.blocking(move || pods.give_back_blocks(most)).await?;
         tracing::info!(blocks = blocks.len(), asked, "giving blocks back that hold no pod");
         let blocks = blocks.iter().map(|block| block.as_bytes().to_vec()).collect();
-        Ok(Some(frame(Out::LetGo(agent::LetGo { blocks }))))
+        Ok(Some(frame(Out::LetGo(agent::LetGo {
+            blocks,
+            kept: Vec::new(),
+        }))))
     }
 
     /// A request for a new certificate, if this one has lived for half its life.

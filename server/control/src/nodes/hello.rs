@@ -36,7 +36,12 @@ pub(super) async fn greet(hub: &Hub, socket: &mut Socket, identity: &Identity) -
                 return Err(expired(identity).into());
             }
             let blocks = reports_in::blocks(&let_go).map_err(|error| malformed(&error.to_string()))?;
-            reports_in::let_go(hub, identity, blocks)
+            // A node claims what it has with its hello.
+            let kept = match is_node(hub, identity) {
+                true => Vec::new(),
+                false => reports_in::kept(hub, identity, let_go.kept),
+            };
+            reports_in::let_go(hub, identity, blocks, kept)
                 .await
                 .map_err(|refusal| refused(&refusal))?;
             let known = is_node(hub, identity);

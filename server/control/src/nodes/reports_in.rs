@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use portolan_core::command::{Command, PodAllocation, Request};
+use portolan_core::command::{ClaimedBlock, Command, PodAllocation, Request};
 use portolan_core::history::Point;
 use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
 use portolan_core::model::{Block, Exception, Loss, NodeStatus, Paths, Paused, Pod, Tickets};
+use portolan_core::protocol::leases::Lease;
 use portolan_core::view::View;
 use portolan_shared::ids::{BlockId, NodeId, PortId};
 use portolan_shared::losses::LossKind;
@@ -261,10 +262,41 @@ pub(super) fn blocks(let_go: &agent::LetGo) -> Result<Vec<BlockId>, BadField> {
         .collect()
 }
 
-/// A machine that is no node any more has let go of these blocks.
-pub(super) async fn let_go(hub: &Hub, identity: &Identity, blocks: Vec<BlockId>) -> Result<(), Refusal> {
-    let (node, machine) = (identity.node, identity.key_hash);
-    let command = Command::LetGo { node, machine, blocks };
+/// The blocks that a machine keeps, of those that the control plane has signed a lease of.
+pub(super) fn kept(hub: &Hub, identity: &Identity, kept: Vec<agent::Block>) -> Vec<ClaimedBlock> {
+    let lease = |block: &agent::Block| {
+        Some(Lease {
+            cluster: identity.cluster,
+            node: identity.node,
+            machine: identity.key_hash,
+            block: BlockId::from_bytes(field::id("block.id", &block.id).ok()?),
+            prefix: field::prefix("prefix", block.prefix.as_ref()?).ok()?,
+            leased_at: block.leased_at,
+        })
+    };
+    let signed = |block: agent::Block| lease(&block).filter(|lease| hub.seal.leased(lease, &block.lease));
+    kept.into_iter()
+        .take(MOST_BLOCKS)
+        .filter_map(signed)
+        .map(Lease::claimed)
+        .collect()
+}
+
+/// A machine that is no node any more has let go of these blocks, and keeps others.
+pub(super) async fn let_go(
+    hub: &Hub,
+    identity: &Identity,
+    blocks: Vec<BlockId>,
+    kept: Vec<ClaimedBlock>,
+) -> Result<(), Refusal> {
+    let command = Command::LetGo {
+        cluster: identity.cluster,
+        node: identity.node,
+        machine: identity.key_hash,
+        blocks,
+        kept,
+    };
+    let node = identity.node;
     hub.control.write(Request::agent(node, command)).await.map(drop)
 }
 

@@ -34,7 +34,8 @@ impl Job {
                 allocations, releases, ..
             } => allocations.len() + releases.len(),
             Command::ReportNodes(reports) => reports.len(),
-            Command::LetGo { blocks, .. } | Command::ReturnBlocks { blocks, .. } => blocks.len(),
+            Command::LetGo { blocks, kept, .. } => blocks.len() + kept.len(),
+            Command::ReturnBlocks { blocks, .. } => blocks.len(),
             Command::AwaitNodes(nodes) => nodes.len(),
             Command::Delete(Delete::Cluster(_) | Delete::Node(_))
             | Command::DeleteUser(_)

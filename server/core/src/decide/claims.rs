@@ -181,14 +181,17 @@ fn take_back(
     let node = match draft.node(claimed.node).filter(|node| node.cluster == cluster.id) {
         Some(node) => node,
         None if draft.get::<RemovedNode>(claimed.machine).is_some() => {
-            return Ok(quarantine(draft, claim, claimed, cluster));
+            let name = name(draft, claim, claimed.node);
+            quarantine(draft, name, claimed, cluster);
+            return Ok(None);
         }
         None => waiting(draft, cluster, claim, claimed),
     };
     let node = match node.machine() {
         Some(machine) if machine == claimed.machine => node,
         Some(_) => {
-            quarantine(draft, claim, claimed, cluster);
+            let name = name(draft, claim, claimed.node);
+            quarantine(draft, name, claimed, cluster);
             return Err(DisputeCause::OtherMachine);
         }
         None => {
@@ -243,7 +246,7 @@ fn waiting(draft: &mut Draft<'_>, cluster: &Cluster, claim: &Claim, block: &Clai
 }
 
 /// Keeps the addresses from others: their holder is not a node any more, or another machine is.
-fn quarantine(draft: &mut Draft<'_>, claim: &Claim, block: &ClaimedBlock, cluster: &Cluster) -> Option<Found> {
+fn quarantine(draft: &mut Draft<'_>, node_name: String, block: &ClaimedBlock, cluster: &Cluster) {
     draft.put(QuarantinedBlock {
         id: block.id,
         project: cluster.meta.project,
@@ -251,13 +254,12 @@ fn quarantine(draft: &mut Draft<'_>, claim: &Claim, block: &ClaimedBlock, cluste
         subnet: cluster.pod_subnet,
         cidr: block.cidr,
         node: block.node,
-        node_name: name(draft, claim, block.node),
+        node_name,
         machine: block.machine,
         copied: false,
         leased_at: block.leased_at,
         since: draft.now,
     });
-    None
 }
 
 /// What a node is or was called.
@@ -306,6 +308,38 @@ pub(super) fn admit(draft: &mut Draft<'_>, request: &Request, id: NodeId) -> Res
         draft.put(NodeStatus::of(&admitted, draft.revision(), draft.now));
     }
     Ok(vec![draft.put(admitted)])
+}
+
+/// Keeps blocks from others that a machine which is no node has pods in, and that a store that was put back knows nothing of.
+pub(super) fn keep(draft: &mut Draft<'_>, cluster: ClusterId, kept: &[ClaimedBlock]) {
+    let Some(cluster) = draft.cluster(cluster) else { return };
+    for block in kept {
+        let here = draft.get::<Block>(block.id).is_some() || draft.get::<QuarantinedBlock>(block.id).is_some();
+        if !here && is_free(draft, &cluster, block) {
+            let removed = draft
+                .get::<RemovedNode>(block.machine)
+                .map(|removed| removed.name.clone());
+            let name = removed.unwrap_or_else(|| block.node.to_string());
+            quarantine(draft, name, block, &cluster);
+        }
+    }
+}
+
+/// Whether a block is one of the cluster's, and nobody holds its addresses.
+fn is_free(draft: &Draft<'_>, cluster: &Cluster, block: &ClaimedBlock) -> bool {
+    let first = block.cidr.first();
+    let held = || {
+        draft
+            .of::<QuarantinedBlock>(cluster.id)
+            .iter()
+            .any(|held| held.cidr.first() == first)
+    };
+    draft.subnet(cluster.pod_subnet).is_some_and(|subnet| {
+        block.cidr.prefix() == cluster.block_prefix.max(subnet.cidr.prefix())
+            && subnet.cidr.contains(first)
+            && draft.block_at(subnet.id, first).is_none()
+            && !held()
+    })
 }
 
 pub(super) fn let_go(draft: &mut Draft<'_>, node: NodeId, machine: &[u8; 32], blocks: &[BlockId]) -> Vec<Object> {

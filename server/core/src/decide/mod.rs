@@ -90,7 +90,16 @@ fn command(draft: &mut Draft<'_>, request: &Request) -> Result<Vec<Object>, Refu
         Command::Claim(claim) => claims::claim(draft, claim),
         Command::RelocateNode { node, address } => nodes::relocate(draft, request, *node, *address),
         Command::AdmitNode(id) => claims::admit(draft, request, *id),
-        Command::LetGo { node, machine, blocks } => Ok(claims::let_go(draft, *node, machine, blocks)),
+        Command::LetGo {
+            cluster,
+            node,
+            machine,
+            blocks,
+            kept,
+        } => {
+            claims::keep(draft, *cluster, kept);
+            Ok(claims::let_go(draft, *node, machine, blocks))
+        }
         Command::ReturnBlocks { node, blocks } => blocks::return_blocks(draft, *node, blocks),
         Command::ReleaseBlock(id) => claims::release(draft, *id),
         Command::LeaseBlock { node, have } => blocks::lease_block(draft, *node, *have),

@@ -57,7 +57,8 @@ impl Shown {
 }
 
 impl Lease {
-    fn claimed(self) -> ClaimedBlock {
+    /// As a command names it.
+    pub fn claimed(self) -> ClaimedBlock {
         ClaimedBlock {
             id: self.block,
             node: self.node,

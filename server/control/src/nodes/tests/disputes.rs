@@ -31,7 +31,12 @@ async fn a_block_in_dispute_is_leased_to_who_has_pods_in_it_once_the_other_gives
     let leased = world.blocks(late.id)[0].clone();
     let (mut stream, ..) = late.fresh(&world).await;
     let blocks = vec![leased.id.as_bytes().to_vec()];
-    stream.send(from_agent::Message::LetGo(LetGo { blocks })).await;
+    stream
+        .send(from_agent::Message::LetGo(LetGo {
+            blocks,
+            ..LetGo::default()
+        }))
+        .await;
     let taken_back = eventually("the lease is taken back", || {
         Some(world.blocks(lost.two.id)).filter(|blocks| !blocks.is_empty())
     })

@@ -6,7 +6,7 @@ use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
 use portolan_core::model::{Block, JoinToken};
 use portolan_core::protocol::gate::LONGEST;
 use portolan_core::view::View;
-use portolan_shared::ids::{ClusterId, NodeId};
+use portolan_shared::ids::{BlockId, ClusterId, NodeId};
 use portolan_wire::agent::{
     BlockRequest, Change, Claim, Hello, Item, LetGo, Snapshot, from_agent, to_agent::Message as In,
 };
@@ -173,7 +173,12 @@ async fn what_was_let_go_of_since_the_copy_does_not_come_back() {
     world.write(Command::Delete(Delete::Node(two.id))).await;
     let mut stream = Stream(two.connect(&world).await.unwrap());
     let blocks = vec![of_two.id.as_bytes().to_vec()];
-    stream.send(from_agent::Message::LetGo(LetGo { blocks })).await;
+    stream
+        .send(from_agent::Message::LetGo(LetGo {
+            blocks,
+            ..LetGo::default()
+        }))
+        .await;
     assert_eq!(stream.refused().await.unwrap().code, "node.removed");
     let (mut stream, sent) = showing(&one, &world, &has).await;
     claim(&mut stream, lacks(&state, &sent)).await;
@@ -288,7 +293,12 @@ async fn a_removed_nodes_block_is_leased_to_nobody_before_it_has_let_go() {
     // Its agent hears of it whenever it comes, and says once more that nothing of its has such an address.
     let mut stream = Stream(one.connect(&world).await.unwrap());
     let blocks = vec![block.id.as_bytes().to_vec()];
-    stream.send(from_agent::Message::LetGo(LetGo { blocks })).await;
+    stream
+        .send(from_agent::Message::LetGo(LetGo {
+            blocks,
+            ..LetGo::default()
+        }))
+        .await;
     assert_eq!(stream.refused().await.unwrap().code, "node.removed");
     assert_eq!(world.control.read(quarantined), []);
     assert_eq!(
@@ -330,6 +340,43 @@ async fn a_machine_that_joins_again_is_leased_again_what_it_holds() {
 }
 
 #[tokio::test]
+async fn what_a_machine_keeps_that_is_no_node_is_kept_from_others_also_where_the_store_has_forgotten_it() {
+    let (world, lost) = put_back().await;
+    let (own, others): (Vec<_>, Vec<_>) =
+        (lost.state.blocks.iter().cloned()).partition(|block| block.node_id == lost.two.id.as_bytes());
+    let mut forged = own[0].clone();
+    forged.prefix.as_mut().unwrap().address[2] ^= 1;
+    let kept = [own.clone(), others, vec![forged]].concat();
+    let mut stream = Stream(lost.two.connect(&world).await.unwrap());
+    stream
+        .send(from_agent::Message::LetGo(LetGo {
+            kept,
+            ..LetGo::default()
+        }))
+        .await;
+    assert_eq!(stream.refused().await.unwrap().code, "node.unknown");
+    let held = || {
+        world
+            .control
+            .read(|view| view.all::<QuarantinedBlock>().map(|block| block.id).collect::<Vec<_>>())
+    };
+    let id = BlockId::from_bytes(own[0].id[..].try_into().unwrap());
+    assert_eq!(held(), [id], "what was leased to it, and nothing else");
+    // Another node that had heard of it finds it kept.
+    let (mut stream, sent) = showing(&lost.one, &world, &lost.has).await;
+    claim(&mut stream, lacks(&lost.state, &sent)).await;
+    assert_eq!(held(), [id]);
+    let three = Agent::joined(&world, lost.cluster, "node-3", [10, 0, 0, 13]).await;
+    assert_ne!(world.blocks(three.id)[0].id, id);
+
+    let token = world.token(lost.cluster, None).await;
+    let joined = lost.two.host.join(&world, &token).await.unwrap();
+    let again = NodeId::from_bytes(joined.node_id.as_slice().try_into().unwrap());
+    assert_eq!(world.blocks(again)[0].id, id);
+    assert_eq!(held(), []);
+}
+
+#[tokio::test]
 async fn an_empty_block_is_given_back_and_one_in_use_is_not() {
     let world = World::new().await;
     let cluster = world.cluster("shop").await;
@@ -338,7 +385,10 @@ async fn an_empty_block_is_given_back_and_one_in_use_is_not() {
     let [block] = &world.blocks(agent.id)[..] else { panic!() };
     let blocks = vec![block.id.as_bytes().to_vec()];
     stream
-        .send(from_agent::Message::LetGo(LetGo { blocks: blocks.clone() }))
+        .send(from_agent::Message::LetGo(LetGo {
+            blocks: blocks.clone(),
+            ..LetGo::default()
+        }))
         .await;
     eventually("the block is gone", || world.blocks(agent.id).is_empty().then_some(())).await;
     let Some(In::Change(change)) = stream.news().await else {

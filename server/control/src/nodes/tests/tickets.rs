@@ -5,6 +5,7 @@ use std::sync::Arc;
 use portolan_core::command::{Command, Delete, NodeReport};
 use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
 use portolan_core::model::Tickets;
+use portolan_shared::tickets::number;
 use portolan_wire::agent::{BlockRequest, Hello, LetGo, Ticket, from_agent, to_agent::Message as In};
 
 use super::client::{Agent, Host, Stream, hello};
@@ -22,6 +23,25 @@ async fn comes(agent: &Agent, world: &World, ticket: &mut Option<Ticket>) -> Str
     let (welcome, _) = stream.begin().await;
     *ticket = Some(welcome.ticket.expect("each stream gives one"));
     stream
+}
+
+/// Writes tickets down of a node's machine, as another replica would.
+async fn store(world: &World, agent: &Agent, tickets: Tickets) {
+    let machine = world.node(agent.id).unwrap().key_hash.unwrap();
+    let given = NodeReport {
+        node: agent.id,
+        online: Some((true, world.control.now())),
+        applied: None,
+        losses: None,
+        paused: None,
+        paths: None,
+        agent_version: None,
+        by: Some([2; 16]),
+        beat: None,
+        tickets: Some((machine, tickets)),
+        copied: None,
+    };
+    world.write(Command::ReportNodes(vec![given])).await;
 }
 
 /// A machine whose disk is copied: its ticket, the copy's, and the copy's stream. Both go on, the copy second, which could be
@@ -76,26 +96,12 @@ async fn a_stream_ends_once_another_replica_has_given_a_newer_ticket() {
     let mut ticket = None;
     let mut stream = comes(&agent, &world, &mut ticket).await;
     let shown = ticket.unwrap().number;
-    let machine = world.node(agent.id).unwrap().key_hash.unwrap();
     let tickets = Tickets {
         given: shown + 1,
         open: false,
         shown,
     };
-    let given = NodeReport {
-        node: agent.id,
-        online: Some((true, world.control.now())),
-        applied: None,
-        losses: None,
-        paused: None,
-        paths: None,
-        agent_version: None,
-        by: Some([2; 16]),
-        beat: None,
-        tickets: Some((machine, tickets)),
-        copied: None,
-    };
-    world.write(Command::ReportNodes(vec![given])).await;
+    store(&world, &agent, tickets).await;
     // What it asks meanwhile is decided no more.
     stream.send(from_agent::Message::Blocks(BlockRequest { have: 1 })).await;
     assert_eq!(stream.refused().await.unwrap().code, "node.replaced");
@@ -113,7 +119,12 @@ async fn two_replicas_that_do_not_know_of_each_other_give_a_machine_and_its_copy
         Hub::among(world.control.clone(), ca, Turns::new([]), Some([byte; 16]))
     };
     let (first, second) = (replica(1), replica(2));
-    let before = first.next_ticket(agent.id, machine, 0).unwrap().given;
+    let before = number(5, 0);
+    let known = Tickets {
+        given: before,
+        ..Tickets::default()
+    };
+    store(&world, &agent, known).await;
     let one = first.next_ticket(agent.id, machine, before).unwrap().given;
     let other = second.next_ticket(agent.id, machine, before).unwrap().given;
     assert_ne!(one, other);
@@ -135,7 +146,10 @@ async fn of_a_removed_node_that_was_copied_neither_machine_lets_go_for_the_other
     let [block] = &world.blocks(agent.id)[..] else { panic!() };
     let let_go = || {
         let blocks = vec![block.id.as_bytes().to_vec()];
-        from_agent::Message::LetGo(LetGo { blocks })
+        from_agent::Message::LetGo(LetGo {
+            blocks,
+            ..LetGo::default()
+        })
     };
     stream.send(let_go()).await;
     stream.send(from_agent::Message::Blocks(BlockRequest { have: 1 })).await;
