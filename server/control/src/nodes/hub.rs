@@ -1,6 +1,8 @@
 //! What the streams of all nodes share: who is online, encoded states, reports to write.
 
-use std::collections::{HashMap, HashSet};
+mod replicas;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -59,6 +61,8 @@ struct Held {
     number: u64,
     /// The ticket that it was given; 0: none, as version 1 knows none.
     ticket: u64,
+    /// What its probes said last.
+    paths: Option<Paths>,
     signals: Arc<Signals>,
 }
 
@@ -244,6 +248,7 @@ impl Hub {
         let held = Held {
             number,
             ticket,
+            paths: None,
             signals: Arc::clone(&signals),
         };
         if let Some(before) = self.places.lock().insert(node, held) {
@@ -323,6 +328,9 @@ impl Hub {
 
     /// What a node's probes say. Written only when it is something else than before.
     pub(super) fn paths(&self, node: NodeId, paths: Paths) {
+        if let Some(held) = self.places.lock().get_mut(&node) {
+            held.paths = Some(paths.clone());
+        }
         let known = self.control.read(|view| {
             view.node_status(node)
                 .is_some_and(|status| status.paths.as_ref() == Some(&paths))
@@ -408,86 +416,25 @@ impl Hub {
         self.liveness.lock().online().collect()
     }
 
-    /// Reports nodes as online that are connected here but stored as offline or waited for: another replica, or a late
-    /// report, wrote that.
+    /// Reports nodes as online that are connected here but stored as offline or waited for, and what their probes said that
+    /// is stored no more: another replica, or a late report, wrote that.
     fn compare(&self, now: Micros) {
-        let online = self.online();
-        let mistaken: Vec<NodeId> = self.control.read(|view| {
-            let status = |node: &NodeId| view.node_status(*node);
-            let mistaken =
-                |node: &NodeId| status(node).is_some_and(|status| !status.online || status.awaited.is_some());
-            online.into_iter().filter(mistaken).collect()
-        });
-        for node in mistaken.into_iter().filter(|node| !self.reports.waits(*node)) {
-            self.reports.add(NodeReport {
-                online: Some((true, now)),
-                ..self.report(node)
+        let said = |node| self.places.lock().get(&node).and_then(|held| held.paths.clone());
+        // Before the view is locked: others lock it while they hold the places.
+        let online: Vec<_> = self.online().into_iter().map(|node| (node, said(node))).collect();
+        let mistaken: Vec<(NodeId, bool, Option<Paths>)> = self.control.read(|view| {
+            let compared = online.into_iter().filter_map(|(node, said)| {
+                let status = view.node_status(node)?;
+                let away = !status.online || status.awaited.is_some();
+                let unsaid = said.filter(|_| away || status.paths.is_none());
+                (away || unsaid.is_some()).then_some((node, away, unsaid))
             });
-        }
-    }
-
-    /// Ends streams of nodes that have opened another at another replica: their reports do not count beside those of that
-    /// one. So an agent learns that its machine was copied, and reports all of its pods again.
-    fn end_replaced(&self) {
-        let places = self.places.lock();
-        self.control.read(|view| {
-            for (node, held) in places.iter().filter(|(_, held)| held.ticket > 0) {
-                let newest = view.node_status(*node).map_or(0, |status| status.tickets.given);
-                if newest > held.ticket {
-                    held.signals.replaced.notify_one();
-                }
-            }
+            compared.collect()
         });
-    }
-
-    /// Reports nodes as silent whose replica is dead and that have not connected here.
-    pub(super) fn look_at_others(&self, now: Micros) {
-        let Some(own) = self.replica else { return };
-        let held: Vec<(Replica, Arc<NodeStatus>)> = self.control.read(|view| {
-            let statuses = view.nodes().filter_map(|node| view.node_status(node.id));
-            let held = statuses.filter(|status| status.online);
-            held.filter_map(|status| Some((status.held_by.filter(|by| *by != own)?, Arc::clone(status))))
-                .collect()
-        });
-        let mut beats: HashMap<Replica, Micros> = HashMap::new();
-        for (replica, status) in &held {
-            let newest = beats.entry(*replica).or_insert(status.beat);
-            *newest = (*newest).max(status.beat);
-        }
-        let dead = self.holders.lock().dead(&beats, now);
-        if dead.is_empty() {
-            return;
-        }
-        let here: HashSet<NodeId> = self.online().into_iter().collect();
-        for replica in dead {
-            let lost = held
-                .iter()
-                .filter(|(by, status)| *by == replica && !here.contains(&status.node));
-            let lost: Vec<&NodeStatus> = lost.map(|(_, status)| &**status).collect();
-            for (node, last_contact) in last_heard(&lost) {
-                tracing::warn!(%node, "the replica that held the node's stream does not live any more");
-                self.reports.add(NodeReport {
-                    online: Some((false, last_contact)),
-                    by: Some(replica),
-                    ..self.report(node)
-                });
-            }
-        }
-    }
-
-    /// Writes that this process lives, in the status of one of its nodes.
-    pub(super) fn beat(&self, now: Micros) {
-        let online = self.online();
-        let mine = self.control.read(|view| {
-            let holds = |node: &NodeId| {
-                view.node_status(*node)
-                    .is_some_and(|status| status.held_by == self.replica)
-            };
-            online.into_iter().find(holds)
-        });
-        if let Some(node) = mine {
+        for (node, away, unsaid) in mistaken.into_iter().filter(|(node, ..)| !self.reports.waits(*node)) {
             self.reports.add(NodeReport {
-                beat: Some(now),
+                online: away.then_some((true, now)),
+                paths: unsaid.map(Some),
                 ..self.report(node)
             });
         }

@@ -73,8 +73,11 @@ async fn a_node_that_somebody_calls_silent_while_it_is_connected_is_online_again
     let world = World::new().await;
     let cluster = world.cluster("shop").await;
     let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
-    let _stream = agent.fresh(&world).await;
+    let (mut stream, ..) = agent.fresh(&world).await;
     online(&world, &agent).await;
+    stream.send(Out::Paths(portolan_wire::agent::Paths::default())).await;
+    let paths = || world.status(agent.id).unwrap().paths.clone();
+    let told = eventually("what its probes say is stored", paths).await;
     // As another replica would, to which the node was connected before.
     let said = NodeReport {
         node: agent.id,
@@ -89,9 +92,18 @@ async fn a_node_that_somebody_calls_silent_while_it_is_connected_is_online_again
         paused: None,
         paths: None,
     };
-    world.write(Command::ReportNodes(vec![said])).await;
-    assert!(!world.status(agent.id).unwrap().online);
+    world.write(Command::ReportNodes(vec![said.clone()])).await;
+    assert!(!world.status(agent.id).unwrap().online && paths().is_none());
     online(&world, &agent).await;
+    assert_eq!(paths().as_ref(), Some(&told), "it says nothing twice");
+    // Or of its probes alone, as one does whose stream has ended late.
+    let forgotten = NodeReport {
+        online: None,
+        paths: Some(None),
+        ..said
+    };
+    world.write(Command::ReportNodes(vec![forgotten])).await;
+    assert_eq!(eventually("it is stored again", paths).await, told);
 }
 
 #[tokio::test]
