@@ -1,6 +1,6 @@
 //! The control plane's core in one handle: write through the writer, read from the view, follow the feed.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 
 use parking_lot::{Mutex, RwLock};
@@ -90,6 +90,7 @@ struct Shared {
     /// Whether other processes write to the store.
     replicated: bool,
     histories: Arc<AtomicU64>,
+    run: Arc<AtomicU16>,
     health: Arc<Health>,
     unwritten: Unwritten,
 }
@@ -157,7 +158,7 @@ impl Control {
         let view = Arc::new(RwLock::new(view));
         let queue = Arc::new(Queue::new(options.batch));
         let histories = Arc::new(AtomicU64::new(0));
-        let health = Arc::new(Health::default());
+        let (health, run) = (Arc::new(Health::default()), Arc::new(AtomicU16::new(0)));
         let shared = Shared {
             view: Arc::clone(&view),
             feed: Arc::clone(&feed),
@@ -172,6 +173,7 @@ impl Control {
             audit: Mutex::new(store.audit()),
             replicated: store.shared(),
             histories: Arc::clone(&histories),
+            run: Arc::clone(&run),
             health: Arc::clone(&health),
             unwritten: Unwritten::default(),
         };
@@ -182,7 +184,7 @@ impl Control {
             ids,
             cleaned_at: clock.now(),
             reloaded_at: None,
-            run: Run::new(random),
+            run: Run::new(random, run),
             histories,
             clock,
             quotas: options.quotas,
@@ -320,6 +322,11 @@ impl Control {
     /// the view.
     pub fn histories(&self) -> u64 {
         self.shared.histories.load(Ordering::Relaxed)
+    }
+
+    /// The tag of the writer's run: see [`portolan_core::history::Incarnation::tag`].
+    pub fn run(&self) -> u16 {
+        self.shared.run.load(Ordering::Relaxed)
     }
 
     /// Whether other processes may serve the same store.

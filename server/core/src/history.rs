@@ -20,6 +20,11 @@ impl Incarnation {
         Self(bytes)
     }
 
+    /// What the numbers of tickets say of it: its first two bytes.
+    pub const fn tag(&self) -> u16 {
+        u16::from_be_bytes([self.0[0], self.0[1]])
+    }
+
     /// Its bytes.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
@@ -88,6 +93,11 @@ impl History {
             1 + self.0.iter().position(|span| span.incarnation == incarnation)?
         };
         Some(self.0.get(next).map_or(head, |span| span.first.saturating_sub(1)))
+    }
+
+    /// Whether a run with this tag is one of it. Cost: linear.
+    pub fn has_run(&self, tag: u16) -> bool {
+        self.0.iter().any(|span| span.incarnation.tag() == tag)
     }
 
     /// Whether it holds a point. `head` is its newest revision.

@@ -196,12 +196,6 @@ impl Hub {
         })
     }
 
-    /// What the numbers of the tickets given here say of their giver.
-    fn replica_tag(&self) -> u16 {
-        self.replica
-            .map_or(0, |[high, low, ..]| u16::from_be_bytes([high, low]))
-    }
-
     /// Looks at the ticket that a node's machine shows (0: none), and gives it the next one. `None`: it is a copy of the
     /// machine, or was put back to an older state.
     pub(super) fn next_ticket(&self, node: NodeId, machine: [u8; 32], shown: u64) -> Option<Tickets> {
@@ -219,7 +213,8 @@ impl Hub {
         let known = given.tickets.get(&(node, machine)).copied().unwrap_or_default();
         // Another replica may have given newer ones.
         let known = stored.unwrap_or_default().max(known);
-        match tickets::look(known, shown, self.replica_tag()) {
+        let is_of_this_history = |run| self.control.read(|view| view.history().has_run(run));
+        match tickets::look(known, shown, self.control.run(), is_of_this_history) {
             Shown::Machine(tickets) => {
                 given.tickets.insert((node, machine), tickets);
                 drop(given);

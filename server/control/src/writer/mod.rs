@@ -21,7 +21,7 @@ mod run;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 use portolan_core::alloc::Pools;
@@ -77,14 +77,17 @@ pub(crate) struct Run {
     incarnation: Incarnation,
     /// Whether the history has it: since its first commit.
     begun: bool,
+    /// [`Incarnation::tag`], for those who give tickets.
+    tag: Arc<AtomicU16>,
 }
 
 impl Run {
-    pub(crate) fn new(random: Arc<dyn Random>) -> Self {
+    pub(crate) fn new(random: Arc<dyn Random>, tag: Arc<AtomicU16>) -> Self {
         let mut run = Self {
             random,
             incarnation: Incarnation::default(),
             begun: false,
+            tag,
         };
         run.anew();
         run
@@ -96,6 +99,7 @@ impl Run {
         self.random.fill(&mut bytes);
         self.incarnation = Incarnation::from_bytes(bytes);
         self.begun = false;
+        self.tag.store(self.incarnation.tag(), Ordering::Relaxed);
     }
 
     /// What the next commit writes down.

@@ -1,17 +1,13 @@
 //! Two machines with one identity: a disk that was copied, or put back.
 
-use std::sync::Arc;
-
 use portolan_core::command::{Command, Delete, NodeReport};
 use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
 use portolan_core::model::Tickets;
-use portolan_shared::tickets::number;
+use portolan_shared::tickets::{run, turn};
 use portolan_wire::agent::{BlockRequest, Hello, LetGo, Ticket, from_agent, to_agent::Message as In};
 
 use super::client::{Agent, Host, Stream, hello};
 use super::world::{World, eventually};
-use crate::nodes::hub::Hub;
-use crate::nodes::turns::Turns;
 
 fn with(ticket: Option<Ticket>) -> Hello {
     Hello { ticket, ..hello() }
@@ -109,29 +105,34 @@ async fn a_stream_ends_once_another_replica_has_given_a_newer_ticket() {
 }
 
 #[tokio::test]
-async fn two_replicas_that_do_not_know_of_each_other_give_a_machine_and_its_copy_two_tickets() {
+async fn a_ticket_of_another_history_is_good_where_the_answers_of_this_one_were_lost() {
     let world = World::new().await;
     let cluster = world.cluster("shop").await;
     let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
-    let machine = world.node(agent.id).unwrap().key_hash.unwrap();
-    let replica = |byte| {
-        let ca = Arc::clone(&world.hub.ca);
-        Hub::among(world.control.clone(), ca, Turns::new([]), Some([byte; 16]))
+    let given = |world: &World, newest: u64| {
+        let status = world.status(agent.id).filter(|status| status.tickets.given == newest);
+        status.map(drop)
     };
-    let (first, second) = (replica(1), replica(2));
-    let before = number(5, 0);
-    let known = Tickets {
-        given: before,
-        ..Tickets::default()
-    };
-    store(&world, &agent, known).await;
-    let one = first.next_ticket(agent.id, machine, before).unwrap().given;
-    let other = second.next_ticket(agent.id, machine, before).unwrap().given;
-    assert_ne!(one, other);
-    // Each is good where it was given. Once the machine goes on, nobody else does.
-    let next = first.next_ticket(agent.id, machine, one).unwrap().given;
-    assert_eq!(first.next_ticket(agent.id, machine, other), None);
-    assert!(first.next_ticket(agent.id, machine, next).is_some());
+    let mut ticket = None;
+    drop(comes(&agent, &world, &mut ticket).await);
+    assert_eq!(run(ticket.as_ref().unwrap().number), world.control.run());
+    let (world, earlier) = world.backed_up().await;
+    let mut lost = None;
+    for _ in 0..2 {
+        lost = ticket.clone();
+        drop(comes(&agent, &world, &mut lost).await);
+    }
+    let newest = lost.unwrap().number;
+    eventually("what was lost is written down", || given(&world, newest)).await;
+    let (world, later) = world.backed_up().await;
+
+    let world = world.put_back(&earlier).await;
+    drop(comes(&agent, &world, &mut ticket).await);
+    let shown = ticket.as_ref().unwrap().number;
+    assert!(shown < newest && run(shown) == world.control.run());
+    let world = world.put_back(&later).await;
+    drop(comes(&agent, &world, &mut ticket).await);
+    assert!(turn(ticket.unwrap().number) > turn(newest));
 }
 
 #[tokio::test]
