@@ -12,6 +12,7 @@ pub mod addr;
 pub mod check;
 pub mod cluster;
 pub mod holder;
+pub mod host_port;
 pub mod ids;
 pub mod kinds;
 pub mod losses;

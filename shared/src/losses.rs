@@ -21,6 +21,8 @@ words! {
         PodLink "pod_link" "links of pods";
         /// Routes were removed or replaced.
         Routes "routes" "routes";
+        /// The packet filter's rules or entries that lead host ports to pods were removed.
+        HostPorts "host_ports" "host ports of pods";
     }
 }
 

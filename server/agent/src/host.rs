@@ -230,6 +230,9 @@ fn carry_out(kernel: &dyn Kernel, plan: &Plan) -> Vec<Result<(), KernelError>> {
                 node: *node,
             })),
             Change::DropLink(name) => results.push(kernel.drop_link(name)),
+            Change::PutPortRules(family) => results.push(kernel.put_port_rules(*family)),
+            Change::PutHostPort { slot, to } => results.push(kernel.put_host_ports(&[(*slot, *to)])),
+            Change::DropHostPort { slot, to } => results.push(kernel.drop_host_ports(&[(*slot, *to)])),
             Change::PutRoute { .. } | Change::DropRoute { .. } => results.extend(kernel.change_routes(&routes)),
         }
     }

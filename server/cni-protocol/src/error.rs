@@ -28,6 +28,8 @@ pub mod code {
     pub const KERNEL: u32 = 100;
     /// A pod's network is not as it was made (CHECK).
     pub const NOT_AS_MADE: u32 = 101;
+    /// A host port that a pod asks for is somebody else's.
+    pub const PORT_TAKEN: u32 = 102;
 }
 
 /// What the runtime is told: `msg` says what happened, `details` why and what to do.

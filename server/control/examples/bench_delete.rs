@@ -16,7 +16,7 @@ use portolan_core::command::{
     Actor, Command, Delete, NewCluster, NewNetwork, NewPort, NewSubnet, PodAllocation, Request, Via,
 };
 use portolan_core::decide::Removal;
-use portolan_core::model::{Object, Pod};
+use portolan_core::model::{HostPorts, Object, Pod};
 use portolan_core::quotas::Quotas;
 use portolan_shared::addr::{from_bits, to_bits};
 use portolan_shared::check::{self, SubnetInput};
@@ -273,6 +273,7 @@ async fn block_of_pods(control: &Control, project: ProjectId, node: NodeId, coun
             name: format!("web-{}", seq + n),
             container_id: format!("{:064x}", seq + n),
             seq: seq + n + 1,
+            host_ports: HostPorts::default(),
         },
         addresses: vec![address(n)],
         mac: MacAddress::from_u64(0x0200_0000_0000 + seq + n),

@@ -30,7 +30,7 @@ use fleet::world::{World, find};
 use fleet::{Outcome, now, quantile, until};
 use parking_lot::Mutex;
 use portolan_core::command::{Command, PodAllocation};
-use portolan_core::model::{Block, Object, Pod};
+use portolan_core::model::{Block, HostPorts, Object, Pod};
 use portolan_shared::addr::{from_bits, to_bits};
 use portolan_shared::ids::{NodeId, PortId};
 use portolan_shared::mac::MacAddress;
@@ -209,6 +209,7 @@ async fn movers(world: &World) -> Outcome<Vec<Vec<NodeId>>> {
                     name: "web".to_owned(),
                     container_id: id.to_string(),
                     seq: 1,
+                    host_ports: HostPorts::default(),
                 },
                 addresses: vec![from_bits(block.cidr.family(), to_bits(block.cidr.first()) + 1)],
                 mac: MacAddress::new([2, 0, 0, 0, 0, u8::try_from(at)?]),

@@ -394,6 +394,7 @@ impl Agent {
             pod_uid: String::new(),
             addresses: vec![address.to_be_bytes().to_vec()],
             mac: vec![2, high, low, 0, (at >> 8) as u8, at as u8],
+            ..PodAllocation::default()
         }
     }
 

@@ -182,11 +182,8 @@ impl World {
         let status = self.store.all::<NodeStatus>().find(|status| status.node == node);
         let here = &mut self.servers[usize::from(server)];
         let known: Tickets = here.given.get(&key(machine.number)).copied().unwrap_or_default().0;
-        let known = status
-            .as_ref()
-            .map(|status| status.tickets)
-            .unwrap_or_default()
-            .max(known);
+        let stored = status.as_ref().map(|status| status.tickets).unwrap_or_default();
+        let known = tickets::both(stored, known);
         // Runs are not told apart here: as if every ticket were given in the history of now, which is the stricter rule.
         match tickets::look(known, machine.ticket, u16::from(server), |_| true) {
             tickets::Shown::Machine(tickets) => {

@@ -319,6 +319,7 @@ fn allocation((block, pod): (&u8, &Pod)) -> PodAllocation {
             name: String::new(),
             container_id: String::new(),
             seq: pod.seq,
+            host_ports: portolan_core::model::HostPorts::default(),
         },
         addresses: vec![[10, 1, 0, (block << 6) + 1].into()],
         mac: MacAddress::new([10, 88, 0, 0, pod.machine, seq]),

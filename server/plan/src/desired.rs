@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use portolan_shared::addr::{Cidr, Family};
+use portolan_shared::host_port::HostPort;
 use portolan_shared::ids::{BlockId, PortId};
 use portolan_shared::mac::MacAddress;
 
@@ -89,6 +90,8 @@ pub struct PodRoute {
     pub link: String,
     /// The pod's addresses.
     pub addresses: Vec<IpAddr>,
+    /// Its host ports.
+    pub host_ports: Vec<HostPort>,
     /// Whether its link was made before the kernel was observed. If not, its slots are left alone:
     /// whoever makes the link fills them.
     pub settled: bool,

@@ -288,6 +288,7 @@ impl<'a> Signs<'a> {
             (Item::PodLink(_) | Item::StrayLink(_), _) => LossKind::PodLink,
             (Item::Route(_), Want::Route(route)) => self.of_route(route),
             (Item::Route(_), Want::Present) => LossKind::Routes,
+            (Item::PortRules(_) | Item::HostPort(_), _) => LossKind::HostPorts,
         }
     }
 

@@ -30,13 +30,14 @@ impl World<'_> {
 type Room = fn(&World<'_>, &mut Plan);
 
 /// All kinds, in the order in which they are made.
-const ROOMS: [Room; 7] = [
+const ROOMS: [Room; 8] = [
     rooms::node::plan,
     rooms::forwarding::plan,
     rooms::gateway::plan,
     rooms::foreign::plan,
     rooms::links::plan,
     rooms::routes::plan,
+    rooms::host_ports::plan,
     rooms::strays::plan,
 ];
 

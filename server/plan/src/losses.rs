@@ -17,6 +17,7 @@ const fn sentence(kind: LossKind) -> &'static str {
         LossKind::Gateway => "the pods' gateway was taken off lo by another program",
         LossKind::PodLink => "links of pods were set down, damaged or removed",
         LossKind::Routes => "routes of ours were removed or replaced by another program",
+        LossKind::HostPorts => "rules of host ports were removed from the packet filter by another program",
     }
 }
 

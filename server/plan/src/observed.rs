@@ -1,11 +1,12 @@
 //! The kernel as it was found.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 
 use portolan_shared::addr::Family;
 
 use crate::desired::NodeAddresses;
+use crate::ports::PortSlot;
 use crate::routes::{Route, RouteKey};
 
 /// A kernel switch of ours.
@@ -106,6 +107,10 @@ pub struct Observed {
     pub addresses: BTreeMap<IpAddr, u32>,
     /// Whether [`POD_GATEWAY_V4`](crate::POD_GATEWAY_V4) is on `lo` with scope link.
     pub gateway: bool,
+    /// The families whose rules for host ports are there, all of them.
+    pub port_rules: BTreeSet<Family>,
+    /// Entries of host ports, each with where it leads.
+    pub host_ports: BTreeMap<PortSlot, Option<SocketAddr>>,
     /// What the switches say; absent when the kernel does not have them.
     pub sysctls: BTreeMap<Sysctl, bool>,
 }

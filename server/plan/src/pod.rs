@@ -1,8 +1,11 @@
 //! What one pod needs of its host.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+
+use portolan_shared::host_port::HostPort;
 
 use crate::desired::NodeAddresses;
+use crate::ports::{self, PortSlot};
 use crate::routes::{Route, RouteKey, Target};
 
 /// The slots of a host's kernel that a pod takes, and what has to be in them.
@@ -10,14 +13,16 @@ use crate::routes::{Route, RouteKey, Target};
 pub struct PodSlots {
     /// A route to each of the pod's addresses, in the order of the addresses.
     pub routes: Vec<(RouteKey, Route)>,
+    /// The entries of its host ports, each with where it leads.
+    pub ports: Vec<(PortSlot, Option<SocketAddr>)>,
 }
 
-/// What a pod with these addresses needs on the host, once the host's end of its link is named
+/// What a pod with these addresses and host ports needs on the host, once the host's end of its link is named
 /// `link`. `node` is the node's addresses that are on this host: the source of what the host itself
 /// sends to the pod.
 ///
 /// The pod's ADD makes exactly this, and every round compares the kernel with it.
-pub fn pod(link: &str, addresses: &[IpAddr], node: &NodeAddresses) -> PodSlots {
+pub fn pod(link: &str, addresses: &[IpAddr], host_ports: &[HostPort], node: &NodeAddresses) -> PodSlots {
     let route = |key: RouteKey| {
         let route = Route {
             target: Target::Link(link.to_owned()),
@@ -27,6 +32,7 @@ pub fn pod(link: &str, addresses: &[IpAddr], node: &NodeAddresses) -> PodSlots {
     };
     PodSlots {
         routes: pod_keys(addresses).map(route).collect(),
+        ports: ports::slots(addresses, host_ports),
     }
 }
 

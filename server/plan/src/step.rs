@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use portolan_shared::addr::Family;
 use portolan_shared::ids::{BlockId, PortId};
 
 use crate::desired::{NodeAddresses, ProbeLink};
 use crate::observed::Sysctl;
+use crate::ports::PortSlot;
 use crate::routes::{Route, RouteKey};
 
 /// Whom a step, a loss and a failure are told of.
@@ -40,6 +42,10 @@ pub enum Item {
     Route(RouteKey),
     /// A pod's link that belongs to nobody, by name.
     StrayLink(String),
+    /// The rules for host ports of a family.
+    PortRules(Family),
+    /// An entry of a host port.
+    HostPort(PortSlot),
 }
 
 impl fmt::Display for Item {
@@ -51,6 +57,8 @@ impl fmt::Display for Item {
             Self::Gateway => f.write_str("the pods' gateway on lo"),
             Self::PodLink(name) | Self::StrayLink(name) => write!(f, "the link {name}"),
             Self::Route(key) => key.fmt(f),
+            Self::PortRules(family) => write!(f, "the rules for host ports of IPv{}", family.number()),
+            Self::HostPort(slot) => slot.fmt(f),
         }
     }
 }
@@ -109,6 +117,22 @@ pub enum Change {
     /// Remove a pod's link of ours that belongs to no pod, or the link of an end of probes that is not wanted, which takes
     /// the end's namespace with it.
     DropLink(String),
+    /// Put the rules for host ports of a family; entries that are there stay.
+    PutPortRules(Family),
+    /// Put the entry of a host port, in the place of one that leads elsewhere.
+    PutHostPort {
+        /// Its slot.
+        slot: PortSlot,
+        /// Where it leads.
+        to: Option<SocketAddr>,
+    },
+    /// Remove the entry of a host port that no pod has, and what goes by it.
+    DropHostPort {
+        /// Its slot.
+        slot: PortSlot,
+        /// Where it was seen to lead.
+        to: Option<SocketAddr>,
+    },
 }
 
 impl Change {
@@ -120,12 +144,17 @@ impl Change {
             Self::MendLink { name, .. } | Self::PutProbeEnd { link: name, .. } => Item::PodLink(name.clone()),
             Self::PutRoute { key, .. } | Self::DropRoute { key, .. } => Item::Route(*key),
             Self::DropLink(name) => Item::StrayLink(name.clone()),
+            Self::PutPortRules(family) => Item::PortRules(*family),
+            Self::PutHostPort { slot, .. } | Self::DropHostPort { slot, .. } => Item::HostPort(*slot),
         }
     }
 
     /// Whether it takes something of ours away that nobody wants.
     pub fn removes(&self) -> bool {
-        matches!(self, Self::DropRoute { .. } | Self::DropLink(_))
+        matches!(
+            self,
+            Self::DropRoute { .. } | Self::DropLink(_) | Self::DropHostPort { .. }
+        )
     }
 }
 

@@ -5,16 +5,18 @@
 #![expect(clippy::unwrap_used, reason = "for tests")]
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
 
-use portolan_shared::addr::Cidr;
+use portolan_shared::addr::{Cidr, Family};
+use portolan_shared::host_port::{HostPort, Transport};
 use portolan_shared::ids::{BlockId, PortId};
 use portolan_shared::mac::MacAddress;
 use proptest::prelude::*;
 
 use crate::{
-    Change, Desired, Link, Observed, OwnBlock, Plan, PodRoute, ProbeLink, RemoteBlock, Route, RouteKey, Sysctl, Target,
-    pod, probe_link_name,
+    Change, Desired, Link, Observed, OwnBlock, Plan, PodRoute, PortSlot, ProbeLink, RemoteBlock, Route, RouteKey,
+    Sysctl, Target, pod, probe_link_name,
 };
 
 /// An address.
@@ -120,7 +122,7 @@ pub fn carry_out(plan: &Plan, host: &mut Observed) {
                     ..pod_link(index)
                 };
                 host.links.insert(link.clone(), end);
-                host.routes.extend(pod(link, addresses, node).routes);
+                host.routes.extend(pod(link, addresses, &[], node).routes);
             }
             Change::PutRoute { key, route, .. } => {
                 host.routes.insert(*key, route.clone());
@@ -129,6 +131,15 @@ pub fn carry_out(plan: &Plan, host: &mut Observed) {
                 host.routes.remove(key);
             }
             Change::DropLink(name) => drop_link(host, name),
+            Change::PutPortRules(family) => {
+                host.port_rules.insert(*family);
+            }
+            Change::PutHostPort { slot, to } => {
+                host.host_ports.insert(*slot, *to);
+            }
+            Change::DropHostPort { slot, .. } => {
+                host.host_ports.remove(slot);
+            }
         }
     }
 }
@@ -153,6 +164,25 @@ pub fn arbitrary_route() -> impl Strategy<Value = Route> {
     (target, prop::option::of(Just(ip("192.168.0.1")))).prop_map(|(target, source)| Route { target, source })
 }
 
+/// The slot of a host port.
+pub fn arbitrary_slot() -> impl Strategy<Value = PortSlot> {
+    prop_oneof![
+        (80u16..83).prop_map(|port| PortSlot::All(Family::V4, Transport::Tcp, port)),
+        (80u16..83).prop_map(|port| PortSlot::At(ip("192.168.0.1"), Transport::Udp, port)),
+        (0u8..4).prop_map(|n| PortSlot::Own(IpAddr::from([10, 1, 0, n]))),
+    ]
+}
+
+/// A host port that no other number has.
+fn host_port(n: u8, at: bool) -> HostPort {
+    HostPort {
+        protocol: if at { Transport::Udp } else { Transport::Tcp },
+        host_ip: at.then(|| ip("192.168.0.1")),
+        host_port: NonZeroU16::new(80 + u16::from(n)).unwrap(),
+        container_port: NonZeroU16::new(8080).unwrap(),
+    }
+}
+
 /// Prefixes from a small world, so that wanted and found meet often.
 pub fn arbitrary_prefix() -> impl Strategy<Value = Cidr> {
     prop_oneof![
@@ -172,6 +202,8 @@ prop_compose! {
         forward in any::<[bool; 2]>(),
         addressed in any::<bool>(),
         uplink in prop::bool::weighted(0.8),
+        port_rules in any::<bool>(),
+        host_ports in prop::collection::btree_map(arbitrary_slot(), 0u8..4, 0..4),
     ) -> Observed {
         let mut observed = host();
         for (n, [up, gateway]) in links {
@@ -184,6 +216,14 @@ prop_compose! {
         }
         observed.gateway = gateway;
         observed.sysctls = Sysctl::ALL.into_iter().zip(forward).collect();
+        if port_rules {
+            observed.port_rules.insert(Family::V4);
+            let to = |slot: &PortSlot, n| match slot {
+                PortSlot::Own(_) => None,
+                _ => Some(SocketAddr::from(([10, 1, 0, n], 8080))),
+            };
+            observed.host_ports = host_ports.into_iter().map(|(slot, n)| (slot, to(&slot, n))).collect();
+        }
         if !addressed { observed.addresses.clear(); }
         if let Some(eth0) = observed.links.get_mut("eth0") { eth0.up = uplink; }
         observed
@@ -195,7 +235,7 @@ prop_compose! {
     pub fn arbitrary_desired()(
         owners in prop::collection::vec(0u8..6, 4),
         owners6 in prop::collection::vec(0u8..6, 4),
-        pods in prop::collection::btree_map(0u8..4, (0u8..4, prop::bool::weighted(0.8)), 0..4),
+        pods in prop::collection::btree_map(0u8..4, (0u8..4, prop::bool::weighted(0.8), prop::option::of(any::<bool>())), 0..4),
         probes in prop::option::of(0u8..3),
         complete in prop::bool::weighted(0.8),
     ) -> (Desired, Vec<PodRoute>) {
@@ -214,13 +254,14 @@ prop_compose! {
                 }
             }
         }
-        let pods = pods.into_iter().map(|(n, (link, settled))| PodRoute {
-            id: Some(port_id(n)), link: link_name(link), addresses: vec![IpAddr::from([10, 1, 0, n])], settled, probes: None,
+        let pods = pods.into_iter().map(|(n, (link, settled, port))| PodRoute {
+            id: Some(port_id(n)), link: link_name(link), addresses: vec![IpAddr::from([10, 1, 0, n])],
+            host_ports: port.map(|at| host_port(n, at)).into_iter().collect(), settled, probes: None,
         });
         let end = probes.map(|n| {
             let (addresses, mtu) = (vec![IpAddr::from([10, 1, 0, 60 + n])], 1500);
             let how = ProbeLink { mac: MacAddress::new([2, 0, 0, 0, 0, n]), mtu };
-            PodRoute { id: None, link: probe_link_name(&addresses, mtu), addresses, settled: true, probes: Some(how) }
+            PodRoute { id: None, link: probe_link_name(&addresses, mtu), addresses, host_ports: vec![], settled: true, probes: Some(how) }
         });
         (wanted, pods.chain(end).collect())
     }

@@ -96,6 +96,7 @@ fn what_cannot_be_is_said_and_does_no_harm() {
         id: Some(port_id(1)),
         link: link_name(1),
         addresses: vec![ip("10.1.0.1")],
+        host_ports: Vec::new(),
         settled: true,
         probes: None,
     }];
@@ -127,6 +128,7 @@ fn without_the_nodes_address_other_nodes_wait_and_pods_here_do_not() {
         id: Some(port_id(7)),
         link: link_name(7),
         addresses: vec![ip("10.1.0.5"), ip("fd01::5")],
+        host_ports: Vec::new(),
         settled: true,
         probes: None,
     }];
@@ -210,6 +212,7 @@ fn a_pods_link_is_set_up_with_the_gateway_of_its_families() {
             id: Some(port_id(7)),
             link: link_name(7),
             addresses,
+            host_ports: Vec::new(),
             settled: true,
             probes: None,
         };
@@ -256,6 +259,7 @@ fn what_others_have_in_the_way_is_named_where_it_hurts() {
         id: Some(port_id(7)),
         link: link_name(7),
         addresses: vec![ip("10.1.0.5"), ip("fd01::5")],
+        host_ports: Vec::new(),
         settled: true,
         probes: None,
     }];
@@ -325,7 +329,8 @@ fn a_pod_needs_a_route_to_each_address_from_the_nodes_own() {
         v6: None,
         ..desired().node
     };
-    let PodSlots { routes } = pod("ptl00000000007", &addresses, &node);
+    let PodSlots { routes, ports } = pod("ptl00000000007", &addresses, &[], &node);
+    assert!(ports.is_empty());
     let target = Target::Link("ptl00000000007".to_owned());
     let wanted = [("10.1.0.5/32", Some(ip("192.168.0.1"))), ("fd01::5/128", None)];
     let wanted = wanted.map(|(prefix, source)| {
@@ -341,7 +346,7 @@ prop_compose! {
     fn arbitrary_pod()(n in 0u8..4, v4 in any::<bool>(), v6 in any::<bool>()) -> PodRoute {
         let v4 = (v4 || !v6).then(|| IpAddr::from([10, 1, 0, n]));
         let v6 = v6.then(|| IpAddr::from([0xfd01, 0, 0, 0, 0, 0, 0, u16::from(n)]));
-        PodRoute { id: Some(port_id(n)), link: link_name(n), addresses: v4.into_iter().chain(v6).collect(), settled: true, probes: None }
+        PodRoute { id: Some(port_id(n)), link: link_name(n), addresses: v4.into_iter().chain(v6).collect(), host_ports: Vec::new(), settled: true, probes: None }
     }
 }
 
@@ -355,7 +360,7 @@ proptest! {
         wanted.remote_blocks.clear();
         seen.links.insert(allocation.link.clone(), pod_link(99));
         // The ADD: the node's addresses on this host, and the slots of the pod filled.
-        let made = pod(&allocation.link, &allocation.addresses, &seen.local(&wanted.node));
+        let made = pod(&allocation.link, &allocation.addresses, &allocation.host_ports, &seen.local(&wanted.node));
         seen.routes.extend(made.routes.iter().cloned());
         let round = plan(&wanted, std::slice::from_ref(&allocation), &seen);
         prop_assert_eq!(puts(&round), []);

@@ -101,11 +101,12 @@ pub fn seeds(
 /// # Errors
 /// What did not hold.
 pub fn seed(seed: u64, size: Size) -> Result<Done, Broken> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build();
-    let runtime = runtime.map_err(|error| Broken {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_time().start_paused(true);
+    // Who waits for the same is woken in an order that tokio draws: see `.cargo/config.toml`.
+    #[cfg(tokio_unstable)]
+    runtime.rng_seed(tokio::runtime::RngSeed::from_bytes(&seed.to_le_bytes()));
+    let runtime = runtime.build().map_err(|error| Broken {
         what: format!("no runtime: {error}"),
         story: Vec::new(),
     })?;

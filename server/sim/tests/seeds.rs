@@ -31,7 +31,7 @@ fn two_thousand_seeds_hold() {
 
 #[test]
 fn a_seed_plays_the_same_again() {
-    for number in [3, 50, 57, 152] {
+    for number in (3..100).step_by(7) {
         let once = seed(number, SMALL).map_err(|broken| broken.what);
         assert_eq!(seed(number, SMALL).map_err(|broken| broken.what), once);
     }

@@ -1,8 +1,10 @@
 //! How addresses, prefixes and ids are written in messages, and read back with care.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU16;
 
 use portolan_shared::addr::Cidr;
+use portolan_shared::host_port::{HostPort, Transport};
 
 use crate::agent;
 
@@ -62,6 +64,39 @@ pub fn addresses(name: &'static str, all: &[Vec<u8>]) -> Result<Vec<IpAddr>, Bad
     all.iter().map(|bytes| address(name, bytes)).collect()
 }
 
+/// A host port as a message.
+pub fn host_port_message(port: &HostPort) -> agent::HostPort {
+    agent::HostPort {
+        protocol: port.protocol.number().into(),
+        host_ip: port.host_ip.map(address_bytes).unwrap_or_default(),
+        host_port: port.host_port.get().into(),
+        container_port: port.container_port.get().into(),
+    }
+}
+
+/// A host port from its message.
+///
+/// # Errors
+/// If its protocol has no ports, its address is none, or a number is no port.
+pub fn host_port(name: &'static str, message: &agent::HostPort) -> Result<HostPort, BadField> {
+    let port = |number| u16::try_from(number).ok().and_then(NonZeroU16::new);
+    let host_ip = match message.host_ip.as_slice() {
+        [] => None,
+        bytes => Some(address(name, bytes)?),
+    };
+    let mut protocols = Transport::ALL.into_iter();
+    let protocol = protocols.find(|protocol| u32::from(protocol.number()) == message.protocol);
+    match (protocol, port(message.host_port), port(message.container_port)) {
+        (Some(protocol), Some(host_port), Some(container_port)) => Ok(HostPort {
+            protocol,
+            host_ip,
+            host_port,
+            container_port,
+        }),
+        _ => Err(BadField::Other(name)),
+    }
+}
+
 /// A prefix as a message.
 pub fn prefix_message(prefix: Cidr) -> agent::Prefix {
     agent::Prefix {
@@ -107,6 +142,17 @@ mod tests {
         fn prefixes_come_back(address in any::<IpAddr>(), length in 0_u8..=32) {
             let cidr = Cidr::containing(address, length).unwrap();
             prop_assert_eq!(prefix("p", &prefix_message(cidr)), Ok(cidr));
+        }
+
+        #[test]
+        fn host_ports_come_back(
+            protocol in prop::sample::select(Transport::ALL.to_vec()), host_ip in any::<Option<IpAddr>>(),
+            host_port in any::<NonZeroU16>(), container_port in any::<NonZeroU16>(),
+        ) {
+            let port = HostPort { protocol, host_ip, host_port, container_port };
+            prop_assert_eq!(super::host_port("p", &host_port_message(&port)), Ok(port));
+            let other = agent::HostPort { host_port: 65_536, ..host_port_message(&port) };
+            prop_assert_eq!(super::host_port("p", &other), Err(BadField::Other("p")));
         }
 
         #[test]

@@ -66,6 +66,9 @@ pub const SPANS: usize = 32;
 /// Pods in one part of a full report, at most: some 500 KiB.
 pub const POD_REPORT_PART: u32 = 1000;
 
+/// How many host ports of a pod are told; of more, their number.
+pub const HOST_PORTS_TOLD: usize = 16;
+
 /// How often an idle side pings, in seconds.
 pub const PING_SECONDS: u64 = 5;
 

@@ -2,11 +2,11 @@
 //! and what the limits promise fits into them.
 
 use portolan_wire::agent::{
-    Applied, Block, Change, Cluster, Exception, FromAgent, Item, Node, PodAllocation, PodReport, Prefix, Snapshot,
-    ToAgent, from_agent, to_agent,
+    Applied, Block, Change, Cluster, Exception, FromAgent, HostPort, Item, Node, PodAllocation, PodReport, Prefix,
+    Snapshot, ToAgent, from_agent, to_agent,
 };
 use portolan_wire::item::Body as _;
-use portolan_wire::{MAX_AGENT_FRAME, MAX_FRAME, POD_REPORT_PART, SNAPSHOT_PART};
+use portolan_wire::{HOST_PORTS_TOLD, MAX_AGENT_FRAME, MAX_FRAME, POD_REPORT_PART, SNAPSHOT_PART};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use prost::Message;
@@ -164,6 +164,16 @@ fn a_part_of_a_full_report_is_within_the_limit() {
         pod_uid: "u".repeat(36),
         addresses: vec![vec![0xff; 4], vec![0xff; 16]],
         mac: vec![0xff; 6],
+        host_ports: vec![
+            HostPort {
+                protocol: 132,
+                host_ip: vec![0xff; 16],
+                host_port: 65_535,
+                container_port: 65_535,
+            };
+            HOST_PORTS_TOLD
+        ],
+        more_host_ports: 1024,
     };
     let report = PodReport {
         full: true,

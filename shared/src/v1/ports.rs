@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::Ref;
+use crate::host_port::HostPort;
 use crate::ids::{ClusterId, NetworkId, NodeId, PortId, SubnetId};
 use crate::mac::MacAddress;
 use crate::status::{PortStatus, Reason, Step, StepState};
@@ -52,6 +53,10 @@ pub struct Attached {
     pub node: Option<Ref<NodeId>>,
     /// Namespace and name of the pod.
     pub pod: Option<(String, String)>,
+    /// Ports of the node that lead to the pod, the first ones.
+    pub host_ports: Vec<HostPort>,
+    /// How many there are besides these.
+    pub more_host_ports: u32,
     /// `device_id`, when it is none of the above.
     pub device: Option<String>,
 }

@@ -167,6 +167,7 @@ impl Scratch {
                 pod_namespace: String::new(),
                 pod_name: name.clone(),
                 pod_uid: String::new(),
+                host_ports: Vec::new(),
             })?;
         }
         Ok(())

@@ -1,7 +1,11 @@
 //! What a runtime or a network configuration asks of a pod's network beyond an address: it is done, or refused with the
 //! key's name, and never left out.
 
+use std::num::NonZeroU16;
+
 use portolan_cni_protocol::{CniError, Dns, Request, code};
+use portolan_shared::host_port::HostPort;
+use serde::Deserialize;
 use serde_json::Value;
 
 /// A key that asks for what is not done, and what to do instead.
@@ -25,10 +29,6 @@ const UNSUPPORTED: &[Unsupported] = &[
     Unsupported {
         path: &["mtu"],
         instead: "The MTU is the cluster's: set it on its network. Remove mtu.",
-    },
-    Unsupported {
-        path: &["runtimeConfig", "portMappings"],
-        instead: "Put the plugin portmap behind this one in the list, with the capability portMappings.",
     },
     Unsupported {
         path: &["runtimeConfig", "bandwidth"],
@@ -100,6 +100,73 @@ pub(super) fn dns(config: &Value) -> Result<Dns, CniError> {
     })
 }
 
+/// Most host ports of a pod.
+const MOST_PORTS: usize = 1024;
+
+/// A port mapping as runtimes write it: containerd with capitals, podman without.
+#[derive(Deserialize)]
+struct Mapping {
+    #[serde(alias = "HostPort", rename = "hostPort", default)]
+    host: u16,
+    #[serde(alias = "ContainerPort", rename = "containerPort")]
+    container: NonZeroU16,
+    #[serde(alias = "Protocol", rename = "protocol", default)]
+    protocol: String,
+    #[serde(alias = "HostIP", rename = "hostIP", default)]
+    address: String,
+}
+
+/// The host ports that the runtime wants to lead to the pod, each once. One without a host's port asks for nothing.
+pub(super) fn host_ports(config: &Value) -> Result<Vec<HostPort>, CniError> {
+    let path = ["runtimeConfig", "portMappings"];
+    let Some(asked) = find(config, &path).filter(|value| asks(value)) else {
+        return Ok(Vec::new());
+    };
+    let invalid = |msg: String| {
+        let details = "portMappings is a list of {hostPort, containerPort, protocol, hostIP}: ports are from 1 to 65535, \
+                       the protocol is tcp, udp or sctp, hostIP is an address of this host or empty.";
+        CniError::new(
+            code::INVALID_CONFIG,
+            format!("portMappings cannot be read: {msg}"),
+            details,
+        )
+    };
+    let mappings: Vec<Mapping> = serde_json::from_value(asked.clone()).map_err(|error| invalid(error.to_string()))?;
+    let mut ports: Vec<HostPort> = Vec::new();
+    for mapping in mappings {
+        let Some(host_port) = NonZeroU16::new(mapping.host) else {
+            continue;
+        };
+        let (protocol, address) = (mapping.protocol.as_str(), mapping.address.as_str());
+        let protocol = if protocol.is_empty() { "tcp" } else { protocol };
+        let host_ip = (!address.is_empty()).then(|| address.parse());
+        let port = HostPort {
+            protocol: protocol
+                .parse()
+                .map_err(|()| invalid(format!("{protocol} is no protocol with ports")))?,
+            host_ip: host_ip
+                .transpose()
+                .map_err(|_| invalid(format!("{address} is no address")))?,
+            host_port,
+            container_port: mapping.container,
+        };
+        if ports.contains(&port) {
+            continue;
+        }
+        if ports.iter().any(|other| other.meets(&port)) {
+            return Err(invalid(format!("host port {port} is named twice")));
+        }
+        ports.push(port);
+    }
+    if ports.len() > MOST_PORTS {
+        return Err(invalid(format!(
+            "{} host ports, and a pod has {MOST_PORTS} at most",
+            ports.len()
+        )));
+    }
+    Ok(ports)
+}
+
 /// What is at a path of keys.
 fn find<'a>(config: &'a Value, path: &[&str]) -> Option<&'a Value> {
     path.iter().try_fold(config, |value, key| {
@@ -140,15 +207,9 @@ mod tests {
 
     #[test]
     fn what_is_not_done_is_refused_by_its_name_in_either_spelling() {
-        let ports = json!([{"HostPort": 53, "ContainerPort": 5353, "Protocol": "udp", "HostIP": ""}]);
         let cases = [
             (json!({"ipam": {"type": "host-local"}}), "", "ipam.type"),
             (json!({"mtu": 1400}), "", "mtu"),
-            (
-                json!({"runtimeConfig": {"portMappings": ports}}),
-                "",
-                "runtimeConfig.portMappings",
-            ),
             (
                 json!({"runtimeConfig": {"Bandwidth": {"IngressRate": 10_000_000, "EgressRate": 0}}}),
                 "",
@@ -196,6 +257,55 @@ mod tests {
         });
         let args = "IgnoreUnknown=1;K8S_POD_NAME=web-7;IP=";
         assert_eq!(nothing_unsupported(&request(config, args)), Ok(()));
+    }
+
+    #[test]
+    fn host_ports_are_read_in_both_spellings() {
+        let written = |mappings: Value| {
+            let ports = host_ports(&json!({"runtimeConfig": {"portMappings": mappings}}))?;
+            let write = |port: HostPort| format!("{port} to {}", port.container_port);
+            Ok::<_, CniError>(ports.into_iter().map(write).collect::<Vec<_>>())
+        };
+        let containerd = json!([
+            {"HostPort": 53, "ContainerPort": 5353, "Protocol": "udp", "HostIP": "127.0.0.1"},
+            {"HostPort": 80, "ContainerPort": 8080, "Protocol": "tcp", "HostIP": ""},
+            {"HostPort": 0, "ContainerPort": 9, "Protocol": "tcp", "HostIP": ""},
+        ]);
+        assert_eq!(
+            written(containerd).unwrap(),
+            ["127.0.0.1:53/udp to 5353", "80/tcp to 8080"]
+        );
+        let podman = json!([
+            {"hostPort": 80, "containerPort": 8080, "protocol": "tcp"},
+            {"hostPort": 80, "containerPort": 8080, "protocol": "tcp"},
+            {"hostPort": 81, "containerPort": 81, "protocol": "SCTP", "hostIP": "::"},
+            {"hostPort": 82, "containerPort": 82},
+        ]);
+        let read = ["80/tcp to 8080", "[::]:81/sctp to 81", "82/tcp to 82"];
+        assert_eq!(written(podman).unwrap(), read);
+        for nothing in [Value::Null, json!([])] {
+            assert_eq!(written(nothing), Ok(vec![]));
+        }
+        for (wrong, why) in [
+            (json!([{"hostPort": 80}]), "containerPort"),
+            (json!([{"hostPort": 80, "containerPort": 0}]), "nonzero"),
+            (json!([{"hostPort": 70_000, "containerPort": 80}]), "70000"),
+            (
+                json!([{"hostPort": 80, "containerPort": 80, "protocol": "icmp"}]),
+                "icmp",
+            ),
+            (json!([{"hostPort": 80, "containerPort": 80, "hostIP": "here"}]), "here"),
+            (
+                json!([{"hostPort": 80, "containerPort": 80}, {"hostPort": 80, "containerPort": 81}]),
+                "twice",
+            ),
+        ] {
+            let error = written(wrong).unwrap_err();
+            assert!(
+                error.code == code::INVALID_CONFIG && error.msg.contains(why),
+                "{error:?}"
+            );
+        }
     }
 
     #[test]

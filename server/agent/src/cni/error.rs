@@ -107,6 +107,16 @@ fn of_add(error: &AddError) -> CniError {
             "The agent has asked the control plane for another block. If this stays, the cluster's pod range is \
              used up: see its subnet in the console.",
         ),
+        AddError::PortTaken { .. } => CniError::new(
+            code::PORT_TAKEN,
+            error.to_string(),
+            "One of the two needs another host port, or another node. A pod that ends frees its own.",
+        ),
+        AddError::NoSuchFamily(_) => CniError::new(
+            code::UNSUPPORTED_FIELD,
+            error.to_string(),
+            "Leave the host's address out, or give one of a version that the cluster's pod range has.",
+        ),
         AddError::Log(_) => CniError::new(
             code::IO_FAILURE,
             error_chain(error),

@@ -82,6 +82,7 @@ fn carry_out(pods: &Pods, request: Checked) -> Result<Answer, RequestError> {
             netns,
             args,
             dns,
+            host_ports,
             previous,
         } => {
             let arg = |key: &str| args.get(key).cloned().unwrap_or_default();
@@ -93,6 +94,7 @@ fn carry_out(pods: &Pods, request: Checked) -> Result<Answer, RequestError> {
                 pod_namespace: arg(argument::POD_NAMESPACE),
                 pod_name: arg(argument::POD_NAME),
                 pod_uid: arg(argument::POD_UID),
+                host_ports,
             };
             let wired = pods.add(&pod)?;
             let own = of_add(&wired, request.version, dns);

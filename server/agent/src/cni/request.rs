@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use portolan_cni_protocol::{CniError, Dns, Request, Verb, Version, code};
+use portolan_shared::host_port::HostPort;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -37,6 +38,8 @@ pub(super) enum Command {
         args: BTreeMap<String, String>,
         /// The pod's name servers: the runtime's, or else the network configuration's.
         dns: Dns,
+        /// Ports of the host that shall lead to the pod.
+        host_ports: Vec<HostPort>,
         /// `prevResult`: what the plugins before this one in the list have made.
         previous: Option<Value>,
     },
@@ -125,6 +128,7 @@ fn command(request: &Request<Value>) -> Result<Command, CniError> {
                 netns: netns(request)?,
                 args: request.args.clone(),
                 dns: asks::dns(&request.config)?,
+                host_ports: asks::host_ports(&request.config)?,
                 previous: request
                     .config
                     .get("prevResult")
@@ -276,6 +280,7 @@ mod tests {
                 netns: "/run/netns/c1".into(),
                 args,
                 dns: Dns::default(),
+                host_ports: Vec::new(),
                 previous: None,
             }
         );

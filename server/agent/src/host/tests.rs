@@ -32,6 +32,7 @@ fn an_empty_host_gets_everything_and_then_nothing() {
         id: Some(port_id(7)),
         link: link_name(7),
         addresses: vec![ip("10.1.0.5"), ip("fd01::5")],
+        host_ports: Vec::new(),
         settled: true,
         probes: None,
     }];

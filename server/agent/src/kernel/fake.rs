@@ -1,13 +1,14 @@
 //! A kernel in memory that can refuse, for tests and simulations.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 use portolan_plan::testing::drop_link;
-use portolan_plan::{Foreign, Link, News, Observed, RouteKey, Sysctl, Target, pod, pod_keys};
-use portolan_shared::addr::Cidr;
+use portolan_plan::{Foreign, Link, News, NodeAddresses, Observed, PortSlot, RouteKey, Sysctl, Target, pod, pod_keys};
+use portolan_shared::addr::{Cidr, Family};
+use portolan_shared::host_port::HostPort;
 use tokio::sync::mpsc;
 
 use super::{AttachError, Attachment, Kernel, KernelError, NamespaceError, ProbeEnd, RouteChange, Told, Watch, Wiring};
@@ -32,6 +33,8 @@ pub struct State {
     pub refuse_detach: bool,
     /// What others have.
     pub foreign: Foreign,
+    /// Programs of the host, by the port that they have.
+    pub programs: BTreeMap<u16, String>,
 }
 
 /// The number of the link of an end of probes.
@@ -159,7 +162,33 @@ impl Kernel for FakeKernel {
                 gateway: end.addresses.iter().any(IpAddr::is_ipv6),
             };
             state.seen.links.insert(end.link.to_owned(), link);
-            state.seen.routes.extend(pod(end.link, end.addresses, &end.node).routes);
+            state
+                .seen
+                .routes
+                .extend(pod(end.link, end.addresses, &[], &end.node).routes);
+            Ok(())
+        })
+    }
+
+    fn put_port_rules(&self, family: Family) -> Result<(), KernelError> {
+        self.call("the rules for host ports", |state| {
+            state.seen.port_rules.insert(family);
+            Ok(())
+        })
+    }
+
+    fn put_host_ports(&self, slots: &[(PortSlot, Option<SocketAddr>)]) -> Result<(), KernelError> {
+        self.call("host ports", |state| {
+            state.seen.host_ports.extend(slots.iter().copied());
+            Ok(())
+        })
+    }
+
+    fn drop_host_ports(&self, slots: &[(PortSlot, Option<SocketAddr>)]) -> Result<(), KernelError> {
+        self.call("host ports", |state| {
+            for (slot, _) in slots {
+                state.seen.host_ports.remove(slot);
+            }
             Ok(())
         })
     }
@@ -202,8 +231,19 @@ impl Wiring for FakeKernel {
         if state.refuse_attach {
             return Err(refused(attachment.host_link).into());
         }
-        let slots = pod(attachment.host_link, attachment.addresses, &attachment.node);
+        let Attachment {
+            host_link,
+            addresses,
+            host_ports,
+            node,
+            ..
+        } = attachment;
+        let slots = pod(host_link, addresses, host_ports, node);
         let seen = &mut state.seen;
+        for (slot, to) in slots.ports {
+            seen.port_rules.insert(slot.family());
+            seen.host_ports.insert(slot, to);
+        }
         for (key, route) in slots.routes {
             let before = seen.routes.insert(key, route);
             let other = before.is_some_and(|before| match before.target {
@@ -226,13 +266,16 @@ impl Wiring for FakeKernel {
         Ok(inode)
     }
 
-    fn detach(&self, host_link: &str, addresses: &[IpAddr]) -> Result<(), KernelError> {
+    fn detach(&self, host_link: &str, addresses: &[IpAddr], host_ports: &[HostPort]) -> Result<(), KernelError> {
         let mut state = self.state.lock();
         if state.refuse_detach {
             return Err(refused(host_link));
         }
         for key in pod_keys(addresses) {
             state.seen.routes.remove(&key);
+        }
+        for (slot, _) in pod(host_link, addresses, host_ports, &NodeAddresses::default()).ports {
+            state.seen.host_ports.remove(&slot);
         }
         drop_link(&mut state.seen, host_link);
         Ok(())
@@ -241,6 +284,10 @@ impl Wiring for FakeKernel {
     fn differences(&self, attachment: &Attachment<'_>) -> Result<Vec<String>, AttachError> {
         let there = self.state.lock().seen.links.contains_key(attachment.host_link);
         Ok(if there { vec![] } else { vec!["the link is gone".into()] })
+    }
+
+    fn port_user(&self, port: &HostPort, _: &str) -> Option<String> {
+        self.state.lock().programs.get(&port.host_port.get()).cloned()
     }
 
     fn namespace(&self, netns: &Path) -> Result<u64, NamespaceError> {

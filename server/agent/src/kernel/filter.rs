@@ -101,7 +101,7 @@ impl Filter {
         Ok(drops)
     }
 
-    fn with<T>(
+    pub(super) fn with<T>(
         &self,
         sockets: &Sockets,
         work: impl FnOnce(&mut Socket) -> Result<T, KernelError>,
@@ -137,7 +137,7 @@ fn open(sockets: &Sockets) -> Result<Socket, KernelError> {
 }
 
 /// `None` where the kernel has no such thing: no packet filter, or a table that went meanwhile.
-fn unless_missing<T>(result: Result<T, KernelError>) -> Result<Option<T>, KernelError> {
+pub(super) fn unless_missing<T>(result: Result<T, KernelError>) -> Result<Option<T>, KernelError> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) => match error.errno() {
@@ -159,7 +159,7 @@ fn request(kind: u16, family: u8, attributes: &[(u16, &[u8])], what: &str) -> Re
     Request::of(Body::Raw(kind, payload), what)
 }
 
-fn attribute(bytes: &[u8], kind: u16) -> Option<Vec<u8>> {
+pub(super) fn attribute(bytes: &[u8], kind: u16) -> Option<Vec<u8>> {
     let found = NlasIterator::new(bytes).flatten().find(|a| a.kind() == kind)?;
     Some(found.value().to_vec())
 }
@@ -168,7 +168,7 @@ fn number(bytes: Vec<u8>) -> Option<u32> {
     bytes.first_chunk().map(|b| u32::from_be_bytes(*b))
 }
 
-fn text(bytes: Vec<u8>) -> String {
+pub(super) fn text(bytes: Vec<u8>) -> String {
     String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned()
 }
 

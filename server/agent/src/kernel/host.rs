@@ -4,13 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use netlink_packet_route::address::AddressScope;
+use parking_lot::Mutex;
 use portolan_plan::{
-    Foreign, Link, Observed, POD_GATEWAY_V4, POD_GATEWAY_V6, ROUTE_PROTOCOL, Route, RouteKey, Sysctl, Target,
+    Foreign, Link, Observed, POD_GATEWAY_V4, POD_GATEWAY_V6, PortSlot, ROUTE_PROTOCOL, Route, RouteKey, Sysctl, Target,
     is_pod_link, is_probe_link,
 };
 use portolan_shared::addr::{Cidr, Family};
@@ -19,6 +20,7 @@ use portolan_wire::error_chain;
 
 use super::decode::{self, RawAddress, RawRoute};
 use super::filter::Filter;
+use super::host_ports::Seen;
 use super::messages::NextHop;
 use super::netns::Home;
 use super::reaper::Reaper;
@@ -44,6 +46,8 @@ pub struct Netlink {
     pub(super) sockets: Arc<Sockets>,
     pub(super) reaper: Reaper,
     pub(super) filter: Filter,
+    /// What was seen of host ports, and the generation of the packet filter then.
+    pub(super) host_ports: Mutex<Option<(Option<u32>, Seen)>>,
     /// Where the namespace of the end of probes is.
     pub(super) probes: PathBuf,
 }
@@ -69,6 +73,7 @@ impl Netlink {
             reaper: Reaper::new(Arc::clone(&sockets), stopwatch),
             sockets,
             filter: Filter::default(),
+            host_ports: Mutex::default(),
             probes: PathBuf::from(PROBE_NAMESPACE),
         }
     }
@@ -204,7 +209,13 @@ impl Kernel for Netlink {
             .into_iter()
             .filter_map(|s| Some((s, self.read_sysctl(s)?)))
             .collect();
+        let Seen {
+            rules: port_rules,
+            entries: host_ports,
+        } = self.see_host_ports()?;
         Ok(Observed {
+            port_rules,
+            host_ports,
             routes,
             links,
             addresses,
@@ -319,6 +330,18 @@ impl Kernel for Netlink {
                 source: io::Error::other(error),
             },
         })
+    }
+
+    fn put_port_rules(&self, family: Family) -> Result<(), KernelError> {
+        self.make_port_rules(family)
+    }
+
+    fn put_host_ports(&self, slots: &[(PortSlot, Option<SocketAddr>)]) -> Result<(), KernelError> {
+        self.make_host_ports(slots)
+    }
+
+    fn drop_host_ports(&self, slots: &[(PortSlot, Option<SocketAddr>)]) -> Result<(), KernelError> {
+        self.remove_host_ports(slots)
     }
 
     fn drop_link(&self, name: &str) -> Result<(), KernelError> {

@@ -115,10 +115,11 @@ pub(super) fn dump_links() -> Request {
 }
 
 /// The host's end of a pod's link, while it is down: strict reverse path filtering (a pod sends from
-/// its own addresses only), and with IPv6 no address but those we give it.
-pub(super) fn prepare_host_end(index: u32, name: &str, with_v6: bool) -> Request {
+/// its own addresses only), with IPv6 no address but those we give it, and with host ports the way back to 127.0.0.1.
+pub(super) fn prepare_host_end(index: u32, name: &str, with_v6: bool, with_ports: bool) -> Request {
     let mut conf = InetDevConf::default();
     conf.rp_filter = 1;
+    conf.route_localnet = with_ports.into();
     let mut families = vec![AfSpecUnspec::Inet(vec![AfSpecInet::DevConfRequest(conf)])];
     if with_v6 {
         families.push(AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(

@@ -6,6 +6,8 @@
 //! (`NLM_F_DUMP_INTR`) is read again. Nothing here decides what should be: that is
 //! [`portolan_plan`].
 
+mod batch;
+mod conntrack;
 mod decode;
 mod error;
 #[cfg(any(test, feature = "testing"))]
@@ -13,8 +15,11 @@ pub mod fake;
 mod filter;
 mod foreign;
 mod host;
+mod host_ports;
+mod listeners;
 mod messages;
 mod netns;
+mod nft;
 mod own;
 mod probes;
 mod reaper;
@@ -34,10 +39,10 @@ pub use survey::try_pods_network;
 pub use watch::{Told, Watch};
 pub use wiring::{AttachError, Attachment, Sandbox, Wiring};
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use portolan_plan::{Foreign, NodeAddresses, Observed, ProbeLink, Route, RouteKey, Sysctl};
-use portolan_shared::addr::Cidr;
+use portolan_plan::{Foreign, NodeAddresses, Observed, PortSlot, ProbeLink, Route, RouteKey, Sysctl};
+use portolan_shared::addr::{Cidr, Family};
 
 /// One change of the routing table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +103,15 @@ pub trait Kernel: Send + Sync {
 
     /// Makes the node's end of probes anew, in a namespace of its own that outlives this process.
     fn put_probe_end(&self, end: &ProbeEnd<'_>) -> Result<(), KernelError>;
+
+    /// Puts the rules for host ports of a family; entries that are there stay.
+    fn put_port_rules(&self, family: Family) -> Result<(), KernelError>;
+
+    /// Puts entries of host ports, in the place of those that lead elsewhere.
+    fn put_host_ports(&self, slots: &[(PortSlot, Option<SocketAddr>)]) -> Result<(), KernelError>;
+
+    /// Removes entries of host ports, and what went by them to where they led. One that is not there is no error.
+    fn drop_host_ports(&self, slots: &[(PortSlot, Option<SocketAddr>)]) -> Result<(), KernelError>;
 
     /// Removes a link by name; that of an end of probes with its namespace. A link that is not there is no error.
     fn drop_link(&self, name: &str) -> Result<(), KernelError>;

@@ -51,6 +51,7 @@ impl Netlink {
             mac: end.how.mac,
             mtu: end.how.mtu,
             addresses: end.addresses,
+            host_ports: &[],
             node: end.node,
         })
         .map(drop)

@@ -254,7 +254,17 @@ impl Socket {
         Ok(Frames(&self.buffer[..length]).map(|frame| frame.reply()).collect())
     }
 
-    fn encode(&mut self, body: &Body, flags: u16, out: &mut Vec<u8>) {
+    /// The number of the request that was encoded last.
+    pub(super) fn sequence(&self) -> u32 {
+        self.sequence
+    }
+
+    /// What was received, of this length.
+    pub(super) fn received(&self, length: usize) -> &[u8] {
+        &self.buffer[..length]
+    }
+
+    pub(super) fn encode(&mut self, body: &Body, flags: u16, out: &mut Vec<u8>) {
         self.sequence = self.sequence.wrapping_add(1);
         let start = out.len();
         match body {
@@ -280,7 +290,7 @@ impl Socket {
         }
     }
 
-    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         // Room for all acknowledgements' numbers without wrapping inside a chunk.
         match self.inner.send(bytes, 0)? {
             sent if sent == bytes.len() => Ok(()),
@@ -292,7 +302,7 @@ impl Socket {
     }
 
     /// One datagram into the buffer; its length.
-    fn receive(&mut self) -> io::Result<usize> {
+    pub(super) fn receive(&mut self) -> io::Result<usize> {
         self.receive_with(RecvFlags::empty())
     }
 
@@ -334,7 +344,7 @@ fn set_receive_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
     Ok(())
 }
 
-fn talk_error(what: &str, error: &io::Error) -> KernelError {
+pub(super) fn talk_error(what: &str, error: &io::Error) -> KernelError {
     let source = match error.raw_os_error() {
         Some(number) => io::Error::from_raw_os_error(number),
         None => io::Error::new(error.kind(), error.to_string()),
@@ -372,10 +382,10 @@ impl Dump {
 }
 
 /// One message of a datagram.
-struct Frame<'a> {
-    kind: u16,
+pub(super) struct Frame<'a> {
+    pub(super) kind: u16,
     flags: u16,
-    sequence: u32,
+    pub(super) sequence: u32,
     port: u32,
     payload: &'a [u8],
 }
@@ -390,7 +400,7 @@ impl Frame<'_> {
     }
 
     /// What an error or end-of-dump message says: a negative errno, then perhaps the kernel's words.
-    fn outcome(&self, what: &str) -> Result<(), KernelError> {
+    pub(super) fn outcome(&self, what: &str) -> Result<(), KernelError> {
         let Some((code, rest)) = self.payload.split_first_chunk::<4>() else {
             // The kernel may end a dump with nothing.
             return Ok(());
@@ -431,7 +441,7 @@ impl Frame<'_> {
 }
 
 /// The messages of a datagram, in order; ends at the first that does not hold together.
-struct Frames<'a>(&'a [u8]);
+pub(super) struct Frames<'a>(pub(super) &'a [u8]);
 
 impl<'a> Iterator for Frames<'a> {
     type Item = Frame<'a>;

@@ -32,7 +32,7 @@ const RECEIVE_BUFFER: usize = 8 << 20;
 const MOST_HELD: u32 = 1 << 17;
 
 /// How often the packet filter is asked whether it has changed.
-const FILTER_EVERY: Duration = Duration::from_secs(5);
+const FILTER_EVERY: Duration = Duration::from_secs(1);
 
 /// The next news, on its way.
 pub type Told<'a> = Pin<Box<dyn Future<Output = News> + Send + 'a>>;

@@ -13,6 +13,7 @@ use portolan_plan::{
     NodeAddresses, POD_GATEWAY_V4, POD_GATEWAY_V6, PodSlots, ROUTE_PROTOCOL, RouteKey, is_pod_link, pod, pod_keys,
 };
 use portolan_shared::addr::{Cidr, Family};
+use portolan_shared::host_port::HostPort;
 use portolan_shared::mac::MacAddress;
 use portolan_wire::error_chain;
 
@@ -43,6 +44,8 @@ pub struct Attachment<'a> {
     pub mtu: u32,
     /// The pod's addresses, at most one a family.
     pub addresses: &'a [IpAddr],
+    /// Its host ports.
+    pub host_ports: &'a [HostPort],
     /// The node's addresses, the source of what the host sends to the pod.
     pub node: NodeAddresses,
 }
@@ -81,8 +84,12 @@ pub trait Wiring: Send + Sync {
     /// number of the pod's namespace.
     fn attach(&self, attachment: &Attachment<'_>) -> Result<u64, AttachError>;
 
-    /// Removes the host's routes to the addresses, then the link. What is not there is no error.
-    fn detach(&self, host_link: &str, addresses: &[IpAddr]) -> Result<(), KernelError>;
+    /// Removes the host ports, the host's routes to the addresses, then the link. What is not there is no error.
+    fn detach(&self, host_link: &str, addresses: &[IpAddr], host_ports: &[HostPort]) -> Result<(), KernelError>;
+
+    /// The program of the host, as a name for people, that has a port already; one that was started for `container` does
+    /// not count.
+    fn port_user(&self, port: &HostPort, container: &str) -> Option<String>;
 
     /// What differs from the attachment, a sentence each; empty when all is as it should be.
     fn differences(&self, attachment: &Attachment<'_>) -> Result<Vec<String>, AttachError>;
@@ -116,7 +123,7 @@ impl Wiring for Netlink {
         match wired {
             Ok(()) => Ok(namespace.inode()),
             Err(error) => {
-                if let Err(second) = self.detach(attachment.host_link, attachment.addresses) {
+                if let Err(second) = self.detach(attachment.host_link, attachment.addresses, attachment.host_ports) {
                     tracing::warn!(link = attachment.host_link, error = %error_chain(&second), "a half-made pod link stays");
                 }
                 Err(error.into())
@@ -124,7 +131,8 @@ impl Wiring for Netlink {
         }
     }
 
-    fn detach(&self, host_link: &str, addresses: &[IpAddr]) -> Result<(), KernelError> {
+    fn detach(&self, host_link: &str, addresses: &[IpAddr], host_ports: &[HostPort]) -> Result<(), KernelError> {
+        self.remove_host_ports(&pod(host_link, addresses, host_ports, &NodeAddresses::default()).ports)?;
         // Packets stop at once; the link itself takes the kernel longer.
         let mut requests: Vec<Request> = pod_keys(addresses).map(|key| messages::del_route(&key)).collect();
         requests.push(messages::get_link(host_link));
@@ -163,6 +171,10 @@ impl Wiring for Netlink {
             Some(link) => self.host_differences(attachment, &link, &mut found)?,
         }
         Ok(found)
+    }
+
+    fn port_user(&self, port: &HostPort, container: &str) -> Option<String> {
+        self.user_of_port(port, container)
     }
 
     fn namespace(&self, netns: &Path) -> Result<u64, NamespaceError> {
@@ -223,7 +235,7 @@ impl Netlink {
                 }
                 Err(error) if error.errno() == Some(libc::EEXIST) => {
                     if attempt == 0 && seen.is_ok() {
-                        self.detach(attachment.host_link, &[])?;
+                        self.detach(attachment.host_link, &[], &[])?;
                     } else if find(pod, attachment.ifname)?.is_some() {
                         return Err(AttachError::InterfaceExists {
                             ifname: attachment.ifname.to_owned(),
@@ -242,7 +254,7 @@ impl Netlink {
         let name = attachment.host_link;
         let has_v6 = attachment.addresses.iter().any(IpAddr::is_ipv6);
         let mut requests = vec![
-            messages::prepare_host_end(index, name, has_v6),
+            messages::prepare_host_end(index, name, has_v6, !attachment.host_ports.is_empty()),
             messages::link_up(index, name),
         ];
         if has_v6 {
@@ -250,7 +262,7 @@ impl Netlink {
             requests.push(messages::new_address(index, gateway, 64, AddressScope::Link, name));
         }
         let steps = requests.len();
-        let PodSlots { routes } = pod(name, attachment.addresses, &attachment.node);
+        let PodSlots { routes, ports } = slots(attachment);
         let routes: Vec<(RouteKey, NextHop)> = routes
             .iter()
             .filter_map(|(key, route)| Some((*key, NextHop::of(route, Some(index))?)))
@@ -271,7 +283,7 @@ impl Netlink {
                 (Err(error), _) => return Err(error),
             }
         }
-        Ok(())
+        self.make_host_ports(&ports)
     }
 
     /// A route to the pod's address is there already. One of ours is a leftover and is replaced in place; a foreign one
@@ -320,8 +332,27 @@ impl Netlink {
                 }
             }
         }
+        if !attachment.host_ports.is_empty() {
+            let seen = self.see_host_ports()?;
+            let slots = slots(attachment).ports.into_iter();
+            let lost =
+                slots.filter(|(slot, to)| seen.entries.get(slot) != Some(to) || !seen.rules.contains(&slot.family()));
+            found.extend(lost.map(|(slot, _)| format!("the host has lost {slot}")));
+        }
         Ok(())
     }
+}
+
+/// What the pod needs on the host.
+fn slots(attachment: &Attachment<'_>) -> PodSlots {
+    let Attachment {
+        host_link,
+        addresses,
+        host_ports,
+        node,
+        ..
+    } = attachment;
+    pod(host_link, addresses, host_ports, node)
 }
 
 fn malformed(what: &str) -> KernelError {

@@ -89,6 +89,7 @@ impl Pods {
             id: None,
             link: probe_link_name(&addresses, how.mtu),
             addresses,
+            host_ports: Vec::new(),
             settled: true,
             probes: Some(how),
         })

@@ -51,6 +51,7 @@ fn pod(kernel: &FakeKernel, n: u8) -> AddPod {
         pod_namespace: "shop".into(),
         pod_name: format!("web-{n}"),
         pod_uid: String::new(),
+        host_ports: Vec::new(),
     }
 }
 

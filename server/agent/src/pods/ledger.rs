@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use portolan_plan::link_name;
 use portolan_shared::addr::Cidr;
+use portolan_shared::host_port::HostPort;
 use portolan_shared::ids::{BlockId, PortId};
 use serde::{Deserialize, Serialize};
 
@@ -125,6 +126,17 @@ impl Ledger {
     /// All that are alive, by id.
     pub(super) fn alive(&self) -> impl Iterator<Item = &Arc<Allocation>> {
         self.allocations.values()
+    }
+
+    /// The pod, as a name for people, that has a host port which something sent to this one may be for.
+    pub(super) fn has_port(&self, port: &HostPort) -> Option<String> {
+        let meets = |a: &&Arc<Allocation>| a.host_ports.iter().any(|other| other.meets(port));
+        let taken = self.allocations.values().find(meets)?;
+        Some(match (taken.pod_namespace.as_str(), taken.pod_name.as_str()) {
+            (_, "") => format!("the sandbox {}", taken.container),
+            ("", name) => format!("the pod {name}"),
+            (namespace, name) => format!("the pod {namespace}/{name}"),
+        })
     }
 
     /// How many are alive.

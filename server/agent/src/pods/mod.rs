@@ -103,12 +103,13 @@ impl Pods {
         let inode = self.wiring.namespace(&pod.netns).map_err(AttachError::from)?;
         let existing = self.state.lock().ledger.find(&pod.container, &pod.ifname).cloned();
         if let Some(existing) = existing {
-            if existing.netns_inode == inode {
+            if existing.netns_inode == inode && existing.host_ports == pod.host_ports {
                 return self.mend(existing, pod);
             }
-            // Another sandbox has taken the name: release what the first one left.
+            // Another sandbox has taken the name, or other host ports are asked for: release what the first one left.
             self.release(&existing).map_err(AttachError::from)?;
         }
+        self.no_program_has(pod)?;
         let (allocation, network, ticket) = self.allocate(pod, inode)?;
         let attached = self.wiring.attach(&attachment(&allocation, &pod.netns, &network));
         let written = self.syncer.wait(ticket);
@@ -122,7 +123,10 @@ impl Pods {
                 });
             }
             (Ok(_), Err(error)) => {
-                if let Err(error) = self.wiring.detach(&allocation.link, &allocation.addresses) {
+                let detached = self
+                    .wiring
+                    .detach(&allocation.link, &allocation.addresses, &allocation.host_ports);
+                if let Err(error) = detached {
                     tracing::warn!(link = %allocation.link, error = %error_chain(&error), "a pod's link stays");
                 }
                 AddError::Log(error)
@@ -260,6 +264,7 @@ impl Pods {
             id: Some(a.id),
             link: a.link.clone(),
             addresses: a.addresses.clone(),
+            host_ports: a.host_ports.clone(),
             settled: settled.contains(&a.id),
             probes: None,
         };
@@ -267,6 +272,7 @@ impl Pods {
             id: None,
             link: link.clone(),
             addresses: addresses.iter().copied().collect(),
+            host_ports: Vec::new(),
             settled: true,
             probes: None,
         });
@@ -303,7 +309,7 @@ impl Pods {
         let addresses = self.state.lock().held.get(&link).cloned();
         let Some(addresses) = addresses else { return Ok(false) };
         let addresses: Vec<IpAddr> = addresses.into_iter().collect();
-        self.wiring.detach(&link, &addresses)?;
+        self.wiring.detach(&link, &addresses, &[])?;
         self.state.lock().let_go(&link);
         Ok(true)
     }
@@ -370,6 +376,16 @@ impl Pods {
         Ok(())
     }
 
+    /// Refuses host ports that a program of the host has: it would not be reached any more.
+    fn no_program_has(&self, pod: &AddPod) -> Result<(), AddError> {
+        for port in &pod.host_ports {
+            if let Some(by) = self.wiring.port_user(port, &pod.container) {
+                return Err(AddError::PortTaken { port: *port, by });
+            }
+        }
+        Ok(())
+    }
+
     /// Decides, and writes to the log without waiting for the disk.
     fn allocate(&self, pod: &AddPod, inode: u64) -> Result<(Arc<Allocation>, PodNetwork, u64), AddError> {
         let mut state = self.state.lock();
@@ -381,6 +397,14 @@ impl Pods {
             .clone()
             .filter(|n| !n.ranges.is_empty())
             .ok_or(AddError::NotReady)?;
+        for port in &pod.host_ports {
+            if !network.families().into_iter().any(|family| port.takes(family)) {
+                return Err(AddError::NoSuchFamily(*port));
+            }
+            if let Some(by) = state.ledger.has_port(port) {
+                return Err(AddError::PortTaken { port: *port, by });
+            }
+        }
         let mut addresses = Vec::new();
         for family in network.families() {
             match state.ledger.pool.next(family) {
@@ -412,6 +436,7 @@ impl Pods {
             mac: pod_mac(&addresses),
             addresses,
             link: link_name(id),
+            host_ports: pod.host_ports.clone(),
         };
         self.heed_distrust(&mut state);
         let allocation = state.allocate(allocation).map_err(AddError::Log)?;
@@ -425,7 +450,7 @@ impl Pods {
         let wanted = attachment(&allocation, &pod.netns, &network);
         if !self.wiring.differences(&wanted)?.is_empty() {
             self.wiring
-                .detach(&allocation.link, &allocation.addresses)
+                .detach(&allocation.link, &allocation.addresses, &allocation.host_ports)
                 .map_err(AttachError::from)?;
             self.wiring.attach(&wanted)?;
         }
@@ -448,7 +473,8 @@ impl Pods {
 
     /// Removes the route and the link, then frees the address.
     fn release(&self, allocation: &Allocation) -> Result<(), KernelError> {
-        self.wiring.detach(&allocation.link, &allocation.addresses)?;
+        self.wiring
+            .detach(&allocation.link, &allocation.addresses, &allocation.host_ports)?;
         self.give_back(allocation);
         Ok(())
     }
@@ -489,6 +515,7 @@ fn attachment<'a>(allocation: &'a Allocation, netns: &'a Path, network: &PodNetw
         mac: allocation.mac,
         mtu: network.mtu,
         addresses: &allocation.addresses,
+        host_ports: &allocation.host_ports,
         node: network.node,
     }
 }

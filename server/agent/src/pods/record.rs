@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use portolan_shared::host_port::HostPort;
 use portolan_shared::ids::PortId;
 use portolan_shared::mac::MacAddress;
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,9 @@ pub struct Allocation {
     pub mac: MacAddress,
     /// The host's end of the pod's link.
     pub link: String,
+    /// Ports of the host that lead to the pod.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host_ports: Vec<HostPort>,
 }
 
 /// The end of an allocation.

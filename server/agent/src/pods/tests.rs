@@ -92,6 +92,7 @@ impl Rig {
             pod_namespace: "shop".into(),
             pod_name: format!("web-{n}"),
             pod_uid: String::new(),
+            host_ports: Vec::new(),
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use portolan_plan::{NodeAddresses, OwnBlock};
 use portolan_shared::addr::{Cidr, Family};
+use portolan_shared::host_port::HostPort;
 
 use super::pool::Room;
 use super::record::Allocation;
@@ -49,6 +50,8 @@ pub struct AddPod {
     pub pod_name: String,
     /// Kubernetes UID, or empty.
     pub pod_uid: String,
+    /// Ports of the host that shall lead to it.
+    pub host_ports: Vec<HostPort>,
 }
 
 /// A pod that has its network.
@@ -77,6 +80,17 @@ pub enum AddError {
     /// All addresses of the blocks are given.
     #[error("all {} IPv{} pod addresses of this node's blocks are given", .1.capacity, .0.number())]
     Exhausted(Family, Room),
+    /// A host port is another pod's, or a program's.
+    #[error("host port {port} of this node is taken by {by}")]
+    PortTaken {
+        /// The port.
+        port: HostPort,
+        /// Who has it, as a name for people.
+        by: String,
+    },
+    /// A host port is of an address whose family the pod does not have.
+    #[error("host port {0} is of an IP version that the cluster's pods do not have")]
+    NoSuchFamily(HostPort),
     /// The allocation could not be written down.
     #[error("the allocation could not be written to the agent's log")]
     Log(#[source] io::Error),
@@ -91,7 +105,7 @@ impl AddError {
     pub fn waits_for_block(&self) -> bool {
         match self {
             Self::NotReady | Self::NoBlock(_) | Self::Exhausted(..) => true,
-            Self::Removed | Self::Log(_) | Self::Attach(_) => false,
+            Self::Removed | Self::PortTaken { .. } | Self::NoSuchFamily(_) | Self::Log(_) | Self::Attach(_) => false,
         }
     }
 }

@@ -224,7 +224,7 @@ async fn a_pod_end_that_is_elsewhere_is_found_by_what_its_node_says() {
     let mut seen = portolan_plan::testing::host();
     let link = portolan_plan::testing::link_name(1);
     seen.links.insert(link.clone(), portolan_plan::testing::pod_link(9));
-    let slots = portolan_plan::pod(&link, &[taken], &NodeAddresses::default());
+    let slots = portolan_plan::pod(&link, &[taken], &[], &NodeAddresses::default());
     seen.routes.extend(slots.routes);
     second.pods.hold(&seen);
     assert_ne!(second.pods.probe_end().unwrap().addresses[0], taken);

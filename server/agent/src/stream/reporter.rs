@@ -15,8 +15,9 @@ use futures_util::stream::SplitSink;
 use parking_lot::Mutex;
 use portolan_plan::Loss;
 use portolan_sources::ByteStream;
+use portolan_wire::HOST_PORTS_TOLD;
 use portolan_wire::agent::{self, from_agent::Message as Out};
-use portolan_wire::field::address_bytes;
+use portolan_wire::field::{address_bytes, host_port_message};
 use tokio::sync::watch;
 use tokio::time::{Instant, interval};
 use tokio_tungstenite::WebSocketStream;
@@ -415,6 +416,8 @@ fn loss(loss: &Loss) -> agent::Loss {
 }
 
 fn allocated(allocation: &Allocation) -> agent::PodAllocation {
+    let told = allocation.host_ports.iter().take(HOST_PORTS_TOLD);
+    let more = allocation.host_ports.len().saturating_sub(HOST_PORTS_TOLD);
     agent::PodAllocation {
         id: allocation.id.as_bytes().to_vec(),
         seq: allocation.seq,
@@ -429,6 +432,8 @@ fn allocated(allocation: &Allocation) -> agent::PodAllocation {
             .map(|address| address_bytes(*address))
             .collect(),
         mac: allocation.mac.octets().to_vec(),
+        host_ports: told.map(host_port_message).collect(),
+        more_host_ports: u32::try_from(more).unwrap_or(u32::MAX),
     }
 }
 

@@ -9,6 +9,7 @@
 mod check;
 mod filter;
 mod healing;
+mod host_ports;
 mod lost;
 mod namespaces;
 mod plugin;
@@ -29,7 +30,11 @@ pub(crate) fn listen(namespace: &str, address: IpAddr) -> TcpListener {
 
 /// Connects from a namespace and says who the listener saw.
 pub(crate) fn seen_from(namespace: &str, listener: &TcpListener) -> IpAddr {
-    let to = listener.local_addr().unwrap();
+    seen_by(namespace, listener.local_addr().unwrap(), listener)
+}
+
+/// The same, by another address that leads there.
+pub(crate) fn seen_by(namespace: &str, to: SocketAddr, listener: &TcpListener) -> IpAddr {
     let mut stream = connect(namespace, to).unwrap();
     let (mut accepted, peer) = listener.accept().unwrap();
     stream.write_all(b"ahoy").unwrap();

@@ -2,7 +2,7 @@
 
 mod replicas;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -92,7 +92,7 @@ pub(super) struct Hub {
     /// The nodes that were online when the control plane before this one ended, each with its last contact.
     awaited: Vec<(NodeId, Micros)>,
     liveness: Mutex<Liveness>,
-    places: Mutex<HashMap<NodeId, Held>>,
+    places: Mutex<BTreeMap<NodeId, Held>>,
     numbers: AtomicU64,
 }
 
@@ -212,7 +212,7 @@ impl Hub {
         }
         let known = given.tickets.get(&(node, machine)).copied().unwrap_or_default();
         // Another replica may have given newer ones.
-        let known = stored.unwrap_or_default().max(known);
+        let known = tickets::both(stored.unwrap_or_default(), known);
         let is_of_this_history = |run| self.control.read(|view| view.history().has_run(run));
         match tickets::look(known, shown, self.control.run(), is_of_this_history) {
             Shown::Machine(tickets) => {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use portolan_core::command::{ClaimedBlock, Command, PodAllocation, Request};
 use portolan_core::history::Point;
 use portolan_core::kinds::quarantined_blocks::QuarantinedBlock;
-use portolan_core::model::{Block, Exception, Loss, NodeStatus, Paths, Paused, Pod, Tickets};
+use portolan_core::model::{Block, Exception, HostPorts, Loss, NodeStatus, Paths, Paused, Pod, Tickets};
 use portolan_core::protocol::leases::Lease;
 use portolan_core::view::View;
 use portolan_shared::ids::{BlockId, NodeId, PortId};
@@ -13,6 +13,7 @@ use portolan_shared::losses::LossKind;
 use portolan_shared::mac::MacAddress;
 use portolan_shared::refusal::{Class, Refusal};
 use portolan_shared::status::Fault;
+use portolan_wire::HOST_PORTS_TOLD;
 use portolan_wire::agent::{self, BlockRefused, PodAck, to_agent::Message as Out};
 use portolan_wire::field::{self, BadField};
 use tokio_tungstenite::tungstenite::Bytes;
@@ -155,6 +156,17 @@ pub(super) fn paths(paths: agent::Paths) -> Result<Paths, BadField> {
     })
 }
 
+fn host_ports(told: &[agent::HostPort], more: u32) -> Result<HostPorts, BadField> {
+    let read = told.iter().map(|port| field::host_port("host_ports", port));
+    match told.len() {
+        0..=HOST_PORTS_TOLD => Ok(HostPorts {
+            told: read.collect::<Result<_, _>>()?,
+            more,
+        }),
+        _ => Err(BadField::Other("host_ports")),
+    }
+}
+
 /// Parses a report of pods. Whether its addresses are the node's is decided by the writer.
 pub(super) fn pods(report: agent::PodReport) -> Result<Pods, BadField> {
     let allocation = |pod: agent::PodAllocation| {
@@ -166,6 +178,7 @@ pub(super) fn pods(report: agent::PodReport) -> Result<Pods, BadField> {
                 name: shortened(&pod.pod_name, MOST_TEXT),
                 container_id: shortened(&pod.container_id, MOST_TEXT),
                 seq: pod.seq,
+                host_ports: host_ports(&pod.host_ports, pod.more_host_ports)?,
             },
             addresses: field::addresses("addresses", &pod.addresses)?,
             mac: MacAddress::new(mac),

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use portolan_core::command::{Command, NodeReport, PodAllocation, Request};
-use portolan_core::model::{Exception, JoinToken, Loss, Node, Object, Pod, Role};
+use portolan_core::model::{Exception, HostPorts, JoinToken, Loss, Node, Object, Pod, Role};
 use portolan_shared::ids::{NodeId, PortId};
 use portolan_shared::mac::MacAddress;
 use serde_json::{Value, json};
@@ -38,6 +38,7 @@ async fn with_pods_of(server: &Server, user: &User<'_>, pods: u8, cluster: Value
             name: format!("web-{n}"),
             container_id: format!("c0ffee{n}"),
             seq: n.into(),
+            host_ports: HostPorts::default(),
         },
         addresses: vec![std::net::Ipv4Addr::from_bits(first.to_bits() + u32::from(n)).into()],
         mac: MacAddress::from_u64(0x0200_0000_0000 + u64::from(n)),

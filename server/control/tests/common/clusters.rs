@@ -1,7 +1,7 @@
 //! Clusters with nodes and pods, in short words.
 
 use portolan_core::command::{Command, PodAllocation};
-use portolan_core::model::{Object, Pod};
+use portolan_core::model::{HostPorts, Object, Pod};
 use portolan_shared::ids::{ClusterId, NodeId};
 use portolan_shared::mac::MacAddress;
 
@@ -53,6 +53,7 @@ pub fn pod(kit: &Kit, seq: u64, address: &str, mac: u64) -> PodAllocation {
             name: format!("web-{seq}"),
             container_id: format!("c{seq}"),
             seq,
+            host_ports: HostPorts::default(),
         },
         addresses: vec![ip(address)],
         mac: MacAddress::from_u64(0x0200_0000_0000 + mac),

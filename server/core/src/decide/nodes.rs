@@ -16,6 +16,7 @@ use crate::model::display_name;
 use crate::model::{
     Awaited, Block, Cluster, FixedIp, JoinToken, Key, Micros, Node, NodeStatus, Object, Port, Project, Tickets, owner,
 };
+use crate::protocol::tickets;
 use crate::quotas::Counted;
 use crate::view::PortScope;
 
@@ -436,7 +437,7 @@ pub(super) fn report(draft: &mut Draft<'_>, reports: &[NodeReport]) -> Vec<Objec
         if let Some((machine, tickets)) = report.tickets
             && node.key_hash == Some(machine)
         {
-            new.tickets = new.tickets.max(tickets);
+            new.tickets = tickets::both(new.tickets, tickets);
         }
         new.copied = new.copied.or(report.copied);
         if old.as_deref() == Some(&new) {

@@ -5,6 +5,7 @@ use portolan_shared::refusal::Refusal;
 use crate::command::{Actor, Request};
 use crate::draft::Draft;
 use crate::model::NodeStatus;
+use crate::protocol::tickets::both;
 
 /// Whether what is asked counts: it does not once a newer ticket is known. One that is not known yet is known from now on:
 /// what an older stream says afterwards comes too late, also by another replica.
@@ -23,9 +24,10 @@ pub(super) fn counts(draft: &mut Draft<'_>, request: &Request) -> Result<(), Ref
             node: node.name.clone(),
         });
     }
-    if status.tickets < tickets {
+    let known = both(status.tickets, tickets);
+    if known != status.tickets {
         draft.put_quiet(NodeStatus {
-            tickets,
+            tickets: known,
             ..(*status).clone()
         });
     }

@@ -29,7 +29,7 @@ pub use networks::{Network, Purpose, Subnet};
 pub use node_status::{Awaited, Exception, Loss, NodeStatus, Paused, Tickets};
 pub use object::Stored;
 pub use paths::Paths;
-pub use ports::{FixedIp, Pod, Port, customers_kind, hidden, owner, port_kind};
+pub use ports::{FixedIp, HostPorts, Pod, Port, customers_kind, hidden, owner, port_kind};
 pub use requests::{Decided, Person, RequestMessage, ShadowRequest, grant_among};
 
 /// Microseconds since the epoch, UTC.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use portolan_shared::host_port::HostPort;
 use portolan_shared::ids::{ClusterId, NetworkId, NodeId, PortId, ProjectId, SubnetId};
 use portolan_shared::mac::MacAddress;
 use portolan_shared::v1::{self, AuditKind, PortKind};
@@ -36,6 +37,24 @@ pub struct Pod {
     pub container_id: String,
     /// The agent's sequence number of the allocation.
     pub seq: u64,
+    /// Ports of the node that lead to it.
+    #[serde(default, skip_serializing_if = "HostPorts::is_empty")]
+    pub host_ports: HostPorts,
+}
+
+/// Ports of a node that lead to a pod, as its agent has told them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostPorts {
+    /// The first ones.
+    pub told: Box<[HostPort]>,
+    /// How many there are besides these.
+    pub more: u32,
+}
+
+impl HostPorts {
+    fn is_empty(&self) -> bool {
+        self.told.is_empty()
+    }
 }
 
 /// A port. There may be a million: keep it small.

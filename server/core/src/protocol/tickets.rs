@@ -3,7 +3,7 @@
 //! Pure. Every stream is given a new ticket and shows the newest that it has. Two machines with one state show the same
 //! ticket once, and then one of them an older one.
 
-use portolan_shared::tickets::{number, run, turn};
+use portolan_shared::tickets::{number, run, turn, was_given_for};
 
 use crate::model::Tickets;
 
@@ -22,21 +22,36 @@ pub fn look(known: Tickets, shown: u64, own: u16, is_of_this_history: impl FnOnc
     // A newer one than any that is known was given all the same: its proof says so. What was known of it was lost. One of
     // the same turn was given by another replica at the same time: to a copy, or to this machine, which has lost the other.
     let newest = turn(shown) >= turn(known.given);
+    // Given to who has shown the same as he who was given the newest: to this machine, which has lost the newest, or to a
+    // copy. Of the two the one that comes first goes on, and the other has none that counts.
+    let sibling = was_given_for(shown, known.shown);
     // Given in another history, to the machine that was the newest here: those given here since were not kept.
-    let elsewhere = !newest && turn(shown) > turn(known.shown) && !is_of_this_history(run(shown));
+    let elsewhere = || turn(shown) > turn(known.shown) && !is_of_this_history(run(shown));
     // The answer that held the newest may have been lost.
     let before = shown == known.shown;
-    if newest || before || elsewhere || known.open {
+    if newest || before || sibling || known.open || elsewhere() {
         // A number is left out where it is not known who was here meanwhile: perhaps a copy, which has reported pods of its
         // own. A machine that misses one reports all of its pods.
         let step = if newest && shown != known.given { 2 } else { 1 };
         Shown::Machine(Tickets {
-            given: number(turn(known.given.max(shown)) + step, own),
+            given: number(turn(known.given.max(shown)) + step, shown, own),
             open: false,
             shown,
         })
     } else {
         Shown::Copy
+    }
+}
+
+/// What is known where two replicas know this. They may have let in a machine that could not tell either of the other.
+pub fn both(one: Tickets, other: Tickets) -> Tickets {
+    let newer = one.max(other);
+    // Who has shown a ticket that was given for another has come later, however many were given in vain for that.
+    let later = |one: u64, other: u64| was_given_for(one, other).then_some(one);
+    let shown = later(one.shown, other.shown).or_else(|| later(other.shown, one.shown));
+    Tickets {
+        shown: shown.unwrap_or(newer.shown),
+        ..newer
     }
 }
 
@@ -49,16 +64,24 @@ mod tests {
     /// All that is shown was given in the history of now.
     const HERE: fn(u16) -> bool = |_| true;
 
+    /// The ticket of this turn, given for the one before it.
+    fn nth(turn: u64, run: u16) -> u64 {
+        match turn {
+            0 => 0,
+            turn => number(turn, number(turn - 1, 0, run), run),
+        }
+    }
+
     fn tickets(given: u64, shown: u64) -> Tickets {
         Tickets {
-            given: number(given, 0),
+            given: number(given, nth(shown, 0), 0),
             open: false,
-            shown: number(shown, 0),
+            shown: nth(shown, 0),
         }
     }
 
     fn machine(known: Tickets, shown: u64) -> Tickets {
-        match look(known, number(shown, 0), 0, HERE) {
+        match look(known, shown, 0, HERE) {
             Shown::Machine(tickets) => tickets,
             Shown::Copy => panic!("{shown} of {known:?} is no copy"),
         }
@@ -69,21 +92,33 @@ mod tests {
         let first = machine(Tickets::default(), 0);
         assert_eq!(first, tickets(1, 0));
         let again = machine(first, 0);
-        assert_eq!(
-            again,
-            tickets(2, 0),
-            "the answer with 1 was lost; it is good for nothing now"
-        );
-        assert_eq!(look(again, number(1, 0), 0, HERE), Shown::Copy);
-        let next = machine(again, 2);
-        assert_eq!(next, tickets(3, 2));
+        assert_eq!(again, tickets(2, 0), "the answer with 1 was lost");
+        let next = machine(again, again.given);
+        assert_eq!((next.given, next.shown), (number(3, again.given, 0), again.given));
         assert_eq!(look(next, 0, 0, HERE), Shown::Copy);
+        assert_eq!(
+            look(next, first.given, 0, HERE),
+            Shown::Copy,
+            "given for the same, but the other has come"
+        );
+    }
+
+    #[test]
+    fn of_two_that_were_given_for_the_same_the_first_to_come_goes_on() {
+        let (first, again) = (machine(Tickets::default(), 0), tickets(2, 0));
+        let next = machine(again, first.given);
+        assert_eq!(turn(next.given), 3);
+        assert_eq!(look(next, again.given, 0, HERE), Shown::Copy);
     }
 
     #[test]
     fn what_the_control_plane_has_forgotten_is_taken_from_the_ticket() {
-        let known = tickets(3, 2);
-        assert_eq!(machine(known, 9), tickets(11, 9), "and it is to report all");
+        let next = machine(tickets(3, 2), nth(9, 0));
+        assert_eq!(
+            (turn(next.given), next.shown),
+            (11, nth(9, 0)),
+            "and it is to report all"
+        );
     }
 
     #[test]
@@ -96,34 +131,46 @@ mod tests {
         let (one, other) = (given(known, known.given, 3), given(known, known.given, 9));
         assert!(other.given > one.given && turn(other.given) == turn(one.given));
         // The newer one is known everywhere. The machine with the other comes again, and is to report all.
-        let again = given(other.max(one), one.given, 3);
-        assert_eq!(again.given, number(8, 3));
+        let again = given(both(one, other), one.given, 3);
+        assert_eq!(again.given, number(8, one.given, 3));
         assert_eq!(look(again, other.given, 9, HERE), Shown::Copy);
     }
 
     #[test]
+    fn who_has_come_later_counts_however_many_were_given_in_vain() {
+        // One replica has given 6, 7 and 8 for 5 in vain; the other has heard nothing of that, and the machine came twice.
+        let (in_vain, known) = (tickets(8, 5), tickets(5, 4));
+        let kept = machine(known, known.given);
+        let kept = machine(kept, kept.given);
+        let all = both(both(in_vain, tickets(6, 5)), kept);
+        assert_eq!((all.given, all.shown), (in_vain.given, kept.shown));
+        assert_eq!(turn(machine(all, kept.given).given), 9);
+    }
+
+    #[test]
     fn what_another_history_gave_is_good_if_what_was_given_here_since_was_lost() {
-        // 5 was shown here twice, as the answer with 6 was lost; another history gave 6 as well.
+        // 5 was shown here often, as each answer was lost; another history gave 6, and 7 for it.
+        let shown = nth(5, 3);
         let known = Tickets {
-            given: number(7, 3),
+            given: number(9, shown, 3),
             open: false,
-            shown: number(5, 3),
+            shown,
         };
         let is_ours = |run| run == 3;
         assert_eq!(
-            look(known, number(6, 3), 3, is_ours),
+            look(known, nth(7, 3), 3, is_ours),
             Shown::Copy,
             "given here, to somebody else"
         );
         assert_eq!(
-            look(known, number(4, 9), 3, is_ours),
+            look(known, nth(4, 9), 3, is_ours),
             Shown::Copy,
             "given to a copy of long ago"
         );
-        let Shown::Machine(next) = look(known, number(6, 9), 3, is_ours) else {
+        let Shown::Machine(next) = look(known, nth(7, 9), 3, is_ours) else {
             panic!("a machine is taken for a copy");
         };
-        assert_eq!((next.given, next.shown), (number(8, 3), number(6, 9)));
+        assert_eq!((turn(next.given), next.shown), (10, nth(7, 9)));
         assert_eq!(
             look(next, known.given, 3, is_ours),
             Shown::Copy,
@@ -137,9 +184,9 @@ mod tests {
             open: true,
             ..tickets(7, 6)
         };
-        let admitted = machine(known, 3);
-        assert_eq!(admitted, tickets(8, 3));
-        assert_eq!(look(admitted, number(7, 0), 0, HERE), Shown::Copy);
+        let admitted = machine(known, nth(3, 0));
+        assert_eq!(turn(admitted.given), 8);
+        assert_eq!(look(admitted, known.given, 0, HERE), Shown::Copy);
         assert!(admitted > known && known > tickets(7, 6), "what is newer is greater");
     }
 
@@ -150,8 +197,9 @@ mod tests {
         fn a_machine_alone_is_itself_in_every_history(
             steps in prop::collection::vec((any::<bool>(), prop::option::of(any::<prop::sample::Index>())), 1..60),
         ) {
-            let mut states = vec![(tickets(5, 4), vec![0])];
-            let (mut at, mut has, mut run) = (0, number(5, 0), 0);
+            let first = tickets(5, 4);
+            let mut states = vec![(first, vec![0])];
+            let (mut at, mut has, mut run) = (0, first.given, 0);
             for (lost, put_back) in steps {
                 if let Some(to) = put_back {
                     at = to.index(states.len());
@@ -183,15 +231,16 @@ mod tests {
             steps in prop::collection::vec(any::<(bool, bool, bool, bool)>(), 1..40),
             alone in any::<bool>(),
         ) {
-            let (mut stored, mut known) = (tickets(5, 4), [tickets(5, 4); 2]);
-            let (mut has, mut kept, mut caught) = ([number(5, 0); 2], [false, false], false);
+            let first = tickets(5, 4);
+            let (mut stored, mut known) = (first, [first; 2]);
+            let (mut has, mut kept, mut caught) = ([first.given; 2], [false, false], false);
             let mut was_blind = false;
             for (copy, lost, replica, blind) in steps {
                 let (who, replica) = (usize::from(copy && !alone), usize::from(replica));
                 let before = stored;
-                stored = stored.max(known[0]).max(known[1]);
+                stored = both(both(stored, known[0]), known[1]);
                 was_blind = blind && !was_blind;
-                let newest = known[replica].max(if was_blind { before } else { stored });
+                let newest = both(known[replica], if was_blind { before } else { stored });
                 match look(newest, has[who], [3, 9][replica], HERE) {
                     Shown::Copy => caught = true,
                     Shown::Machine(tickets) => {
@@ -203,13 +252,15 @@ mod tests {
                 }
             }
             prop_assert!(!(alone && caught));
-            // Both hold a ticket of their own: one is not the newest, nor the one before, once the other has come again.
+            // Both hold a ticket of their own: once one of them has come again, that of the other does not count.
             if kept[0] && kept[1] && !caught {
-                let stored = stored.max(known[0]).max(known[1]);
+                let stored = both(both(stored, known[0]), known[1]);
                 prop_assert_ne!(has[0], has[1]);
-                let good = has.iter().filter(|ticket| look(stored, **ticket, 3, HERE) != Shown::Copy).count();
-                let siblings = turn(has[0]) == turn(has[1]);
-                prop_assert!(good < 2 || siblings, "{stored:?} {has:?}");
+                for (one, other) in [(has[0], has[1]), (has[1], has[0])] {
+                    if let Shown::Machine(next) = look(stored, one, 3, HERE) {
+                        prop_assert_eq!(look(next, other, 3, HERE), Shown::Copy, "{:?} {:?}", stored, has);
+                    }
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod foreign;
 pub(crate) mod forwarding;
 pub(crate) mod gateway;
+pub(crate) mod host_ports;
 pub(crate) mod links;
 pub(crate) mod node;
 pub(crate) mod routes;

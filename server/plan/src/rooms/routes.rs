@@ -112,7 +112,7 @@ fn remote_blocks(world: &World<'_>, slots: &mut Slots, plan: &mut Plan) {
 /// A pod without its link has its slots left alone: who makes the link fills them.
 fn pods(world: &World<'_>, slots: &mut Slots) {
     for allocation in world.pods {
-        let routes = pod(&allocation.link, &allocation.addresses, &world.local)
+        let routes = pod(&allocation.link, &allocation.addresses, &[], &world.local)
             .routes
             .into_iter();
         if allocation.settled && world.observed.links.contains_key(&allocation.link) {

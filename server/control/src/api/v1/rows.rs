@@ -397,6 +397,7 @@ impl PortFacts {
     pub fn row(&self, port: &Port) -> PortRow {
         let (status, cause) = self.nodes.status(port);
         let node = port.node.and_then(|id| self.nodes.get(id));
+        let host_ports = port.pod.as_ref().map(|pod| &pod.host_ports);
         let ours = node.is_some() || port.pod.is_some() || owner::ours(&port.device_owner);
         let name = |id: SubnetId| {
             self.subnets
@@ -438,6 +439,8 @@ impl PortFacts {
                     name: node.node.name.clone(),
                 }),
                 pod: port.pod.as_ref().map(|pod| (pod.namespace.clone(), pod.name.clone())),
+                host_ports: host_ports.map_or_else(Vec::new, |ports| ports.told.to_vec()),
+                more_host_ports: host_ports.map_or(0, |ports| ports.more),
                 device: (!ours && !port.device_id.is_empty()).then(|| port.device_id.to_string()),
             },
             enabled: port.admin_state_up,

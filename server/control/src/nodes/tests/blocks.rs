@@ -40,6 +40,7 @@ async fn a_node_that_asks_in_vain_is_told_and_remembered() {
         pod_uid: String::new(),
         addresses: vec![address_bytes([10, 4, 0, 1].into())],
         mac: vec![0x0a, 0x58, 0, 0, 0, 1],
+        ..PodAllocation::default()
     };
     let given = PodReport {
         seq: 1,

@@ -306,6 +306,7 @@ fn allocation(id: u8, seq: u64, address: IpAddr) -> PodAllocation {
         pod_uid: String::new(),
         addresses: vec![address_bytes(address)],
         mac: vec![0x0a, 0x58, 0, 0, 0, id],
+        ..PodAllocation::default()
     }
 }
 

@@ -40,15 +40,17 @@ async fn store(world: &World, agent: &Agent, tickets: Tickets) {
     world.write(Command::ReportNodes(vec![given])).await;
 }
 
-/// A machine whose disk is copied: its ticket, the copy's, and the copy's stream. Both go on, the copy second, which could be
-/// an answer that was lost.
+/// A machine whose disk is copied: its ticket, the copy's, and the machine's stream. Both go on, the copy second, which could
+/// be an answer that was lost, as could be what the machine shows then.
 async fn copied(agent: &Agent, world: &World) -> (Option<Ticket>, Option<Ticket>, Stream) {
     let mut ticket = None;
     drop(comes(agent, world, &mut ticket).await);
     let mut copy = ticket.clone();
     drop(comes(agent, world, &mut ticket).await);
-    let stream = comes(agent, world, &mut copy).await;
-    (ticket, copy, stream)
+    let mut stream = comes(agent, world, &mut copy).await;
+    let again = comes(agent, world, &mut ticket).await;
+    assert_eq!(stream.refused().await.unwrap().code, "node.replaced");
+    (ticket, copy, again)
 }
 
 #[tokio::test]
@@ -56,13 +58,8 @@ async fn a_copy_of_a_machine_is_refused_and_its_node_is_leased_nothing() {
     let world = World::new().await;
     let cluster = world.cluster("shop").await;
     let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
-    let (mut ticket, copy, mut stream) = copied(&agent, &world).await;
-    let refused = agent
-        .stream(&world, with(ticket.clone()))
-        .await
-        .refused()
-        .await
-        .unwrap();
+    let (ticket, mut copy, mut stream) = copied(&agent, &world).await;
+    let refused = agent.stream(&world, with(copy.clone())).await.refused().await.unwrap();
     assert_eq!((refused.code.as_str(), refused.retry), ("node.copied", true));
     let copied = || world.status(agent.id).and_then(|status| status.copied);
     eventually("it is written down", copied).await;
@@ -77,9 +74,9 @@ async fn a_copy_of_a_machine_is_refused_and_its_node_is_leased_nothing() {
     drop(stream);
     world.write(Command::AdmitNode(agent.id)).await;
     assert_eq!(copied(), None);
-    drop(comes(&agent, &world, &mut ticket).await);
+    drop(comes(&agent, &world, &mut copy).await);
     // The other was not off: that is seen again.
-    let refused = agent.stream(&world, with(copy)).await.refused().await.unwrap();
+    let refused = agent.stream(&world, with(ticket)).await.refused().await.unwrap();
     assert_eq!(refused.code, "node.copied");
     eventually("it is written down again", copied).await;
 }
@@ -93,7 +90,7 @@ async fn a_stream_ends_once_another_replica_has_given_a_newer_ticket() {
     let mut stream = comes(&agent, &world, &mut ticket).await;
     let shown = ticket.unwrap().number;
     let tickets = Tickets {
-        given: shown + 1,
+        given: shown + (1 << 32),
         open: false,
         shown,
     };
@@ -140,8 +137,8 @@ async fn of_a_removed_node_that_was_copied_neither_machine_lets_go_for_the_other
     let world = World::new().await;
     let cluster = world.cluster("shop").await;
     let agent = Agent::joined(&world, cluster, "node-1", [10, 0, 0, 11]).await;
-    let (ticket, _, mut stream) = copied(&agent, &world).await;
-    agent.stream(&world, with(ticket)).await.refused().await.unwrap();
+    let (_, copy, mut stream) = copied(&agent, &world).await;
+    agent.stream(&world, with(copy)).await.refused().await.unwrap();
     let copied = || world.status(agent.id).and_then(|status| status.copied);
     eventually("it is written down", copied).await;
     let [block] = &world.blocks(agent.id)[..] else { panic!() };
