@@ -1,7 +1,7 @@
 //! Host ports: ports of a node that lead to a pod.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::str::FromStr;
 
@@ -96,10 +96,11 @@ impl fmt::Display for HostPort {
     /// The node's side, such as `80/tcp`, `192.0.2.1:80/tcp` or `[2001:db8::1]:53/udp`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.host_ip {
-            None => write!(f, "{}", self.host_port)?,
-            Some(address) => write!(f, "{}", SocketAddr::new(address, self.host_port.get()))?,
+            None => {}
+            Some(IpAddr::V4(address)) => write!(f, "{address}:")?,
+            Some(IpAddr::V6(address)) => write!(f, "[{address}]:")?,
         }
-        write!(f, "/{}", self.protocol.word())
+        write!(f, "{}/{}", self.host_port, self.protocol.word())
     }
 }
 

@@ -33,7 +33,7 @@ pub fn test(compiler: Compiler, more: Option<Check>) -> Result<(), Failed> {
     };
     let mut steps = Steps::of(SETS.len() + 4 + usize::from(more.is_some()));
     steps.next("programs, tests and console (about 10 minutes the first time, on two cores)");
-    tools::ensure(&[Tool::Iproute2, Tool::Postgres]);
+    tools::ensure(&[Tool::Iproute2, Tool::Nftables, Tool::Postgres]);
     let (console, built) = binaries::beside_console(compiler, binaries::dev_with_tests)?;
     step("console", console.map(|report| size(&report)));
     if let Err(error) = built {

@@ -16,6 +16,8 @@ pub enum Tool {
     Node,
     /// `ip`.
     Iproute2,
+    /// `nft`.
+    Nftables,
     /// A Chromium or Chrome.
     Chromium,
     /// PostgreSQL's server programs.
@@ -53,6 +55,7 @@ impl Tool {
             Self::Wasm(compiler) => compiler.found().is_some(),
             Self::Node => on_path("node").is_some() && on_path("npm").is_some(),
             Self::Iproute2 => on_path("ip").is_some(),
+            Self::Nftables => on_path("nft").is_some(),
             Self::Chromium => browser().is_some(),
             Self::Postgres => on_path("postgres").is_some() || postgres().is_some(),
             Self::Python => python::present(),
@@ -67,6 +70,7 @@ impl Tool {
             Self::Wasm(_) => "the standard library's sources, to compile the console to WebAssembly",
             Self::Node => "Node.js and npm, to shrink the console and to drive browser tests",
             Self::Iproute2 => "`ip` (iproute2), for the lab's networks",
+            Self::Nftables => "`nft` (nftables), to look at the packet filter and to take out of it",
             Self::Chromium => "Chromium, for the browser tests",
             Self::Postgres => "PostgreSQL's programs, for the tests of the store on PostgreSQL",
             Self::Python => "Python with venv, for the tests that use programs written in it",
@@ -81,6 +85,7 @@ impl Tool {
             Self::Wasm(_) => &["rustc-web", "cargo-web", "rust-web-src"],
             Self::Node => &["nodejs", "npm"],
             Self::Iproute2 => &["iproute2"],
+            Self::Nftables => &["nftables"],
             Self::Chromium => &["chromium"],
             Self::Postgres => &["postgresql"],
             Self::Python => &["python3", "python3-venv"],

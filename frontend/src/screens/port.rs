@@ -9,7 +9,7 @@ use portolan_shared::v1::{FixedIp, Kind, One, PlanKind, PortRow, WhyStep};
 
 use super::delete::DeleteTarget;
 use super::object::{Deletion, ObjectPage, Panels, Reading, object_page};
-use super::ports::{attached, port_name};
+use super::ports::{attached, host_ports, port_name};
 use crate::api::bodies::SwitchPort;
 use crate::api::{self, Failure, Interest, Read, url, use_read};
 use crate::components::button::{Look, button, guarded_button, sending_button};
@@ -242,8 +242,15 @@ fn port_facts(port: &PortRow, project: &str) -> AnyView {
         ),
         fact(Key::Mac, copyable(port.mac.to_string())),
         fact(Key::AttachedTo, trail(attached(port, project))),
-        fact(Key::Enabled, words(t(if port.enabled { Key::Yes } else { Key::No }))),
     ];
+    let ports = host_ports(port);
+    if !ports.is_empty() {
+        lines.push(fact(Key::HostPorts, words(ports.join(", "))));
+    }
+    lines.push(fact(
+        Key::Enabled,
+        words(t(if port.enabled { Key::Yes } else { Key::No })),
+    ));
     if !port.description.is_empty() {
         lines.push(fact(Key::Description, words(port.description.clone())));
     }

@@ -44,6 +44,21 @@ pub fn port_name(port: &PortRow) -> String {
     }
 }
 
+/// The ports of its node that lead to a pod, each with the pod's where that is another.
+pub fn host_ports(port: &PortRow) -> Vec<String> {
+    let attached = &port.attached;
+    let mut ports: Vec<String> = attached.host_ports.iter().map(|port| port.to_string()).collect();
+    for (text, port) in ports.iter_mut().zip(&attached.host_ports) {
+        if port.host_port != port.container_port {
+            text.push_str(&format!(" → {}", port.container_port));
+        }
+    }
+    if attached.more_host_ports > 0 {
+        ports.push(format!("+{}", attached.more_host_ports));
+    }
+    ports
+}
+
 /// What a port is attached to, as a way of links.
 pub fn attached(port: &PortRow, project: &str) -> Cell {
     let mut parts: Vec<(String, Option<String>)> = Vec::new();
@@ -79,6 +94,16 @@ pub fn attached(port: &PortRow, project: &str) -> Cell {
     Cell::Text(t(words).to_owned())
 }
 
+/// What a pod's port is attached to, with the host ports behind the pod's name.
+fn with_ports(mut attached: Cell, ports: &[String]) -> Cell {
+    if let (Cell::Trail(parts), false) = (&mut attached, ports.is_empty())
+        && let Some((pod, _)) = parts.last_mut()
+    {
+        pod.push_str(&format!(" ({})", ports.join(", ")));
+    }
+    attached
+}
+
 /// The table's rows. Pods are folded under their node.
 pub fn rows(ports: &[PortRow], project: &str) -> Vec<Row> {
     ports
@@ -92,7 +117,7 @@ pub fn rows(ports: &[PortRow], project: &str) -> Vec<Row> {
                 Cell::Text(t(words::kind(port.kind)).to_owned()),
                 Cell::Codes(port.fixed_ips.iter().map(|fixed| fixed.address.to_string()).collect()),
                 Cell::Codes(vec![port.mac.to_string()]),
-                attached(port, project),
+                with_ports(attached(port, project), &host_ports(port)),
                 Cell::Time(port.created_at.clone()),
             ];
             let mut row = Row::new(id, cells);
@@ -220,6 +245,7 @@ pub fn Ports() -> impl IntoView {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use portolan_shared::host_port::{HostPort, Transport};
     use portolan_shared::status::PortStatus;
     use portolan_shared::v1::{Attached, FixedIp, Ref};
 
@@ -270,10 +296,27 @@ pub(crate) mod tests {
                     name: "node-2".into(),
                 }),
                 pod: Some(("default".into(), "web-1".into())),
-                device: None,
+                ..Attached::default()
             },
             ..port()
         }
+    }
+
+    #[test]
+    fn host_ports_stand_behind_the_pods_name() {
+        let port = |host: u16, container: u16| HostPort {
+            protocol: Transport::Tcp,
+            host_ip: None,
+            host_port: host.try_into().unwrap(),
+            container_port: container.try_into().unwrap(),
+        };
+        let mut row = pod();
+        row.attached.host_ports = vec![port(80, 8080), port(22, 22)];
+        row.attached.more_host_ports = 3;
+        let Cell::Trail(parts) = with_ports(attached(&row, "p"), &host_ports(&row)) else {
+            panic!("no way of links");
+        };
+        assert_eq!(parts.last().unwrap().0, "default/web-1 (80/tcp → 8080, 22/tcp, +3)");
     }
 
     #[test]

@@ -226,6 +226,7 @@ pub const WORDS: &[(&str, Key)] = &[
     ("forwarding", Key::WordForwarding),
     ("gateway", Key::WordGateway),
     ("pod_link", Key::WordPodLink),
+    ("host_ports", Key::WordHostPorts),
     ("another program", Key::WordAnotherProgram),
     ("everything", Key::UnusableEverything),
     ("multicast", Key::UnusableMulticast),

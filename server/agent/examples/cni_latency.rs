@@ -5,7 +5,8 @@
 //! Needs root and iproute2. The agent's modules run in this process, in a network namespace of its
 //! own; the log is on the disk of the working folder. Pods' namespaces are made beforehand and not
 //! timed. Prints rate, p50, p90, p99 and maximum in milliseconds; the lines in small letters are the
-//! agent's part alone, without the plugin's process and the socket.
+//! agent's part alone, without the plugin's process and the socket; those with `port` are of pods with a host
+//! port each.
 
 #![expect(
     clippy::disallowed_methods,
@@ -88,10 +89,19 @@ fn measure(folder: &Path, count: usize, widths: &str) -> Result<(), Failure> {
         std::future::pending(),
     ));
     let plugin = plugin()?;
-    let config = format!(
-        r#"{{"cniVersion":"1.0.0","name":"p","type":"portolan-cni","socket":"{}"}}"#,
-        socket.display()
-    );
+    let with = |more: &str| {
+        let socket = socket.display();
+        format!(r#"{{"cniVersion":"1.0.0","name":"p","type":"portolan-cni","socket":"{socket}"{more}}}"#)
+    };
+    let config = with("");
+    // The name ends with the pod's number.
+    let with_port = |name: &str| {
+        let number: u16 = name.rsplit('-').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+        let port = 20_000 + number;
+        with(&format!(
+            r#","runtimeConfig":{{"portMappings":[{{"hostPort":{port},"containerPort":80,"protocol":"tcp"}}]}}"#
+        ))
+    };
     let mut out = io::stdout();
     for width in widths.split(',') {
         let width: usize = width.parse()?;
@@ -106,6 +116,12 @@ fn measure(folder: &Path, count: usize, widths: &str) -> Result<(), Failure> {
             for command in ["ADD", "DEL"] {
                 let row = phase(&command.to_lowercase(), &names, width, |name| {
                     answer(&pods, &config, command, name)
+                })?;
+                writeln!(out, "{row}")?;
+            }
+            for command in ["ADD", "DEL"] {
+                let row = phase(&format!("{command} port"), &names, width, |name| {
+                    call(&plugin, &with_port(name), command, name)
                 })?;
                 writeln!(out, "{row}")?;
             }
@@ -218,7 +234,7 @@ fn phase(
     all.sort();
     let at = |share: f64| all[((all.len() - 1) as f64 * share).round() as usize].as_secs_f64() * 1e3;
     Ok(format!(
-        "{command:4} x{width:<3} n={} {:7.1}/s  p50 {:6.2}  p90 {:6.2}  p99 {:6.2}  max {:6.2} ms",
+        "{command:8} x{width:<3} n={} {:7.1}/s  p50 {:6.2}  p90 {:6.2}  p99 {:6.2}  max {:6.2} ms",
         all.len(),
         all.len() as f64 / wall,
         at(0.5),

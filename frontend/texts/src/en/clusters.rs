@@ -61,6 +61,7 @@ subject! { clusters;
     WordForwarding: "forwarding",
     WordGateway: "the pods' gateway",
     WordPodLink: "links of pods",
+    WordHostPorts: "host ports of pods",
     WordAnotherProgram: "another program",
     ReasonPathFails: "{from} → {to}: {fault}",
     ReasonNoOtherNode: "Path not proven: no other node",

@@ -14,6 +14,7 @@ subject! { ports;
     Mac: "MAC",
     MacHint: "Empty: one is given.",
     AttachedTo: "Attached to",
+    HostPorts: "Host ports",
     NotAttached: "Reserved, not attached",
     AttachedGateway: "The subnet's gateway",
     AttachedProvider: "The provider",

@@ -61,6 +61,7 @@ subject! { clusters;
     WordForwarding: "пересылка",
     WordGateway: "шлюз подов",
     WordPodLink: "каналы подов",
+    WordHostPorts: "порты узла для подов",
     WordAnotherProgram: "другая программа",
     ReasonPathFails: "{from} → {to}: {fault}",
     ReasonNoOtherNode: "Путь не проверен: других узлов нет",

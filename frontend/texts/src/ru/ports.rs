@@ -14,6 +14,7 @@ subject! { ports;
     Mac: "MAC-адрес",
     MacHint: "Пусто — будет назначен.",
     AttachedTo: "Подключено к",
+    HostPorts: "Порты узла",
     NotAttached: "Зарезервирован, не подключён",
     AttachedGateway: "Шлюз подсети",
     AttachedProvider: "Провайдер",

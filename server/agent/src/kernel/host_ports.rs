@@ -90,7 +90,7 @@ type Chain = (&'static str, Hook, Vec<Rule>);
 fn chains(family: Family) -> Vec<Chain> {
     let words = u32::from(family.bits()) / 32;
     let lead = || {
-        let here = || Rule::default().to_this_host();
+        let here = || Rule::default().for_this_host();
         vec![
             here()
                 .load_destination(family, FIRST)
@@ -119,7 +119,7 @@ fn chains(family: Family) -> Vec<Chain> {
         leaving.push(Rule::default().redirected().source_begins(family, &[127]).masquerade());
         // Pods' links let 127.0.0.1 through for these answers. A pod itself must not reach the host's by it.
         let loopback = Rule::default()
-            .from_interface(LINK_PREFIX)
+            .by_interface(LINK_PREFIX)
             .destination_begins(family, &[127])
             .drop();
         let early = Hook {
@@ -234,6 +234,9 @@ fn read(family: Family, set: Set, element: &[u8]) -> Option<(PortSlot, Option<So
     Some((slot, Some(SocketAddr::new(read_address(family, &to)?, port))))
 }
 
+/// A host port's slot, and where it leads.
+type Entry = (PortSlot, Option<SocketAddr>);
+
 /// What the packet filter has of host ports.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
@@ -300,7 +303,7 @@ impl Netlink {
     }
 
     /// Puts entries; makes the tables first where there are none.
-    pub(super) fn make_host_ports(&self, slots: &[(PortSlot, Option<SocketAddr>)]) -> Result<(), KernelError> {
+    pub(super) fn make_host_ports(&self, slots: &[Entry]) -> Result<(), KernelError> {
         if slots.is_empty() {
             return Ok(());
         }
@@ -326,7 +329,7 @@ impl Netlink {
     }
 
     /// Removes entries, and the flows that go by them.
-    pub(super) fn remove_host_ports(&self, slots: &[(PortSlot, Option<SocketAddr>)]) -> Result<(), KernelError> {
+    pub(super) fn remove_host_ports(&self, slots: &[Entry]) -> Result<(), KernelError> {
         if slots.is_empty() {
             return Ok(());
         }
@@ -346,8 +349,8 @@ impl Netlink {
     }
 
     /// Adds or removes entries in one transaction.
-    fn change(&self, slots: &[(PortSlot, Option<SocketAddr>)], remove: bool) -> Result<(), KernelError> {
-        let mut groups: BTreeMap<(Family, &str), Vec<&(PortSlot, Option<SocketAddr>)>> = BTreeMap::new();
+    fn change(&self, slots: &[Entry], remove: bool) -> Result<(), KernelError> {
+        let mut groups: BTreeMap<(Family, &str), Vec<&Entry>> = BTreeMap::new();
         for entry in slots {
             let group = (entry.0.family(), Set::of(&entry.0).name());
             groups.entry(group).or_default().push(entry);

@@ -126,13 +126,13 @@ impl Rule {
     }
 
     /// If the packet came by an interface whose name begins so.
-    pub(super) fn from_interface(self, prefix: &str) -> Self {
+    pub(super) fn by_interface(self, prefix: &str) -> Self {
         let data = Attributes::default().number(1, FIRST).number(2, INTERFACE);
         self.step(META, &data).compare(FIRST, EQUAL, prefix.as_bytes())
     }
 
     /// If it is for an address of this host.
-    pub(super) fn to_this_host(self) -> Self {
+    pub(super) fn for_this_host(self) -> Self {
         let data = Attributes::default()
             .number(1, FIRST)
             .number(2, ADDRESS_TYPE)

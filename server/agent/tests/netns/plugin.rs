@@ -84,7 +84,7 @@ fn older_versions_are_spoken_and_name_servers_passed_on() {
     }
     let pod = cluster.sandbox(1);
     let refused = node.cni("ADD", &pod, |config| {
-        config["runtimeConfig"] = json!({"portMappings": [{"hostPort": 80, "containerPort": 80, "protocol": "tcp"}]});
+        config["runtimeConfig"] = json!({"bandwidth": {"IngressRate": 10_000_000, "IngressBurst": 4_294_967_295_u32}});
     });
     assert_eq!(refused.unwrap_err()["code"], 2);
     assert_eq!(links(pod.name()), ["lo"]);
