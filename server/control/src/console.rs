@@ -13,7 +13,7 @@ use rust_embed::RustEmbed;
 use crate::api::error::Failure;
 
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/../../frontend/dist"]
+#[folder = "$PORTOLAN_CONSOLE"]
 #[allow_missing = true]
 struct Dist;
 
@@ -133,6 +133,13 @@ mod tests {
             data: Cow::Borrowed(data),
             hash: [u8::try_from(path.len()).unwrap_or(0); 32],
         })
+    }
+
+    /// Else a console that is built after the server, as a newcomer may, is never found.
+    #[test]
+    fn the_folder_has_no_steps_back() {
+        let folder = std::path::Path::new(env!("PORTOLAN_CONSOLE")).parent().unwrap();
+        assert_eq!(folder.canonicalize().unwrap(), folder);
     }
 
     fn ask(path: &str, headers: &[(&'static str, &str)]) -> Response {
